@@ -1,0 +1,236 @@
+//! One error enum per operation, and one for the wire. Blame is in the name.
+//!
+//! Variants carry small data only: no strings, no boxes; an error of the operating system appears as its
+//! kind and raw code, so that every error can be compared and cloned.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::message::Message;
+use crate::socket_type::SocketType;
+
+/// An error of the operating system: its kind, and its raw code where there is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("{}", self.describe())]
+pub struct OsError {
+    /// What went wrong, as `std` classifies it.
+    pub kind: io::ErrorKind,
+    /// The raw code (`errno` on Unix); `None` when the error did not come from a system call.
+    pub code: Option<i32>,
+}
+
+impl OsError {
+    fn describe(&self) -> String {
+        self.code.map_or_else(|| self.kind.to_string(), |code| io::Error::from_raw_os_error(code).to_string())
+    }
+}
+
+impl From<&io::Error> for OsError {
+    fn from(error: &io::Error) -> Self {
+        Self { kind: error.kind(), code: error.raw_os_error() }
+    }
+}
+
+impl From<io::Error> for OsError {
+    fn from(error: io::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+/// Why a text is not an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// `tcp://:5555`: a host is missing. Use `*` to bind to every interface.
+    #[error("the host is empty; write `*` to bind to every interface")]
+    EmptyHost,
+    /// `inproc://` without a name.
+    #[error("the inproc name is empty")]
+    EmptyName,
+    /// `ipc://` without a path, or `ipc://@` without a name.
+    #[error("the ipc path is empty")]
+    EmptyPath,
+    /// A host with characters that no host, interface or address has.
+    #[error("the host is not a name, an interface or an address; IPv6 goes in brackets: tcp://[::1]:5555")]
+    InvalidHost,
+    /// An ipc path with a NUL octet.
+    #[error("the ipc path holds a NUL octet")]
+    InvalidPath,
+    /// A port that is not a number from 0 to 65535 or `*`.
+    #[error("the port is not `*` or a number from 0 to 65535")]
+    InvalidPort,
+    /// `tcp://host` without a port.
+    #[error("the port is missing; write tcp://host:port, with port 0 or * for any free one")]
+    MissingPort,
+    /// No `://`.
+    #[error("the scheme is missing; write tcp://host:port, ipc://path or inproc://name")]
+    MissingScheme,
+    /// An inproc name longer than 256 octets.
+    #[error("the inproc name is longer than {max} octets", max = crate::limits::INPROC_NAME_MAX)]
+    NameTooLong,
+    /// An ipc path that does not fit a socket address.
+    #[error("the ipc path is longer than {max} octets", max = crate::limits::IPC_PATH_MAX)]
+    PathTooLong,
+    /// A scheme other than tcp, ipc and inproc.
+    #[error("the scheme is not tcp, ipc or inproc")]
+    UnknownScheme,
+}
+
+/// Why `bind` or `unbind` failed. The socket is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another socket is bound to this address, or another process listens at this path.
+    #[error("the address is in use")]
+    AddressInUse,
+    /// The text is not an endpoint.
+    #[error("invalid endpoint: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The operating system refused.
+    #[error("cannot bind: {0}")]
+    Io(OsError),
+    /// No interface has this name, or the name has no local address.
+    #[error("no local interface has this name or address")]
+    NoSuchInterface,
+    /// The path holds something that is not a socket, or another program is listening there.
+    #[error("the path exists and is not a socket")]
+    NotASocket,
+    /// `unbind` of an endpoint that this socket did not bind.
+    #[error("this socket is not bound to this endpoint")]
+    NotBound,
+    /// This transport does not exist on this platform.
+    #[error("this platform has no such transport")]
+    NotSupported,
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+}
+
+/// Why `connect` or `disconnect` failed. The socket is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The text is not an endpoint.
+    #[error("invalid endpoint: {0}")]
+    Endpoint(#[from] EndpointError),
+    /// The socket bound under this inproc name has a type that this one cannot talk to.
+    #[error("the socket bound there is a {0:?}, which cannot talk to this one")]
+    IncompatibleSocketTypes(SocketType),
+    /// The operating system refused.
+    #[error("cannot connect: {0}")]
+    Io(OsError),
+    /// `disconnect` of an endpoint that this socket is not connected to.
+    #[error("this socket is not connected to this endpoint")]
+    NotConnected,
+    /// This transport does not exist on this platform.
+    #[error("this platform has no such transport")]
+    NotSupported,
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+    /// A wildcard host or port, which only `bind` can use.
+    #[error("a wildcard host or port can be bound, not connected to")]
+    Wildcard,
+}
+
+/// Why a socket could not be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+}
+
+/// Why a message was not queued. It is always handed back: see [`Unsent::message`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The context was shut down; this socket will never send again.
+    #[error("the context was shut down")]
+    Terminated,
+    /// No peer had room before `send_timeout` passed; at once for `try_send`.
+    #[error("no peer has room for the message")]
+    WouldBlock,
+}
+
+/// A message that was not sent, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{error}")]
+pub struct Unsent {
+    /// Why it was not sent.
+    pub error: SendError,
+    /// The message, whole and unchanged.
+    pub message: Message,
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RecvError {
+    /// The context was shut down; this socket will never receive again.
+    #[error("the context was shut down")]
+    Terminated,
+    /// No message arrived before `recv_timeout` passed; at once for `try_recv`.
+    #[error("no message is waiting")]
+    WouldBlock,
+}
+
+/// What a peer did that ZMTP does not allow; the connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A command frame with the MORE flag.
+    #[error("a command cannot have more frames")]
+    CommandWithMore,
+    /// A handshake command longer than the limit.
+    #[error("a handshake command of {0} octets is over the limit")]
+    CommandTooLarge(u64),
+    /// The same metadata property twice.
+    #[error("a metadata property appears twice")]
+    DuplicateProperty,
+    /// A frame longer than `max_message_size`, or than 2^63-1 octets.
+    #[error("a frame of {0} octets is over the limit")]
+    FrameTooLarge(u64),
+    /// The handshake did not end in time.
+    #[error("the handshake took too long")]
+    HandshakeTimeout,
+    /// Both sockets have types that cannot be connected.
+    #[error("a {0:?} socket cannot talk to this one")]
+    IncompatibleSocketTypes(SocketType),
+    /// The first octets are no ZMTP greeting.
+    #[error("the greeting is not ZMTP")]
+    InvalidGreeting,
+    /// A command that does not parse.
+    #[error("a malformed command")]
+    MalformedCommand,
+    /// Metadata that does not parse, or an illegal routing id.
+    #[error("malformed metadata")]
+    MalformedMetadata,
+    /// The peer uses another security mechanism.
+    #[error("the peer uses another security mechanism")]
+    MechanismMismatch,
+    /// The peer's READY has no Socket-Type.
+    #[error("the peer did not announce its socket type")]
+    MissingSocketType,
+    /// The peer refused us with an ERROR command.
+    #[error("the peer refused the connection")]
+    RefusedByPeer,
+    /// A flags octet with a reserved bit.
+    #[error("reserved flag bits are set: {0:#04x}")]
+    ReservedFlags(u8),
+    /// A message with more parts than the limit.
+    #[error("a message has too many parts")]
+    TooManyParts,
+    /// A command or message that the state does not allow.
+    #[error("a command or message in the wrong state")]
+    UnexpectedCommand,
+    /// The peer's Socket-Type is unknown.
+    #[error("the peer's socket type is unknown")]
+    UnknownSocketType,
+    /// A major version below 3.
+    #[error("ZMTP {0} is not spoken")]
+    UnsupportedVersion(u8),
+}

@@ -1,0 +1,10 @@
+//! Brokerless, ZeroMQ-compatible message sockets.
+
+mod endpoint;
+mod error;
+mod frame;
+mod limits;
+mod message;
+mod options;
+mod socket_type;
+mod wire;

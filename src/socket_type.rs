@@ -1,0 +1,79 @@
+//! The table of socket types: names on the wire, libzmq's codes, and who may talk to whom.
+//!
+//! A socket type is one row here and one file in `patterns/`. Source: RFC 37, "The Socket-Type property".
+#![forbid(unsafe_code)]
+
+/// Expands the table into [`SocketType`] and its lookups.
+macro_rules! socket_types {
+    ($($variant:ident = $code:literal, $name:literal, [$($peer:ident),*], $source:literal;)*) => {
+        /// What a socket does with messages; announced to every peer in READY.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum SocketType {
+            $(
+                #[doc = concat!("`", $name, "`, libzmq's code ", $code, ". Source: ", $source, ".")]
+                $variant,
+            )*
+        }
+
+        impl SocketType {
+            /// Every socket type, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Returns the name that goes over the wire, such as `PUSH`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Returns libzmq's number for this type (`ZMQ_PUSH` is 8).
+            #[must_use]
+            pub const fn code(self) -> i32 {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// Returns the types that may be at the other end.
+            #[must_use]
+            pub const fn peers(self) -> &'static [Self] {
+                match self { $(Self::$variant => &[$(Self::$peer),*],)* }
+            }
+        }
+    };
+}
+
+socket_types! {
+    // name  code  on the wire  may talk to  source
+    Pair = 0, "PAIR", [Pair], "RFC 31";
+    Pull = 7, "PULL", [Push], "RFC 30";
+    Push = 8, "PUSH", [Pull], "RFC 30";
+}
+
+impl SocketType {
+    /// Finds the type by the octets of a `Socket-Type` property; exact, upper case (RFC 37).
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        Self::ALL.iter().copied().find(|candidate| candidate.name().as_bytes() == name)
+    }
+
+    /// Whether the two types may be connected.
+    #[must_use]
+    pub fn talks_to(self, peer: Self) -> bool {
+        self.peers().contains(&peer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_talks_to_whom_is_symmetric() {
+        for &a in SocketType::ALL {
+            for &b in SocketType::ALL {
+                assert_eq!(a.talks_to(b), b.talks_to(a), "{a:?} {b:?}");
+            }
+            assert_eq!(SocketType::from_name(a.name().as_bytes()), Some(a));
+        }
+        assert_eq!(SocketType::from_name(b"push"), None);
+    }
+}
