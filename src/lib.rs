@@ -6,5 +6,6 @@ mod frame;
 mod limits;
 mod message;
 mod options;
+mod pipe;
 mod socket_type;
-mod wire;
+mod sync;

@@ -24,3 +24,31 @@ pub(crate) const PARTS_MAX: u32 = 131_072;
 
 /// How long a greeting and handshake may take in all, unless the option says otherwise.
 pub(crate) const HANDSHAKE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Longest body that is copied into the pipe; a longer one travels by reference. Copying 8 KiB costs
+/// about as much as the allocation and the extra `iovec` that a reference needs.
+pub(crate) const COPIED_BODY_MAX: usize = 8 * 1024;
+
+/// Octets of a pipe's first segment. With its bodies it keeps a quiet pipe under 2 KiB.
+pub(crate) const SEGMENT_OCTETS_MIN: usize = 512;
+
+/// Octets of a segment under load: two of them, and the kernel's copy, stay inside one core's cache.
+pub(crate) const SEGMENT_OCTETS_MAX: usize = 128 * 1024;
+
+/// Bodies by reference in one segment. Each takes 40 octets of every segment, used or not.
+pub(crate) const SEGMENT_BODIES: usize = 16;
+
+/// Most octets that one segment may ever count: the word that publishes it has 24 bits for them.
+pub(crate) const SEGMENT_OCTETS_LIMIT: usize = (1 << 24) - 1;
+
+/// Most slices of one vectored write. Linux takes 1024; 64 hold 32 large bodies with their headers.
+pub(crate) const GATHER_SLICES_MAX: usize = 64;
+
+/// Most octets gathered for one vectored write: as much as a socket buffer takes at once.
+pub(crate) const GATHER_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Octets reserved for a large body before any of it arrived; beyond it, never more than doubles what did.
+pub(crate) const LARGE_BODY_FIRST: usize = 1024 * 1024;
+
+/// Most octets of a large body that one read takes: zeroed just before, so they should fit the cache.
+pub(crate) const LARGE_READ_MAX: usize = 256 * 1024;

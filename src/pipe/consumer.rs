@@ -1,0 +1,241 @@
+//! The reading end: takes whole messages out, one at a time.
+//!
+//! The application's side of an inbound pipe. It decodes here, on its own thread; small bodies are copied,
+//! large ones shared. The session's side of an outbound pipe takes octets instead: [`Drain`](super::Drain).
+#![allow(unsafe_code, reason = "reads what is published")]
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use crate::frame::{COMMAND, Header, LONG, MORE};
+use crate::message::{Frame, Message};
+use crate::pipe::ring::Ring;
+use crate::pipe::segment::{Segment, Word};
+use crate::pipe::wake::WakeUp;
+use crate::sync::Arc;
+
+/// Why no message can be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoMessage {
+    /// The other end is gone and everything was taken.
+    Closed,
+    /// Nothing is published that was not taken.
+    Dry,
+}
+
+/// A place in the chain, and what was passed in its segment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Position {
+    pub(super) segment: NonNull<Segment>,
+    /// Segments before this one: what orders two places.
+    pub(super) ordinal: u64,
+    pub(super) octets: u32,
+    pub(super) bodies: u8,
+    pub(super) messages: u32,
+}
+
+impl Position {
+    pub(super) fn first(segment: NonNull<Segment>) -> Self {
+        Self { segment, ordinal: 0, octets: 0, bodies: 0, messages: 0 }
+    }
+
+    /// The start of the segment behind a sealed one.
+    pub(super) fn behind(self, sealed: &Segment) -> Self {
+        let Some(next) = sealed.next() else { unreachable!("a sealed segment has a next one") };
+        Self { ordinal: self.ordinal + 1, ..Self::first(next) }
+    }
+
+    /// The place in this segment behind everything that `word` publishes.
+    pub(super) fn end_of(self, word: Word) -> Self {
+        Self { octets: word.octets, bodies: word.bodies, messages: word.messages, ..self }
+    }
+
+    /// What orders places in one chain.
+    pub(super) fn order(self) -> (u64, u32, u8) {
+        (self.ordinal, self.octets, self.bodies)
+    }
+}
+
+/// The reading end of a pipe.
+pub(crate) struct Consumer {
+    pub(super) ring: Arc<Ring>,
+    /// Up to here everything was taken; `None` until the producer has started the chain.
+    pub(super) taken: Option<Position>,
+    /// What `taken.segment` had published at the last look.
+    limit: Word,
+    /// Messages taken since the pipe was made.
+    pub(super) received: u64,
+}
+
+// SAFETY: the raw pointers lead to segments of the one chain, of which the consumer touches only what was
+// published with Release. `&mut self` and no `Clone` keep it the only consumer.
+unsafe impl Send for Consumer {}
+
+impl Consumer {
+    pub(super) fn new(ring: Arc<Ring>) -> Self {
+        Self { ring, taken: None, limit: Word::default(), received: 0 }
+    }
+
+    /// Takes the next message into `message`, whose first frame's allocation is used again.
+    #[inline]
+    pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), NoMessage> {
+        let mut is_first = true;
+        loop {
+            let (flags, body) = self.next_frame()?;
+            if flags & COMMAND != 0 {
+                continue; // the session has answered it
+            }
+            let frame = if is_first { message.start() } else { message.add() };
+            body.copy_to(frame);
+            is_first = false;
+            if flags & MORE == 0 {
+                break;
+            }
+        }
+        if let Some(taken) = &mut self.taken {
+            taken.messages += 1;
+        }
+        self.received += 1;
+        self.ring.consume(self.received);
+        Ok(())
+    }
+
+    /// Asks to be woken at the next publish. `false`: something is there already, look again.
+    pub(crate) fn wait_for_messages(&mut self) -> bool {
+        let ring = Arc::clone(&self.ring);
+        ring.wait_for_messages(|| self.refill())
+    }
+
+    /// Whoever waits for messages of this pipe is told through `wake_up`.
+    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
+        self.ring.set_reader(wake_up);
+    }
+
+    /// Whether the other end is gone and nothing is left to take.
+    pub(crate) fn is_finished(&mut self) -> bool {
+        self.ring.is_producer_gone() && !self.refill()
+    }
+
+    /// The next frame of what is published, which is whole messages only: after a first frame of a message
+    /// the others are there.
+    #[inline]
+    fn next_frame(&mut self) -> Result<(u8, TakenBody<'_>), NoMessage> {
+        if self.taken.is_none_or(|taken| taken.octets == self.limit.octets) && !self.refill() {
+            return Err(self.why_dry());
+        }
+        let limit = self.limit;
+        let Some(taken) = &mut self.taken else { return Err(NoMessage::Dry) };
+        // SAFETY: the segment is live until we pass its end, and the borrow of `self` keeps us here.
+        let segment = unsafe { &*taken.segment.as_ptr() };
+        // SAFETY: we are the consumer, and `limit` is what we saw published.
+        let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
+        let [flags, size, rest @ ..] = octets else { unreachable!("whole frames are published") };
+        // The short form first: it is what small messages have.
+        if flags & LONG == 0 && (limit.bodies == taken.bodies) {
+            let Some(body) = rest.get(..usize::from(*size)) else { unreachable!("whole frames are published") };
+            taken.octets += 2 + u32::from(*size);
+            return Ok((*flags, TakenBody::Copied(body)));
+        }
+        Ok(Self::long_frame(segment, taken, limit, octets))
+    }
+
+    #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+    fn long_frame<'a>(
+        segment: &'a Segment,
+        taken: &mut Position,
+        limit: Word,
+        octets: &'a [u8],
+    ) -> (u8, TakenBody<'a>) {
+        let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
+        taken.octets += header.header_octets as u32;
+        if taken.bodies < limit.bodies {
+            let index = usize::from(taken.bodies);
+            // SAFETY: published, and not taken: `taken.bodies` counts those that are.
+            let (at, _) = unsafe { segment.body(index) };
+            if at == taken.octets {
+                taken.bodies += 1;
+                // SAFETY: as above; the count has passed it, so it is taken once.
+                return (header.flags, TakenBody::Shared(unsafe { segment.take_body(index) }));
+            }
+        }
+        let start = header.header_octets;
+        let Some(body) = octets.get(start..start + header.body_octets as usize) else {
+            unreachable!("whole frames are published")
+        };
+        taken.octets += body.len() as u32;
+        (header.flags, TakenBody::Copied(body))
+    }
+
+    /// Looks at what is published now, and walks on to the next segment behind a sealed one. `false`: all
+    /// is taken.
+    #[cold]
+    fn refill(&mut self) -> bool {
+        let mut taken = match self.taken {
+            Some(taken) => taken,
+            None => match self.ring.first() {
+                Some(first) => *self.taken.insert(Position::first(first)),
+                None => return false,
+            },
+        };
+        loop {
+            // SAFETY: the segment is live until we give it back below.
+            let segment = unsafe { taken.segment.as_ref() };
+            let limit = segment.published();
+            self.limit = limit;
+            if limit.octets > taken.octets {
+                return true;
+            }
+            if !limit.is_sealed {
+                return false;
+            }
+            let emptied = taken.segment;
+            taken = taken.behind(segment);
+            self.taken = Some(taken);
+            self.ring.give_spare(emptied);
+        }
+    }
+
+    fn why_dry(&mut self) -> NoMessage {
+        // The order matters: what was published before the producer went is there after this load.
+        if self.ring.is_producer_gone() && !self.refill() { NoMessage::Closed } else { NoMessage::Dry }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        // Large bodies go now, not when the producer's end goes.
+        while self.taken.is_some_and(|taken| taken.octets < self.limit.octets) || self.refill() {
+            let Some(taken) = &mut self.taken else { break };
+            // SAFETY: live until we give it back.
+            let segment = unsafe { taken.segment.as_ref() };
+            for index in taken.bodies..self.limit.bodies {
+                // SAFETY: published, and not taken before.
+                drop(unsafe { segment.take_body(usize::from(index)) });
+            }
+            *taken = taken.end_of(self.limit);
+        }
+        self.ring.consumer_gone(self.taken.map(|taken| (taken.segment, usize::from(taken.bodies))));
+    }
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("received", &self.received).finish_non_exhaustive()
+    }
+}
+
+/// A body on its way out of the pipe.
+enum TakenBody<'a> {
+    Copied(&'a [u8]),
+    Shared(bytes::Bytes),
+}
+
+impl TakenBody<'_> {
+    #[inline]
+    fn copy_to(self, frame: &mut Frame) {
+        match self {
+            Self::Copied(octets) => frame.assign(octets),
+            Self::Shared(body) => frame.assign_shared(body),
+        }
+    }
+}

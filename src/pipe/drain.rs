@@ -1,0 +1,284 @@
+//! The reading end as octets: what lies in the pipe is what goes on the wire.
+//!
+//! The session's side of an outbound pipe. It gathers everything that is published into slices for one
+//! vectored write, and moves on by however many octets the kernel took. Segments are given back, and
+//! messages counted as taken, only when whole messages were handed over: after a broken connection
+//! [`rewind`](Drain::rewind) starts again at the first message that was not.
+#![allow(unsafe_code, reason = "reads what is published")]
+
+use std::fmt;
+use std::io::IoSlice;
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::frame::Header;
+use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
+use crate::pipe::consumer::{Consumer, Position};
+use crate::pipe::segment::Segment;
+use crate::pipe::wake::WakeUp;
+use crate::sync::Arc;
+
+/// What one vectored write takes.
+pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; GATHER_SLICES_MAX]>;
+
+/// The octet-wise reading end of a pipe.
+pub(crate) struct Drain {
+    /// Stands behind the last whole message that the kernel has.
+    consumer: Consumer,
+    /// Stands behind the last octet that the kernel has.
+    written: Option<Written>,
+    /// How far the last `gather` got, if that was all there was: the end of a message.
+    gathered: Option<Position>,
+}
+
+#[derive(Clone, Copy)]
+struct Written {
+    at: Position,
+    /// Octets of the body that comes next which the kernel has.
+    of_body: usize,
+}
+
+// SAFETY: the pointers in places lead to segments that the consumer, which is `Send`, keeps live.
+unsafe impl Send for Drain {}
+
+impl Drain {
+    pub(super) fn new(consumer: Consumer) -> Self {
+        Self { consumer, written: None, gathered: None }
+    }
+
+    /// Collects slices of what is published and not written; none when the pipe is dry.
+    ///
+    /// `to_message_end`: only the rest of a message that is partly written, so that something else can go
+    /// between messages.
+    pub(crate) fn gather<'a>(&'a mut self, slices: &mut Slices<'a>, to_message_end: bool) {
+        self.gathered = None;
+        let Some(Written { mut at, mut of_body }) = self.start() else { return };
+        let until = if to_message_end { self.end_of_message_under_way() } else { None };
+        let mut room = GATHER_OCTETS_MAX;
+        while slices.len() < GATHER_SLICES_MAX && room > 0 {
+            // SAFETY: at or behind `taken`, so the segment is live, and stays so while `self` is borrowed.
+            let segment = unsafe { &*at.segment.as_ptr() };
+            let word = segment.published();
+            let stop = until.map_or(u64::MAX, |end| end.ordinal);
+            let (octets, bodies) = match until {
+                Some(end) if at.ordinal == stop => (end.octets, end.bodies),
+                _ => (word.octets, word.bodies),
+            };
+            let next_body = body_at(segment, at.bodies, bodies);
+            match next_body {
+                Some((before, body)) if before == at.octets => {
+                    let rest = body.get(of_body..).unwrap_or_default();
+                    room = room.saturating_sub(rest.len());
+                    slices.push(IoSlice::new(rest));
+                    at.bodies += 1;
+                    of_body = 0;
+                }
+                _ => {
+                    let end = next_body.map_or(octets, |(before, _)| before);
+                    if at.octets < end {
+                        // SAFETY: we are the consumer, and `end` is at or before what is published.
+                        let run = unsafe { segment.octets(at.octets as usize, end as usize) };
+                        room = room.saturating_sub(run.len());
+                        slices.push(IoSlice::new(run));
+                        at.octets = end;
+                    } else if word.is_sealed && at.ordinal < stop {
+                        at = at.behind(segment);
+                    } else {
+                        self.gathered = until.or_else(|| Some(at.end_of(word)));
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Moves on by `count` octets of what was gathered. Whole messages among them count as taken.
+    pub(crate) fn advance(&mut self, mut count: usize) {
+        let Some(Written { mut at, mut of_body }) = self.start() else { return };
+        while count > 0 {
+            // SAFETY: at or behind `taken`.
+            let segment = unsafe { at.segment.as_ref() };
+            let word = segment.published();
+            let next_body = body_at(segment, at.bodies, word.bodies);
+            match next_body {
+                Some((before, body)) if before == at.octets => {
+                    let step = count.min(body.len() - of_body);
+                    count -= step;
+                    of_body += step;
+                    if of_body == body.len() {
+                        at.bodies += 1;
+                        of_body = 0;
+                    }
+                }
+                _ => {
+                    let end = next_body.map_or(word.octets, |(before, _)| before);
+                    if at.octets == end {
+                        at = at.behind(segment);
+                        continue;
+                    }
+                    let step = count.min((end - at.octets) as usize);
+                    count -= step;
+                    at.octets += u32::try_from(step).unwrap_or_default();
+                }
+            }
+        }
+        let written = Written { at, of_body };
+        self.written = Some(written);
+        match self.gathered.take() {
+            Some(end) if end.order() == at.order() && of_body == 0 => self.take_up_to(end),
+            _ => self.take_whole_messages(at),
+        }
+    }
+
+    /// Starts again at the first message that was not wholly taken.
+    pub(crate) fn rewind(&mut self) {
+        self.written = None;
+    }
+
+    /// Whether the last octet written was the last of a message.
+    pub(crate) fn is_between_messages(&self) -> bool {
+        match (self.written, self.consumer.taken) {
+            (Some(written), Some(taken)) => {
+                written.of_body == 0 && written.at.order() == taken.order()
+            }
+            _ => true,
+        }
+    }
+
+    /// Asks to be woken at the next publish. `false`: something is there already, look again.
+    pub(crate) fn wait_for_messages(&mut self) -> bool {
+        let ring = Arc::clone(&self.consumer.ring);
+        ring.wait_for_messages(|| !self.is_dry())
+    }
+
+    /// Whoever waits for messages of this pipe is told through `wake_up`.
+    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
+        self.consumer.ring.set_reader(wake_up);
+    }
+
+    /// Whether the producer is gone and the kernel has everything.
+    pub(crate) fn is_finished(&mut self) -> bool {
+        self.consumer.ring.is_producer_gone() && self.is_dry()
+    }
+
+    /// Whether the producer is gone.
+    pub(crate) fn is_producer_gone(&self) -> bool {
+        self.consumer.ring.is_producer_gone()
+    }
+
+    /// Whether the kernel has everything that is published.
+    pub(crate) fn is_dry(&mut self) -> bool {
+        let Some(Written { mut at, .. }) = self.start() else { return true };
+        loop {
+            // SAFETY: at or behind `taken`.
+            let segment = unsafe { at.segment.as_ref() };
+            let word = segment.published();
+            if at.octets != word.octets || at.bodies != word.bodies {
+                return false;
+            }
+            if !word.is_sealed {
+                return true;
+            }
+            at = at.behind(segment);
+        }
+    }
+
+    fn start(&mut self) -> Option<Written> {
+        if self.consumer.taken.is_none() {
+            self.consumer.taken = self.consumer.ring.first().map(Position::first);
+        }
+        let taken = self.consumer.taken?;
+        Some(*self.written.get_or_insert(Written { at: taken, of_body: 0 }))
+    }
+
+    fn end_of_message_under_way(&self) -> Option<Position> {
+        if self.is_between_messages() { None } else { message_end(self.consumer.taken?) }
+    }
+
+    fn take_whole_messages(&mut self, written: Position) {
+        let Some(mut end) = self.consumer.taken else { return };
+        while let Some(next) = message_end(end) {
+            if next.order() > written.order() {
+                break;
+            }
+            end = next;
+        }
+        self.take_up_to(end);
+    }
+
+    /// Counts everything before `end`, the end of a message, as taken, and gives passed segments back.
+    fn take_up_to(&mut self, end: Position) {
+        let Some(mut taken) = self.consumer.taken else { return };
+        let mut received = self.consumer.received;
+        loop {
+            // SAFETY: live until it is given back below.
+            let segment = unsafe { taken.segment.as_ref() };
+            let is_last = taken.ordinal == end.ordinal;
+            let passed = if is_last { end } else { taken.end_of(segment.published()) };
+            received += u64::from(passed.messages - taken.messages);
+            for index in taken.bodies..passed.bodies {
+                // SAFETY: published; `taken.bodies` counts those that were taken.
+                drop(unsafe { segment.take_body(usize::from(index)) });
+            }
+            if is_last {
+                break;
+            }
+            let emptied = taken.segment;
+            taken = taken.behind(segment);
+            self.consumer.ring.give_spare(emptied);
+        }
+        self.consumer.taken = Some(end);
+        if received != self.consumer.received {
+            self.consumer.received = received;
+            self.consumer.ring.consume(received);
+        }
+    }
+}
+
+impl fmt::Debug for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Drain").field("consumer", &self.consumer).finish_non_exhaustive()
+    }
+}
+
+/// Body `index` of what `segment` publishes, and the octet it comes before.
+fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u32, &Bytes)> {
+    if index < published {
+        // SAFETY: published, and not taken: the callers pass the index of a place at or behind `taken`.
+        Some(unsafe { segment.body(usize::from(index)) })
+    } else {
+        None
+    }
+}
+
+/// The end of the message that starts at `at`; `None` when nothing is published there.
+#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+fn message_end(mut at: Position) -> Option<Position> {
+    loop {
+        // SAFETY: the callers start at or behind `taken`, so the segment is live.
+        let segment = unsafe { at.segment.as_ref() };
+        let word = segment.published();
+        if at.octets == word.octets {
+            if !word.is_sealed {
+                return None;
+            }
+            at = at.behind(segment);
+            continue;
+        }
+        // SAFETY: we are the consumer, and `word` is published.
+        let octets = unsafe { segment.octets(at.octets as usize, word.octets as usize) };
+        let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
+        at.octets += header.header_octets as u32;
+        let next_body = body_at(segment, at.bodies, word.bodies);
+        if next_body.is_some_and(|(before, _)| before == at.octets) {
+            at.bodies += 1;
+        } else {
+            at.octets += header.body_octets as u32;
+        }
+        if !header.has_more() {
+            at.messages += 1;
+            return Some(at);
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The writing end as octets: what the kernel delivers lands in the pipe where the application finds it.
+//!
+//! The session's side of an inbound pipe. It lends room for the next read, then skims frame headers to find
+//! message ends, commands and violations; whole messages are published, a frame under way is not. The body
+//! of a frame that is longer than what one read brings gets a buffer of its own, which grows only as octets
+//! arrive and is read in place.
+#![allow(unsafe_code, reason = "writes behind what is published")]
+
+use bytes::Bytes;
+
+use crate::error::ProtocolError;
+use crate::frame::{HEADER_MAX, Header};
+use crate::limits::{
+    COPIED_BODY_MAX, LARGE_BODY_FIRST, LARGE_READ_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX,
+};
+use crate::pipe::producer::{Producer, Refused};
+use crate::pipe::wake::WakeUp;
+
+/// Why skimming stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Skimmed {
+    /// The application's end is gone.
+    Closed,
+    /// The high-water mark is reached; there may be more messages in the pipe's own octets.
+    Full,
+    /// All that was read is skimmed.
+    Dry,
+}
+
+/// The octet-wise writing end of a pipe.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    producer: Producer,
+    /// End of the octets in the tail; those behind what the producer counts as written are not skimmed.
+    raw_end: usize,
+    /// Octets that the frame under way takes in all, as far as is known.
+    needed: usize,
+    /// Frames of the message under way.
+    parts: u32,
+    has_news: bool,
+    large: Option<LargeBody>,
+}
+
+/// A body on its way in that has a buffer of its own.
+#[derive(Debug)]
+struct LargeBody {
+    has_more: bool,
+    wanted: usize,
+    received: usize,
+    /// Zeroed a stretch ahead of what is received.
+    octets: Vec<u8>,
+}
+
+impl Intake {
+    pub(super) fn new(producer: Producer) -> Self {
+        Self { producer, raw_end: 0, needed: 0, parts: 0, has_news: false, large: None }
+    }
+
+    /// Lends room for one read; never empty.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::FrameTooLarge`] when memory for a large body is refused.
+    pub(crate) fn room(&mut self) -> Result<&mut [u8], ProtocolError> {
+        if self.large.is_some() {
+            let Some(large) = &mut self.large else { unreachable!("checked above") };
+            return large.room();
+        }
+        let capacity = self.producer.tail().capacity();
+        // The rest of a frame under way must fit, and a read should bring many small ones.
+        let unskimmed = self.raw_end - self.producer.written.octets as usize;
+        if capacity - self.raw_end < self.needed.saturating_sub(unskimmed).max(capacity / 4) {
+            self.make_room(0);
+        }
+        let from = self.raw_end;
+        let tail = self.producer.tail();
+        // SAFETY: we are the producer; `raw_end` is behind what is published; we hold no other access.
+        Ok(unsafe { tail.spare(from, tail.capacity()) })
+    }
+
+    /// `count` octets of the room were filled.
+    pub(crate) fn filled(&mut self, count: usize) {
+        match &mut self.large {
+            Some(large) => large.received += count,
+            None => self.raw_end += count,
+        }
+    }
+
+    /// Takes octets that came behind the handshake.
+    pub(crate) fn push(&mut self, octets: &[u8]) {
+        if self.producer.tail().capacity() - self.raw_end < octets.len() {
+            self.make_room(octets.len());
+        }
+        // SAFETY: we are the producer; `raw_end` is behind what is published, and the room was checked.
+        unsafe { self.producer.tail().write(self.raw_end, octets) };
+        self.raw_end += octets.len();
+    }
+
+    /// Finds whole messages in what was read and publishes them. Each command's body goes to `on_command`.
+    ///
+    /// # Errors
+    ///
+    /// What the peer did wrong, or `on_command`'s error. Whole messages before it are published.
+    pub(crate) fn skim(
+        &mut self,
+        max_body_octets: u64,
+        mut on_command: impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+    ) -> Result<Skimmed, ProtocolError> {
+        let skimmed = self.skim_frames(max_body_octets, &mut on_command);
+        if self.parts == 0 && self.large.is_none() {
+            self.publish();
+        }
+        skimmed
+    }
+
+    /// Asks to be woken when there is room. `false`: something changed already, look again.
+    pub(crate) fn wait_for_room(&mut self) -> bool {
+        self.producer.wait_for_room()
+    }
+
+    /// Whoever waits for room in this pipe is told through `wake_up`.
+    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
+        self.producer.set_wake_up(wake_up);
+    }
+
+    /// Forgets the message under way and octets that were not skimmed: the connection is gone.
+    pub(crate) fn roll_back(&mut self) {
+        self.producer.roll_back();
+        self.raw_end = self.producer.written.octets as usize;
+        self.needed = 0;
+        self.parts = 0;
+        self.large = None;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.producer.is_closed()
+    }
+
+    fn skim_frames(
+        &mut self,
+        max_body_octets: u64,
+        on_command: &mut impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+    ) -> Result<Skimmed, ProtocolError> {
+        loop {
+            if let Some(large) = self.large.take() {
+                if large.received < large.wanted {
+                    self.large = Some(large);
+                    return Ok(Skimmed::Dry);
+                }
+                let has_more = large.has_more;
+                self.producer.put_body(large.into_bytes());
+                self.end_frame(has_more);
+            }
+            self.skim_small_messages();
+            let from = self.producer.written.octets as usize;
+            let raw_end = self.raw_end;
+            // SAFETY: we are the producer, and nothing is written while `octets` lives.
+            let octets = unsafe { self.producer.tail().octets(from, raw_end) };
+            self.needed = HEADER_MAX;
+            let Some(header) = Header::parse(octets) else { return Ok(Skimmed::Dry) };
+            let header = header.check(max_body_octets.max(TRAFFIC_COMMAND_MAX))?;
+            let length = usize::try_from(header.body_octets).unwrap_or(usize::MAX);
+            let total = length.saturating_add(header.header_octets);
+            if header.is_command() {
+                if header.body_octets > TRAFFIC_COMMAND_MAX {
+                    return Err(ProtocolError::CommandTooLarge(header.body_octets));
+                }
+                let Some(body) = octets.get(header.header_octets..total) else {
+                    self.needed = total;
+                    return Ok(Skimmed::Dry);
+                };
+                on_command(body)?;
+                self.producer.advance(total);
+                continue;
+            }
+            header.check(max_body_octets)?;
+            if self.parts == 0 {
+                match self.producer.has_room() {
+                    Ok(()) => {}
+                    Err(Refused::Full) => return Ok(Skimmed::Full),
+                    Err(Refused::Closed) => return Ok(Skimmed::Closed),
+                }
+            }
+            if self.parts >= PARTS_MAX {
+                return Err(ProtocolError::TooManyParts);
+            }
+            let is_whole = octets.len() >= total;
+            if !is_whole && length <= COPIED_BODY_MAX {
+                self.needed = total;
+                return Ok(Skimmed::Dry);
+            }
+            if self.parts == 0 && (header.has_more() || !is_whole) {
+                self.publish(); // what is whole so far: the message that starts here may take long
+            }
+            if is_whole {
+                self.producer.advance(total);
+                self.end_frame(header.has_more());
+            } else {
+                self.start_large(header, length)?;
+            }
+        }
+    }
+
+    /// The fast path: single-frame messages in short form, one after the other.
+    #[inline]
+    fn skim_small_messages(&mut self) {
+        if self.parts != 0 {
+            return;
+        }
+        let from = self.producer.written.octets as usize;
+        let raw_end = self.raw_end;
+        let room = self.producer.room();
+        // SAFETY: we are the producer, and nothing is written while `rest` lives.
+        let mut rest = unsafe { self.producer.tail().octets(from, raw_end) };
+        let before = rest.len();
+        let mut messages = 0;
+        while messages < room {
+            let [0, size, behind @ ..] = rest else { break };
+            let Some(next) = behind.get(usize::from(*size)..) else { break };
+            rest = next;
+            messages += 1;
+        }
+        let octets = before - rest.len();
+        if messages > 0 {
+            self.producer.advance(octets);
+            self.producer.end_messages(messages);
+            self.has_news = true;
+        }
+    }
+
+    fn end_frame(&mut self, has_more: bool) {
+        if has_more {
+            self.parts += 1;
+        } else {
+            self.parts = 0;
+            self.producer.end_messages(1);
+            self.has_news = true;
+        }
+    }
+
+    fn publish(&mut self) {
+        if std::mem::take(&mut self.has_news) {
+            self.producer.publish();
+        }
+    }
+
+    /// Gives the body behind the header at the write position a buffer of its own.
+    fn start_large(&mut self, header: Header, wanted: usize) -> Result<(), ProtocolError> {
+        if usize::from(self.producer.written.bodies) == SEGMENT_BODIES {
+            self.make_room(0);
+            if usize::from(self.producer.written.bodies) == SEGMENT_BODIES {
+                self.start_segment(0);
+            }
+        }
+        let from = self.producer.written.octets as usize + header.header_octets;
+        let raw_end = self.raw_end;
+        // SAFETY: we are the producer, and nothing is written while `start` lives.
+        let start = unsafe { self.producer.tail().octets(from, raw_end) };
+        let mut octets = Vec::new();
+        octets
+            .try_reserve_exact(wanted.min(LARGE_BODY_FIRST).max(start.len()))
+            .map_err(|_| ProtocolError::FrameTooLarge(header.body_octets))?;
+        octets.extend_from_slice(start);
+        let received = octets.len();
+        self.producer.advance(header.header_octets);
+        self.raw_end = from;
+        self.needed = 0;
+        self.large = Some(LargeBody { has_more: header.has_more(), wanted, received, octets });
+        Ok(())
+    }
+
+    /// Makes room behind the octets that are not skimmed: for `more`, and for the frame under way.
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        let kept = self.producer.unpublished_from() as usize;
+        let written = self.producer.written.octets as usize;
+        if self.parts == 0 && !self.has_news && kept < written {
+            // Between the last message and here lie only commands, which are done with.
+            let raw_end = self.raw_end;
+            // SAFETY: we are the producer; everything from `kept` on is not published.
+            let octets = unsafe { self.producer.tail().spare(kept, raw_end) };
+            octets.copy_within(written - kept.., 0);
+            self.producer.written.octets = u32::try_from(kept).unwrap_or_default();
+            self.raw_end = raw_end - (written - kept);
+            let capacity = self.producer.tail().capacity();
+            if capacity - self.raw_end >= (capacity / 2).max(self.needed).max(more) {
+                return;
+            }
+        }
+        self.start_segment(more);
+    }
+
+    /// Moves the octets that are not skimmed to a new segment.
+    fn start_segment(&mut self, more: usize) {
+        let from = self.producer.written.octets as usize;
+        let unskimmed = self.raw_end - from;
+        let old: *const _ = self.producer.tail();
+        self.producer.grow(self.needed.max(HEADER_MAX).max(unskimmed + more));
+        // SAFETY: the old tail stays live at least until the next publish seals it.
+        let old = unsafe { &*old };
+        // SAFETY: we are the producer, and write only to the new tail below.
+        let octets = unsafe { old.octets(from, self.raw_end) };
+        // SAFETY: the new tail has room for them, and nothing of it is published.
+        unsafe { self.producer.tail().write(0, octets) };
+        self.raw_end = unskimmed;
+    }
+}
+
+impl LargeBody {
+    fn room(&mut self) -> Result<&mut [u8], ProtocolError> {
+        if self.octets.len() == self.received {
+            let ahead = (self.wanted - self.received).min(LARGE_READ_MAX);
+            if self.octets.capacity() < self.received + ahead {
+                // Doubling: what is reserved is at most what the peer has sent, or the first stretch.
+                let target = (self.octets.capacity() * 2).max(LARGE_BODY_FIRST).min(self.wanted);
+                self.octets
+                    .try_reserve_exact(target - self.received)
+                    .map_err(|_| ProtocolError::FrameTooLarge(self.wanted as u64))?;
+            }
+            let ahead = ahead.min(self.octets.capacity() - self.received);
+            self.octets.resize(self.received + ahead, 0);
+        }
+        Ok(self.octets.get_mut(self.received..).unwrap_or_default())
+    }
+
+    fn into_bytes(mut self) -> Bytes {
+        self.octets.truncate(self.wanted);
+        Bytes::from(self.octets)
+    }
+}

@@ -1,0 +1,57 @@
+//! Pipes: one direction, one producer, one consumer, whole messages as ZMTP frames.
+//!
+//! What lies in the pipe is what goes on the wire. The application frames a message into the tail segment
+//! and publishes it with one store; the session writes whole runs of segments. Inbound, the session reads
+//! into the tail segment and publishes message ends; the application decodes. Two sockets of one process
+//! hold the two ends of the same pipe.
+//!
+//! ```text
+//!   Producer (messages) ══╗                 ╔══▶ Consumer (messages)     application
+//!   Intake   (octets)   ══╩═▶  segments  ═══╩══▶ Drain    (octets)       session
+//! ```
+//!
+//! Counts messages on both ends: the high-water mark is exact. Knows neither descriptors nor ZMTP.
+
+mod consumer;
+mod drain;
+mod intake;
+mod producer;
+mod ring;
+mod segment;
+mod wake;
+
+#[cfg(all(test, loom))]
+mod models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use consumer::{Consumer, NoMessage};
+pub(crate) use drain::{Drain, Slices};
+pub(crate) use intake::{Intake, Skimmed};
+pub(crate) use producer::{Producer, Refused};
+pub(crate) use wake::{Ready, Wake, WakeUp};
+
+use crate::sync::Arc;
+
+/// Makes a pipe that holds at most `limit` messages; `None` is no limit.
+pub(crate) fn pipe(limit: Option<u64>) -> (Producer, Consumer) {
+    let ring = Arc::new(ring::Ring::new(limit.unwrap_or(UNLIMITED)));
+    (Producer::new(Arc::clone(&ring)), Consumer::new(ring))
+}
+
+/// A limit that no pipe reaches.
+const UNLIMITED: u64 = u64::MAX;
+
+impl Producer {
+    /// Turns the end over to a session, which writes octets.
+    pub(crate) fn into_intake(self) -> Intake {
+        Intake::new(self)
+    }
+}
+
+impl Consumer {
+    /// Turns the end over to a session, which takes octets. Called before anything was taken.
+    pub(crate) fn into_drain(self) -> Drain {
+        Drain::new(self)
+    }
+}

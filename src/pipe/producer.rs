@@ -1,0 +1,366 @@
+//! The writing end: frames messages into the tail segment and publishes whole messages.
+//!
+//! Half a message cannot be seen: frames are written behind what is published, and one store per publish
+//! moves that mark. Rolling back is moving the write position back to the mark.
+#![allow(unsafe_code, reason = "writes behind what is published")]
+
+use std::fmt;
+use std::ptr::NonNull;
+
+use bytes::Bytes;
+
+use crate::frame::{HEADER_MAX, MORE, encode_header};
+use crate::limits::{COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::message::{Frame, Payload, PayloadKind};
+use crate::pipe::ring::Ring;
+use crate::pipe::segment::{Segment, Word};
+use crate::pipe::wake::WakeUp;
+use crate::sync::Arc;
+
+/// Why a pipe takes no message now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The other end is gone; nothing will ever be read.
+    Closed,
+    /// The high-water mark is reached.
+    Full,
+}
+
+/// The part of the chain that the producer works on.
+#[derive(Clone, Copy)]
+struct Chain {
+    /// Where frames are written.
+    tail: NonNull<Segment>,
+    /// The last segment that the consumer can see; the tail, unless a message under way outgrew it.
+    visible: NonNull<Segment>,
+    /// What `visible` will publish once the message under way ends in another segment.
+    sealed: Word,
+    /// What `visible` has published: the end of the last whole message.
+    mark: Word,
+}
+
+/// The writing end of a pipe.
+pub(crate) struct Producer {
+    ring: Arc<Ring>,
+    chain: Option<Chain>,
+    /// What of the tail is written: octets, bodies, and messages that end in it.
+    pub(super) written: Word,
+    /// Whole messages since the pipe was made.
+    sent: u64,
+    /// How far `sent` may go before the consumer's progress is looked at again.
+    credit: u64,
+    next_capacity: usize,
+    /// A segment has been filled since the last [`take_sealed`](Self::take_sealed).
+    has_sealed: bool,
+}
+
+// SAFETY: the raw pointers lead to segments of the one chain; what the producer writes there is its own
+// until it is published with Release. `&mut self` and no `Clone` keep it the only producer.
+unsafe impl Send for Producer {}
+
+impl Producer {
+    pub(super) fn new(ring: Arc<Ring>) -> Self {
+        let credit = ring.limit();
+        Self {
+            ring,
+            chain: None,
+            written: Word::default(),
+            sent: 0,
+            credit,
+            next_capacity: SEGMENT_OCTETS_MIN,
+            has_sealed: false,
+        }
+    }
+
+    /// Frames one message and publishes it. On success the payload is copied or moved out; else it is whole.
+    #[inline]
+    pub(crate) fn try_send(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        self.has_room()?;
+        match &mut payload.0 {
+            PayloadKind::Slice(body) => self.write_slice(body),
+            PayloadKind::Borrowed(message) => {
+                let (first, rest) = message.first_and_rest();
+                self.write_frame(flags(rest.is_empty()), first);
+                for (left, frame) in (0..rest.len()).rev().zip(rest) {
+                    self.write_frame(flags(left == 0), frame);
+                }
+            }
+            PayloadKind::Owned(message) => {
+                let (first, rest) = message.first_and_rest_mut();
+                self.move_frame(flags(rest.is_empty()), first);
+                for (left, frame) in (0..rest.len()).rev().zip(rest) {
+                    self.move_frame(flags(left == 0), frame);
+                }
+            }
+        }
+        self.end_messages(1);
+        self.publish();
+        Ok(())
+    }
+
+    /// Whether a message would be taken now.
+    #[inline]
+    pub(crate) fn has_room(&mut self) -> Result<(), Refused> {
+        if self.sent == self.credit { self.refresh_credit() } else { Ok(()) }
+    }
+
+    /// Asks to be woken when there is room. `false`: something changed already, look again.
+    pub(crate) fn wait_for_room(&mut self) -> bool {
+        self.ring.wait_for_room(self.sent)
+    }
+
+    /// Whether a segment was filled since the last call: a good moment to hand the octets on.
+    #[inline]
+    pub(crate) fn take_sealed(&mut self) -> bool {
+        std::mem::take(&mut self.has_sealed)
+    }
+
+    /// Whoever waits for room in this pipe is told through `wake_up`.
+    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
+        self.ring.set_writer(wake_up);
+    }
+
+    /// Changes the high-water mark.
+    pub(crate) fn set_limit(&mut self, limit: u64) {
+        self.ring.set_limit(limit);
+        self.credit = self.sent;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.ring.is_consumer_gone()
+    }
+
+    /// Messages that the consumer has not taken.
+    pub(crate) fn queued(&self) -> u64 {
+        self.sent - self.ring.consumed()
+    }
+
+    /// Messages that surely find room.
+    #[inline]
+    pub(super) fn room(&mut self) -> u64 {
+        if self.has_room().is_ok() { self.credit - self.sent } else { 0 }
+    }
+
+    /// Counts `count` whole messages that end at or before the write position, in the tail.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 messages")]
+    pub(super) fn end_messages(&mut self, count: u64) {
+        self.written.messages += count as u32;
+        self.sent += count;
+    }
+
+    /// Shows all that is written to the consumer, and wakes it if it waits. Called at a message end.
+    #[inline]
+    pub(super) fn publish(&mut self) {
+        let Some(chain) = &mut self.chain else { return };
+        // SAFETY: the tail is live: the consumer frees a segment only after it is sealed.
+        unsafe { chain.tail.as_ref() }.publish(self.written);
+        chain.mark = self.written;
+        if chain.visible != chain.tail {
+            // The tail's word is stored; only now may the consumer walk on to it.
+            // SAFETY: live until the consumer sees it sealed, which this store does; not touched after.
+            unsafe { chain.visible.as_ref() }.publish(chain.sealed);
+            chain.visible = chain.tail;
+        }
+        self.ring.wake_reader();
+    }
+
+    /// Forgets what is written behind the last whole message.
+    pub(super) fn roll_back(&mut self) {
+        let Some(chain) = &mut self.chain else { return };
+        // SAFETY: live: the consumer has not seen it sealed.
+        let visible = unsafe { chain.visible.as_ref() };
+        let in_visible = if chain.visible == chain.tail { self.written } else { chain.sealed };
+        for index in chain.mark.bodies..in_visible.bodies {
+            // SAFETY: written by us, not published, dropped once.
+            drop(unsafe { visible.take_body(usize::from(index)) });
+        }
+        let mut unseen = if chain.visible == chain.tail { None } else { visible.next() };
+        while let Some(segment) = unseen {
+            // SAFETY: behind the visible segment, so only we can reach it.
+            let block = unsafe { segment.as_ref() };
+            let is_tail = segment == chain.tail;
+            let bodies = if is_tail { self.written.bodies } else { block.published().bodies };
+            for index in 0..usize::from(bodies) {
+                // SAFETY: written by us, not visible, dropped once.
+                drop(unsafe { block.take_body(index) });
+            }
+            unseen = if is_tail { None } else { block.next() };
+            // SAFETY: only we can reach it, and we go on from `unseen`.
+            unsafe { Segment::free(segment) };
+        }
+        visible.unlink();
+        chain.tail = chain.visible;
+        self.written = chain.mark;
+    }
+
+    /// The tail segment; the first call makes it.
+    #[inline]
+    pub(super) fn tail(&mut self) -> &Segment {
+        let tail = match &self.chain {
+            Some(chain) => chain.tail,
+            None => self.start(),
+        };
+        // SAFETY: the tail is live, and the borrow of `self` keeps it the tail.
+        unsafe { &*tail.as_ptr() }
+    }
+
+    /// Octets of the tail behind what is published: what is written but belongs to no whole message yet.
+    pub(super) fn unpublished_from(&self) -> u32 {
+        match &self.chain {
+            Some(chain) if chain.visible == chain.tail => chain.mark.octets,
+            _ => 0,
+        }
+    }
+
+    /// Starts a new tail with room for `needed` octets.
+    #[cold]
+    pub(super) fn grow(&mut self, needed: usize) {
+        let Some(chain) = self.chain else {
+            self.start();
+            return;
+        };
+        // SAFETY: the tail is live.
+        let old = unsafe { chain.tail.as_ref() };
+        if self.written.octets as usize * 2 >= old.capacity() {
+            self.next_capacity = (old.capacity() * 2).min(SEGMENT_OCTETS_MAX);
+        }
+        let tail = self.fresh_segment(needed.max(self.next_capacity));
+        old.link(tail);
+        let word = Word { is_sealed: true, ..self.written };
+        let sealed = if chain.visible == chain.tail {
+            word
+        } else {
+            old.publish(word);
+            chain.sealed
+        };
+        self.chain = Some(Chain { tail, sealed, ..chain });
+        self.written = Word::default();
+        self.has_sealed = true;
+    }
+
+    fn start(&mut self) -> NonNull<Segment> {
+        let tail = Segment::allocate(self.next_capacity);
+        self.chain = Some(Chain { tail, visible: tail, sealed: Word::default(), mark: Word::default() });
+        self.ring.start(tail);
+        tail
+    }
+
+    fn fresh_segment(&mut self, capacity: usize) -> NonNull<Segment> {
+        let Some(spare) = self.ring.take_spare() else { return Segment::allocate(capacity) };
+        // SAFETY: taken out of the slot, so it is ours alone.
+        let block = unsafe { spare.as_ref() };
+        if block.capacity() < capacity {
+            // SAFETY: ours alone, in no chain.
+            unsafe { Segment::free(spare) };
+            return Segment::allocate(capacity);
+        }
+        block.reset();
+        spare
+    }
+
+    #[cold]
+    fn refresh_credit(&mut self) -> Result<(), Refused> {
+        if self.ring.is_consumer_gone() {
+            return Err(Refused::Closed);
+        }
+        self.credit = self.ring.consumed().saturating_add(self.ring.limit());
+        if self.credit <= self.sent {
+            self.credit = self.sent;
+            return Err(Refused::Full);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn write_slice(&mut self, body: &[u8]) {
+        if body.len() <= COPIED_BODY_MAX {
+            self.write_copied(0, body);
+        } else {
+            self.write_shared(0, Bytes::copy_from_slice(body));
+        }
+    }
+
+    fn write_frame(&mut self, flags: u8, frame: &Frame) {
+        if frame.len() <= COPIED_BODY_MAX {
+            self.write_copied(flags, frame);
+        } else {
+            self.write_shared(flags, frame.to_bytes());
+        }
+    }
+
+    fn move_frame(&mut self, flags: u8, frame: &mut Frame) {
+        if frame.len() <= COPIED_BODY_MAX {
+            self.write_copied(flags, frame);
+        } else {
+            self.write_shared(flags, frame.take_bytes());
+        }
+    }
+
+    #[inline]
+    fn write_copied(&mut self, flags: u8, body: &[u8]) {
+        if self.tail().capacity() - (self.written.octets as usize) < HEADER_MAX + body.len() {
+            self.grow(HEADER_MAX + body.len());
+        }
+        let at = self.written.octets as usize;
+        let tail = self.tail();
+        let header_octets = if let Ok(size) = u8::try_from(body.len()) {
+            // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
+            unsafe { tail.write(at, &[flags, size]) };
+            2
+        } else {
+            // SAFETY: as above.
+            unsafe { tail.write(at, &encode_header(flags, body.len()).0) };
+            HEADER_MAX
+        };
+        // SAFETY: as above.
+        unsafe { tail.write(at + header_octets, body) };
+        self.advance(header_octets + body.len());
+    }
+
+    fn write_shared(&mut self, flags: u8, body: Bytes) {
+        let room = self.tail().capacity() - self.written.octets as usize;
+        if room < HEADER_MAX || usize::from(self.written.bodies) == SEGMENT_BODIES {
+            self.grow(HEADER_MAX);
+        }
+        let (header, header_octets) = encode_header(flags, body.len());
+        let (header, _) = header.split_at(header_octets);
+        let at = self.written.octets as usize;
+        // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
+        unsafe { self.tail().write(at, header) };
+        self.advance(header_octets);
+        self.put_body(body);
+    }
+
+    /// Puts a body by reference at the write position. The caller made sure that a slot is free.
+    pub(super) fn put_body(&mut self, body: Bytes) {
+        let Word { octets, bodies, .. } = self.written;
+        // SAFETY: we are the producer; the slot is free, so neither filled nor published.
+        unsafe { self.tail().put_body(usize::from(bodies), octets, body) };
+        self.written.bodies += 1;
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+    pub(super) fn advance(&mut self, octets: usize) {
+        self.written.octets += octets as u32;
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        self.roll_back();
+        self.ring.producer_gone();
+    }
+}
+
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn flags(is_last: bool) -> u8 {
+    if is_last { 0 } else { MORE }
+}

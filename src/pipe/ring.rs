@@ -1,0 +1,262 @@
+//! What both ends of a pipe share: counters, flags, the recycled segment, and the end of its life.
+//!
+//! Two questions cross the pipe against the data. "Is the reader asleep?" is asked after every publish,
+//! "does the writer wait for room?" after every message taken; both are one relaxed load, and the side that
+//! goes to sleep pays for the ordering with [`heavy_fence`](crate::sync::heavy_fence).
+#![allow(unsafe_code, reason = "the last owner frees the chain")]
+
+use std::ptr::{self, NonNull};
+
+use crate::pipe::segment::{Segment, Word};
+use crate::pipe::wake::{Ready, WakeUp};
+use crate::sync::{
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence, lock,
+};
+
+/// [`Progress::resume_at`] while the producer does not wait.
+const NOT_WAITING: u64 = u64::MAX;
+
+/// Written by the consumer for every message, read by the producer when it seems full.
+struct Progress {
+    /// Messages taken since the pipe was made.
+    consumed: AtomicU64,
+    /// The count at which a waiting producer wants to be woken.
+    resume_at: AtomicU64,
+}
+
+/// Rarely written.
+struct Flags {
+    is_reader_waiting: AtomicBool,
+    is_producer_gone: AtomicBool,
+    is_consumer_gone: AtomicBool,
+    /// Most messages between producer and consumer.
+    limit: AtomicU64,
+    /// Where the chain starts; null until the first publish.
+    first: AtomicPtr<Segment>,
+    /// One emptied segment on its way back.
+    spare: AtomicPtr<Segment>,
+    reader: Mutex<Option<WakeUp>>,
+    writer: Mutex<Option<WakeUp>>,
+    /// The segment the consumer stopped in, and how many of its bodies it took.
+    rest: UnsafeCell<Option<(NonNull<Segment>, usize)>>,
+}
+
+/// The shared part of one pipe.
+pub(super) struct Ring {
+    progress: CachePadded<Progress>,
+    flags: CachePadded<Flags>,
+}
+
+// SAFETY: the raw pointers lead to segments, whose parts are handed from producer to consumer and back by
+// Release/Acquire pairs; `rest` is written by the consumer's drop and read by the last owner's.
+unsafe impl Send for Ring {}
+// SAFETY: as above; every other field is atomic or behind a lock.
+unsafe impl Sync for Ring {}
+
+impl Ring {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            progress: CachePadded(Progress {
+                consumed: AtomicU64::new(0),
+                resume_at: AtomicU64::new(NOT_WAITING),
+            }),
+            flags: CachePadded(Flags {
+                is_reader_waiting: AtomicBool::new(false),
+                is_producer_gone: AtomicBool::new(false),
+                is_consumer_gone: AtomicBool::new(false),
+                limit: AtomicU64::new(limit),
+                first: AtomicPtr::new(ptr::null_mut()),
+                spare: AtomicPtr::new(ptr::null_mut()),
+                reader: Mutex::new(None),
+                writer: Mutex::new(None),
+                rest: UnsafeCell::new(None),
+            }),
+        }
+    }
+
+    fn flags(&self) -> &Flags {
+        &self.flags.0
+    }
+
+    // The producer's calls.
+
+    pub(super) fn start(&self, segment: NonNull<Segment>) {
+        // Release: pairs with the Acquire in `first`.
+        self.flags().first.store(segment.as_ptr(), Ordering::Release);
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        // Relaxed: a number that stands for itself.
+        self.flags().limit.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn consumed(&self) -> u64 {
+        // Acquire: pairs with the Release in `consume`; what was taken is not looked at any more.
+        self.progress.0.consumed.load(Ordering::Acquire)
+    }
+
+    /// Wakes the consumer if it waits. Called after every publish.
+    #[inline]
+    pub(super) fn wake_reader(&self) {
+        // Pairs with the heavy fence in `wait_for_messages`: we stored the word and now read the flag; the
+        // consumer stored the flag and then reads the word. One of us sees the other.
+        light_fence();
+        if self.flags().is_reader_waiting.load(Ordering::Relaxed) {
+            self.wake_sleeping_reader();
+        }
+    }
+
+    #[cold]
+    fn wake_sleeping_reader(&self) {
+        // Relaxed: only one side swaps a `true` away; the wake-up itself goes through a lock.
+        if self.flags().is_reader_waiting.swap(false, Ordering::Relaxed) {
+            let wake_up = lock(&self.flags().reader).clone();
+            if let Some(wake_up) = wake_up {
+                wake_up.wake(Ready::Readable);
+            }
+        }
+    }
+
+    /// Asks to be woken when `resume_at` messages have been taken. `false`: do not wait, look again.
+    pub(super) fn wait_for_room(&self, sent: u64) -> bool {
+        let limit = self.limit();
+        let resume_at = sent.saturating_sub(limit / 2);
+        // Relaxed: ordered by the fence.
+        self.progress.0.resume_at.store(resume_at, Ordering::Relaxed);
+        // Pairs with the light fence in `consume`: we stored `resume_at` and now read `consumed`.
+        heavy_fence();
+        if self.is_consumer_gone() || sent - self.consumed() < limit {
+            self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn is_consumer_gone(&self) -> bool {
+        // Acquire: pairs with the Release in `consumer_gone`.
+        self.flags().is_consumer_gone.load(Ordering::Acquire)
+    }
+
+    pub(super) fn producer_gone(&self) {
+        // Release: pairs with the Acquire in `is_producer_gone`; what was published before is there.
+        self.flags().is_producer_gone.store(true, Ordering::Release);
+        self.wake_reader();
+    }
+
+    /// An emptied segment, if the consumer left one.
+    pub(super) fn take_spare(&self) -> Option<NonNull<Segment>> {
+        // Acquire: pairs with the Release in `give_spare`.
+        NonNull::new(self.flags().spare.swap(ptr::null_mut(), Ordering::Acquire))
+    }
+
+    // The consumer's calls.
+
+    pub(super) fn first(&self) -> Option<NonNull<Segment>> {
+        // Acquire: pairs with the Release in `start`.
+        NonNull::new(self.flags().first.load(Ordering::Acquire))
+    }
+
+    /// Counts messages as taken, and wakes the producer if it waited for that.
+    #[inline]
+    pub(super) fn consume(&self, consumed: u64) {
+        // Release: pairs with the Acquire in `consumed`.
+        self.progress.0.consumed.store(consumed, Ordering::Release);
+        // Pairs with the heavy fence in `wait_for_room`.
+        light_fence();
+        if consumed >= self.progress.0.resume_at.load(Ordering::Relaxed) {
+            self.wake_waiting_writer();
+        }
+    }
+
+    #[cold]
+    fn wake_waiting_writer(&self) {
+        // Relaxed: only one side swaps a real count away; the wake-up itself goes through a lock.
+        if self.progress.0.resume_at.swap(NOT_WAITING, Ordering::Relaxed) != NOT_WAITING {
+            let wake_up = lock(&self.flags().writer).clone();
+            if let Some(wake_up) = wake_up {
+                wake_up.wake(Ready::Writable);
+            }
+        }
+    }
+
+    /// Asks to be woken at the next publish. `false`: `has_news` says that there is something to do.
+    pub(super) fn wait_for_messages(&self, has_news: impl FnOnce() -> bool) -> bool {
+        // Relaxed: ordered by the fence.
+        self.flags().is_reader_waiting.store(true, Ordering::Relaxed);
+        // Pairs with the light fence in `wake_reader`.
+        heavy_fence();
+        if has_news() || self.is_producer_gone() {
+            self.flags().is_reader_waiting.store(false, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn is_producer_gone(&self) -> bool {
+        // Acquire: pairs with the Release in `producer_gone`.
+        self.flags().is_producer_gone.load(Ordering::Acquire)
+    }
+
+    /// Remembers where the consumer stopped, for the one who frees the chain.
+    pub(super) fn consumer_gone(&self, rest: Option<(NonNull<Segment>, usize)>) {
+        self.flags().rest.with_mut(|slot| {
+            // SAFETY: only the one consumer writes here, once; the last owner reads it after both are gone.
+            unsafe { *slot = rest };
+        });
+        // Release: pairs with the Acquire in `is_consumer_gone`.
+        self.flags().is_consumer_gone.store(true, Ordering::Release);
+        light_fence();
+        self.wake_waiting_writer();
+    }
+
+    /// Gives an emptied segment back; frees it when one already lies there.
+    pub(super) fn give_spare(&self, segment: NonNull<Segment>) {
+        // Release: our reads of the segment come before the producer's writes. Acquire: if one lies there
+        // we free it, after whatever its last owner did.
+        let old = self.flags().spare.swap(segment.as_ptr(), Ordering::AcqRel);
+        if let Some(old) = NonNull::new(old) {
+            // SAFETY: it came from `allocate`, lay in the slot, and the swap made it ours alone.
+            unsafe { Segment::free(old) };
+        }
+    }
+
+    // Either side's.
+
+    pub(super) fn set_limit(&self, limit: u64) {
+        self.flags().limit.store(limit, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_reader(&self, wake_up: WakeUp) {
+        *lock(&self.flags().reader) = Some(wake_up);
+    }
+
+    pub(super) fn set_writer(&self, wake_up: WakeUp) {
+        *lock(&self.flags().writer) = Some(wake_up);
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        if let Some(spare) = self.take_spare() {
+            // SAFETY: ours alone: both ends are gone, and it is in no chain.
+            unsafe { Segment::free(spare) };
+        }
+        let rest = self.flags().rest.with(|rest| {
+            // SAFETY: both ends are gone; `Arc` ordered their drops before this.
+            unsafe { *rest }
+        });
+        let mut at = rest.or_else(|| self.first().map(|first| (first, 0)));
+        while let Some((segment, taken)) = at {
+            // SAFETY: the chain from here on is reachable only from this ring, and each segment is live.
+            let block = unsafe { segment.as_ref() };
+            let Word { bodies, .. } = block.published();
+            for index in taken..usize::from(bodies) {
+                // SAFETY: published, not taken by the consumer, and taken here once.
+                drop(unsafe { block.take_body(index) });
+            }
+            at = block.next().map(|next| (next, 0));
+            // SAFETY: nobody else can reach it; `next` was read before.
+            unsafe { Segment::free(segment) };
+        }
+    }
+}
