@@ -24,3 +24,9 @@ pub(crate) const PARTS_MAX: u32 = 131_072;
 
 /// How long a greeting and handshake may take in all, unless the option says otherwise.
 pub(crate) const HANDSHAKE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Longest body that a [`Frame`](crate::Frame) keeps in itself, in octets.
+///
+/// At least 64, so that small messages need no allocation; 70, because a tag and a length take two octets
+/// more and that makes a frame of 72, a multiple of the word size without padding.
+pub(crate) const INLINE_BODY_MAX: usize = 70;
