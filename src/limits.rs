@@ -30,3 +30,6 @@ pub(crate) const HANDSHAKE_INTERVAL: Duration = Duration::from_secs(30);
 /// At least 64, so that small messages need no allocation; 70, because a tag and a length take two octets
 /// more and that makes a frame of 72, a multiple of the word size without padding.
 pub(crate) const INLINE_BODY_MAX: usize = 70;
+
+/// Longest host name in octets, without a final dot: RFC 1035's 255 less the octets of length and root.
+pub(crate) const HOST_NAME_MAX: usize = 253;
