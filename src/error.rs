@@ -234,3 +234,8 @@ pub enum ProtocolError {
     #[error("ZMTP {0} is not spoken")]
     UnsupportedVersion(u8),
 }
+
+/// A value outside the range of its option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the value is out of the option's range")]
+pub struct InvalidValue;

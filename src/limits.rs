@@ -52,3 +52,12 @@ pub(crate) const LARGE_BODY_FIRST: usize = 1024 * 1024;
 
 /// Most octets of a large body that one read takes: zeroed just before, so they should fit the cache.
 pub(crate) const LARGE_READ_MAX: usize = 256 * 1024;
+
+/// Longest body that a [`Frame`](crate::Frame) keeps in itself, in octets.
+///
+/// At least 64, so that small messages need no allocation; 70, because a tag and a length take two octets
+/// more and that makes a frame of 72, a multiple of the word size without padding.
+pub(crate) const INLINE_BODY_MAX: usize = 70;
+
+/// Longest host name in octets, without a final dot: RFC 1035's 255 less the octets of length and root.
+pub(crate) const HOST_NAME_MAX: usize = 253;

@@ -132,7 +132,9 @@ impl Consumer {
         let [flags, size, rest @ ..] = octets else { unreachable!("whole frames are published") };
         // The short form first: it is what small messages have.
         if flags & LONG == 0 && (limit.bodies == taken.bodies) {
-            let Some(body) = rest.get(..usize::from(*size)) else { unreachable!("whole frames are published") };
+            let Some(body) = rest.get(..usize::from(*size)) else {
+                unreachable!("whole frames are published")
+            };
             taken.octets += 2 + u32::from(*size);
             return Ok((*flags, TakenBody::Copied(body)));
         }

@@ -139,9 +139,7 @@ impl Drain {
     /// Whether the last octet written was the last of a message.
     pub(crate) fn is_between_messages(&self) -> bool {
         match (self.written, self.consumer.taken) {
-            (Some(written), Some(taken)) => {
-                written.of_body == 0 && written.at.order() == taken.order()
-            }
+            (Some(written), Some(taken)) => written.of_body == 0 && written.at.order() == taken.order(),
             _ => true,
         }
     }

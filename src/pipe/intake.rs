@@ -136,6 +136,12 @@ impl Intake {
         self.producer.is_closed()
     }
 
+    /// Octets of the segment that is being filled.
+    #[cfg(test)]
+    pub(super) fn tail_capacity(&mut self) -> usize {
+        self.producer.tail().capacity()
+    }
+
     fn skim_frames(
         &mut self,
         max_body_octets: u64,
@@ -174,6 +180,7 @@ impl Intake {
                 continue;
             }
             header.check(max_body_octets)?;
+            let is_whole = octets.len() >= total;
             if self.parts == 0 {
                 match self.producer.has_room() {
                     Ok(()) => {}
@@ -184,7 +191,6 @@ impl Intake {
             if self.parts >= PARTS_MAX {
                 return Err(ProtocolError::TooManyParts);
             }
-            let is_whole = octets.len() >= total;
             if !is_whole && length <= COPIED_BODY_MAX {
                 self.needed = total;
                 return Ok(Skimmed::Dry);

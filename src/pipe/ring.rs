@@ -10,7 +10,8 @@ use std::ptr::{self, NonNull};
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence, lock,
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence,
+    lock,
 };
 
 /// [`Progress::resume_at`] while the producer does not wait.

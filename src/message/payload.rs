@@ -1,0 +1,126 @@
+//! What `send` accepts: anything that is a message, borrowed where that saves a copy.
+//!
+//! A slice goes from the caller's memory straight into the queue; it becomes a [`Message`] only when it has to
+//! be handed back.
+#![forbid(unsafe_code)]
+
+use bytes::Bytes;
+
+use super::{Frame, Message};
+
+/// What `send` accepts: octets borrowed from the caller (copied once, straight into the queue) or a message.
+///
+/// Callers rarely name it: every verb that sends takes `impl Into<Payload>`.
+///
+/// ```
+/// use peermq::{Message, Payload};
+///
+/// fn count<'a>(payload: impl Into<Payload<'a>>) -> usize {
+///     payload.into().into_message().frame_count()
+/// }
+///
+/// let message = Message::from(["a", "b"]);
+/// assert_eq!(count(&message), 2); // still ours
+/// assert_eq!(count(message), 2);
+/// assert_eq!(count("text"), 1);
+/// assert_eq!(count(b"octets"), 1);
+/// assert_eq!(count(["several", "frames"]), 2);
+/// ```
+#[derive(Debug)]
+pub struct Payload<'a>(pub(crate) PayloadKind<'a>);
+
+/// Who owns what is sent.
+#[derive(Debug)]
+pub(crate) enum PayloadKind<'a> {
+    Slice(&'a [u8]),
+    Borrowed(&'a Message),
+    Owned(Message),
+}
+
+impl Payload<'_> {
+    /// Turns the payload into a message; copies what was borrowed.
+    #[must_use]
+    pub fn into_message(self) -> Message {
+        match self.0 {
+            PayloadKind::Slice(octets) => Message::from(octets),
+            PayloadKind::Borrowed(message) => message.clone(),
+            PayloadKind::Owned(message) => message,
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    #[inline]
+    fn from(octets: &'a [u8]) -> Self {
+        Self(PayloadKind::Slice(octets))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    #[inline]
+    fn from(octets: &'a [u8; N]) -> Self {
+        Self(PayloadKind::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a str> for Payload<'a> {
+    #[inline]
+    fn from(text: &'a str) -> Self {
+        Self(PayloadKind::Slice(text.as_bytes()))
+    }
+}
+
+impl<'a> From<&'a String> for Payload<'a> {
+    #[inline]
+    fn from(text: &'a String) -> Self {
+        Self(PayloadKind::Slice(text.as_bytes()))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Payload<'a> {
+    #[inline]
+    fn from(octets: &'a Vec<u8>) -> Self {
+        Self(PayloadKind::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a Message> for Payload<'a> {
+    #[inline]
+    fn from(message: &'a Message) -> Self {
+        Self(PayloadKind::Borrowed(message))
+    }
+}
+
+impl From<Message> for Payload<'_> {
+    #[inline]
+    fn from(message: Message) -> Self {
+        Self(PayloadKind::Owned(message))
+    }
+}
+
+/// Expands the table of what is moved into a message of one frame.
+macro_rules! owned_payloads {
+    ($($owned:ty;)*) => {
+        $(
+            impl From<$owned> for Payload<'_> {
+                #[inline]
+                fn from(octets: $owned) -> Self {
+                    Self(PayloadKind::Owned(Message::from(octets)))
+                }
+            }
+        )*
+    };
+}
+
+owned_payloads! {
+    Bytes;
+    Frame;
+    String;
+    Vec<u8>;
+}
+
+impl<F: Into<Frame>, const N: usize> From<[F; N]> for Payload<'_> {
+    fn from(frames: [F; N]) -> Self {
+        Self(PayloadKind::Owned(Message::from(frames)))
+    }
+}

@@ -1,0 +1,502 @@
+//! The values that options take. A value that exists is in range: whoever reads one checks nothing.
+//!
+//! "For ever", "no limit" and the like are variants or named constants, never the -1 and 0 of the C interface.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::error::InvalidValue;
+use crate::limits::HANDSHAKE_INTERVAL;
+
+/// What the values of a type count, for the manual.
+pub(super) trait Unit {
+    const UNIT: &'static str;
+}
+
+impl Unit for bool {
+    const UNIT: &'static str = "boolean";
+}
+
+/// A limit on queued messages.
+///
+/// ```
+/// use peermq::Hwm;
+///
+/// assert_eq!(Hwm::messages(10).limit(), Some(10));
+/// assert_eq!(Hwm::messages(0), Hwm::UNLIMITED);
+/// assert_eq!(Hwm::from(10), Hwm::messages(10));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Hwm(Option<NonZeroU32>);
+
+impl Hwm {
+    /// No limit but memory.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Returns a limit of `n` messages; 0 is no limit.
+    #[must_use]
+    pub const fn messages(n: u32) -> Self {
+        Self(NonZeroU32::new(n))
+    }
+
+    /// Returns the limit in messages; `None` when there is none.
+    #[must_use]
+    pub const fn limit(self) -> Option<u32> {
+        match self.0 {
+            Some(n) => Some(n.get()),
+            None => None,
+        }
+    }
+}
+
+impl From<u32> for Hwm {
+    fn from(n: u32) -> Self {
+        Self::messages(n)
+    }
+}
+
+impl fmt::Display for Hwm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_or(f, self.0, UNLIMITED)
+    }
+}
+
+impl Unit for Hwm {
+    const UNIT: &'static str = "messages";
+}
+
+/// How long a closed socket keeps trying to send what is queued.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::Linger;
+///
+/// assert_eq!(Linger::from(Duration::from_secs(2)), Linger::AtMost(Duration::from_secs(2)));
+/// assert_eq!(Linger::from(Duration::ZERO), Linger::DISCARD);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Linger {
+    /// Until everything is sent.
+    Forever,
+    /// This long; then the rest is discarded.
+    AtMost(Duration),
+}
+
+impl Linger {
+    /// Not at all: what has not been sent is discarded.
+    pub const DISCARD: Self = Self::AtMost(Duration::ZERO);
+
+    /// Returns the limit; `None` for ever.
+    #[must_use]
+    pub const fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::AtMost(limit) => Some(limit),
+        }
+    }
+}
+
+impl From<Duration> for Linger {
+    fn from(limit: Duration) -> Self {
+        Self::AtMost(limit)
+    }
+}
+
+impl fmt::Display for Linger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time_or(f, self.limit(), "for ever")
+    }
+}
+
+impl Unit for Linger {
+    const UNIT: &'static str = TIME;
+}
+
+/// How long a call waits before it gives up.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::Timeout;
+///
+/// assert_eq!(Timeout::from(Duration::from_millis(5)).limit(), Some(Duration::from_millis(5)));
+/// assert_eq!(Timeout::Never.limit(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Timeout {
+    /// It waits for ever.
+    Never,
+    /// It waits this long.
+    After(Duration),
+}
+
+impl Timeout {
+    /// It does not wait.
+    pub const AT_ONCE: Self = Self::After(Duration::ZERO);
+
+    /// Returns the longest wait; `None` for ever.
+    #[must_use]
+    pub const fn limit(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::After(limit) => Some(limit),
+        }
+    }
+}
+
+impl From<Duration> for Timeout {
+    fn from(limit: Duration) -> Self {
+        Self::After(limit)
+    }
+}
+
+impl fmt::Display for Timeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time_or(f, self.limit(), "never")
+    }
+}
+
+impl Unit for Timeout {
+    const UNIT: &'static str = TIME;
+}
+
+/// The pause before a connection is tried again.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::ReconnectInterval;
+///
+/// assert_eq!(ReconnectInterval::DEFAULT, Duration::from_millis(100).into());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReconnectInterval {
+    /// A connection that is lost or refused stays so.
+    Never,
+    /// This pause. Zero tries again at once, which keeps a core busy while nobody listens.
+    Every(Duration),
+}
+
+impl ReconnectInterval {
+    /// 100 milliseconds.
+    pub const DEFAULT: Self = Self::Every(Duration::from_millis(100));
+
+    /// Returns the pause; `None` when there is no second try.
+    #[must_use]
+    pub const fn pause(self) -> Option<Duration> {
+        match self {
+            Self::Never => None,
+            Self::Every(pause) => Some(pause),
+        }
+    }
+}
+
+impl From<Duration> for ReconnectInterval {
+    fn from(pause: Duration) -> Self {
+        Self::Every(pause)
+    }
+}
+
+impl fmt::Display for ReconnectInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time_or(f, self.pause(), "never")
+    }
+}
+
+impl Unit for ReconnectInterval {
+    const UNIT: &'static str = TIME;
+}
+
+/// How far the pause between two tries may grow.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::ReconnectIntervalMax;
+///
+/// let minute = ReconnectIntervalMax::up_to(Duration::from_secs(60));
+/// assert_eq!(minute.limit(), Some(Duration::from_secs(60)));
+/// assert_eq!(ReconnectIntervalMax::up_to(Duration::ZERO), ReconnectIntervalMax::NO_GROWTH);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReconnectIntervalMax(Option<Duration>);
+
+impl ReconnectIntervalMax {
+    /// The pause stays as it is.
+    pub const NO_GROWTH: Self = Self(None);
+
+    /// Returns a limit for a growing pause; zero is no growth.
+    #[must_use]
+    pub const fn up_to(limit: Duration) -> Self {
+        Self(non_zero(limit))
+    }
+
+    /// Returns the longest pause; `None` when it does not grow.
+    #[must_use]
+    pub const fn limit(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl From<Duration> for ReconnectIntervalMax {
+    fn from(limit: Duration) -> Self {
+        Self::up_to(limit)
+    }
+}
+
+impl fmt::Display for ReconnectIntervalMax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time_or(f, self.0, "no growth")
+    }
+}
+
+impl Unit for ReconnectIntervalMax {
+    const UNIT: &'static str = TIME;
+}
+
+/// How long a greeting and handshake may take in all.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::HandshakeInterval;
+///
+/// assert_eq!(HandshakeInterval::DEFAULT.limit(), Some(Duration::from_secs(30)));
+/// assert_eq!(HandshakeInterval::at_most(Duration::ZERO), HandshakeInterval::UNLIMITED);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandshakeInterval(Option<Duration>);
+
+impl HandshakeInterval {
+    /// 30 seconds.
+    pub const DEFAULT: Self = Self::at_most(HANDSHAKE_INTERVAL);
+
+    /// No deadline: a peer that stays silent keeps its connection.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Returns a deadline; zero is none.
+    #[must_use]
+    pub const fn at_most(limit: Duration) -> Self {
+        Self(non_zero(limit))
+    }
+
+    /// Returns the deadline; `None` when there is none.
+    #[must_use]
+    pub const fn limit(self) -> Option<Duration> {
+        self.0
+    }
+}
+
+impl From<Duration> for HandshakeInterval {
+    fn from(limit: Duration) -> Self {
+        Self::at_most(limit)
+    }
+}
+
+impl fmt::Display for HandshakeInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_time_or(f, self.0, UNLIMITED)
+    }
+}
+
+impl Unit for HandshakeInterval {
+    const UNIT: &'static str = TIME;
+}
+
+/// The longest frame that a peer may send.
+///
+/// ```
+/// use peermq::MaxMessageSize;
+///
+/// assert_eq!(MaxMessageSize::octets(1 << 20).limit(), Some(1_048_576));
+/// assert_eq!(MaxMessageSize::octets(0).limit(), Some(0)); // empty frames only
+/// assert_eq!(MaxMessageSize::UNLIMITED.limit(), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct MaxMessageSize(Option<u64>);
+
+impl MaxMessageSize {
+    /// No limit but memory.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Returns a limit of `n` octets.
+    #[must_use]
+    pub const fn octets(n: u64) -> Self {
+        Self(Some(n))
+    }
+
+    /// Returns the limit in octets; `None` when there is none.
+    #[must_use]
+    pub const fn limit(self) -> Option<u64> {
+        self.0
+    }
+}
+
+impl From<u64> for MaxMessageSize {
+    fn from(n: u64) -> Self {
+        Self::octets(n)
+    }
+}
+
+impl fmt::Display for MaxMessageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_or(f, self.0, UNLIMITED)
+    }
+}
+
+impl Unit for MaxMessageSize {
+    const UNIT: &'static str = OCTETS;
+}
+
+/// Most connections that wait to be accepted. The system may have a lower limit of its own.
+///
+/// ```
+/// use peermq::{Backlog, InvalidValue};
+///
+/// assert_eq!(Backlog::from(500), Backlog::connections(500)?);
+/// assert_eq!(Backlog::connections(u32::MAX), Err(InvalidValue));
+/// # Ok::<(), InvalidValue>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Backlog(u32);
+
+impl Backlog {
+    /// 100 connections.
+    pub const DEFAULT: Self = Self(100);
+
+    /// Returns a limit of `n` connections.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] beyond 2³¹-1, the most that `listen` takes.
+    pub const fn connections(n: u32) -> Result<Self, InvalidValue> {
+        if is_c_int(n) { Ok(Self(n)) } else { Err(InvalidValue) }
+    }
+
+    /// Returns the limit in connections, at most 2³¹-1.
+    #[must_use]
+    pub const fn limit(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<u16> for Backlog {
+    fn from(n: u16) -> Self {
+        Self(n.into())
+    }
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl Unit for Backlog {
+    const UNIT: &'static str = "connections";
+}
+
+/// The size of a kernel buffer. The system may round it, or have limits of its own.
+///
+/// ```
+/// use peermq::{InvalidValue, KernelBuffer};
+///
+/// assert_eq!(KernelBuffer::octets(65_536)?.size(), Some(65_536));
+/// assert_eq!(KernelBuffer::octets(u32::MAX), Err(InvalidValue));
+/// assert_eq!(KernelBuffer::SYSTEM.size(), None);
+/// # Ok::<(), InvalidValue>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KernelBuffer(Option<u32>);
+
+impl KernelBuffer {
+    /// What the system gives, and tunes, by itself.
+    pub const SYSTEM: Self = Self(None);
+
+    /// Returns a size of `n` octets.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] beyond 2³¹-1, the most that `setsockopt` takes.
+    pub const fn octets(n: u32) -> Result<Self, InvalidValue> {
+        if is_c_int(n) { Ok(Self(Some(n))) } else { Err(InvalidValue) }
+    }
+
+    /// Returns the size in octets, at most 2³¹-1; `None` for the system's.
+    #[must_use]
+    pub const fn size(self) -> Option<u32> {
+        self.0
+    }
+}
+
+impl fmt::Display for KernelBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_or(f, self.0, "the system's")
+    }
+}
+
+impl Unit for KernelBuffer {
+    const UNIT: &'static str = OCTETS;
+}
+
+const fn is_c_int(n: u32) -> bool {
+    n <= i32::MAX.unsigned_abs()
+}
+
+const fn non_zero(time: Duration) -> Option<Duration> {
+    if time.is_zero() { None } else { Some(time) }
+}
+
+fn write_or(f: &mut fmt::Formatter<'_>, value: Option<impl fmt::Display>, otherwise: &str) -> fmt::Result {
+    match value {
+        Some(value) => write!(f, "{value}"),
+        None => f.write_str(otherwise),
+    }
+}
+
+fn write_time_or(f: &mut fmt::Formatter<'_>, time: Option<Duration>, otherwise: &str) -> fmt::Result {
+    match time {
+        Some(time) => write!(f, "{time:?}"),
+        None => f.write_str(otherwise),
+    }
+}
+
+const OCTETS: &str = "octets";
+const TIME: &str = "time";
+const UNLIMITED: &str = "unlimited";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_means_what_the_type_says() {
+        assert_eq!(Hwm::from(0).limit(), None);
+        assert_eq!(HandshakeInterval::from(Duration::ZERO).limit(), None);
+        assert_eq!(ReconnectIntervalMax::from(Duration::ZERO).limit(), None);
+        assert_eq!(Linger::from(Duration::ZERO).limit(), Some(Duration::ZERO));
+        assert_eq!(Timeout::from(Duration::ZERO).limit(), Some(Duration::ZERO));
+        assert_eq!(ReconnectInterval::from(Duration::ZERO).pause(), Some(Duration::ZERO));
+        assert_eq!(MaxMessageSize::from(0).limit(), Some(0));
+    }
+
+    #[test]
+    fn sizes_end_where_the_system_calls_do() {
+        let most = i32::MAX.unsigned_abs();
+        assert_eq!(Backlog::connections(most).map(Backlog::limit), Ok(most));
+        assert_eq!(Backlog::connections(most + 1), Err(InvalidValue));
+        assert_eq!(KernelBuffer::octets(most).map(KernelBuffer::size), Ok(Some(most)));
+        assert_eq!(KernelBuffer::octets(most + 1), Err(InvalidValue));
+    }
+
+    #[test]
+    fn values_display_without_their_unit() {
+        assert_eq!(Hwm::messages(5).to_string(), "5");
+        assert_eq!(Linger::AtMost(Duration::from_millis(1500)).to_string(), "1.5s");
+        assert_eq!(Timeout::AT_ONCE.to_string(), "0ns");
+        assert_eq!(KernelBuffer(Some(4096)).to_string(), "4096");
+    }
+}
