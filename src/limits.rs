@@ -19,6 +19,10 @@ pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 4096;
 /// of 23; the room is for what later versions may add.
 pub(crate) const TRAFFIC_COMMAND_MAX: u64 = 65_536;
 
+/// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
+/// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
+pub(crate) const OUTBOX_OCTETS: usize = 4096;
+
 /// Most parts of one message. Users send up to 100,000; a peer that never ends its message stops here.
 pub(crate) const PARTS_MAX: u32 = 131_072;
 

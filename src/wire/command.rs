@@ -1,0 +1,158 @@
+//! Commands: the frames that the two ends say to each other, not to their applications.
+//!
+//! Parses a body into what the NULL mechanism and heartbeats act on, gathers a command of the handshake from
+//! octets in any cut, and builds ours. A size is compared with the limit before room is made for a body.
+//!
+//! Source: RFC 37, "Formal Grammar": name length, name, data (D2).
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use smallvec::SmallVec;
+
+use crate::error::ProtocolError;
+use crate::frame::{HEADER_MAX, Header};
+use crate::limits;
+use crate::wire::outbox::Outbox;
+
+/// A command of the peer, parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command<'a> {
+    /// The peer gives up; its reason is for logs only and was checked for its length.
+    Error,
+    /// Anything that parses and means nothing here: PONG, other patterns' and later versions' commands.
+    Other,
+    /// A heartbeat, to be answered with the same context of 0 to 16 octets.
+    Ping { context: &'a [u8] },
+    /// The peer is ready; its metadata, still encoded.
+    Ready(&'a [u8]),
+}
+
+impl<'a> Command<'a> {
+    /// Parses the body of a command frame.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::MalformedCommand`] when the name or, for a known command, the data break the grammar.
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, ProtocolError> {
+        let (name, data) = split_name(body).ok_or(ProtocolError::MalformedCommand)?;
+        if name == ERROR.as_bytes() {
+            return match data {
+                [reason_octets, reason @ ..] if usize::from(*reason_octets) == reason.len() => {
+                    Ok(Self::Error)
+                }
+                _ => Err(ProtocolError::MalformedCommand),
+            };
+        }
+        if name == PING.as_bytes() {
+            return match data {
+                [_, _, context @ ..] if context.len() <= PING_CONTEXT_MAX => Ok(Self::Ping { context }),
+                _ => Err(ProtocolError::MalformedCommand),
+            };
+        }
+        Ok(if name == READY.as_bytes() { Self::Ready(data) } else { Self::Other })
+    }
+}
+
+/// A command frame of the handshake, as far as it has come.
+#[derive(Debug)]
+pub(super) enum Incoming {
+    /// The flags and the size.
+    Header(SmallVec<[u8; HEADER_MAX]>),
+    /// The body, of `wanted` octets in the end.
+    Body { wanted: usize, octets: Vec<u8> },
+}
+
+impl Incoming {
+    pub(super) fn new() -> Self {
+        Self::Header(SmallVec::new())
+    }
+
+    /// Takes what belongs to the frame off the front of `input`; the body when it is complete.
+    ///
+    /// # Errors
+    ///
+    /// What [`Header::check`] finds, [`ProtocolError::UnexpectedCommand`] for a message,
+    /// [`ProtocolError::CommandTooLarge`]; all of them before any of the body is held.
+    pub(super) fn take(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, ProtocolError> {
+        if let Self::Header(held) = self {
+            let header = loop {
+                if let Some(header) = Header::parse(held) {
+                    break header;
+                }
+                let Some((octet, rest)) = input.split_first() else { return Ok(None) };
+                held.push(*octet);
+                *input = rest;
+            };
+            *self = Self::Body { wanted: check(header)?, octets: Vec::new() };
+        }
+        let Self::Body { wanted, octets } = self else { unreachable!("a header became a body just above") };
+        let missing = *wanted - octets.len();
+        let (mine, rest) = input.split_at(missing.min(input.len()));
+        grow(octets, mine.len(), *wanted);
+        octets.extend_from_slice(mine);
+        *input = rest;
+        Ok((octets.len() == *wanted).then(|| std::mem::take(octets)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn held_octets(&self) -> usize {
+        match self {
+            Self::Header(held) => held.capacity(),
+            Self::Body { octets, .. } => octets.capacity(),
+        }
+    }
+}
+
+/// Sends READY with encoded metadata.
+pub(super) fn push_ready(out: &mut Outbox, metadata: &[u8]) {
+    out.push_command(READY, &[metadata]);
+}
+
+/// Sends ERROR with a reason of up to 255 visible characters.
+pub(super) fn push_error(out: &mut Outbox, reason: &'static str) {
+    let Ok(reason_octets) = u8::try_from(reason.len()) else {
+        unreachable!("reasons are literals of this module's users, all under 256 octets")
+    };
+    out.push_command(ERROR, &[&[reason_octets], reason.as_bytes()]);
+}
+
+/// Answers a PING.
+pub(super) fn push_pong(out: &mut Outbox, context: &[u8]) {
+    out.push_command(PONG, &[context]);
+}
+
+/// The name, 1 to 255 letters, and the data behind it.
+fn split_name(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name_octets, rest) = body.split_first()?;
+    let (name, data) = rest.split_at_checked(usize::from(*name_octets))?;
+    (!name.is_empty() && name.iter().all(u8::is_ascii_alphabetic)).then_some((name, data))
+}
+
+/// The octets of the body that the header of a handshake command announces.
+fn check(header: Header) -> Result<usize, ProtocolError> {
+    let header = header.check(u64::MAX)?;
+    if !header.is_command() {
+        return Err(ProtocolError::UnexpectedCommand);
+    }
+    match usize::try_from(header.body_octets) {
+        Ok(octets) if header.body_octets <= limits::HANDSHAKE_COMMAND_MAX => Ok(octets),
+        _ => Err(ProtocolError::CommandTooLarge(header.body_octets)),
+    }
+}
+
+/// Makes room for `more` octets: by doubling, but never beyond what the whole body takes.
+fn grow(octets: &mut Vec<u8>, more: usize, wanted: usize) {
+    let needed = octets.len() + more;
+    if needed > octets.capacity() {
+        let target = needed.max(2 * octets.capacity()).min(wanted);
+        octets.reserve_exact(target - octets.len());
+    }
+}
+
+const ERROR: &str = "ERROR";
+const PING: &str = "PING";
+const PONG: &str = "PONG";
+const READY: &str = "READY";
+
+/// Most octets that a PING may ask to have echoed.
+const PING_CONTEXT_MAX: usize = 16;

@@ -1,0 +1,151 @@
+//! Metadata: what each end says of itself in READY, a list of named values.
+//!
+//! Names are compared without regard to case and sent in RFC 37's spelling. What a peer sends is checked as a
+//! whole before any of it is used; properties that mean nothing here are kept for whoever asks.
+//!
+//! Source: RFC 37, "Connection Metadata".
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use bytes::Bytes;
+
+use crate::error::ProtocolError;
+use crate::socket_type::SocketType;
+use crate::wire::greeting::Version;
+
+/// What we say of ourselves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Local {
+    pub(crate) socket_type: SocketType,
+    /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
+    pub(crate) routing_id: Bytes,
+}
+
+/// What the peer says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) socket_type: SocketType,
+    /// The `Identity` as announced; empty without one. Only a ROUTER may act on it.
+    pub(crate) routing_id: Bytes,
+    /// The minor version: 0 for ZMTP 3.0.
+    pub(crate) minor: u8,
+    /// The major version, 3 or higher.
+    pub(crate) major: u8,
+    /// Every property in the order and spelling in which it was sent, the known ones too.
+    pub(crate) properties: Vec<Property>,
+}
+
+/// A property's name and value.
+pub(super) type Property = (Box<str>, Bytes);
+
+impl Peer {
+    pub(super) fn new(version: Version, socket_type: SocketType, properties: Vec<Property>) -> Self {
+        let routing_id = find(&properties, IDENTITY).cloned().unwrap_or_default();
+        Self { socket_type, routing_id, minor: version.minor, major: version.major, properties }
+    }
+}
+
+/// Encodes what READY says of us: `Socket-Type` first.
+pub(super) fn encode(local: &Local) -> Vec<u8> {
+    let mut octets = Vec::new();
+    push_property(&mut octets, SOCKET_TYPE, local.socket_type.name().as_bytes());
+    if announces_routing_id(local.socket_type) {
+        push_property(&mut octets, IDENTITY, &local.routing_id);
+    }
+    octets
+}
+
+/// Parses and checks the metadata of a peer.
+///
+/// # Errors
+///
+/// [`ProtocolError::MalformedMetadata`] when the list, an `Identity` or a `Resource` break their grammar;
+/// [`ProtocolError::DuplicateProperty`].
+pub(super) fn parse(mut octets: &[u8]) -> Result<Vec<Property>, ProtocolError> {
+    let mut properties: Vec<Property> = Vec::new();
+    while !octets.is_empty() {
+        let (name, value, rest) = split_property(octets).ok_or(ProtocolError::MalformedMetadata)?;
+        if !is_legal(name, value) {
+            return Err(ProtocolError::MalformedMetadata);
+        }
+        if find(&properties, name).is_some() {
+            return Err(ProtocolError::DuplicateProperty);
+        }
+        properties.push((name.into(), Bytes::copy_from_slice(value)));
+        octets = rest;
+    }
+    Ok(properties)
+}
+
+/// The value of a property, whatever the case of its name.
+pub(super) fn find<'a>(properties: &'a [Property], name: &str) -> Option<&'a Bytes> {
+    properties.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// Whether sockets of this type tell their peers their routing id: REQ, DEALER and ROUTER would.
+fn announces_routing_id(socket_type: SocketType) -> bool {
+    match socket_type {
+        SocketType::Pair | SocketType::Pull | SocketType::Push => false,
+    }
+}
+
+fn push_property(octets: &mut Vec<u8>, name: &'static str, value: &[u8]) {
+    let (Ok(name_octets), Ok(value_octets)) = (u8::try_from(name.len()), i32::try_from(value.len())) else {
+        unreachable!("names are literals, values are type names and routing ids of up to 255 octets")
+    };
+    octets.push(name_octets);
+    octets.extend_from_slice(name.as_bytes());
+    octets.extend_from_slice(&value_octets.to_be_bytes());
+    octets.extend_from_slice(value);
+}
+
+/// The name and value at the front of a list, and the rest of it.
+fn split_property(octets: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+    let (name_octets, rest) = octets.split_first()?;
+    let (name, rest) = rest.split_at_checked(usize::from(*name_octets))?;
+    let (value_octets, rest) = rest.split_first_chunk()?;
+    // Sizes end at 2^31-1: a negative number here is one that is too large.
+    let value_octets = usize::try_from(i32::from_be_bytes(*value_octets)).ok()?;
+    let (value, rest) = rest.split_at_checked(value_octets)?;
+    if name.is_empty() || !name.iter().all(|c| c.is_ascii_alphanumeric() || b"-_.+".contains(c)) {
+        return None;
+    }
+    Some((std::str::from_utf8(name).ok()?, value, rest))
+}
+
+/// Whether a value is one that RFC 37 allows for this property. Socket types are the handshake's to judge.
+fn is_legal(name: &str, value: &[u8]) -> bool {
+    if name.eq_ignore_ascii_case(IDENTITY) {
+        // A first octet of zero is for ids that implementations make up (D11).
+        value.len() <= IDENTITY_MAX && value.first() != Some(&0)
+    } else if name.eq_ignore_ascii_case(RESOURCE) {
+        value.split(|&octet| octet == b'/').all(|part| !part.is_empty() && part.iter().all(is_resource_char))
+    } else {
+        true
+    }
+}
+
+fn is_resource_char(octet: &u8) -> bool {
+    octet.is_ascii_alphanumeric() || b"$-_@.&+".contains(octet)
+}
+
+pub(super) const SOCKET_TYPE: &str = "Socket-Type";
+const IDENTITY: &str = "Identity";
+const RESOURCE: &str = "Resource";
+
+/// Longest routing id in octets.
+const IDENTITY_MAX: usize = 255;
+
+#[cfg(test)]
+mod rfc37_metadata {
+    use super::*;
+
+    #[test]
+    fn properties_are_encoded_as_in_the_worked_example() {
+        // N-07: the DEALER's READY of RFC 37, "Worked Example".
+        let mut octets = Vec::new();
+        push_property(&mut octets, SOCKET_TYPE, b"DEALER");
+        push_property(&mut octets, IDENTITY, b"");
+        assert_eq!(octets, b"\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\0");
+    }
+}

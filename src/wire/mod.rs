@@ -1,0 +1,24 @@
+//! The ZMTP conversation of one connection: greeting, handshake, and commands among the messages.
+//!
+//! Owns the state of the protocol and nothing else: octets come in as slices, octets for the peer go into an
+//! [`Outbox`]. It never reads a descriptor, a clock or a random source, and it never sees a message: frames
+//! that carry data pass it by. One driver, the session, owns the descriptor and the deadline.
+//!
+//! Spoken: ZMTP 3.0, 3.1 and whatever calls itself higher, with the NULL mechanism. ZMTP 1.0 and 2.0 are
+//! recognised and refused. Source: RFC 37/ZMTP 3.1, RFC 23/ZMTP 3.0.
+#![forbid(unsafe_code)]
+#![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod command;
+mod connection;
+mod greeting;
+mod mechanism;
+mod metadata;
+mod outbox;
+
+pub(crate) use connection::Connection;
+pub(crate) use metadata::{Local, Peer};
+pub(crate) use outbox::Outbox;
+
+#[cfg(test)]
+mod tests;

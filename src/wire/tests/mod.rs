@@ -1,0 +1,217 @@
+//! The protocol against RFC 37, every vector in every cut.
+//!
+//! [`every_cut`] feeds one stream whole, octet by octet, split at each offset and at seeded random places, and
+//! demands the same outcome; [`Pair`] connects two of our own. Clause ids are in the first comment of a test.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the vectors are short, the random octets meant to be cut"
+)]
+
+mod hostile;
+mod rfc37_commands;
+mod rfc37_greeting;
+mod rfc37_metadata;
+mod rfc37_null;
+
+use bytes::Bytes;
+
+use super::{Connection, Local, Outbox, Peer};
+use crate::error::ProtocolError;
+use crate::limits;
+use crate::socket_type::SocketType;
+
+/// Most octets a connection may hold for its peer: the inline greeting, or one whole command.
+const HELD_MAX: usize = limits::HANDSHAKE_COMMAND_MAX as usize;
+
+/// What a stream of octets led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Outcome {
+    /// Octets consumed in all, or the error.
+    result: Result<usize, ProtocolError>,
+    peer: Option<Peer>,
+    /// Everything we sent, the greeting included.
+    sent: Vec<u8>,
+}
+
+impl Outcome {
+    fn error(&self) -> ProtocolError {
+        self.result.expect_err("the stream should have been refused")
+    }
+
+    fn peer(&self) -> &Peer {
+        self.peer.as_ref().expect("the handshake should have ended")
+    }
+
+    /// What we sent behind the greeting.
+    fn commands(&self) -> &[u8] {
+        &self.sent[64..]
+    }
+}
+
+fn local(socket_type: SocketType) -> Local {
+    Local { socket_type, routing_id: Bytes::new() }
+}
+
+/// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
+fn feed(socket_type: SocketType, stream: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome {
+    let mut out = Outbox::new();
+    let mut connection = Connection::new(local(socket_type), &mut out);
+    let mut result = Ok(0);
+    let mut start = 0;
+    for end in cuts.into_iter().chain([stream.len()]) {
+        let piece = &stream[start..end];
+        start = end;
+        match connection.handle_octets(piece, &mut out) {
+            Ok(consumed) => {
+                result = result.map(|before| before + consumed);
+                assert!(
+                    consumed == piece.len() || connection.peer().is_some(),
+                    "stopped inside the handshake"
+                );
+            }
+            Err(error) => {
+                result = Err(error);
+                assert_eq!(connection.handle_octets(b"x", &mut out), Err(error), "an error is final");
+                assert_eq!(connection.peer(), None);
+                break;
+            }
+        }
+        assert!(connection.held_octets() <= HELD_MAX, "{} octets held", connection.held_octets());
+    }
+    Outcome { result, peer: connection.peer().cloned(), sent: out.octets().to_vec() }
+}
+
+/// SPLIT: the outcome of `stream`, which must be the same in every cut.
+#[track_caller]
+fn every_cut(socket_type: SocketType, stream: &[u8]) -> Outcome {
+    let whole = feed(socket_type, stream, []);
+    assert_eq!(feed(socket_type, stream, 1..stream.len()), whole, "octet by octet");
+    for cut in 0..=stream.len() {
+        assert_eq!(feed(socket_type, stream, [cut]), whole, "cut at {cut}");
+    }
+    let mut random = Random(0x5eed);
+    for _ in 0..16 {
+        let mut cuts: Vec<usize> = (0..random.below(8)).map(|_| random.below(stream.len() + 1)).collect();
+        cuts.sort_unstable();
+        assert_eq!(feed(socket_type, stream, cuts.iter().copied()), whole, "cut at {cuts:?}");
+    }
+    whole
+}
+
+/// The outcome for a PULL of a good greeting and `frames` behind it.
+#[track_caller]
+fn after_greeting(frames: &[u8]) -> Outcome {
+    every_cut(SocketType::Pull, &[&greeting(3, 1, b"NULL"), frames].concat())
+}
+
+/// Two of our own connections and the octets between them.
+struct Pair {
+    ends: [(Connection, Outbox); 2],
+}
+
+impl Pair {
+    fn new(a: SocketType, b: SocketType) -> Self {
+        Self {
+            ends: [a, b].map(|socket_type| {
+                let mut out = Outbox::new();
+                (Connection::new(local(socket_type), &mut out), out)
+            }),
+        }
+    }
+
+    /// Carries up to `piece` octets at a time each way until both are silent.
+    fn run(&mut self, piece: usize) -> [Result<(), ProtocolError>; 2] {
+        let mut results = [Ok(()); 2];
+        loop {
+            let mut is_silent = true;
+            for (from, to) in [(0, 1), (1, 0)] {
+                let out = &mut self.ends[from].1;
+                let octets = out.octets()[..piece.min(out.len())].to_vec();
+                out.advance(octets.len());
+                is_silent &= octets.is_empty();
+                let (connection, out) = &mut self.ends[to];
+                results[to] = connection
+                    .handle_octets(&octets, out)
+                    .map(|consumed| assert_eq!(consumed, octets.len(), "nothing follows READY here"));
+            }
+            if is_silent {
+                return results;
+            }
+        }
+    }
+
+    fn peers(&self) -> [Option<&Peer>; 2] {
+        [self.ends[0].0.peer(), self.ends[1].0.peer()]
+    }
+}
+
+/// A PULL in its traffic phase, greeted by a PUSH of ZMTP 3.`minor`; the outbox is empty.
+fn in_traffic(minor: u8) -> (Connection, Outbox) {
+    let mut out = Outbox::new();
+    let mut connection = Connection::new(local(SocketType::Pull), &mut out);
+    let stream = [&greeting(3, minor, b"NULL")[..], &ready(&[("Socket-Type", b"PUSH")])].concat();
+    assert_eq!(connection.handle_octets(&stream, &mut out), Ok(stream.len()));
+    out.advance(out.len());
+    (connection, out)
+}
+
+fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> [u8; 64] {
+    let mut octets = [0; 64];
+    octets[0] = 0xFF;
+    octets[9..12].copy_from_slice(&[0x7F, major, minor]);
+    octets[12..12 + mechanism.len()].copy_from_slice(mechanism);
+    octets
+}
+
+fn command(name: &str, data: &[u8]) -> Vec<u8> {
+    frame(&body(name, data))
+}
+
+/// A command frame around a body of any kind.
+fn frame(body: &[u8]) -> Vec<u8> {
+    match u8::try_from(body.len()) {
+        Ok(size) => [&[4, size], body].concat(),
+        Err(_) => [&[6], &(body.len() as u64).to_be_bytes()[..], body].concat(),
+    }
+}
+
+fn body(name: &str, data: &[u8]) -> Vec<u8> {
+    [&[name.len() as u8], name.as_bytes(), data].concat()
+}
+
+fn property(name: &str, value: &[u8]) -> Vec<u8> {
+    [&[name.len() as u8], name.as_bytes(), &(value.len() as u32).to_be_bytes(), value].concat()
+}
+
+fn metadata(properties: &[(&str, &[u8])]) -> Vec<u8> {
+    properties.iter().flat_map(|(name, value)| property(name, value)).collect()
+}
+
+fn ready(properties: &[(&str, &[u8])]) -> Vec<u8> {
+    command("READY", &metadata(properties))
+}
+
+/// Our READY for a PULL, and the ERROR that answers a wrong socket type.
+const READY_PULL: &[u8] = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL";
+const ERROR_SOCKET_TYPE: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";
+
+/// Xorshift64: the same sequence in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+
+    fn octets(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+}
