@@ -127,6 +127,9 @@ pub enum ConnectError {
     /// This transport does not exist on this platform.
     #[error("this platform has no such transport")]
     NotSupported,
+    /// The socket type has one peer only, and there is one.
+    #[error("this socket has its one peer already")]
+    OnePeerOnly,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,

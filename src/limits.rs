@@ -65,3 +65,30 @@ pub(crate) const INLINE_BODY_MAX: usize = 70;
 
 /// Longest host name in octets, without a final dot: RFC 1035's 255 less the octets of length and root.
 pub(crate) const HOST_NAME_MAX: usize = 253;
+
+/// Events that one poll reports at most; more come with the next.
+pub(crate) const EVENTS_PER_POLL: usize = 256;
+
+/// Most octets one connection reads before the others of its thread get their turn.
+pub(crate) const READ_OCTETS_PER_TURN: usize = 1024 * 1024;
+
+/// Most octets one connection writes before the others of its thread get their turn.
+pub(crate) const WRITE_OCTETS_PER_TURN: usize = 4 * 1024 * 1024;
+
+/// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
+pub(crate) const HANDSHAKE_READ: usize = 1024;
+
+/// Connections a listener accepts before the others of its thread get their turn.
+pub(crate) const ACCEPTS_PER_TURN: usize = 64;
+
+/// How long a listener pauses when the system is out of descriptors or memory: short enough that nobody
+/// notices, long enough that it costs no CPU.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The shortest pause before a connection is tried again, whatever the option says: a pause of nothing would
+/// keep a core busy.
+pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);
+
+/// How long dropping the last handle of a context waits for messages that linger: a reachable peer takes
+/// everything long before; an unreachable one must not hang the program for ever.
+pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);

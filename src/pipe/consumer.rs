@@ -106,6 +106,11 @@ impl Consumer {
         ring.wait_for_messages(|| self.refill())
     }
 
+    /// Changes the high-water mark; `None` is no limit. The producer sees it when it seems full.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
+        self.ring.set_limit(limit);
+    }
+
     /// Whoever waits for messages of this pipe is told through `wake_up`.
     pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
         self.ring.set_reader(wake_up);

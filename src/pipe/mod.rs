@@ -15,6 +15,8 @@
 mod consumer;
 mod drain;
 mod intake;
+mod mailbox;
+mod pipes;
 mod producer;
 mod ring;
 mod segment;
@@ -28,6 +30,8 @@ mod tests;
 pub(crate) use consumer::{Consumer, NoMessage};
 pub(crate) use drain::{Drain, Slices};
 pub(crate) use intake::{Intake, Skimmed};
+pub(crate) use mailbox::Mailbox;
+pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 
@@ -35,12 +39,9 @@ use crate::sync::Arc;
 
 /// Makes a pipe that holds at most `limit` messages; `None` is no limit.
 pub(crate) fn pipe(limit: Option<u64>) -> (Producer, Consumer) {
-    let ring = Arc::new(ring::Ring::new(limit.unwrap_or(UNLIMITED)));
+    let ring = Arc::new(ring::Ring::new(limit));
     (Producer::new(Arc::clone(&ring)), Consumer::new(ring))
 }
-
-/// A limit that no pipe reaches.
-const UNLIMITED: u64 = u64::MAX;
 
 impl Producer {
     /// Turns the end over to a session, which writes octets.

@@ -120,8 +120,8 @@ impl Producer {
         self.ring.set_writer(wake_up);
     }
 
-    /// Changes the high-water mark.
-    pub(crate) fn set_limit(&mut self, limit: u64) {
+    /// Changes the high-water mark; `None` is no limit.
+    pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
         self.ring.set_limit(limit);
         self.credit = self.sent;
     }

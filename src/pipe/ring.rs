@@ -17,6 +17,9 @@ use crate::sync::{
 /// [`Progress::resume_at`] while the producer does not wait.
 const NOT_WAITING: u64 = u64::MAX;
 
+/// A limit that no pipe reaches.
+const UNLIMITED: u64 = u64::MAX;
+
 /// Written by the consumer for every message, read by the producer when it seems full.
 struct Progress {
     /// Messages taken since the pipe was made.
@@ -55,7 +58,7 @@ unsafe impl Send for Ring {}
 unsafe impl Sync for Ring {}
 
 impl Ring {
-    pub(super) fn new(limit: u64) -> Self {
+    pub(super) fn new(limit: Option<u64>) -> Self {
         Self {
             progress: CachePadded(Progress {
                 consumed: AtomicU64::new(0),
@@ -65,7 +68,7 @@ impl Ring {
                 is_reader_waiting: AtomicBool::new(false),
                 is_producer_gone: AtomicBool::new(false),
                 is_consumer_gone: AtomicBool::new(false),
-                limit: AtomicU64::new(limit),
+                limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
                 first: AtomicPtr::new(ptr::null_mut()),
                 spare: AtomicPtr::new(ptr::null_mut()),
                 reader: Mutex::new(None),
@@ -142,6 +145,10 @@ impl Ring {
         // Release: pairs with the Acquire in `is_producer_gone`; what was published before is there.
         self.flags().is_producer_gone.store(true, Ordering::Release);
         self.wake_reader();
+        let wake_up = lock(&self.flags().reader).clone();
+        if let Some(wake_up) = wake_up {
+            wake_up.wake(Ready::Closed);
+        }
     }
 
     /// An emptied segment, if the consumer left one.
@@ -223,8 +230,8 @@ impl Ring {
 
     // Either side's.
 
-    pub(super) fn set_limit(&self, limit: u64) {
-        self.flags().limit.store(limit, Ordering::Relaxed);
+    pub(super) fn set_limit(&self, limit: Option<u64>) {
+        self.flags().limit.store(limit.unwrap_or(UNLIMITED), Ordering::Relaxed);
     }
 
     pub(super) fn set_reader(&self, wake_up: WakeUp) {

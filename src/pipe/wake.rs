@@ -11,6 +11,8 @@ use crate::sync::Arc;
 /// What a pipe has to say to somebody who waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ready {
+    /// The producer is gone; told whether or not somebody waits.
+    Closed,
     /// Messages came, or the producer is gone.
     Readable,
     /// There is room, or the consumer is gone.

@@ -1,0 +1,167 @@
+//! Contexts: what the sockets of one program share: I/O threads and inproc names.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use std::time::Instant;
+
+use crate::error::OpenError;
+use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
+use crate::limits::DROP_LINGER;
+use crate::patterns::Pattern;
+use crate::socket::inproc::InprocNames;
+use crate::socket::{Builder, Socket};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+
+/// What the sockets of one program share: I/O threads, and the names of inproc endpoints.
+///
+/// A handle: clones are the same context. I/O threads start with the first tcp or ipc endpoint, one by one
+/// as there is work for them, at most one for each core that the process may use.
+///
+/// When the last handle and the last socket are dropped, the drop waits until messages that
+/// [`linger`](crate::Options::linger) are handed to the kernel: 30 seconds at most. Without such messages
+/// it returns at once.
+///
+/// ```
+/// use peermq::{Context, Pair};
+///
+/// let context = Context::builder().io_threads(1).build();
+/// let mut pair = context.open::<Pair>()?;
+/// let endpoint = pair.bind("tcp://127.0.0.1:0")?;
+/// assert_ne!(endpoint.port(), Some(0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub(crate) inner: Arc<ContextInner>,
+}
+
+/// The context behind the handles.
+#[derive(Debug)]
+pub(crate) struct ContextInner {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) inproc: Mutex<InprocNames>,
+    /// Open sockets, to be told of a shutdown.
+    sockets: Mutex<HashMap<u64, Arc<SocketMailbox>>>,
+    is_terminated: AtomicBool,
+}
+
+/// How a context uses the machine.
+///
+/// ```
+/// use peermq::Context;
+///
+/// // Two I/O threads, pinned to cores 0 and 1.
+/// let context = Context::builder().io_threads(2).pin_to_cores([0, 1]).build();
+/// # drop(context);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ContextBuilder {
+    io_threads: Option<NonZeroUsize>,
+    cores: Vec<usize>,
+}
+
+impl Context {
+    /// Returns a context with default settings.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Returns a builder for a context with settings of its own.
+    #[must_use]
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
+    /// Opens a socket with default options.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Terminated`] after [`shutdown`](Self::shutdown).
+    pub fn open<P: Pattern>(&self) -> Result<Socket<P>, OpenError> {
+        self.builder_for().open()
+    }
+
+    /// Returns a builder for a socket with options of its own.
+    #[must_use]
+    pub fn builder_for<P: Pattern>(&self) -> Builder<P> {
+        Builder::new(self.clone())
+    }
+
+    /// Makes every call on every socket of this context return `Terminated`, also calls that wait now.
+    ///
+    /// Returns at once. Messages that were accepted are still sent, as [`linger`](crate::Options::linger)
+    /// says, when their sockets are dropped.
+    pub fn shutdown(&self) {
+        self.inner.is_terminated.store(true, Ordering::SeqCst);
+        for mailbox in lock(&self.inner.sockets).values() {
+            mailbox.post(ToSocket::Terminated);
+        }
+    }
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ContextInner {
+    /// Enters a socket, so that it hears of a shutdown.
+    pub(crate) fn enter(&self, mailbox: &Arc<SocketMailbox>) -> Result<u64, OpenError> {
+        let id = unique_id();
+        let mut sockets = lock(&self.sockets);
+        // Looked at behind the lock that `shutdown` takes after it has set it: one of both sees the other.
+        if self.is_terminated.load(Ordering::SeqCst) {
+            return Err(OpenError::Terminated);
+        }
+        sockets.insert(id, Arc::clone(mailbox));
+        Ok(id)
+    }
+
+    pub(crate) fn leave(&self, id: u64) {
+        lock(&self.sockets).remove(&id);
+    }
+}
+
+impl Drop for ContextInner {
+    fn drop(&mut self) {
+        self.pool.finish(Instant::now() + DROP_LINGER);
+    }
+}
+
+impl ContextBuilder {
+    /// Sets how many I/O threads may be started. Default: one for each core that the process may use; at
+    /// least one.
+    #[must_use]
+    pub fn io_threads(mut self, count: usize) -> Self {
+        self.io_threads = NonZeroUsize::new(count).or(Some(NonZeroUsize::MIN));
+        self
+    }
+
+    /// Pins I/O threads to these cores, in turn, by the system's numbers. Default: not pinned.
+    ///
+    /// A core that does not exist, or that the process may not use, leaves its thread unpinned.
+    #[must_use]
+    pub fn pin_to_cores(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
+        self.cores = cores.into_iter().collect();
+        self
+    }
+
+    /// Returns the context. No thread starts and no descriptor is opened before the first endpoint.
+    #[must_use]
+    pub fn build(self) -> Context {
+        let threads = self.io_threads.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        Context {
+            inner: Arc::new(ContextInner {
+                pool: Arc::new(Pool::new(threads, self.cores)),
+                inproc: Mutex::new(InprocNames::default()),
+                sockets: Mutex::new(HashMap::new()),
+                is_terminated: AtomicBool::new(false),
+            }),
+        }
+    }
+}

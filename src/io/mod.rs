@@ -1,0 +1,27 @@
+//! I/O threads: one poll, one mailbox and one timer heap each; nothing else is shared between them.
+//!
+//! Runs [`Task`]s (listeners, dialers, sessions), of which it knows only that they own descriptors and want
+//! to hear of readiness, time and notices. Never sees a message, the wire or a pattern.
+
+mod command;
+mod pool;
+mod resolver;
+mod task;
+mod thread;
+mod timers;
+
+pub(crate) use command::{End, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
+pub(crate) use pool::Pool;
+pub(crate) use resolver::resolve;
+pub(crate) use task::{Fate, Readiness, Task, Turn};
+
+use std::sync::atomic::Ordering;
+
+use crate::sync::AtomicU64;
+
+/// A number that nothing else in this process has or had: names tasks, pipes and sockets.
+pub(crate) fn unique_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only distinctness matters.
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}

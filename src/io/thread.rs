@@ -1,0 +1,136 @@
+//! The loop of one I/O thread.
+//!
+//! Each round: sleep until an event, a notice or a timer; then every task that has something gets one turn.
+//! A task that panics is dropped, so that the thread and everybody else's connections go on.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token, Waker};
+
+use crate::io::task::{Fate, Readiness, Task, Turn};
+use crate::io::timers::Timers;
+use crate::io::{IoMailbox, Notice, Pool, ToIo};
+use crate::limits::EVENTS_PER_POLL;
+use crate::sync::{AtomicU64, Ordering};
+
+/// The token of the mailbox; tasks are numbered from 1.
+const MAILBOX: Token = Token(0);
+
+/// An I/O thread's state.
+pub(super) struct IoThread {
+    poll: Poll,
+    mailbox: Arc<IoMailbox>,
+    pool: Arc<Pool>,
+    tasks: HashMap<u64, Box<dyn Task>>,
+    /// How many tasks this thread has; read by whoever looks for the least loaded thread.
+    load: Arc<AtomicU64>,
+    timers: Timers,
+    again: Vec<u64>,
+    finish_at: Option<Instant>,
+}
+
+impl IoThread {
+    pub(super) fn new(pool: Arc<Pool>, load: Arc<AtomicU64>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), MAILBOX)?;
+        Ok(Self {
+            poll,
+            mailbox: Arc::new(IoMailbox::new(waker)),
+            pool,
+            tasks: HashMap::new(),
+            load,
+            timers: Timers::default(),
+            again: Vec::new(),
+            finish_at: None,
+        })
+    }
+
+    pub(super) fn mailbox(&self) -> &Arc<IoMailbox> {
+        &self.mailbox
+    }
+
+    /// Runs until [`ToIo::Finish`].
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        let mut mail = Vec::new();
+        let mut again = Vec::new();
+        loop {
+            self.sleep(&mut events);
+            let now = Instant::now();
+            for event in &events {
+                let Token(id) = event.token();
+                let ready = Readiness {
+                    is_readable: event.is_readable(),
+                    is_writable: event.is_writable(),
+                    is_closed: event.is_read_closed() || event.is_error(),
+                };
+                self.call(id as u64, now, |task, turn| task.on_event(ready, turn));
+            }
+            self.mailbox.mailbox().take(&mut mail);
+            for item in mail.drain(..) {
+                self.handle(item, now);
+            }
+            while let Some(id) = self.timers.take_due(now) {
+                self.call(id, now, |task, turn| task.on_timer(turn));
+            }
+            std::mem::swap(&mut self.again, &mut again);
+            for id in again.drain(..) {
+                self.call(id, now, |task, turn| task.on_notice(Notice::Drive, turn));
+            }
+            // Relaxed: a hint for balancing.
+            self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
+            if self.finish_at.is_some_and(|at| self.tasks.is_empty() || now >= at) {
+                return;
+            }
+        }
+    }
+
+    fn sleep(&mut self, events: &mut Events) {
+        let may_sleep = self.again.is_empty() && self.mailbox.mailbox().sleep_elsewhere();
+        let timeout = if may_sleep {
+            let next = self.timers.next().into_iter().chain(self.finish_at).min();
+            next.map(|at| at.saturating_duration_since(Instant::now()))
+        } else {
+            Some(Duration::ZERO)
+        };
+        if self.poll.poll(events, timeout).is_err() {
+            // EINTR: a signal. Whatever else there could be, the next round looks at mail and timers too.
+            events.clear();
+        }
+        self.mailbox.mailbox().awake();
+    }
+
+    fn handle(&mut self, item: ToIo, now: Instant) {
+        match item {
+            ToIo::Finish(at) => self.finish_at = Some(at),
+            ToIo::Notice(id, notice) => self.call(id, now, |task, turn| task.on_notice(notice, turn)),
+            ToIo::Start(id, task) => {
+                self.tasks.insert(id, task);
+                self.call(id, now, |task, turn| task.on_start(turn));
+            }
+        }
+    }
+
+    /// Gives task `id` a turn, if it is still there: an event can be older than the end of its task.
+    fn call(&mut self, id: u64, now: Instant, act: impl FnOnce(&mut dyn Task, &mut Turn<'_>) -> Fate) {
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        let mut turn = Turn {
+            id,
+            now,
+            registry: self.poll.registry(),
+            mailbox: &self.mailbox,
+            pool: &self.pool,
+            timers: &mut self.timers,
+            again: &mut self.again,
+        };
+        let fate = catch_unwind(AssertUnwindSafe(|| act(task.as_mut(), &mut turn)));
+        if !matches!(fate, Ok(Fate::Goes)) {
+            self.tasks.remove(&id);
+        }
+    }
+}

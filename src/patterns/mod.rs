@@ -1,0 +1,61 @@
+//! Socket types: each composed from routing strategies, in a file of its own.
+//!
+//! A pattern decides which pipe a message goes to or comes from. It keeps keys; the socket keeps the pipes
+//! and tells the pattern when one came, went, or has messages or room again.
+#![forbid(unsafe_code)]
+
+mod pair;
+mod pull;
+mod push;
+
+pub use pair::Pair;
+pub use pull::Pull;
+pub use push::Push;
+
+use std::fmt;
+
+use crate::message::{Message, Payload};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::NoneReady;
+use crate::socket_type::SocketType;
+
+/// What a pattern says to a new peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Attach {
+    Accepted,
+    /// This socket type has no place for it; the connection is closed.
+    Refused,
+}
+
+/// What a socket asks of its type.
+pub(crate) trait Strategy: Default + fmt::Debug + Send {
+    const TYPE: SocketType;
+
+    /// A new peer.
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach;
+
+    /// The peer is gone, and everything from it was taken.
+    fn detach(&mut self, key: PipeKey);
+
+    /// A peer that was dry has messages.
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey);
+
+    /// A peer that was full has room.
+    fn on_writable(&mut self, key: PipeKey);
+
+    /// Queues a message; `payload` is empty after success and whole otherwise.
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady>;
+
+    /// Takes a message.
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady>;
+}
+
+/// A socket type, as in [`Socket<Push>`](crate::Socket). Implemented by this crate only.
+#[allow(private_bounds, reason = "sealed: what a pattern does with pipes is not for other crates")]
+pub trait Pattern: Strategy {}
+
+/// A socket type that sends.
+pub trait Sends: Pattern {}
+
+/// A socket type that receives.
+pub trait Receives: Pattern {}

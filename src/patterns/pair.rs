@@ -1,0 +1,64 @@
+//! PAIR: one peer, both ways. Source: RFC 31/EXPAIR.
+#![forbid(unsafe_code)]
+
+use crate::message::{Message, Payload};
+use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::{NoneReady, Single};
+use crate::socket_type::SocketType;
+
+/// PAIR: talks to exactly one other [`Pair`], both ways.
+///
+/// A second peer is refused while the first is there. Without a peer, or when its queue is full, `send`
+/// waits and discards nothing. Source: RFC 31/EXPAIR.
+///
+/// ```
+/// use peermq::{Context, Pair};
+///
+/// let context = Context::new();
+/// let mut ours = context.open::<Pair>()?;
+/// ours.bind("inproc://pair")?;
+/// let mut theirs = context.open::<Pair>()?;
+/// theirs.connect("inproc://pair")?;
+/// ours.send("ping")?;
+/// assert_eq!(theirs.recv()?, "ping");
+/// theirs.send("pong")?;
+/// assert_eq!(ours.recv()?, "pong");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Pair {
+    peer: Single,
+}
+
+impl Pattern for Pair {}
+impl Sends for Pair {}
+impl Receives for Pair {}
+
+impl Strategy for Pair {
+    const TYPE: SocketType = SocketType::Pair;
+
+    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
+        if self.peer.add(key) { Attach::Accepted } else { Attach::Refused }
+    }
+
+    fn detach(&mut self, key: PipeKey) {
+        self.peer.remove(key);
+    }
+
+    fn on_readable(&mut self, _: &mut Pipes, _: PipeKey) {
+        self.peer.resume();
+    }
+
+    fn on_writable(&mut self, _: PipeKey) {}
+
+    #[inline]
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+        self.peer.send(pipes, payload)
+    }
+
+    #[inline]
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
+        self.peer.recv(pipes, message)
+    }
+}

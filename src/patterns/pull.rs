@@ -1,0 +1,56 @@
+//! PULL: receives only, one message from each peer in turn. Source: RFC 30/PIPELINE.
+#![forbid(unsafe_code)]
+
+use crate::message::{Message, Payload};
+use crate::patterns::{Attach, Pattern, Receives, Strategy};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::{FairQueue, NoneReady};
+use crate::socket_type::SocketType;
+
+/// PULL: takes messages from [`Push`](crate::Push) peers, one from each in turn.
+///
+/// Without peers, or when none has a message, `recv` waits. A peer whose messages nobody takes is stopped
+/// at `recv_hwm`; nothing is discarded. Source: RFC 30/PIPELINE.
+///
+/// ```
+/// use peermq::{Context, Pull, RecvError};
+///
+/// let mut pull = Context::new().open::<Pull>()?;
+/// assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Pull {
+    peers: FairQueue,
+}
+
+impl Pattern for Pull {}
+impl Receives for Pull {}
+
+impl Strategy for Pull {
+    const TYPE: SocketType = SocketType::Pull;
+
+    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, key: PipeKey) {
+        self.peers.remove(key);
+    }
+
+    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.peers.add(key);
+    }
+
+    fn on_writable(&mut self, _: PipeKey) {}
+
+    fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), NoneReady> {
+        Err(NoneReady)
+    }
+
+    #[inline]
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
+        self.peers.recv(pipes, message)
+    }
+}

@@ -1,0 +1,65 @@
+//! PUSH: sends only, in turn, to peers with room. Source: RFC 30/PIPELINE.
+#![forbid(unsafe_code)]
+
+use crate::message::{Message, Payload};
+use crate::patterns::{Attach, Pattern, Sends, Strategy};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::{NoneReady, RoundRobin};
+use crate::socket_type::SocketType;
+
+/// PUSH: hands each message to the next [`Pull`](crate::Pull) peer that has room.
+///
+/// Full, or without peers: `send` waits and discards nothing. A peer that connects later gets what is sent
+/// from then on. Messages queued for a peer that connected to us are lost with it; those for a peer that we
+/// connected to wait until it is back. Source: RFC 30/PIPELINE.
+///
+/// ```
+/// use peermq::{Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// pull.bind("inproc://work")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect("inproc://work")?;
+/// push.send("a task")?;
+/// assert_eq!(pull.recv()?, "a task");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Push {
+    peers: RoundRobin,
+}
+
+impl Pattern for Push {}
+impl Sends for Push {}
+
+impl Strategy for Push {
+    const TYPE: SocketType = SocketType::Push;
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(key);
+        pipes.discard(key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, key: PipeKey) {
+        self.peers.remove(key);
+    }
+
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        pipes.discard(key);
+    }
+
+    fn on_writable(&mut self, key: PipeKey) {
+        self.peers.resume(key);
+    }
+
+    #[inline]
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+        self.peers.send(pipes, payload)
+    }
+
+    fn try_recv(&mut self, _: &mut Pipes, _: &mut Message) -> Result<(), NoneReady> {
+        Err(NoneReady)
+    }
+}

@@ -1,0 +1,184 @@
+//! The pipes of one socket, under keys that go stale safely.
+//!
+//! A pattern keeps keys and calls [`send`](Pipes::send) and [`recv`](Pipes::recv); the pipes belong to the
+//! socket. A call that finds a pipe full or dry has already asked to be told when that changes.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::message::{Message, Payload};
+use crate::pipe::{Consumer, NoMessage, Producer, Refused};
+
+/// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PipeKey {
+    index: u32,
+    generation: u32,
+}
+
+/// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
+pub(crate) trait Assist: Send + Sync {
+    /// Writes what the outbound pipe holds.
+    fn flush(&self);
+    /// Reads into the inbound pipe what has arrived.
+    fn fill(&self);
+    /// The socket is done with the connection; what is queued may be sent until `deadline`.
+    fn stop(&self, deadline: Option<Instant>);
+}
+
+/// A socket's ends of the two pipes to one peer.
+pub(crate) struct Pipe {
+    /// The name under which the pipes tell that they are ready.
+    pub(crate) id: u64,
+    pub(crate) outbound: Producer,
+    pub(crate) inbound: Consumer,
+    /// The connection behind the pipes; none for inproc.
+    pub(crate) assist: Option<Arc<dyn Assist>>,
+}
+
+impl fmt::Debug for Pipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipe").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    pipe: Option<Pipe>,
+}
+
+/// All pipes of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Pipes {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_id: HashMap<u64, PipeKey>,
+    /// Pipes that were found closed and empty, to be removed.
+    finished: Vec<PipeKey>,
+}
+
+impl Pipes {
+    pub(crate) fn insert(&mut self, pipe: Pipe) -> PipeKey {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let Some(slot) = self.slots.get_mut(index as usize) else { unreachable!("free or just made") };
+        let key = PipeKey { index, generation: slot.generation };
+        self.by_id.insert(pipe.id, key);
+        slot.pipe = Some(pipe);
+        key
+    }
+
+    pub(crate) fn remove(&mut self, key: PipeKey) -> Option<Pipe> {
+        let slot = self.slots.get_mut(key.index as usize)?;
+        if slot.generation != key.generation {
+            return None;
+        }
+        let pipe = slot.pipe.take()?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        self.by_id.remove(&pipe.id);
+        Some(pipe)
+    }
+
+    pub(crate) fn key(&self, id: u64) -> Option<PipeKey> {
+        self.by_id.get(&id).copied()
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, key: PipeKey) -> Option<&mut Pipe> {
+        match self.slots.get_mut(key.index as usize) {
+            Some(Slot { generation, pipe: Some(pipe) }) if *generation == key.generation => Some(pipe),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn keys(&self) -> Vec<PipeKey> {
+        self.by_id.values().copied().collect()
+    }
+
+    /// Queues a message. Full: the pipe will tell when there is room.
+    #[inline]
+    pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        match pipe.outbound.try_send(payload) {
+            Ok(()) => {
+                if pipe.outbound.take_sealed() {
+                    pipe.flush();
+                }
+                Ok(())
+            }
+            Err(Refused::Closed) => Err(Refused::Closed),
+            Err(Refused::Full) => pipe.send_to_full(payload),
+        }
+    }
+
+    /// Takes a message. Dry: the pipe will tell when there is one.
+    #[inline]
+    pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
+        match pipe.inbound.try_recv(message) {
+            Ok(()) => return Ok(()),
+            Err(NoMessage::Dry) => match pipe.recv_from_dry(message) {
+                Err(NoMessage::Closed) => {}
+                taken_or_dry => return taken_or_dry,
+            },
+            Err(NoMessage::Closed) => {}
+        }
+        self.finished.push(key);
+        Err(NoMessage::Closed)
+    }
+
+    /// Takes what a peer sent to a socket that does not receive, and asks to be told of more.
+    pub(crate) fn discard(&mut self, key: PipeKey) {
+        let mut message = Message::new();
+        while self.recv(key, &mut message).is_ok() {}
+    }
+
+    /// The next pipe that was found closed and empty.
+    #[inline]
+    pub(crate) fn next_finished(&mut self) -> Option<PipeKey> {
+        self.finished.pop()
+    }
+}
+
+impl Pipe {
+    fn flush(&self) {
+        if let Some(assist) = &self.assist {
+            assist.flush();
+        }
+    }
+
+    /// Before this thread waits for another one to make room, it does the write itself.
+    #[cold]
+    fn send_to_full(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        self.flush();
+        loop {
+            match self.outbound.try_send(payload) {
+                Err(Refused::Full) if self.outbound.wait_for_room() => return Err(Refused::Full),
+                Err(Refused::Full) => {}
+                sent_or_closed => return sent_or_closed,
+            }
+        }
+    }
+
+    /// Before this thread waits for another one to read, it reads itself.
+    #[cold]
+    fn recv_from_dry(&mut self, message: &mut Message) -> Result<(), NoMessage> {
+        if let Some(assist) = &self.assist {
+            assist.fill();
+        }
+        loop {
+            match self.inbound.try_recv(message) {
+                Err(NoMessage::Dry) if self.inbound.wait_for_messages() => return Err(NoMessage::Dry),
+                Err(NoMessage::Dry) => {}
+                taken_or_closed => return taken_or_closed,
+            }
+        }
+    }
+}

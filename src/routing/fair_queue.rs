@@ -1,0 +1,46 @@
+//! Fair queueing in: one message from each peer that has some, in turn.
+//!
+//! Source: RFC 30, PULL: "SHALL receive incoming messages from its peers using a fair-queuing strategy".
+#![forbid(unsafe_code)]
+
+use crate::message::Message;
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::NoneReady;
+
+/// Peers in turn.
+#[derive(Debug, Default)]
+pub(crate) struct FairQueue {
+    /// Peers that may have messages. One that runs dry leaves, and comes back when it tells of more.
+    active: Vec<PipeKey>,
+    next: usize,
+}
+
+impl FairQueue {
+    /// A new peer, or one that has messages again.
+    pub(crate) fn add(&mut self, key: PipeKey) {
+        self.active.push(key);
+    }
+
+    pub(crate) fn remove(&mut self, key: PipeKey) {
+        self.active.retain(|other| *other != key);
+    }
+
+    /// Takes the next message.
+    #[inline]
+    pub(crate) fn recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
+        loop {
+            let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
+                return Err(NoneReady);
+            };
+            if self.next >= self.active.len() {
+                self.next = 0;
+            }
+            if pipes.recv(key, message).is_ok() {
+                self.next += 1;
+                return Ok(());
+            }
+            // Dry, or closed: the next peer moves into its place.
+            self.active.remove(self.next);
+        }
+    }
+}

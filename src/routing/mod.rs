@@ -1,0 +1,15 @@
+//! Routing strategies: which pipe comes next. Socket types are composed from these.
+//!
+//! They keep pipe keys only; the pipes belong to the socket. Never sees a descriptor, the wire or a thread.
+
+mod fair_queue;
+mod round_robin;
+mod single;
+
+pub(crate) use fair_queue::FairQueue;
+pub(crate) use round_robin::RoundRobin;
+pub(crate) use single::Single;
+
+/// No pipe can serve the call now. Every pipe that was asked will tell when that changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NoneReady;

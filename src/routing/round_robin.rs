@@ -1,0 +1,78 @@
+//! Round robin out: each message goes to the next peer that has room.
+//!
+//! Source: RFC 30, PUSH: "SHALL route outgoing messages to available peers using a round-robin strategy".
+#![forbid(unsafe_code)]
+
+use crate::message::Payload;
+use crate::pipe::{PipeKey, Pipes, Refused};
+use crate::routing::NoneReady;
+
+/// Peers in turn.
+#[derive(Debug, Default)]
+pub(crate) struct RoundRobin {
+    active: Vec<PipeKey>,
+    next: usize,
+    /// Peers that were full when it was their turn.
+    full: Vec<PipeKey>,
+}
+
+impl RoundRobin {
+    pub(crate) fn add(&mut self, key: PipeKey) {
+        self.active.push(key);
+    }
+
+    pub(crate) fn remove(&mut self, key: PipeKey) {
+        self.active.retain(|other| *other != key);
+        self.full.retain(|other| *other != key);
+    }
+
+    /// A peer that was full has room, or is gone, which the next try will find.
+    pub(crate) fn resume(&mut self, key: PipeKey) {
+        if let Some(index) = self.full.iter().position(|other| *other == key) {
+            self.full.swap_remove(index);
+            self.active.push(key);
+        }
+    }
+
+    /// Queues the payload for the next peer with room.
+    #[inline]
+    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+        loop {
+            let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
+                self.look_at_full(pipes)?;
+                continue;
+            };
+            if self.next >= self.active.len() {
+                self.next = 0;
+            }
+            match pipes.send(key, payload) {
+                Ok(()) => {
+                    self.next += 1;
+                    return Ok(());
+                }
+                Err(Refused::Full) => {
+                    self.active.remove(self.next);
+                    self.full.push(key);
+                }
+                Err(Refused::Closed) => {
+                    self.active.remove(self.next);
+                }
+            }
+        }
+    }
+
+    /// Peers tell of room when half of their queue is free; one that has a little room serves a caller that
+    /// would otherwise wait or fail.
+    #[cold]
+    fn look_at_full(&mut self, pipes: &mut Pipes) -> Result<(), NoneReady> {
+        let (active, full) = (&mut self.active, &mut self.full);
+        full.retain(|key| {
+            let has_room = pipes.get_mut(*key).is_some_and(|pipe| pipe.outbound.has_room().is_ok());
+            if has_room {
+                active.push(*key);
+            }
+            !has_room
+        });
+        if self.active.is_empty() { Err(NoneReady) } else { Ok(()) }
+    }
+}

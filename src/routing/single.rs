@@ -1,0 +1,56 @@
+//! A single peer: for socket types that have one at most.
+//!
+//! Source: RFC 31, PAIR: "MAY connect to at most one PAIR peer".
+#![forbid(unsafe_code)]
+
+use crate::message::{Message, Payload};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::NoneReady;
+
+/// The peer, if there is one.
+#[derive(Debug, Default)]
+pub(crate) struct Single {
+    peer: Option<PipeKey>,
+    /// The peer had no message when asked; it will tell when it has.
+    is_dry: bool,
+}
+
+impl Single {
+    /// Takes the peer. `false`: there is one already, and it stays.
+    pub(crate) fn add(&mut self, key: PipeKey) -> bool {
+        if self.peer.is_some() {
+            return false;
+        }
+        *self = Self { peer: Some(key), is_dry: false };
+        true
+    }
+
+    pub(crate) fn remove(&mut self, key: PipeKey) {
+        if self.peer == Some(key) {
+            self.peer = None;
+        }
+    }
+
+    /// The peer has messages.
+    pub(crate) fn resume(&mut self) {
+        self.is_dry = false;
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+        let peer = self.peer.ok_or(NoneReady)?;
+        pipes.send(peer, payload).map_err(|_| NoneReady)
+    }
+
+    #[inline]
+    pub(crate) fn recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
+        let peer = self.peer.ok_or(NoneReady)?;
+        if self.is_dry {
+            return Err(NoneReady);
+        }
+        pipes.recv(peer, message).map_err(|_| {
+            self.is_dry = true;
+            NoneReady
+        })
+    }
+}

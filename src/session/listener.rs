@@ -1,0 +1,195 @@
+//! Listeners: accept connections and hand each to the least loaded I/O thread.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use mio::Token;
+
+use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
+use crate::session::link::{Link, work};
+use crate::session::session::Session;
+use crate::session::{Ends, Owner};
+use crate::sync::{Mutex, lock};
+use crate::transport::{Listener, Stream};
+
+/// A bound listener, shared by its socket and its I/O thread: unbinding must not wait for the thread.
+type Shared = Arc<Mutex<Option<Listener>>>;
+
+/// The socket's handle of a listener; dropping it closes the listener at once.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    id: u64,
+    mailbox: Arc<IoMailbox>,
+    listener: Shared,
+}
+
+impl Bound {
+    /// Starts to accept on `listener` for `owner`'s socket.
+    pub(crate) fn start(listener: Listener, mailbox: Arc<IoMailbox>, owner: Arc<Owner>) -> Self {
+        let id = crate::io::unique_id();
+        let listener = Arc::new(Mutex::new(Some(listener)));
+        let task = ListenerTask { listener: Arc::clone(&listener), owner };
+        mailbox.post(ToIo::Start(id, Box::new(task)));
+        Self { id, mailbox, listener }
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        drop(lock(&self.listener).take());
+        self.mailbox.post(ToIo::Notice(self.id, Notice::Stop(None)));
+    }
+}
+
+/// The I/O thread's side of a listener.
+pub(crate) struct ListenerTask {
+    listener: Shared,
+    owner: Arc<Owner>,
+}
+
+impl ListenerTask {
+    fn accept(&self, turn: &mut Turn<'_>) -> Fate {
+        for _ in 0..ACCEPTS_PER_TURN {
+            let accepted = match &*lock(&self.listener) {
+                Some(listener) => listener.accept(&self.owner.options),
+                None => return Fate::Done,
+            };
+            match accepted {
+                Ok(Some(stream)) => self.hand_over(stream, turn),
+                Ok(None) => return Fate::Goes,
+                Err(_) => {
+                    // Out of descriptors or memory. What waits stays in the backlog, for which no new event
+                    // will come: the timer looks again.
+                    turn.wake_at(turn.now + ACCEPT_PAUSE);
+                    return Fate::Goes;
+                }
+            }
+        }
+        turn.come_again();
+        Fate::Goes
+    }
+
+    fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
+        let Ok(mailbox) = turn.pool.pick() else { return };
+        let link = Link::new(mailbox, Arc::clone(&self.owner));
+        let task = Accepted { link: Arc::clone(&link), stream: Some(stream), stop_at: None };
+        link.start(Box::new(task));
+    }
+}
+
+impl Task for ListenerTask {
+    fn on_start(&mut self, turn: &mut Turn<'_>) -> Fate {
+        let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
+        let registered = match &mut *lock(&self.listener) {
+            Some(listener) => listener.register(turn.registry, token).is_ok(),
+            None => return Fate::Done,
+        };
+        if !registered {
+            turn.wake_at(turn.now + ACCEPT_PAUSE);
+        }
+        self.accept(turn)
+    }
+
+    fn on_event(&mut self, _: Readiness, turn: &mut Turn<'_>) -> Fate {
+        self.accept(turn)
+    }
+
+    fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
+        match notice {
+            Notice::Stop(_) => Fate::Done,
+            Notice::Drive => self.accept(turn),
+            Notice::Ended(_) | Notice::Resolved(_) => Fate::Goes,
+        }
+    }
+
+    fn on_timer(&mut self, turn: &mut Turn<'_>) -> Fate {
+        self.accept(turn)
+    }
+}
+
+/// An accepted connection: lives as long as its session.
+struct Accepted {
+    link: Arc<Link>,
+    /// The stream until the first turn.
+    stream: Option<Stream>,
+    stop_at: Option<Instant>,
+}
+
+impl Accepted {
+    fn drive(&self, noted: u8, turn: &mut Turn<'_>) -> Fate {
+        if self.link.drive(noted) {
+            turn.come_again();
+        }
+        Fate::Goes
+    }
+}
+
+impl Task for Accepted {
+    fn on_start(&mut self, turn: &mut Turn<'_>) -> Fate {
+        let Some(mut stream) = self.stream.take() else { return Fate::Done };
+        let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
+        if stream.register(turn.registry, token).is_err() {
+            return Fate::Done;
+        }
+        let owner = self.link.owner();
+        if let Some(limit) = owner.options.handshake_interval().limit() {
+            turn.wake_at(turn.now + limit);
+        }
+        self.link.up(|ends| Session::new(stream, owner, ends));
+        self.drive(work::READABLE, turn)
+    }
+
+    fn on_event(&mut self, ready: Readiness, turn: &mut Turn<'_>) -> Fate {
+        self.drive(noted(ready), turn)
+    }
+
+    fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
+        match notice {
+            Notice::Drive => self.drive(0, turn),
+            Notice::Ended(_) => Fate::Done,
+            Notice::Stop(deadline) => {
+                self.stop_at = deadline;
+                if let Some(deadline) = deadline {
+                    turn.wake_at(deadline);
+                }
+                self.drive(work::PIPES, turn)
+            }
+            Notice::Resolved(_) => Fate::Goes,
+        }
+    }
+
+    fn on_timer(&mut self, turn: &mut Turn<'_>) -> Fate {
+        if self.stop_at.is_some_and(|at| turn.now >= at) {
+            return Fate::Done;
+        }
+        // The handshake's deadline is the only other timer; a late stop timer finds the handshake done.
+        if self.link.is_shaking_hands() {
+            return Fate::Done;
+        }
+        Fate::Goes
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        // The pipes lead back to the link: dropping the ends lets both go.
+        drop::<Option<Ends>>(self.link.take_ends());
+    }
+}
+
+/// Notes of work for what the kernel reports.
+pub(super) fn noted(ready: Readiness) -> u8 {
+    let mut noted = 0;
+    if ready.is_readable {
+        noted |= work::READABLE;
+    }
+    if ready.is_writable {
+        noted |= work::WRITABLE;
+    }
+    if ready.is_closed {
+        noted |= work::CLOSED;
+    }
+    noted
+}

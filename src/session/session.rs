@@ -1,0 +1,253 @@
+//! A session: one stream, its handshake, and from then on octets between the stream and two pipes.
+//!
+//! Called by its [`Link`](super::Link) only, by one thread at a time. It never sleeps: it goes on until the
+//! kernel has no more, a pipe is dry or full, or its turn's budget is spent.
+#![forbid(unsafe_code)]
+
+use std::io::IoSlice;
+
+use bytes::Bytes;
+
+use crate::io::End;
+use crate::limits::{HANDSHAKE_READ, READ_OCTETS_PER_TURN, WRITE_OCTETS_PER_TURN};
+use crate::pipe::{Skimmed, Slices};
+use crate::session::link::{Link, work};
+use crate::session::{Ends, Owner};
+use crate::transport::{Read, Stream};
+use crate::wire::{Connection, Local, Outbox};
+
+/// How a turn ended, if the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The budget is spent: no event will come for what is left.
+    Again,
+    /// An event or a pipe will tell when there is more.
+    Waits,
+}
+
+/// One connection at work.
+#[derive(Debug)]
+pub(super) struct Session {
+    stream: Stream,
+    connection: Connection,
+    outbox: Outbox,
+    /// There from the start for a dialer's session; made after the handshake for an accepted one.
+    ends: Option<Ends>,
+    max_body_octets: u64,
+    is_readable: bool,
+    is_writable: bool,
+    /// The peer has closed its side: read on until the end shows.
+    is_closed: bool,
+    is_shaking_hands: bool,
+}
+
+impl Session {
+    /// A session over a connected stream. The first [`run`](Self::run) sends the greeting.
+    pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Ends>) -> Self {
+        let mut outbox = Outbox::new();
+        let local = Local { socket_type: owner.socket_type, routing_id: Bytes::new() };
+        Self {
+            stream,
+            connection: Connection::new(local, &mut outbox),
+            outbox,
+            ends,
+            max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
+            is_readable: true,
+            is_writable: true,
+            is_closed: false,
+            is_shaking_hands: true,
+        }
+    }
+
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        self.is_shaking_hands
+    }
+
+    /// Gives the pipe ends back, with nothing of this connection in them.
+    pub(super) fn into_ends(self) -> Option<Ends> {
+        let mut ends = self.ends?;
+        ends.outbound.rewind();
+        ends.inbound.roll_back();
+        Some(ends)
+    }
+
+    /// Does what was noted.
+    pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
+        self.is_writable |= noted & work::WRITABLE != 0;
+        self.is_closed |= noted & work::CLOSED != 0;
+        // Reading first when somebody waits for it; a full outbox is written before more is read.
+        let mut progress = self.write()?;
+        if self.is_readable {
+            match self.read(link) {
+                Ok(read) if progress == Progress::Waits => progress = read,
+                Ok(_) => {}
+                Err(end) => {
+                    // What the wire has to say about it (an ERROR command) goes out if the kernel takes it.
+                    let _ = self.write();
+                    return Err(end);
+                }
+            }
+            if !self.outbox.is_empty() || self.is_shaking_hands {
+                progress = progress.and(self.write()?);
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Writes until everything is written, the kernel takes no more, or the budget is spent.
+    fn write(&mut self) -> Result<Progress, End> {
+        let mut budget = WRITE_OCTETS_PER_TURN;
+        while self.is_writable {
+            let mut slices = Slices::new();
+            let control = self.outbox.octets();
+            let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
+            let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
+            let control_octets = if between { control.len() } else { 0 };
+            if control_octets > 0 {
+                slices.push(IoSlice::new(control));
+            }
+            if let Some(ends) = ready {
+                ends.outbound.gather(&mut slices, !control.is_empty() && !between);
+            }
+            if slices.is_empty() {
+                drop(slices);
+                match self.wait_for_messages()? {
+                    true => return Ok(Progress::Waits),
+                    false => continue,
+                }
+            }
+            let total: usize = slices.iter().map(|slice| slice.len()).sum();
+            let written = self.stream.write(&slices).map_err(End::Io)?;
+            drop(slices);
+            // A short write is how the kernel says that it is full; an event tells when it is not.
+            self.is_writable = written == total;
+            let of_control = written.min(control_octets);
+            self.outbox.advance(of_control);
+            if let Some(ends) = &mut self.ends {
+                ends.outbound.advance(written - of_control);
+            }
+            budget = budget.saturating_sub(written);
+            if budget == 0 {
+                return Ok(Progress::Again);
+            }
+        }
+        Ok(Progress::Waits)
+    }
+
+    /// Asks the pipe to tell of the next message. `false`: look again.
+    fn wait_for_messages(&mut self) -> Result<bool, End> {
+        if self.is_shaking_hands {
+            return Ok(true);
+        }
+        let Some(ends) = &mut self.ends else { return Ok(true) };
+        if ends.outbound.is_finished() {
+            self.stream.finish();
+            return Err(End::Sent);
+        }
+        Ok(ends.outbound.wait_for_messages())
+    }
+
+    /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
+    fn read(&mut self, link: &Link) -> Result<Progress, End> {
+        while self.is_shaking_hands {
+            if !self.shake_hands(link)? {
+                return Ok(Progress::Waits);
+            }
+        }
+        let mut budget = READ_OCTETS_PER_TURN;
+        loop {
+            let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
+            let (connection, outbox) = (&mut self.connection, &mut self.outbox);
+            let skimmed =
+                ends.inbound.skim(self.max_body_octets, |body| connection.handle_command(body, outbox));
+            match skimmed.map_err(End::Protocol)? {
+                Skimmed::Closed => return self.discard(),
+                Skimmed::Dry => {}
+                Skimmed::Full => {
+                    if ends.inbound.wait_for_room() {
+                        return Ok(Progress::Waits);
+                    }
+                    continue;
+                }
+            }
+            if !self.is_readable {
+                return Ok(Progress::Waits);
+            }
+            if budget == 0 {
+                return Ok(Progress::Again);
+            }
+            if self.outbox.is_full() {
+                // A peer that asks and does not read the answers is not read any more.
+                self.write()?;
+                if self.outbox.is_full() {
+                    return Ok(Progress::Waits);
+                }
+                continue;
+            }
+            let room = ends.inbound.room().map_err(End::Protocol)?;
+            let wanted = room.len();
+            match self.stream.read(room).map_err(End::Io)? {
+                Read::Dry => self.is_readable = false,
+                Read::End => return Err(End::PeerClosed),
+                Read::Octets(count) => {
+                    ends.inbound.filled(count);
+                    budget = budget.saturating_sub(count);
+                    // A short read emptied the kernel's buffer; an event tells of more. Not so when the
+                    // peer has closed: that event is used up, and only the end is left to find.
+                    self.is_readable = count == wanted || self.is_closed;
+                }
+            }
+        }
+    }
+
+    /// One read of the handshake. `false`: nothing more now.
+    fn shake_hands(&mut self, link: &Link) -> Result<bool, End> {
+        let mut octets = [0; HANDSHAKE_READ];
+        let count = match self.stream.read(&mut octets).map_err(End::Io)? {
+            Read::Dry => {
+                self.is_readable = false;
+                return Ok(false);
+            }
+            Read::End => return Err(End::PeerClosed),
+            Read::Octets(count) => count,
+        };
+        let octets = octets.get(..count).unwrap_or_default();
+        let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
+        if self.connection.peer().is_none() {
+            return Ok(true);
+        }
+        self.is_shaking_hands = false;
+        if self.ends.is_none() {
+            self.ends = link.attach();
+        }
+        if let Some(ends) = &mut self.ends {
+            ends.inbound.push(octets.get(taken..).unwrap_or_default());
+        }
+        Ok(true)
+    }
+
+    /// The socket does not want more: what still comes is thrown away, so that closing does not cut off
+    /// what we have sent.
+    fn discard(&mut self) -> Result<Progress, End> {
+        let mut octets = [0; HANDSHAKE_READ];
+        let mut budget = READ_OCTETS_PER_TURN;
+        while budget > 0 {
+            match self.stream.read(&mut octets).map_err(End::Io)? {
+                Read::Dry => {
+                    self.is_readable = false;
+                    return Ok(Progress::Waits);
+                }
+                Read::End => return Err(End::PeerClosed),
+                Read::Octets(count) => budget = budget.saturating_sub(count),
+            }
+        }
+        Ok(Progress::Again)
+    }
+}
+
+impl Progress {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Again { self } else { other }
+    }
+}

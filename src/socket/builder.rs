@@ -1,0 +1,82 @@
+//! A socket's options, set before it is opened.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::context::Context;
+use crate::error::OpenError;
+use crate::options::{
+    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, Options, ReconnectInterval,
+    ReconnectIntervalMax, Timeout, for_each_option,
+};
+use crate::patterns::Pattern;
+use crate::socket::Socket;
+use crate::socket::core::Core;
+
+/// Opens a socket with options of its own; made by [`Context::builder_for`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Hwm, Push};
+///
+/// let context = Context::new();
+/// let push = context
+///     .builder_for::<Push>()
+///     .send_hwm(Hwm::messages(10))
+///     .linger(Duration::from_secs(1))
+///     .open()?;
+/// assert_eq!(push.options().send_hwm(), Hwm::messages(10));
+/// # Ok::<(), peermq::OpenError>(())
+/// ```
+pub struct Builder<P: Pattern> {
+    context: Context,
+    options: Options,
+    pattern: PhantomData<fn() -> P>,
+}
+
+impl<P: Pattern> Builder<P> {
+    pub(crate) fn new(context: Context) -> Self {
+        Self { context, options: Options::default(), pattern: PhantomData }
+    }
+
+    /// Opens the socket.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Terminated`] when the context was shut down.
+    pub fn open(self) -> Result<Socket<P>, OpenError> {
+        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options)?, pattern: P::default() })
+    }
+}
+
+/// One setter for each row of the table of options.
+macro_rules! builder_methods {
+    ($(
+        $(#[doc = $doc:literal])+
+        $name:ident: $value:ty = $default:expr, code $code:literal, when $when:ident
+        $(, only [$($socket_type:ident),+])?;
+    )*) => {
+        impl<P: Pattern> Builder<P> {
+            $(
+                $(#[doc = $doc])+
+                #[doc = ""]
+                #[doc = concat!("Default: `", stringify!($default), "`.")]
+                #[must_use]
+                pub fn $name(mut self, value: impl Into<$value>) -> Self {
+                    self.options.$name = value.into();
+                    self
+                }
+            )*
+        }
+    };
+}
+
+for_each_option!(builder_methods);
+
+impl<P: Pattern> fmt::Debug for Builder<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("type", &P::TYPE).field("options", &self.options).finish()
+    }
+}

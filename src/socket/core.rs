@@ -1,0 +1,297 @@
+//! What every socket does: pipes, mail, and waiting. Not generic over the socket type; the verbs are, so
+//! that the hot path is monomorphic.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::context::{Context, ContextInner};
+use crate::error::{OpenError, RecvError, SendError, Unsent};
+use crate::io::{SocketMailbox, ToSocket};
+use crate::message::{Message, Payload};
+use crate::options::Options;
+use crate::patterns::{Attach, Strategy};
+use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
+use crate::session::Owner;
+use crate::socket::endpoints::Endpoints;
+use crate::socket_type::SocketType;
+
+/// A socket without its pattern.
+pub(super) struct Core {
+    id: u64,
+    pub(super) context: Arc<ContextInner>,
+    pub(super) mailbox: Arc<SocketMailbox>,
+    pub(super) pipes: Pipes,
+    pub(super) endpoints: Endpoints,
+    pub(super) socket_type: SocketType,
+    options: Options,
+    mail: Vec<ToSocket>,
+    is_terminated: bool,
+}
+
+impl Core {
+    pub(super) fn open(
+        context: &Context,
+        socket_type: SocketType,
+        options: Options,
+    ) -> Result<Self, OpenError> {
+        let context = Arc::clone(&context.inner);
+        let mailbox = Arc::new(SocketMailbox::new());
+        let id = context.enter(&mailbox)?;
+        Ok(Self {
+            id,
+            context,
+            mailbox,
+            pipes: Pipes::default(),
+            endpoints: Endpoints::default(),
+            socket_type,
+            options,
+            mail: Vec::new(),
+            is_terminated: false,
+        })
+    }
+
+    pub(super) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub(super) fn options_mut(&mut self) -> &mut Options {
+        &mut self.options
+    }
+
+    /// What sessions made from now on know of this socket.
+    pub(super) fn owner(&self) -> Arc<Owner> {
+        Arc::new(Owner {
+            socket_type: self.socket_type,
+            options: self.options.clone(),
+            mailbox: Arc::clone(&self.mailbox),
+        })
+    }
+
+    pub(super) fn is_terminated(&self) -> bool {
+        self.is_terminated
+    }
+
+    /// When a `send` that starts now gives up.
+    pub(super) fn send_deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.options.send_timeout().limit()?)
+    }
+
+    /// When a `recv` that starts now gives up.
+    pub(super) fn recv_deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.options.recv_timeout().limit()?)
+    }
+
+    #[inline]
+    pub(super) fn try_send<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut payload: Payload<'_>,
+    ) -> Result<(), Unsent> {
+        match self.poll_send(pattern, &mut payload) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Unsent { error, message: payload.into_message() }),
+        }
+    }
+
+    #[inline]
+    pub(super) fn send<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut payload: Payload<'_>,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+    ) -> Result<(), Unsent> {
+        match self.poll_send(pattern, &mut payload) {
+            Ok(()) => Ok(()),
+            Err(error) => self.send_waiting(pattern, payload, error, deadline),
+        }
+    }
+
+    #[cold]
+    fn send_waiting<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut payload: Payload<'_>,
+        mut error: SendError,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+    ) -> Result<(), Unsent> {
+        let deadline = deadline(self);
+        while error == SendError::WouldBlock && self.mailbox.wait(deadline) {
+            match self.poll_send(pattern, &mut payload) {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
+            }
+        }
+        Err(Unsent { error, message: payload.into_message() })
+    }
+
+    #[inline]
+    pub(super) fn try_recv<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        message: &mut Message,
+    ) -> Result<(), RecvError> {
+        self.poll_recv(pattern, message)
+    }
+
+    #[inline]
+    pub(super) fn recv<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        message: &mut Message,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+    ) -> Result<(), RecvError> {
+        match self.poll_recv(pattern, message) {
+            Ok(()) => Ok(()),
+            Err(error) => self.recv_waiting(pattern, message, error, deadline),
+        }
+    }
+
+    #[cold]
+    fn recv_waiting<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        message: &mut Message,
+        mut error: RecvError,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+    ) -> Result<(), RecvError> {
+        let deadline = deadline(self);
+        while error == RecvError::WouldBlock && self.mailbox.wait(deadline) {
+            match self.poll_recv(pattern, message) {
+                Ok(()) => return Ok(()),
+                Err(again) => error = again,
+            }
+        }
+        Err(error)
+    }
+
+    /// Sends without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
+    #[inline]
+    fn poll_send<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        payload: &mut Payload<'_>,
+    ) -> Result<(), SendError> {
+        if self.mailbox.has_mail() {
+            self.handle_mail(pattern);
+        }
+        loop {
+            if self.is_terminated {
+                return Err(SendError::Terminated);
+            }
+            if pattern.try_send(&mut self.pipes, payload).is_ok() {
+                return Ok(());
+            }
+            if !self.handle_mail(pattern) {
+                return Err(SendError::WouldBlock);
+            }
+        }
+    }
+
+    /// Receives without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
+    #[inline]
+    fn poll_recv<P: Strategy>(&mut self, pattern: &mut P, message: &mut Message) -> Result<(), RecvError> {
+        if self.mailbox.has_mail() {
+            self.handle_mail(pattern);
+        }
+        loop {
+            if self.is_terminated {
+                return Err(RecvError::Terminated);
+            }
+            if pattern.try_recv(&mut self.pipes, message).is_ok() {
+                return Ok(());
+            }
+            if !self.handle_mail(pattern) {
+                return Err(RecvError::WouldBlock);
+            }
+        }
+    }
+
+    /// Does what was posted. `false`: there was nothing.
+    #[cold]
+    pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mailbox.take(&mut mail);
+        let was_mail = !mail.is_empty();
+        for item in mail.drain(..) {
+            match item {
+                ToSocket::Attach(pipe) => {
+                    self.attach(pattern, pipe);
+                }
+                ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
+                ToSocket::Terminated => self.is_terminated = true,
+            }
+        }
+        self.mail = mail;
+        self.remove_finished(pattern);
+        was_mail
+    }
+
+    /// Gives a pipe to the pattern; `None` when it is refused, and closed.
+    pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, pipe: Pipe) -> Option<PipeKey> {
+        let key = self.pipes.insert(pipe);
+        if pattern.attach(&mut self.pipes, key) == Attach::Refused {
+            drop(self.pipes.remove(key));
+            return None;
+        }
+        if self.pipes.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished()) {
+            self.finish(pattern, key);
+            return None;
+        }
+        Some(key)
+    }
+
+    fn on_ready<P: Strategy>(&mut self, pattern: &mut P, id: u64, ready: Ready) {
+        let Some(key) = self.pipes.key(id) else { return };
+        match ready {
+            Ready::Closed => {
+                if self.pipes.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished()) {
+                    self.finish(pattern, key);
+                }
+            }
+            Ready::Readable => pattern.on_readable(&mut self.pipes, key),
+            Ready::Writable => pattern.on_writable(key),
+        }
+    }
+
+    fn remove_finished<P: Strategy>(&mut self, pattern: &mut P) {
+        while let Some(key) = self.pipes.next_finished() {
+            self.finish(pattern, key);
+        }
+    }
+
+    /// Lets a pipe go whose other end is gone and which is empty.
+    fn finish<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
+        pattern.detach(key);
+        if let Some(pipe) = self.pipes.remove(key) {
+            self.endpoints.forget(pipe.id);
+        }
+    }
+
+    /// Lets a pipe go; its connection may still send what is queued, as `linger` says.
+    pub(super) fn let_go(&mut self, key: PipeKey) {
+        let deadline = self.linger_deadline();
+        if let Some(pipe) = self.pipes.remove(key) {
+            if let Some(assist) = &pipe.assist {
+                assist.stop(deadline);
+            }
+        }
+    }
+
+    pub(super) fn linger_deadline(&self) -> Option<Instant> {
+        Instant::now().checked_add(self.options.linger().limit()?)
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.context.leave(self.id);
+        self.unbind_all();
+        self.stop_all();
+        for key in self.pipes.keys() {
+            self.let_go(key);
+        }
+        // Peers that came meanwhile: their pipes close with the mail.
+        self.mailbox.take(&mut self.mail);
+    }
+}

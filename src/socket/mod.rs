@@ -1,0 +1,249 @@
+//! Sockets: the verbs that applications use.
+#![forbid(unsafe_code)]
+
+mod builder;
+mod core;
+mod endpoints;
+pub(crate) mod inproc;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+pub use builder::Builder;
+
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
+use crate::message::{Message, Payload};
+use crate::options::{Linger, Options, Timeout};
+use crate::patterns::{Pattern, Receives, Sends};
+use crate::socket::core::Core;
+
+/// A socket of type `P`: [`Push`](crate::Push), [`Pull`](crate::Pull) or [`Pair`](crate::Pair).
+///
+/// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
+/// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
+///
+/// Dropping it closes it without waiting: peers get what was sent as [`linger`](crate::Options::linger)
+/// says, and the [`Context`](crate::Context) waits for that when it is dropped itself.
+///
+/// ```
+/// use peermq::{Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// let endpoint = pull.bind("tcp://127.0.0.1:0")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect(&endpoint)?;
+/// push.send(["a message", "of two frames"])?;
+/// assert_eq!(pull.recv()?, ["a message", "of two frames"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Socket<P: Pattern> {
+    core: Core,
+    pattern: P,
+}
+
+impl<P: Pattern> Socket<P> {
+    /// Binds to an endpoint and returns the one that it got: with the port, if any free one was asked for.
+    ///
+    /// tcp: an address, `*` for every interface, an interface's name, or a host name that stands for a
+    /// local address (which is looked up here and may block). ipc: a path that does not exist, or is a
+    /// socket on which nobody listens. inproc: a name that is free in this context.
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`]; the socket is as before.
+    pub fn bind<E>(&mut self, endpoint: E) -> Result<Endpoint, BindError>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
+        self.core.bind(&mut self.pattern, endpoint)
+    }
+
+    /// Connects to an endpoint, which need not exist yet.
+    ///
+    /// Returns at once: an I/O thread connects, and connects again whenever the connection is lost.
+    /// Messages for this peer are queued from now on, up to the high-water mark, unless
+    /// [`immediate`](crate::Options::immediate) is set.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConnectError`]; the socket is as before.
+    pub fn connect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
+        self.core.connect(&mut self.pattern, endpoint)
+    }
+
+    /// Stops listening on an endpoint, given as [`bind`](Self::bind) returned it. Its address is free when
+    /// this returns. Peers that are connected stay.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::NotBound`] when this socket is not bound to it.
+    pub fn unbind<E>(&mut self, endpoint: E) -> Result<(), BindError>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
+        self.core.unbind(&endpoint)
+    }
+
+    /// Ends the connection to an endpoint, given as to [`connect`](Self::connect). Messages queued for it
+    /// are still sent as [`linger`](crate::Options::linger) says; messages that came from it and were not
+    /// received are dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError::NotConnected`] when this socket is not connected to it.
+    pub fn disconnect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
+    where
+        E: TryInto<Endpoint>,
+        E::Error: Into<EndpointError>,
+    {
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
+        self.core.disconnect(&mut self.pattern, &endpoint)
+    }
+
+    /// Returns the options, as they are now.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        self.core.options()
+    }
+
+    /// Changes how long messages are still sent after the socket is dropped.
+    pub fn set_linger(&mut self, linger: impl Into<Linger>) {
+        self.core.options_mut().linger = linger.into();
+    }
+
+    /// Changes how long [`send`](Self::send) waits.
+    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>)
+    where
+        P: Sends,
+    {
+        self.core.options_mut().send_timeout = timeout.into();
+    }
+
+    /// Changes how long [`recv`](Self::recv) waits.
+    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>)
+    where
+        P: Receives,
+    {
+        self.core.options_mut().recv_timeout = timeout.into();
+    }
+}
+
+impl<P: Sends> Socket<P> {
+    /// Sends one message: octets of the caller's, which are copied once, or a [`Message`].
+    ///
+    /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for
+    /// ever); without peers it waits too. When this returns the message is queued, not yet on the wire. It
+    /// never discards.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](crate::SendError::WouldBlock) when the time is over,
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down. Both hand the message
+    /// back.
+    #[inline]
+    pub fn send<'a>(&mut self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
+        self.core.send(&mut self.pattern, message.into(), Core::send_deadline)
+    }
+
+    /// Sends one message as [`send`](Self::send) does, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_timeout<'a>(
+        &mut self,
+        message: impl Into<Payload<'a>>,
+        timeout: Duration,
+    ) -> Result<(), Unsent> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.core.send(&mut self.pattern, message.into(), |_| deadline)
+    }
+
+    /// Sends one message if a peer has room now.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](crate::SendError::WouldBlock) when none has,
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down. Both hand the message
+    /// back.
+    #[inline]
+    pub fn try_send<'a>(&mut self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
+        self.core.try_send(&mut self.pattern, message.into())
+    }
+}
+
+impl<P: Receives> Socket<P> {
+    /// Receives the next message. Waits at most [`recv_timeout`](crate::Options::recv_timeout) for one
+    /// (default: for ever).
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](RecvError::WouldBlock) when the time is over, [`Terminated`](RecvError::Terminated)
+    /// when the context is shut down.
+    #[inline]
+    pub fn recv(&mut self) -> Result<Message, RecvError> {
+        let mut message = Message::new();
+        self.recv_into(&mut message).map(|()| message)
+    }
+
+    /// Receives the next message into `message`, whose allocation is used again: no allocation for a
+    /// message of one frame that fits it. On an error `message` is as before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    #[inline]
+    pub fn recv_into(&mut self, message: &mut Message) -> Result<(), RecvError> {
+        self.core.recv(&mut self.pattern, message, Core::recv_deadline)
+    }
+
+    /// Receives the next message, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
+        let mut message = Message::new();
+        let deadline = Instant::now().checked_add(timeout);
+        self.core.recv(&mut self.pattern, &mut message, |_| deadline).map(|()| message)
+    }
+
+    /// Receives a message if one is here now.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](RecvError::WouldBlock) when none is, [`Terminated`](RecvError::Terminated) when the
+    /// context is shut down.
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<Message, RecvError> {
+        let mut message = Message::new();
+        self.core.try_recv(&mut self.pattern, &mut message).map(|()| message)
+    }
+
+    /// Receives a message into `message` if one is here now, as [`recv_into`](Self::recv_into) does.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_recv`](Self::try_recv).
+    #[inline]
+    pub fn try_recv_into(&mut self, message: &mut Message) -> Result<(), RecvError> {
+        self.core.try_recv(&mut self.pattern, message)
+    }
+}
+
+impl<P: Pattern> fmt::Debug for Socket<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket").field("type", &P::TYPE).finish_non_exhaustive()
+    }
+}

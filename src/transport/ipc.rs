@@ -1,0 +1,149 @@
+//! Unix domain sockets: paths and Linux's abstract names. Source: libzmq's zmq_ipc(7).
+//!
+//! A path is taken over only when nobody listens there, and removed only while it is still ours.
+#![forbid(unsafe_code)]
+
+use std::fs;
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use mio::event::Source;
+use mio::net::{UnixListener, UnixStream};
+use mio::{Interest, Registry, Token};
+use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+
+use crate::endpoint::{Endpoint, IpcAddress};
+use crate::error::BindError;
+use crate::options::Options;
+
+pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<UnixStream> {
+    let socket = new_socket()?;
+    super::set_buffers(SockRef::from(&socket), options)?;
+    // A full backlog answers at once with WouldBlock: an ordinary failure, tried again later.
+    socket.connect(&socket_address(address)?)?;
+    Ok(UnixStream::from_std(socket.into()))
+}
+
+/// A bound listener, and the file that goes with it.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: UnixListener,
+    file: Option<File>,
+}
+
+/// A socket file that this process made.
+#[derive(Debug)]
+struct File {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Listener {
+    pub(super) fn bind(address: &IpcAddress, options: &Options) -> Result<(Self, Endpoint), BindError> {
+        let address = match address {
+            IpcAddress::Any => &IpcAddress::Path(temporary_path()),
+            named => named,
+        };
+        if let IpcAddress::Path(path) = address {
+            remove_stale(path)?;
+        }
+        let listener = listen(address, options).map_err(|error| super::bind_error(&error))?;
+        let file = match address {
+            IpcAddress::Path(path) => File::of(path),
+            IpcAddress::Abstract(_) | IpcAddress::Any => None,
+        };
+        let endpoint = match address {
+            IpcAddress::Path(path) => Endpoint::ipc(path)?,
+            IpcAddress::Abstract(name) => format!("ipc://@{name}").parse()?,
+            IpcAddress::Any => unreachable!("replaced by a path above"),
+        };
+        Ok((Self { listener, file }, endpoint))
+    }
+
+    pub(super) fn accept(&self, options: &Options) -> io::Result<UnixStream> {
+        let (stream, _) = self.listener.accept()?;
+        super::set_buffers(SockRef::from(&stream), options)?;
+        Ok(stream)
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.listener.register(registry, token, Interest::READABLE)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            file.remove();
+        }
+    }
+}
+
+impl File {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = fs::symlink_metadata(path).ok()?;
+        Some(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
+    }
+
+    /// Removes the file if it is still the one that we made. There is nobody to tell of a failure.
+    fn remove(&self) {
+        let is_ours = fs::symlink_metadata(&self.path)
+            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode);
+        if is_ours {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn listen(address: &IpcAddress, options: &Options) -> io::Result<UnixListener> {
+    let socket = new_socket()?;
+    socket.bind(&socket_address(address)?)?;
+    socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
+    Ok(UnixListener::from_std(socket.into()))
+}
+
+fn new_socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn socket_address(address: &IpcAddress) -> io::Result<SockAddr> {
+    match address {
+        IpcAddress::Any => Err(io::ErrorKind::InvalidInput.into()),
+        // On Linux a leading NUL makes the name abstract; elsewhere the call is refused.
+        IpcAddress::Abstract(name) => {
+            let mut octets = vec![0];
+            octets.extend_from_slice(name.as_bytes());
+            SockAddr::unix(PathBuf::from(std::ffi::OsString::from_vec(octets)))
+        }
+        IpcAddress::Path(path) => SockAddr::unix(path),
+    }
+}
+
+/// Makes way at `path`: a socket file that nobody listens on is removed, anything else is left alone.
+fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(BindError::NotASocket);
+    }
+    let probe = new_socket().map_err(|error| BindError::Io(error.into()))?;
+    let address = SockAddr::unix(path).map_err(|error| BindError::Io(error.into()))?;
+    match probe.connect(&address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            fs::remove_file(path).map_err(|error| BindError::Io(error.into()))
+        }
+        _ => Err(BindError::AddressInUse),
+    }
+}
+
+fn temporary_path() -> PathBuf {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    let random = RandomState::new().build_hasher().finish();
+    let path = std::env::temp_dir().join(format!("peermq-{}-{random:x}.sock", std::process::id()));
+    debug_assert!(path.as_os_str().as_bytes().len() < crate::limits::IPC_PATH_MAX);
+    path
+}

@@ -1,0 +1,234 @@
+//! Transports: non-blocking streams and listeners over tcp and ipc, as two enums.
+//!
+//! Owns descriptors and socket options. Never sees a frame, a message or a thread; readiness comes from the
+//! I/O thread, which registers what is made here. All descriptors are close-on-exec.
+#![forbid(unsafe_code)]
+
+pub(crate) mod inproc;
+#[cfg(unix)]
+mod ipc;
+mod tcp;
+
+use std::io::{self, IoSlice, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::event::Source;
+use mio::{Interest, Registry, Token};
+
+use crate::endpoint::{Address, Endpoint, Host, IpcAddress};
+use crate::error::{BindError, OsError};
+use crate::options::Options;
+
+/// What one read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Nothing now; readiness will be reported.
+    Dry,
+    /// The peer will send no more.
+    End,
+    /// So many octets.
+    Octets(usize),
+}
+
+/// Where a stream is connected to: a name is already resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Ipc(IpcAddress),
+    Tcp(SocketAddr),
+}
+
+/// A connected, or connecting, stream of octets.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    #[cfg(unix)]
+    Ipc(mio::net::UnixStream),
+    Tcp(mio::net::TcpStream),
+}
+
+/// Calls the same method of whatever transport it is.
+macro_rules! each {
+    ($self:expr, $enum:ident, $inner:ident => $call:expr) => {
+        match $self {
+            #[cfg(unix)]
+            $enum::Ipc($inner) => $call,
+            $enum::Tcp($inner) => $call,
+        }
+    };
+}
+
+impl Stream {
+    /// Starts to connect; readiness to write tells that it is over.
+    pub(crate) fn connect(target: &Target, options: &Options) -> io::Result<Self> {
+        match target {
+            #[cfg(unix)]
+            Target::Ipc(address) => ipc::connect(address, options).map(Self::Ipc),
+            #[cfg(not(unix))]
+            Target::Ipc(_) => Err(io::ErrorKind::Unsupported.into()),
+            Target::Tcp(address) => tcp::connect(*address, options).map(Self::Tcp),
+        }
+    }
+
+    /// Whether the connection stands; an error when it failed.
+    pub(crate) fn check_connected(&self) -> io::Result<bool> {
+        if let Some(error) = each!(self, Self, stream => stream.take_error())? {
+            return Err(error);
+        }
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(stream) => is_connected(stream.peer_addr().map(drop)),
+            Self::Tcp(stream) => tcp::check_connected(stream),
+        }
+    }
+
+    /// Reads what is there.
+    #[inline]
+    pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Read, OsError> {
+        loop {
+            let error = match each!(self, Self, stream => stream.read(room)) {
+                Ok(0) => return Ok(Read::End),
+                Ok(count) => return Ok(Read::Octets(count)),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::WouldBlock => return Ok(Read::Dry),
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Writes as much as the kernel takes; zero when it takes nothing now.
+    #[inline]
+    pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, OsError> {
+        loop {
+            let error = match each!(self, Self, stream => stream.write_vectored(slices)) {
+                Ok(count) => return Ok(count),
+                Err(error) => error,
+            };
+            match error.kind() {
+                io::ErrorKind::WouldBlock => return Ok(0),
+                io::ErrorKind::Interrupted => {}
+                _ => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Tells the peer that nothing more will come. An error means that the peer is gone already.
+    pub(crate) fn finish(&self) {
+        let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Write));
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        each!(self, Self, stream => stream.register(registry, token, interest))
+    }
+}
+
+/// What a connecting stream's peer address says.
+fn is_connected(peer: io::Result<()>) -> io::Result<bool> {
+    match peer {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    #[cfg(unix)]
+    Ipc(ipc::Listener),
+    Tcp(mio::net::TcpListener),
+}
+
+impl Listener {
+    /// Binds, and tells the endpoint that it got. Looks a host name up, so it may block.
+    pub(crate) fn bind(address: &Address, options: &Options) -> Result<(Self, Endpoint), BindError> {
+        match address {
+            Address::Tcp { host, port } => {
+                let (listener, address) = bind_tcp(host, *port, options)?;
+                Ok((Self::Tcp(listener), Endpoint::tcp(address)))
+            }
+            #[cfg(unix)]
+            Address::Ipc(address) => {
+                let (listener, endpoint) = ipc::Listener::bind(address, options)?;
+                Ok((Self::Ipc(listener), endpoint))
+            }
+            #[cfg(not(unix))]
+            Address::Ipc(_) => Err(BindError::NotSupported),
+            Address::Inproc(_) => Err(BindError::NotSupported),
+        }
+    }
+
+    /// Takes the next connection; `None` when none waits.
+    pub(crate) fn accept(&self, options: &Options) -> io::Result<Option<Stream>> {
+        loop {
+            let accepted = match self {
+                #[cfg(unix)]
+                Self::Ipc(listener) => listener.accept(options).map(Stream::Ipc),
+                Self::Tcp(listener) => tcp::accept(listener, options).map(Stream::Tcp),
+            };
+            match accepted {
+                Ok(stream) => return Ok(Some(stream)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                // The peer went before we came: the next one in the queue is fine.
+                Err(error) if is_of_one_peer(error.kind()) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(listener) => listener.register(registry, token),
+            Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+        }
+    }
+}
+
+fn bind_tcp(
+    host: &Host,
+    port: u16,
+    options: &Options,
+) -> Result<(mio::net::TcpListener, SocketAddr), BindError> {
+    let mut failed = BindError::NoSuchInterface;
+    for address in tcp::local_addresses(host, port, options)? {
+        match tcp::bind(address, options) {
+            Ok(bound) => return Ok(bound),
+            Err(error) => failed = bind_error(&error),
+        }
+    }
+    Err(failed)
+}
+
+fn bind_error(error: &io::Error) -> BindError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => BindError::AddressInUse,
+        io::ErrorKind::AddrNotAvailable => BindError::NoSuchInterface,
+        _ => BindError::Io(error.into()),
+    }
+}
+
+fn is_of_one_peer(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::NotConnected
+    )
+}
+
+fn set_buffers(socket: socket2::SockRef<'_>, options: &Options) -> io::Result<()> {
+    if let Some(octets) = options.send_buffer().size() {
+        socket.set_send_buffer_size(octets as usize)?;
+    }
+    if let Some(octets) = options.recv_buffer().size() {
+        socket.set_recv_buffer_size(octets as usize)?;
+    }
+    Ok(())
+}
+
+pub(crate) use tcp::resolve;

@@ -1,0 +1,113 @@
+//! TCP: how streams and listeners are made. Source: RFC 37, "TCP transport"; libzmq's zmq_tcp(7).
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use mio::net::{TcpListener, TcpStream};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+
+use crate::endpoint::Host;
+use crate::error::BindError;
+use crate::options::Options;
+
+pub(super) fn connect(address: SocketAddr, options: &Options) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    set_stream_options(SockRef::from(&socket), options)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(error) if is_in_progress(&error) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+pub(super) fn check_connected(stream: &TcpStream) -> io::Result<bool> {
+    let connected = super::is_connected(stream.peer_addr().map(drop))?;
+    // A connect to a free port of the ephemeral range can meet itself (B-30).
+    if connected && stream.local_addr()? == stream.peer_addr()? {
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(connected)
+}
+
+pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    if cfg!(unix) {
+        // A restarted server gets its port back at once; elsewhere the option means stealing it.
+        socket.set_reuse_address(true)?;
+    }
+    if address.is_ipv6() {
+        let _ = socket.set_only_v6(false); // dual stack where the system has it
+    }
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
+    let listener = TcpListener::from_std(socket.into());
+    let bound = listener.local_addr()?;
+    Ok((listener, bound))
+}
+
+pub(super) fn accept(listener: &TcpListener, options: &Options) -> io::Result<TcpStream> {
+    let (stream, _) = listener.accept()?;
+    set_stream_options(SockRef::from(&stream), options)?;
+    Ok(stream)
+}
+
+/// The addresses that a host to bind to stands for, best first.
+pub(super) fn local_addresses(
+    host: &Host,
+    port: u16,
+    options: &Options,
+) -> Result<Vec<SocketAddr>, BindError> {
+    let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    match host {
+        Host::Any if options.ipv6() => Ok(vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), any4]),
+        Host::Any => Ok(vec![any4]),
+        Host::Ip(address) => Ok(vec![SocketAddr::from((*address, port))]),
+        Host::Name(name) => {
+            let of_interface = interface_addresses(name, options);
+            if !of_interface.is_empty() {
+                return Ok(of_interface
+                    .into_iter()
+                    .map(|address| SocketAddr::from((address, port)))
+                    .collect());
+            }
+            let resolved = resolve(name, port, options);
+            resolved.map_err(|_| BindError::NoSuchInterface)
+        }
+    }
+}
+
+/// Looks a name up: IPv4 first, as in libzmq, unless IPv6 is wanted. Blocks.
+pub(crate) fn resolve(name: &str, port: u16, options: &Options) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<_> =
+        (name, port).to_socket_addrs()?.filter(|address| options.ipv6() || address.is_ipv4()).collect();
+    if options.ipv6() {
+        addresses.sort_by_key(SocketAddr::is_ipv4);
+    }
+    Ok(addresses)
+}
+
+fn interface_addresses(name: &str, options: &Options) -> Vec<IpAddr> {
+    let mut addresses: Vec<_> = if_addrs::get_if_addrs()
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|interface| interface.name == name)
+        .map(|interface| interface.ip())
+        .filter(|address| options.ipv6() || address.is_ipv4())
+        .collect();
+    addresses.sort_by_key(|address| address.is_ipv4() == options.ipv6());
+    addresses
+}
+
+fn set_stream_options(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
+    // Batches are made in the pipe; the kernel's waiting for more would only add latency.
+    socket.set_tcp_nodelay(true)?;
+    super::set_buffers(socket, options)
+}
+
+fn is_in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
+}
