@@ -1,0 +1,166 @@
+//! libzmq, used as its own performance tools use it (`perf/remote_thr.cpp` and its siblings).
+//!
+//! One I/O thread. A sender allocates a message of the size without clearing it and hands it over; a
+//! receiver reuses one message. `zmq::Message` can only be made cleared or copied, which the tools do
+//! not pay for: hence the direct calls.
+#![allow(unsafe_code, reason = "messages that are not cleared exist only in the C interface")]
+
+use std::ffi::c_int;
+use std::fmt;
+use std::mem;
+
+use anyhow::{Context, Result};
+use zmq::{Message, Socket};
+
+use super::side::{Implementation, Pair, Pull, Push};
+use super::stamp;
+use super::task::Task;
+
+/// A context with its default of one I/O thread.
+pub(crate) struct Libzmq {
+    context: zmq::Context,
+    size: usize,
+    hwm: Option<i32>,
+    address: String,
+}
+
+/// PUSH.
+pub(crate) struct LibzmqPush {
+    socket: Socket,
+    size: usize,
+}
+
+/// PULL.
+pub(crate) struct LibzmqPull {
+    socket: Socket,
+    message: Message,
+    size: usize,
+}
+
+/// PAIR, either side.
+pub(crate) struct LibzmqPair {
+    socket: Socket,
+    message: Message,
+    size: usize,
+}
+
+impl Libzmq {
+    fn open(&self, kind: zmq::SocketType) -> Result<Socket> {
+        let socket = self.context.socket(kind)?;
+        if let Some(hwm) = self.hwm {
+            socket.set_sndhwm(hwm)?;
+            socket.set_rcvhwm(hwm)?;
+        }
+        Ok(socket)
+    }
+
+    fn bind(&self, kind: zmq::SocketType) -> Result<(Socket, String)> {
+        let socket = self.open(kind)?;
+        socket.bind(&self.address).with_context(|| format!("bind to {}", self.address))?;
+        let endpoint = socket.get_last_endpoint()?;
+        let endpoint = endpoint.map_err(|_| zmq::Error::EINVAL).context("the endpoint is not text")?;
+        Ok((socket, endpoint))
+    }
+
+    fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
+        let socket = self.open(kind)?;
+        socket.connect(endpoint).with_context(|| format!("connect to {endpoint}"))?;
+        Ok(socket)
+    }
+
+    fn pair(&self, socket: Socket) -> LibzmqPair {
+        LibzmqPair { socket, message: Message::new(), size: self.size }
+    }
+}
+
+impl Implementation for Libzmq {
+    type Push = LibzmqPush;
+    type Pull = LibzmqPull;
+    type Pair = LibzmqPair;
+
+    fn new(task: &Task) -> Result<Self> {
+        let hwm = task.hwm.map(i32::try_from).transpose()?;
+        Ok(Self { context: zmq::Context::new(), size: task.case.size, hwm, address: task.address.clone() })
+    }
+
+    fn bind_pull(&self) -> Result<(LibzmqPull, String)> {
+        let (socket, endpoint) = self.bind(zmq::PULL)?;
+        Ok((LibzmqPull { socket, message: Message::new(), size: self.size }, endpoint))
+    }
+
+    fn connect_push(&self, endpoint: &str) -> Result<LibzmqPush> {
+        Ok(LibzmqPush { socket: self.connect(zmq::PUSH, endpoint)?, size: self.size })
+    }
+
+    fn bind_pair(&self) -> Result<(LibzmqPair, String)> {
+        let (socket, endpoint) = self.bind(zmq::PAIR)?;
+        Ok((self.pair(socket), endpoint))
+    }
+
+    fn connect_pair(&self, endpoint: &str) -> Result<LibzmqPair> {
+        Ok(self.pair(self.connect(zmq::PAIR, endpoint)?))
+    }
+}
+
+impl Push for LibzmqPush {
+    #[inline]
+    fn push(&mut self, sequence: u64) -> Result<()> {
+        let mut message = zmq_sys::zmq_msg_t::default();
+        // SAFETY: `message` is memory for a message, valid for writes, and holds none yet.
+        check(unsafe { zmq_sys::zmq_msg_init_size(&raw mut message, self.size) })?;
+        // SAFETY: the call above succeeded, so `message` is initialised.
+        let body = unsafe { zmq_sys::zmq_msg_data(&raw mut message) }.cast::<[u8; stamp::OCTETS]>();
+        // SAFETY: the body has `self.size` octets, which `Arguments::plan` keeps at `stamp::OCTETS` or
+        // more; nobody else knows it yet; an array of octets has no alignment.
+        unsafe { body.write(sequence.to_le_bytes()) };
+        // SAFETY: `message` is initialised, and `self.socket` is open for as long as we have it.
+        let sent = check(unsafe { zmq_sys::zmq_msg_send(&raw mut message, self.socket.as_mut_ptr(), 0) });
+        // SAFETY: `message` is initialised: empty if it was sent, as it was if not. Not used after.
+        check(unsafe { zmq_sys::zmq_msg_close(&raw mut message) })?;
+        sent
+    }
+}
+
+impl Pull for LibzmqPull {
+    #[inline]
+    fn pull(&mut self) -> Result<u64> {
+        self.socket.recv(&mut self.message, 0)?;
+        stamp::read(&self.message, self.size)
+    }
+}
+
+impl Pair for LibzmqPair {
+    fn echo(&mut self) -> Result<()> {
+        self.socket.recv(&mut self.message, 0)?;
+        stamp::read(&self.message, self.size)?;
+        Ok(self.socket.send(mem::replace(&mut self.message, Message::new()), 0)?)
+    }
+
+    /// As in `perf/remote_lat.cpp` the message that came back is the next one to go.
+    fn round_trip(&mut self, sequence: u64) -> Result<u64> {
+        if self.message.len() != self.size {
+            self.message = Message::with_size(self.size);
+        }
+        stamp::write(&mut self.message, sequence);
+        self.socket.send(mem::replace(&mut self.message, Message::new()), 0)?;
+        self.socket.recv(&mut self.message, 0)?;
+        stamp::read(&self.message, self.size)
+    }
+}
+
+impl fmt::Debug for Libzmq {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Libzmq").field("size", &self.size).field("hwm", &self.hwm).finish_non_exhaustive()
+    }
+}
+
+/// Turns the C interface's -1 into its error.
+#[inline]
+fn check(status: c_int) -> Result<()> {
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: the call has no preconditions.
+    let code = unsafe { zmq_sys::zmq_errno() };
+    Err(zmq::Error::from_raw(code).into())
+}

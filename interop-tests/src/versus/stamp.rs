@@ -1,0 +1,53 @@
+//! What every message carries: a sequence number in its first octets, checked by who receives it.
+
+use anyhow::{Result, bail, ensure};
+
+/// Octets of the sequence number, and so the smallest message.
+pub(crate) const OCTETS: usize = size_of::<u64>();
+
+/// The number of the message that opens a connection. It is not timed and never a sequence number.
+pub(crate) const HELLO: u64 = u64::MAX;
+
+/// Writes `sequence` to the front of `body`, little-endian.
+#[inline]
+pub(crate) fn write(body: &mut [u8], sequence: u64) {
+    if let Some(front) = body.first_chunk_mut::<OCTETS>() {
+        *front = sequence.to_le_bytes();
+    }
+}
+
+/// Returns the sequence number of `body`, which must have exactly `size` octets.
+#[inline]
+pub(crate) fn read(body: &[u8], size: usize) -> Result<u64> {
+    match body.first_chunk::<OCTETS>() {
+        Some(front) if body.len() == size => Ok(u64::from_le_bytes(*front)),
+        _ => bail!("a message of {} octets arrived where {size} were sent", body.len()),
+    }
+}
+
+/// Fails unless `found` is the number that comes next.
+#[inline]
+pub(crate) fn check(found: u64, expected: u64) -> Result<()> {
+    ensure!(found == expected, "message {found} arrived where {expected} comes next");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_read_back() {
+        let mut body = [0xff; 12];
+        write(&mut body, 0x0102_0304);
+        assert_eq!(body, [4, 3, 2, 1, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!(read(&body, 12).unwrap(), 0x0102_0304);
+    }
+
+    #[test]
+    fn a_wrong_size_or_number_is_refused() {
+        assert!(read(&[0; 12], 13).is_err());
+        assert!(read(&[0; 4], 4).is_err());
+        assert!(check(3, 2).is_err());
+    }
+}
