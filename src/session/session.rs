@@ -78,6 +78,7 @@ impl Session {
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
         let mut progress = self.write()?;
+        let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable {
             match self.read(link) {
                 Ok(read) if progress == Progress::Waits => progress = read,
@@ -88,7 +89,7 @@ impl Session {
                     return Err(end);
                 }
             }
-            if !self.outbox.is_empty() || self.is_shaking_hands {
+            if !self.outbox.is_empty() || was_shaking_hands {
                 progress = progress.and(self.write()?);
             }
         }

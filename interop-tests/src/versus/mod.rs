@@ -11,10 +11,6 @@ mod args;
 mod conductor;
 mod libzmq_peer;
 mod machine;
-#[cfg(feature = "peermq")]
-mod peermq_peer;
-#[cfg(not(feature = "peermq"))]
-#[path = "peermq_absent.rs"]
 mod peermq_peer;
 mod raw_link;
 mod raw_peer;

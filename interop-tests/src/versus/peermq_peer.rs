@@ -59,7 +59,7 @@ enum Bodies {
 
 impl Peermq {
     fn open<P: Pattern>(&self) -> Result<Socket<P>> {
-        let builder = self.context.builder::<P>();
+        let builder = self.context.builder_for::<P>();
         Ok(match self.hwm {
             Some(hwm) => builder.send_hwm(hwm).recv_hwm(hwm).open()?,
             None => builder.open()?,
