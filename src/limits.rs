@@ -92,3 +92,10 @@ pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// How long dropping the last handle of a context waits for messages that linger: a reachable peer takes
 /// everything long before; an unreachable one must not hang the program for ever.
 pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);
+
+/// Octets that a caller moves by itself in one go to count as streaming.
+pub(crate) const STREAM_OCTETS: u64 = 8 * 1024;
+
+/// How often an I/O thread looks after a connection whose caller streams: the longest that the end of a
+/// stream, or a command of the peer, waits for it.
+pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);

@@ -29,6 +29,8 @@ pub(crate) enum Notice {
     Ended(End),
     /// A name was looked up; empty when it has no address.
     Resolved(Vec<SocketAddr>),
+    /// The socket's own thread streams: look after its connection at every tick.
+    Tick,
     /// The socket is done with this task; what is queued may still be sent until the given time.
     Stop(Option<Instant>),
 }

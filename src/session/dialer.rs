@@ -27,6 +27,7 @@ use crate::session::backoff::Backoff;
 use crate::session::link::{Link, work};
 use crate::session::listener::noted;
 use crate::session::session::Session;
+use crate::session::ticker::Ticker;
 use crate::transport::{Stream, Target};
 
 /// One endpoint that a socket is connected to.
@@ -37,6 +38,7 @@ pub(crate) struct Dialer {
     /// Addresses of this try that were not tried yet.
     targets: VecDeque<Target>,
     backoff: Backoff,
+    ticker: Ticker,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
     stop: Option<Option<Instant>>,
 }
@@ -57,6 +59,7 @@ impl Dialer {
             state: State::Resolving,
             targets: VecDeque::new(),
             backoff: Backoff::default(),
+            ticker: Ticker::default(),
             stop: None,
         };
         link.start(Box::new(dialer));
@@ -188,6 +191,10 @@ impl Task for Dialer {
                 self.connect(turn)
             }
             Notice::Stop(deadline) => self.stop(deadline, turn),
+            Notice::Tick => {
+                self.ticker.start(turn);
+                Fate::Goes
+            }
         }
     }
 
@@ -195,6 +202,7 @@ impl Task for Dialer {
         if self.stop.flatten().is_some_and(|at| turn.now >= at) {
             return Fate::Done;
         }
+        self.ticker.on_timer(&self.link, turn);
         match self.state {
             State::Pausing(until) if turn.now >= until => self.resolve(turn),
             State::Connected { shake_hands_by: Some(by) } if turn.now >= by => {

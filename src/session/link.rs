@@ -36,6 +36,8 @@ pub(crate) mod work {
     pub(crate) const PIPES: u8 = 8;
     /// Somebody would like to have messages now: look at the kernel without being told.
     pub(crate) const FILL: u8 = 16;
+    /// The socket's own thread is at work.
+    pub(crate) const CALLER: u8 = 32;
 }
 
 /// A session, or the pipe ends that wait for one.
@@ -137,6 +139,19 @@ impl Link {
         }
     }
 
+    /// Looks after a connection whose caller streams: see [`Session::tick`]. `false`: no more ticks.
+    pub(crate) fn tick(&self) -> bool {
+        let goes_on = match try_lock(&self.place).as_deref_mut() {
+            Some(Place::Up(session)) => session.tick(),
+            Some(Place::Down(_)) => false,
+            None => true, // somebody is at work
+        };
+        if self.drive(work::PIPES) {
+            self.post(Notice::Drive);
+        }
+        goes_on
+    }
+
     fn run(&self, place: &mut Place, work: u8) -> bool {
         let Place::Up(session) = place else { return false };
         match session.run(work, self) {
@@ -175,13 +190,13 @@ impl Wake for Link {
 
 impl Assist for Link {
     fn flush(&self) {
-        if self.drive(work::PIPES) {
+        if self.drive(work::PIPES | work::CALLER) {
             self.post(Notice::Drive);
         }
     }
 
     fn fill(&self) {
-        if self.drive(work::FILL) {
+        if self.drive(work::FILL | work::CALLER) {
             self.post(Notice::Drive);
         }
     }

@@ -10,6 +10,7 @@ use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::link::{Link, work};
 use crate::session::session::Session;
+use crate::session::ticker::Ticker;
 use crate::session::{Ends, Owner};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
@@ -74,7 +75,12 @@ impl ListenerTask {
     fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
         let Ok(mailbox) = turn.pool.pick() else { return };
         let link = Link::new(mailbox, Arc::clone(&self.owner));
-        let task = Accepted { link: Arc::clone(&link), stream: Some(stream), stop_at: None };
+        let task = Accepted {
+            link: Arc::clone(&link),
+            stream: Some(stream),
+            stop_at: None,
+            ticker: Ticker::default(),
+        };
         link.start(Box::new(task));
     }
 }
@@ -100,7 +106,7 @@ impl Task for ListenerTask {
         match notice {
             Notice::Stop(_) => Fate::Done,
             Notice::Drive => self.accept(turn),
-            Notice::Ended(_) | Notice::Resolved(_) => Fate::Goes,
+            Notice::Ended(_) | Notice::Resolved(_) | Notice::Tick => Fate::Goes,
         }
     }
 
@@ -115,6 +121,7 @@ struct Accepted {
     /// The stream until the first turn.
     stream: Option<Stream>,
     stop_at: Option<Instant>,
+    ticker: Ticker,
 }
 
 impl Accepted {
@@ -156,6 +163,10 @@ impl Task for Accepted {
                 }
                 self.drive(work::PIPES, turn)
             }
+            Notice::Tick => {
+                self.ticker.start(turn);
+                Fate::Goes
+            }
             Notice::Resolved(_) => Fate::Goes,
         }
     }
@@ -164,6 +175,7 @@ impl Task for Accepted {
         if self.stop_at.is_some_and(|at| turn.now >= at) {
             return Fate::Done;
         }
+        self.ticker.on_timer(&self.link, turn);
         // The handshake's deadline is the only other timer; a late stop timer finds the handshake done.
         if self.link.is_shaking_hands() {
             return Fate::Done;

@@ -8,6 +8,7 @@ mod dialer;
 mod link;
 mod listener;
 mod session;
+mod ticker;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;

@@ -8,8 +8,8 @@ use std::io::IoSlice;
 
 use bytes::Bytes;
 
-use crate::io::End;
-use crate::limits::{HANDSHAKE_READ, READ_OCTETS_PER_TURN, WRITE_OCTETS_PER_TURN};
+use crate::io::{End, Notice};
+use crate::limits::{HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, WRITE_OCTETS_PER_TURN};
 use crate::pipe::{Skimmed, Slices};
 use crate::session::link::{Link, work};
 use crate::session::{Ends, Owner};
@@ -39,6 +39,13 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
+    /// The socket's own thread streams: it flushes and fills, and the pipes need not tell the I/O thread of
+    /// every change, because the I/O thread looks by itself every [`STREAM_TICK`](crate::limits::STREAM_TICK).
+    is_streaming: bool,
+    /// The socket's own thread was at work since the last tick.
+    was_called: bool,
+    /// Octets read and written.
+    moved: u64,
 }
 
 impl Session {
@@ -56,6 +63,9 @@ impl Session {
             is_writable: true,
             is_closed: false,
             is_shaking_hands: true,
+            is_streaming: false,
+            was_called: false,
+            moved: 0,
         }
     }
 
@@ -71,8 +81,27 @@ impl Session {
         Some(ends)
     }
 
+    /// Whether the caller still streams. If not, pipes tell of changes again, from the next run on.
+    pub(super) fn tick(&mut self) -> bool {
+        self.is_streaming = std::mem::take(&mut self.was_called);
+        self.is_streaming
+    }
+
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        let moved = self.moved;
+        let progress = self.read_and_write(noted, link);
+        if noted & work::CALLER != 0 && self.moved - moved >= STREAM_OCTETS {
+            self.was_called = true;
+            if !self.is_streaming {
+                self.is_streaming = true;
+                link.post(Notice::Tick);
+            }
+        }
+        progress
+    }
+
+    fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
@@ -123,6 +152,7 @@ impl Session {
             drop(slices);
             // A short write is how the kernel says that it is full; an event tells when it is not.
             self.is_writable = written == total;
+            self.moved += written as u64;
             let of_control = written.min(control_octets);
             self.outbox.advance(of_control);
             if let Some(ends) = &mut self.ends {
@@ -146,7 +176,7 @@ impl Session {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(ends.outbound.wait_for_messages())
+        Ok(self.is_streaming || ends.outbound.wait_for_messages())
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -166,7 +196,7 @@ impl Session {
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
                 Skimmed::Full => {
-                    if ends.inbound.wait_for_room() {
+                    if self.is_streaming || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);
                     }
                     continue;
@@ -193,6 +223,7 @@ impl Session {
                 Read::End => return Err(End::PeerClosed),
                 Read::Octets(count) => {
                     ends.inbound.filled(count);
+                    self.moved += count as u64;
                     budget = budget.saturating_sub(count);
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.

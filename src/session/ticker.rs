@@ -1,0 +1,30 @@
+//! The ticks of a connection whose socket streams.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use crate::io::Turn;
+use crate::limits::STREAM_TICK;
+use crate::session::Link;
+
+/// When the next tick is due; `None` while the pipes tell of every change.
+#[derive(Debug, Default)]
+pub(super) struct Ticker(Option<Instant>);
+
+impl Ticker {
+    pub(super) fn start(&mut self, turn: &mut Turn<'_>) {
+        let at = turn.now + STREAM_TICK;
+        self.0 = Some(at);
+        turn.wake_at(at);
+    }
+
+    /// Ticks if it is time.
+    pub(super) fn on_timer(&mut self, link: &Link, turn: &mut Turn<'_>) {
+        if self.0.is_some_and(|at| turn.now >= at) {
+            self.0 = None;
+            if link.tick() {
+                self.start(turn);
+            }
+        }
+    }
+}
