@@ -41,6 +41,10 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// A value whose leak fails the model.
+#[cfg(loom)]
+pub(crate) use loom::alloc::Track;
+
 /// A cell with loom's interface.
 #[cfg(not(loom))]
 #[derive(Debug)]
