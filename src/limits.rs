@@ -31,16 +31,17 @@ pub(crate) const HANDSHAKE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Longest body that is copied into the pipe; a longer one travels by reference. Copying 8 KiB costs
 /// about as much as the allocation and the extra `iovec` that a reference needs.
-pub(crate) const COPIED_BODY_MAX: usize = 8 * 1024;
+pub(crate) const COPIED_BODY_MAX: usize = if cfg!(loom) { 4 } else { 8 * 1024 };
 
-/// Octets of a pipe's first segment. With its bodies it keeps a quiet pipe under 2 KiB.
-pub(crate) const SEGMENT_OCTETS_MIN: usize = 512;
+/// Octets of a pipe's first segment. With its bodies it keeps a quiet pipe under 2 KiB. In the models one
+/// message of one octet fills it.
+pub(crate) const SEGMENT_OCTETS_MIN: usize = if cfg!(loom) { 12 } else { 512 };
 
 /// Octets of a segment under load: two of them, and the kernel's copy, stay inside one core's cache.
-pub(crate) const SEGMENT_OCTETS_MAX: usize = 128 * 1024;
+pub(crate) const SEGMENT_OCTETS_MAX: usize = if cfg!(loom) { 24 } else { 128 * 1024 };
 
 /// Bodies by reference in one segment. Each takes 40 octets of every segment, used or not.
-pub(crate) const SEGMENT_BODIES: usize = 16;
+pub(crate) const SEGMENT_BODIES: usize = if cfg!(loom) { 2 } else { 16 };
 
 /// Most octets that one segment may ever count: the word that publishes it has 24 bits for them.
 pub(crate) const SEGMENT_OCTETS_LIMIT: usize = (1 << 24) - 1;

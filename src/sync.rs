@@ -60,6 +60,10 @@ pub(crate) fn wait_until<'a, T>(
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// A value whose leak fails the model.
+#[cfg(loom)]
+pub(crate) use loom::alloc::Track;
+
 /// A cell with loom's interface.
 #[cfg(not(loom))]
 #[derive(Debug)]

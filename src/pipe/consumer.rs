@@ -50,6 +50,24 @@ impl Position {
         Self { octets: word.octets, bodies: word.bodies, messages: word.messages, ..self }
     }
 
+    /// Moves on to `end` in the same segment and drops the bodies that lie between.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the consumer, `self` is what it has taken, the segment is live and has published
+    /// everything up to `end`.
+    pub(super) unsafe fn move_to(&mut self, end: Self) {
+        let from = self.bodies;
+        // Moved before anything is dropped: the drop of a body is foreign code and may panic.
+        *self = end;
+        // SAFETY: live by the caller's promise.
+        let segment = unsafe { end.segment.as_ref() };
+        for index in from..end.bodies {
+            // SAFETY: published by the caller's promise; the place counted those that were taken before.
+            drop(unsafe { segment.take_body(usize::from(index)) });
+        }
+    }
+
     /// What orders places in one chain.
     pub(super) fn order(self) -> (u64, u32, u8) {
         (self.ordinal, self.octets, self.bodies)
@@ -179,7 +197,7 @@ impl Consumer {
     fn refill(&mut self) -> bool {
         let mut taken = match self.taken {
             Some(taken) => taken,
-            None => match self.ring.first() {
+            None => match self.ring.take_first() {
                 Some(first) => *self.taken.insert(Position::first(first)),
                 None => return false,
             },
@@ -211,15 +229,11 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         // Large bodies go now, not when the producer's end goes.
-        while self.taken.is_some_and(|taken| taken.octets < self.limit.octets) || self.refill() {
+        // Always a new look: a drain moves `taken` on past the segment that `limit` speaks of.
+        while self.refill() {
             let Some(taken) = &mut self.taken else { break };
-            // SAFETY: live until we give it back.
-            let segment = unsafe { taken.segment.as_ref() };
-            for index in taken.bodies..self.limit.bodies {
-                // SAFETY: published, and not taken before.
-                drop(unsafe { segment.take_body(usize::from(index)) });
-            }
-            *taken = taken.end_of(self.limit);
+            // SAFETY: live until we give it back, and `limit` is what it has published.
+            unsafe { taken.move_to(taken.end_of(self.limit)) };
         }
         self.ring.consumer_gone(self.taken.map(|taken| (taken.segment, usize::from(taken.bodies))));
     }

@@ -184,7 +184,7 @@ impl Drain {
 
     fn start(&mut self) -> Option<Written> {
         if self.consumer.taken.is_none() {
-            self.consumer.taken = self.consumer.ring.first().map(Position::first);
+            self.consumer.taken = self.consumer.ring.take_first().map(Position::first);
         }
         let taken = self.consumer.taken?;
         Some(*self.written.get_or_insert(Written { at: taken, of_body: 0 }))
@@ -207,29 +207,25 @@ impl Drain {
 
     /// Counts everything before `end`, the end of a message, as taken, and gives passed segments back.
     fn take_up_to(&mut self, end: Position) {
-        let Some(mut taken) = self.consumer.taken else { return };
-        let mut received = self.consumer.received;
+        let Some(taken) = &mut self.consumer.taken else { return };
+        let before = self.consumer.received;
         loop {
             // SAFETY: live until it is given back below.
             let segment = unsafe { taken.segment.as_ref() };
             let is_last = taken.ordinal == end.ordinal;
             let passed = if is_last { end } else { taken.end_of(segment.published()) };
-            received += u64::from(passed.messages - taken.messages);
-            for index in taken.bodies..passed.bodies {
-                // SAFETY: published; `taken.bodies` counts those that were taken.
-                drop(unsafe { segment.take_body(usize::from(index)) });
-            }
+            self.consumer.received += u64::from(passed.messages - taken.messages);
+            // SAFETY: live until it is given back below, and published up to `passed`.
+            unsafe { taken.move_to(passed) };
             if is_last {
                 break;
             }
             let emptied = taken.segment;
-            taken = taken.behind(segment);
+            *taken = taken.behind(segment);
             self.consumer.ring.give_spare(emptied);
         }
-        self.consumer.taken = Some(end);
-        if received != self.consumer.received {
-            self.consumer.received = received;
-            self.consumer.ring.consume(received);
+        if self.consumer.received != before {
+            self.consumer.ring.consume(self.consumer.received);
         }
     }
 }

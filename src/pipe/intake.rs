@@ -53,7 +53,8 @@ struct LargeBody {
 
 impl Intake {
     pub(super) fn new(producer: Producer) -> Self {
-        Self { producer, raw_end: 0, needed: 0, parts: 0, has_news: false, large: None }
+        let raw_end = producer.written.octets as usize;
+        Self { producer, raw_end, needed: 0, parts: 0, has_news: false, large: None }
     }
 
     /// Lends room for one read; never empty.
@@ -70,7 +71,7 @@ impl Intake {
         // The rest of a frame under way must fit, and a read should bring many small ones.
         let unskimmed = self.raw_end - self.producer.written.octets as usize;
         if capacity - self.raw_end < self.needed.saturating_sub(unskimmed).max(capacity / 4) {
-            self.make_room(0);
+            self.make_room(1);
         }
         let from = self.raw_end;
         let tail = self.producer.tail();
@@ -82,7 +83,11 @@ impl Intake {
     pub(crate) fn filled(&mut self, count: usize) {
         match &mut self.large {
             Some(large) => large.received += count,
-            None => self.raw_end += count,
+            None => {
+                let room = self.producer.tail().capacity() - self.raw_end;
+                assert!(count <= room, "a read fills no more than the room it was lent");
+                self.raw_end += count;
+            }
         }
     }
 

@@ -154,12 +154,12 @@ impl Producer {
     pub(super) fn publish(&mut self) {
         let Some(chain) = &mut self.chain else { return };
         // SAFETY: the tail is live: the consumer frees a segment only after it is sealed.
-        unsafe { chain.tail.as_ref() }.publish(self.written);
+        unsafe { Segment::publish(chain.tail, self.written) };
         chain.mark = self.written;
         if chain.visible != chain.tail {
             // The tail's word is stored; only now may the consumer walk on to it.
             // SAFETY: live until the consumer sees it sealed, which this store does; not touched after.
-            unsafe { chain.visible.as_ref() }.publish(chain.sealed);
+            unsafe { Segment::publish(chain.visible, chain.sealed) };
             chain.visible = chain.tail;
         }
         self.ring.wake_reader();
@@ -171,16 +171,21 @@ impl Producer {
         // SAFETY: live: the consumer has not seen it sealed.
         let visible = unsafe { chain.visible.as_ref() };
         let in_visible = if chain.visible == chain.tail { self.written } else { chain.sealed };
-        for index in chain.mark.bodies..in_visible.bodies {
+        let (mark, old_tail, in_tail) = (chain.mark, chain.tail, self.written);
+        let mut unseen = if chain.visible == old_tail { None } else { visible.next() };
+        // Forgotten before they are dropped: the drop of a body is foreign code and may panic.
+        visible.unlink();
+        chain.tail = chain.visible;
+        self.written = mark;
+        for index in mark.bodies..in_visible.bodies {
             // SAFETY: written by us, not published, dropped once.
             drop(unsafe { visible.take_body(usize::from(index)) });
         }
-        let mut unseen = if chain.visible == chain.tail { None } else { visible.next() };
         while let Some(segment) = unseen {
             // SAFETY: behind the visible segment, so only we can reach it.
             let block = unsafe { segment.as_ref() };
-            let is_tail = segment == chain.tail;
-            let bodies = if is_tail { self.written.bodies } else { block.published().bodies };
+            let is_tail = segment == old_tail;
+            let bodies = if is_tail { in_tail.bodies } else { block.published().bodies };
             for index in 0..usize::from(bodies) {
                 // SAFETY: written by us, not visible, dropped once.
                 drop(unsafe { block.take_body(index) });
@@ -189,9 +194,6 @@ impl Producer {
             // SAFETY: only we can reach it, and we go on from `unseen`.
             unsafe { Segment::free(segment) };
         }
-        visible.unlink();
-        chain.tail = chain.visible;
-        self.written = chain.mark;
     }
 
     /// The tail segment; the first call makes it.
@@ -216,10 +218,7 @@ impl Producer {
     /// Starts a new tail with room for `needed` octets.
     #[cold]
     pub(super) fn grow(&mut self, needed: usize) {
-        let Some(chain) = self.chain else {
-            self.start();
-            return;
-        };
+        let Some(chain) = self.chain else { unreachable!("the callers have looked at the tail") };
         // SAFETY: the tail is live.
         let old = unsafe { chain.tail.as_ref() };
         if self.written.octets as usize * 2 >= old.capacity() {
@@ -231,7 +230,8 @@ impl Producer {
         let sealed = if chain.visible == chain.tail {
             word
         } else {
-            old.publish(word);
+            // SAFETY: live, and not visible: only we can reach it.
+            unsafe { Segment::publish(chain.tail, word) };
             chain.sealed
         };
         self.chain = Some(Chain { tail, sealed, ..chain });
@@ -257,6 +257,12 @@ impl Producer {
         }
         block.reset();
         spare
+    }
+
+    /// Writes a frame of a message that does not end.
+    #[cfg(test)]
+    pub(super) fn put_unpublished(&mut self, mut frame: Frame) {
+        self.move_frame(MORE, &mut frame);
     }
 
     #[cold]
@@ -349,8 +355,9 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        self.roll_back();
+        // Told first: the consumer sees nothing of what is rolled back, and the drop of a body may panic.
         self.ring.producer_gone();
+        self.roll_back();
     }
 }
 

@@ -35,7 +35,7 @@ struct Flags {
     is_consumer_gone: AtomicBool,
     /// Most messages between producer and consumer.
     limit: AtomicU64,
-    /// Where the chain starts; null until the first publish.
+    /// Where the chain starts, until the consumer takes it over.
     first: AtomicPtr<Segment>,
     /// One emptied segment on its way back.
     spare: AtomicPtr<Segment>,
@@ -85,7 +85,7 @@ impl Ring {
     // The producer's calls.
 
     pub(super) fn start(&self, segment: NonNull<Segment>) {
-        // Release: pairs with the Acquire in `first`.
+        // Release: pairs with the Acquire in `take_first`.
         self.flags().first.store(segment.as_ptr(), Ordering::Release);
     }
 
@@ -125,8 +125,8 @@ impl Ring {
     pub(super) fn wait_for_room(&self, sent: u64) -> bool {
         let limit = self.limit();
         let resume_at = sent.saturating_sub(limit / 2);
-        // Relaxed: ordered by the fence.
-        self.progress.0.resume_at.store(resume_at, Ordering::Relaxed);
+        // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
+        self.progress.0.resume_at.swap(resume_at, Ordering::Relaxed);
         // Pairs with the light fence in `consume`: we stored `resume_at` and now read `consumed`.
         heavy_fence();
         if self.is_consumer_gone() || sent - self.consumed() < limit {
@@ -159,9 +159,13 @@ impl Ring {
 
     // The consumer's calls.
 
-    pub(super) fn first(&self) -> Option<NonNull<Segment>> {
+    /// The start of the chain, once. From then on it is the consumer who knows where the chain starts.
+    pub(super) fn take_first(&self) -> Option<NonNull<Segment>> {
         // Acquire: pairs with the Release in `start`.
-        NonNull::new(self.flags().first.load(Ordering::Acquire))
+        let first = NonNull::new(self.flags().first.load(Ordering::Acquire))?;
+        // Relaxed: the producer stores here once, which was before; the last owner comes after our drop.
+        self.flags().first.store(ptr::null_mut(), Ordering::Relaxed);
+        Some(first)
     }
 
     /// Counts messages as taken, and wakes the producer if it waited for that.
@@ -189,8 +193,9 @@ impl Ring {
 
     /// Asks to be woken at the next publish. `false`: `has_news` says that there is something to do.
     pub(super) fn wait_for_messages(&self, has_news: impl FnOnce() -> bool) -> bool {
-        // Relaxed: ordered by the fence.
-        self.flags().is_reader_waiting.store(true, Ordering::Relaxed);
+        // Relaxed: ordered by the fence. A swap, so that it comes right behind what the producer's swap for an
+        // earlier wait left: loom takes a plain store to be free to come before it, and hears of no wake-up.
+        self.flags().is_reader_waiting.swap(true, Ordering::Relaxed);
         // Pairs with the light fence in `wake_reader`.
         heavy_fence();
         if has_news() || self.is_producer_gone() {
@@ -234,6 +239,9 @@ impl Ring {
         self.flags().limit.store(limit.unwrap_or(UNLIMITED), Ordering::Relaxed);
     }
 
+    // A wake-up that is set while its side waits may come too late for it: the other side may be about to
+    // call the old one. Whoever changes it waits again.
+
     pub(super) fn set_reader(&self, wake_up: WakeUp) {
         *lock(&self.flags().reader) = Some(wake_up);
     }
@@ -253,16 +261,18 @@ impl Drop for Ring {
             // SAFETY: both ends are gone; `Arc` ordered their drops before this.
             unsafe { *rest }
         });
-        let mut at = rest.or_else(|| self.first().map(|first| (first, 0)));
+        // Neither: nothing was written, or the drop of a body panicked in the consumer's drop. Then nobody
+        // knows any more what is left, and it leaks.
+        let mut at = rest.or_else(|| self.take_first().map(|first| (first, 0)));
         while let Some((segment, taken)) = at {
             // SAFETY: the chain from here on is reachable only from this ring, and each segment is live.
             let block = unsafe { segment.as_ref() };
-            let Word { bodies, .. } = block.published();
+            let Word { bodies, is_sealed, .. } = block.published();
             for index in taken..usize::from(bodies) {
                 // SAFETY: published, not taken by the consumer, and taken here once.
                 drop(unsafe { block.take_body(index) });
             }
-            at = block.next().map(|next| (next, 0));
+            at = if is_sealed { block.next().map(|next| (next, 0)) } else { None };
             // SAFETY: nobody else can reach it; `next` was read before.
             unsafe { Segment::free(segment) };
         }

@@ -11,6 +11,8 @@ use std::ptr::{self, NonNull};
 use bytes::Bytes;
 
 use crate::limits::{SEGMENT_BODIES, SEGMENT_OCTETS_LIMIT};
+#[cfg(loom)]
+use crate::sync::Track;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering, UnsafeCell};
 
 /// What of a segment is published: octets, messages that end in it, bodies by reference, and whether the
@@ -53,7 +55,7 @@ struct Body {
 /// One block of the chain.
 pub(super) struct Segment {
     published: AtomicU64,
-    next: AtomicPtr<Segment>,
+    next: AtomicPtr<Self>,
     octets: NonNull<u8>,
     capacity: usize,
     bodies: [UnsafeCell<MaybeUninit<Body>>; SEGMENT_BODIES],
@@ -63,7 +65,7 @@ pub(super) struct Segment {
 impl Segment {
     /// Allocates a segment of `capacity` octets, all zero.
     pub(super) fn allocate(capacity: usize) -> NonNull<Self> {
-        let capacity = capacity.min(SEGMENT_OCTETS_LIMIT);
+        assert!(capacity <= SEGMENT_OCTETS_LIMIT, "what a frame under way may need is limited far below");
         let octets: Box<[u8]> = vec![0; capacity].into_boxed_slice();
         let segment = Box::new(Self {
             published: AtomicU64::new(0),
@@ -84,6 +86,7 @@ impl Segment {
     pub(super) unsafe fn free(segment: NonNull<Self>) {
         // SAFETY: the caller owns the segment alone, and it was leaked from a box in `allocate`.
         let segment = unsafe { Box::from_raw(segment.as_ptr()) };
+        segment.shadow.changed_hands();
         let octets = ptr::slice_from_raw_parts_mut(segment.octets.as_ptr(), segment.capacity);
         // SAFETY: `octets` and `capacity` are what `allocate` leaked, never changed since.
         drop(unsafe { Box::from_raw(octets) });
@@ -96,36 +99,51 @@ impl Segment {
 
     /// Empties a segment that came back from the consumer.
     pub(super) fn reset(&self) {
+        self.shadow.changed_hands();
         // Relaxed: the producer owns it alone, and publishes it with a later Release store.
         self.published.store(0, Ordering::Relaxed);
         self.next.store(ptr::null_mut(), Ordering::Relaxed);
-        self.shadow.wrote(0, self.capacity);
     }
 
+    /// Shows what `word` says to the consumer. Takes no `&self`: a reference to the whole segment must not
+    /// outlive it, and the consumer may free it as soon as it sees that it is sealed.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the producer, the segment is live until this store, and what `word` says is written.
     #[inline]
-    pub(super) fn publish(&self, word: Word) {
+    pub(super) unsafe fn publish(segment: NonNull<Self>, word: Word) {
+        // SAFETY: live by the caller's promise; the borrow ends before the store.
+        unsafe { segment.as_ref() }.shadow.used();
+        // SAFETY: live by the caller's promise. The reference covers nothing but the atomic, which another
+        // thread may free during its last call.
+        let published = unsafe { &(*segment.as_ptr()).published };
         // Release: pairs with the Acquire in `published`; shows octets, bodies and `next` up to `word`.
-        self.published.store(word.pack(), Ordering::Release);
+        published.store(word.pack(), Ordering::Release);
     }
 
     #[inline]
     pub(super) fn published(&self) -> Word {
+        self.shadow.used();
         // Acquire: pairs with the Release in `publish`.
         Word::unpack(self.published.load(Ordering::Acquire))
     }
 
     pub(super) fn link(&self, next: NonNull<Self>) {
+        self.shadow.used();
         // Relaxed: shown to the consumer by the Release store of a sealed word.
         self.next.store(next.as_ptr(), Ordering::Relaxed);
     }
 
     /// Takes the link back. The caller is the producer, and the segment is not sealed.
     pub(super) fn unlink(&self) {
+        self.shadow.used();
         // Relaxed: as in `link`.
         self.next.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     pub(super) fn next(&self) -> Option<NonNull<Self>> {
+        self.shadow.used();
         // Relaxed: read after an Acquire load of a sealed word, or by an owner.
         NonNull::new(self.next.load(Ordering::Relaxed))
     }
@@ -200,9 +218,10 @@ impl Segment {
     pub(super) unsafe fn body(&self, index: usize) -> (u32, &Bytes) {
         let Some(slot) = self.bodies.get(index) else { unreachable!("the caller checked the index") };
         slot.with(|slot| {
-            // SAFETY: published, so the producer wrote it and will not touch it again before the segment
-            // comes back to it.
-            let body = unsafe { (*slot).assume_init_ref() };
+            // SAFETY: published, so the producer will not touch the slot before the segment comes back to it.
+            let slot = unsafe { &*slot };
+            // SAFETY: published, so the producer wrote it; not taken, by the caller's promise.
+            let body = unsafe { slot.assume_init_ref() };
             (body.at, &body.body)
         })
     }
@@ -216,13 +235,15 @@ impl Segment {
     pub(super) unsafe fn take_body(&self, index: usize) -> Bytes {
         let Some(slot) = self.bodies.get(index) else { unreachable!("the caller checked the index") };
         slot.with_mut(|slot| {
+            // SAFETY: the slot is the caller's alone: its own and not published, or published for it to take.
+            let slot = unsafe { &*slot };
             // SAFETY: initialised by `put_body`; the caller promises to take it once.
-            unsafe { (*slot).assume_init_read().body }
+            unsafe { slot.assume_init_read() }.body
         })
     }
 }
 
-/// Tells loom which octets are touched; nothing otherwise.
+/// Tells loom what of a segment is touched; nothing otherwise.
 #[cfg(not(loom))]
 struct Shadow;
 
@@ -237,24 +258,47 @@ impl Shadow {
 
     #[inline]
     fn read(&self, _: usize, _: usize) {}
+
+    #[inline]
+    fn used(&self) {}
+
+    #[inline]
+    fn changed_hands(&self) {}
 }
 
-/// Tells loom which octets are touched: one cell for each.
+/// Tells loom what of a segment is touched.
 #[cfg(loom)]
-struct Shadow(Box<[UnsafeCell<()>]>);
+struct Shadow {
+    octets: Box<[UnsafeCell<()>]>,
+    /// Read by each use of the segment as a whole, written when it is emptied or freed: every use must come
+    /// before, also one that is atomic by itself.
+    life: UnsafeCell<()>,
+    /// Fails the model when the segment is not freed.
+    _leak: Track<()>,
+}
 
 #[cfg(loom)]
 impl Shadow {
     fn new(capacity: usize) -> Self {
-        Self((0..capacity).map(|_| UnsafeCell::new(())).collect())
+        let octets = (0..capacity).map(|_| UnsafeCell::new(())).collect();
+        Self { octets, life: UnsafeCell::new(()), _leak: Track::new(()) }
     }
 
     fn wrote(&self, at: usize, count: usize) {
-        self.0[at..at + count].iter().for_each(|cell| cell.with_mut(|_| ()));
+        self.octets[at..at + count].iter().for_each(|cell| cell.with_mut(|_| ()));
     }
 
     fn read(&self, at: usize, count: usize) {
-        self.0[at..at + count].iter().for_each(|cell| cell.with(|_| ()));
+        self.octets[at..at + count].iter().for_each(|cell| cell.with(|_| ()));
+    }
+
+    fn used(&self) {
+        self.life.with(|_| ());
+    }
+
+    fn changed_hands(&self) {
+        self.life.with_mut(|_| ());
+        self.wrote(0, self.octets.len());
     }
 }
 

@@ -1,11 +1,16 @@
 //! Pipes in one thread against a plain model, and in two threads under load.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::VecDeque;
+use std::panic::{self, AssertUnwindSafe};
 use std::thread;
+
+use bytes::Bytes;
 
 use super::*;
 use crate::frame::{MORE, encode_header};
-use crate::message::{Message, Payload};
+use crate::message::{Frame, Message, Payload};
+use crate::sync::Mutex;
 
 /// A small seeded generator: the same runs every time.
 struct Dice(u64);
@@ -290,6 +295,80 @@ fn endless_more_ends_at_the_limit_of_parts() {
 }
 
 #[test]
+fn an_intake_goes_on_behind_what_was_sent() {
+    let (mut producer, mut consumer) = pipe(None);
+    producer.try_send(&mut Payload::from("one")).unwrap();
+    let mut intake = producer.into_intake();
+    feed(&mut intake, b"\x00\x03two");
+    assert_eq!(recv(&mut consumer).unwrap(), "one");
+    assert_eq!(recv(&mut consumer).unwrap(), "two");
+}
+
+#[test]
+fn a_drain_of_a_consumer_that_had_looked_drops_each_body_once() {
+    let bodies = Bodies::new();
+    let (mut producer, mut consumer) = pipe(None);
+    producer.try_send(&mut Payload::from([bodies.body(), bodies.body(), bodies.body()])).unwrap();
+    assert!(!consumer.wait_for_messages());
+    let mut drain = consumer.into_drain();
+    // One that fills the first segment, one that opens the next.
+    for size in [470, 1] {
+        producer.try_send(&mut Payload::from("x".repeat(size))).unwrap();
+    }
+    while !drain.is_dry() {
+        take(&mut drain, &mut Dice(1), &mut Vec::new());
+    }
+    drop(drain);
+    drop(producer);
+    assert_eq!(bodies.dropped(), 3);
+}
+
+#[test]
+fn a_body_whose_drop_panics_breaks_nothing_else() {
+    // Each way on which bodies are dropped: by either end as it goes, and by a drain that moves on.
+    for way in 0..4 {
+        let bodies = Bodies::new();
+        let (mut producer, mut consumer) = pipe(None);
+        for _ in 0..3 {
+            producer.try_send(&mut Payload::from("x".repeat(300))).unwrap(); // one segment each
+            recv(&mut consumer).unwrap();
+        }
+        let unsent = [bodies.body(), bodies.panicking(), bodies.body()];
+        let died = match way {
+            0 => {
+                producer.try_send(&mut Payload::from(unsent)).unwrap();
+                panic::catch_unwind(AssertUnwindSafe(move || drop(consumer)))
+            }
+            1 => {
+                producer.try_send(&mut Payload::from(unsent)).unwrap();
+                let mut drain = consumer.into_drain();
+                panic::catch_unwind(AssertUnwindSafe(move || {
+                    let total = {
+                        let mut slices = Slices::new();
+                        drain.gather(&mut slices, false);
+                        slices.iter().map(|slice| slice.len()).sum()
+                    };
+                    drain.advance(total);
+                }))
+            }
+            2 => {
+                drop(consumer);
+                producer.try_send(&mut Payload::from(unsent)).unwrap();
+                panic::catch_unwind(AssertUnwindSafe(|| drop(producer)))
+            }
+            _ => {
+                for frame in Message::from(unsent).into_frames() {
+                    producer.put_unpublished(frame);
+                }
+                panic::catch_unwind(AssertUnwindSafe(|| drop(producer)))
+            }
+        };
+        assert!(died.is_err(), "way {way}");
+        assert!(bodies.dropped() <= 3, "way {way}");
+    }
+}
+
+#[test]
 fn two_threads_lose_nothing() {
     for limit in [Some(1), Some(2), Some(1000), None] {
         let (mut producer, mut consumer) = pipe(limit);
@@ -324,4 +403,43 @@ fn numbered(dice: &mut Dice, n: u32) -> Message {
     let mut body = n.to_le_bytes().to_vec();
     body.resize(size, 1);
     Message::from(body)
+}
+
+/// Makes bodies and counts how often they are dropped.
+struct Bodies(Arc<Mutex<usize>>);
+
+struct Body {
+    dropped: Arc<Mutex<usize>>,
+    panics: bool,
+}
+
+impl Bodies {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(0)))
+    }
+
+    fn body(&self) -> Frame {
+        Frame::from(Bytes::from_owner(Body { dropped: Arc::clone(&self.0), panics: false }))
+    }
+
+    fn panicking(&self) -> Frame {
+        Frame::from(Bytes::from_owner(Body { dropped: Arc::clone(&self.0), panics: true }))
+    }
+
+    fn dropped(&self) -> usize {
+        *self.0.lock().unwrap()
+    }
+}
+
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &[7; 9000]
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        *self.dropped.lock().unwrap() += 1;
+        assert!(!self.panics, "as asked");
+    }
 }
