@@ -154,7 +154,7 @@ impl Task for Accepted {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(0, turn),
+            Notice::Drive => self.drive(work::PIPES, turn),
             Notice::Ended(_) => Fate::Done,
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
