@@ -128,6 +128,10 @@ impl Link {
             // lock; it gives the lock back and then looks at the notes. One of us sees the other.
             fence(Ordering::SeqCst);
             if self.work.load(Ordering::Relaxed) == 0 {
+                if has_more {
+                    // Nobody else knows: when the caller comes again it must find something noted.
+                    self.work.fetch_or(work::PIPES, Ordering::Relaxed);
+                }
                 return has_more;
             }
             let Some(mut place) = try_lock(&self.place) else { return has_more };
