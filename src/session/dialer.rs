@@ -207,7 +207,8 @@ impl Task for Dialer {
                 }
                 self.backoff.reset();
                 self.state = State::Connected { shake_hands_by: None };
-                Fate::Goes
+                // Work that was noted while we held the session.
+                self.drive(0, turn)
             }
             _ => Fate::Goes,
         }

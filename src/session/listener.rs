@@ -168,7 +168,8 @@ impl Task for Accepted {
         if self.link.is_shaking_hands() {
             return Fate::Done;
         }
-        Fate::Goes
+        // Work that was noted while we held the session.
+        self.drive(0, turn)
     }
 }
 
