@@ -123,13 +123,13 @@ impl Ring {
 
     /// Asks to be woken when `resume_at` messages have been taken. `false`: do not wait, look again.
     pub(super) fn wait_for_room(&self, sent: u64) -> bool {
-        let limit = self.limit();
-        let resume_at = sent.saturating_sub(limit / 2);
+        let resume_at = sent.saturating_sub(self.limit() / 2);
         // Relaxed: ordered by the fence.
         self.progress.0.resume_at.store(resume_at, Ordering::Relaxed);
-        // Pairs with the light fence in `consume`: we stored `resume_at` and now read `consumed`.
+        // Pairs with the light fences in `consume` and `raise_limit`: we stored `resume_at` and now read
+        // `consumed` and the limit.
         heavy_fence();
-        if self.is_consumer_gone() || sent - self.consumed() < limit {
+        if self.is_consumer_gone() || sent - self.consumed() < self.limit() {
             self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
             return false;
         }
@@ -203,6 +203,14 @@ impl Ring {
     pub(super) fn is_producer_gone(&self) -> bool {
         // Acquire: pairs with the Release in `producer_gone`.
         self.flags().is_producer_gone.load(Ordering::Acquire)
+    }
+
+    /// Raises the limit, which may be what the producer waits for.
+    pub(super) fn raise_limit(&self, limit: Option<u64>) {
+        self.set_limit(limit);
+        // Pairs with the heavy fence in `wait_for_room`.
+        light_fence();
+        self.wake_waiting_writer();
     }
 
     /// Remembers where the consumer stopped, for the one who frees the chain.
