@@ -116,10 +116,15 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
-        while error == SendError::WouldBlock && self.mailbox.wait(deadline) {
+        while error == SendError::WouldBlock {
+            let is_over = !self.mailbox.wait(deadline);
+            // Also when the time is over: a queue tells of room when half of it is free, and less will do.
             match self.poll_send(pattern, &mut payload) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
+            }
+            if is_over {
+                break;
             }
         }
         Err(Unsent { error, message: payload.into_message() })
