@@ -22,7 +22,7 @@ use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::pipe::{Assist, Ready, Wake};
 use crate::session::session::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
-use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
 /// Notes of work to be done on a session.
 pub(crate) mod work {
@@ -51,6 +51,7 @@ pub(crate) struct Link {
     owner: Arc<Owner>,
     this: Weak<Link>,
     work: AtomicU8,
+    is_stopped: AtomicBool,
     place: Mutex<Place>,
 }
 
@@ -64,6 +65,7 @@ impl Link {
             owner,
             this: Weak::clone(this),
             work: AtomicU8::new(0),
+            is_stopped: AtomicBool::new(false),
             place: Mutex::new(Place::Down(None)),
         })
     }
@@ -191,7 +193,13 @@ impl Assist for Link {
     }
 
     fn stop(&self, deadline: Option<Instant>) {
+        // Relaxed: set and read by the socket's thread.
+        self.is_stopped.store(true, Ordering::Relaxed);
         self.post(Notice::Stop(deadline));
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 }
 

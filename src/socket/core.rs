@@ -234,6 +234,9 @@ impl Core {
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
     pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, pipe: Pipe) -> Option<PipeKey> {
+        if pipe.is_stopped() {
+            return None; // disconnected while it shook hands
+        }
         let key = self.pipes.insert(pipe);
         if pattern.attach(&mut self.pipes, key) == Attach::Refused {
             drop(self.pipes.remove(key));
