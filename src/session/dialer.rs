@@ -181,7 +181,12 @@ impl Task for Dialer {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(0, turn),
+            Notice::Drive => {
+                if self.link.drive_as_told() {
+                    turn.come_again();
+                }
+                Fate::Goes
+            }
             Notice::Ended(end) => self.ended(end, turn),
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();

@@ -51,6 +51,8 @@ pub(crate) struct Link {
     owner: Arc<Owner>,
     this: Weak<Link>,
     work: AtomicU8,
+    /// A notice to drive is on its way to the task: one is enough, however many ask.
+    is_drive_posted: AtomicBool,
     is_stopped: AtomicBool,
     place: Mutex<Place>,
 }
@@ -65,6 +67,7 @@ impl Link {
             owner,
             this: Weak::clone(this),
             work: AtomicU8::new(0),
+            is_drive_posted: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             place: Mutex::new(Place::Down(None)),
         })
@@ -118,6 +121,21 @@ impl Link {
     /// Whether a session is in place.
     pub(crate) fn is_up(&self) -> bool {
         matches!(&*self.place(), Place::Up(_))
+    }
+
+    /// Does what was noted when the task was told to. `true`: there is more, come again.
+    pub(crate) fn drive_as_told(&self) -> bool {
+        // AcqRel: pairs with the same in `post_drive`; what was noted before a notice that we make void is
+        // visible now.
+        self.is_drive_posted.swap(false, Ordering::AcqRel);
+        self.drive(0)
+    }
+
+    fn post_drive(&self) {
+        // AcqRel: see `drive_as_told`.
+        if !self.is_drive_posted.swap(true, Ordering::AcqRel) {
+            self.post(Notice::Drive);
+        }
     }
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
@@ -174,7 +192,7 @@ impl Wake for Link {
     fn wake(&self, _: u64, _: Ready) {
         // Relaxed: the mailbox's lock orders the note before the task's look at it.
         if self.work.fetch_or(work::PIPES, Ordering::Relaxed) & work::PIPES == 0 {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
     }
 }
@@ -182,13 +200,13 @@ impl Wake for Link {
 impl Assist for Link {
     fn flush(&self) {
         if self.drive(work::PIPES) {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
     }
 
     fn fill(&self) {
         if self.drive(work::FILL) {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
     }
 

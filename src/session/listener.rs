@@ -147,7 +147,12 @@ impl Task for Accepted {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(0, turn),
+            Notice::Drive => {
+                if self.link.drive_as_told() {
+                    turn.come_again();
+                }
+                Fate::Goes
+            }
             Notice::Ended(_) => Fate::Done,
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
