@@ -155,7 +155,10 @@ impl Ring {
     /// An emptied segment, if the consumer left one.
     pub(super) fn take_spare(&self) -> Option<NonNull<Segment>> {
         // Acquire: pairs with the Release in `give_spare`.
-        self.flags().spares.iter().find_map(|slot| NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)))
+        self.flags()
+            .spares
+            .iter()
+            .find_map(|slot| NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)))
     }
 
     // The consumer's calls.

@@ -12,8 +12,7 @@ fn a_stalled_peer_bounds_what_is_accepted<S: Sends, R: Receives>(place: &Place) 
     let small = KernelBuffer::octets(64 * 1024).unwrap();
     for (send_hwm, recv_hwm) in [(1, 1), (2, 1), (1, 10), (10, 2), (1000, 1000)] {
         let drops = Drops::default();
-        let mut receiver: Socket<R> =
-            place.builder().recv_hwm(recv_hwm).recv_buffer(small).open().unwrap();
+        let mut receiver: Socket<R> = place.builder().recv_hwm(recv_hwm).recv_buffer(small).open().unwrap();
         let endpoint = receiver.bind(place.address()).unwrap();
         let mut sender: Socket<S> = place.builder().send_hwm(send_hwm).send_buffer(small).open().unwrap();
         sender.connect(&endpoint).unwrap();

@@ -141,8 +141,7 @@ fn a_stalled_peer_holds_a_drop_no_longer_than_the_linger() {
     over(WIRES, |place| {
         let (pull, endpoint) = place.bound::<Pull>();
         let context = Context::new();
-        let mut push: Socket<Push> =
-            context.builder_for().linger(Duration::from_millis(50)).open().unwrap();
+        let mut push: Socket<Push> = context.builder_for().linger(Duration::from_millis(50)).open().unwrap();
         push.connect(&endpoint).unwrap();
         fill(&mut push, &Message::from(vec![1; LARGE]));
         let start = Instant::now();

@@ -5,8 +5,28 @@ use crate::Pair;
 
 /// Around every change of form: inline, one-octet lengths, copied bodies, segments, reads.
 const SIZES: &[usize] = &[
-    0, 1, 69, 70, 71, 254, 255, 256, 511, 512, 4095, 8191, 8192, 8193, 65_535, 65_536, 131_071, 131_072,
-    131_073, 262_144, 1 << 20, 5 << 20,
+    0,
+    1,
+    69,
+    70,
+    71,
+    254,
+    255,
+    256,
+    511,
+    512,
+    4095,
+    8191,
+    8192,
+    8193,
+    65_535,
+    65_536,
+    131_071,
+    131_072,
+    131_073,
+    262_144,
+    1 << 20,
+    5 << 20,
 ];
 
 fn octets(size: usize, seed: usize) -> Vec<u8> {
@@ -79,7 +99,8 @@ fn a_mix_of_messages_streams_whole_and_in_order() {
             let parts = 1 + dice.roll(8) / 7 * dice.roll(20);
             let mut message = Message::from(numbered(number).to_vec());
             for _ in 1..parts {
-                message.push(vec![u8::try_from(dice.roll(256)).unwrap(); dice.roll(5) / 4 * dice.roll(30_000)]);
+                message
+                    .push(vec![u8::try_from(dice.roll(256)).unwrap(); dice.roll(5) / 4 * dice.roll(30_000)]);
             }
             message
         };

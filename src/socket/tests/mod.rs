@@ -112,7 +112,10 @@ fn over(transports: &[Transport], check: impl Fn(&Place) + Sync) {
         for &transport in transports {
             let name = format!("{transport:?}");
             let check = &check;
-            thread::Builder::new().name(name).spawn_scoped(scope, move || check(&Place::new(transport))).unwrap();
+            thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, move || check(&Place::new(transport)))
+                .unwrap();
         }
     });
 }

@@ -136,8 +136,7 @@ fn a_connection_that_may_not_be_tried_again_is_not() {
     let place = Place::new(Transport::Tcp);
     let endpoint = place.address();
     let listener = TcpListener::bind(address(&endpoint)).unwrap();
-    let mut push: Socket<Push> =
-        place.builder().reconnect_interval(ReconnectInterval::Never).open().unwrap();
+    let mut push: Socket<Push> = place.builder().reconnect_interval(ReconnectInterval::Never).open().unwrap();
     push.connect(&endpoint).unwrap();
     drop(listener.accept().unwrap());
     // The dialer ends, and with it the queue; a new one can be made.

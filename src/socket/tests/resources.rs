@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::*;
-use crate::{BindError, Pair};
+use crate::{BindError, Hwm, Pair};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -196,6 +196,36 @@ fn bind_and_connect_survive_the_lack_of_descriptors() {
             drop(files);
             assert_eq!(recv(&mut pull), "when there is a descriptor");
             fresh.open::<Pull>().bind(&address).unwrap();
+        }
+    });
+}
+
+/// Write calls of this process so far, as the kernel counts them.
+fn writes() -> u64 {
+    let counts = fs::read_to_string("/proc/self/io").unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_batch_of_10_000_messages_costs_at_most_100_writes() {
+    // Of the whole process: the sender's, the receiver's, and what wakes threads.
+    alone("resources::a_batch_of_10_000_messages_costs_at_most_100_writes", || {
+        for transport in WIRES {
+            let place = Place::new(*transport);
+            let endpoint = place.address();
+            let mut push: Socket<Push> = place.builder().send_hwm(10_000).open().unwrap();
+            push.connect(&endpoint).unwrap();
+            for _ in 0..10_000 {
+                push.try_send(&[7; 64]).unwrap();
+            }
+            let mut pull: Socket<Pull> = place.builder().recv_hwm(Hwm::UNLIMITED).open().unwrap();
+            let before = writes();
+            pull.bind(&endpoint).unwrap();
+            for _ in 0..10_000 {
+                recv(&mut pull);
+            }
+            let count = writes() - before;
+            assert!(count <= 100, "{count}");
         }
     });
 }
