@@ -40,6 +40,10 @@ pub(crate) const SEGMENT_OCTETS_MIN: usize = if cfg!(loom) { 12 } else { 512 };
 /// Octets of a segment under load: two of them, and the kernel's copy, stay inside one core's cache.
 pub(crate) const SEGMENT_OCTETS_MAX: usize = if cfg!(loom) { 24 } else { 128 * 1024 };
 
+/// Emptied segments that a pipe keeps. With the default limits on both sides of an inproc pipe, messages of 64
+/// octets lie in one to three segments: with two to spare none is ever allocated again.
+pub(crate) const SPARE_SEGMENTS: usize = 2;
+
 /// Bodies by reference in one segment. Each takes 40 octets of every segment, used or not.
 pub(crate) const SEGMENT_BODIES: usize = if cfg!(loom) { 2 } else { 16 };
 

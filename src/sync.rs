@@ -20,7 +20,7 @@ pub(crate) use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard},
 };
 
-use std::sync::{PoisonError, TryLockError};
+use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
 /// Locks, also when a thread panicked while it held the lock: what is behind our locks is valid at each
@@ -30,7 +30,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// [`lock`] for what no loom model watches, because it lives as long as an application wants.
-pub(crate) fn lock_std<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(crate) fn lock_std<T>(mutex: &StdMutex<T>) -> StdMutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -89,12 +89,19 @@ impl Pool {
         };
         let thread = thread::Builder::new().name(format!("peermq-io-{index}")).spawn(move || {
             if let Some(id) = core {
-                // A core that does not exist leaves the thread where the system puts it.
-                core_affinity::set_for_current(core_affinity::CoreId { id });
+                pin_to(core_affinity::CoreId { id });
             }
             io_thread.run();
         })?;
         Ok(Handle { mailbox, load, thread })
+    }
+}
+
+/// Pins this thread. A core that does not exist, or is not ours, leaves it where the system puts it.
+fn pin_to(core: core_affinity::CoreId) {
+    // Asked first: `set_for_current` panics for a number beyond the kernel's set.
+    if core_affinity::get_core_ids().is_some_and(|ours| ours.contains(&core)) {
+        core_affinity::set_for_current(core);
     }
 }
 

@@ -46,7 +46,7 @@ impl IoThread {
             tasks: HashMap::new(),
             load,
             timers: Timers::default(),
-            again: Vec::new(),
+            again: Vec::with_capacity(EVENTS_PER_POLL),
             finish_at: None,
         })
     }
@@ -59,7 +59,7 @@ impl IoThread {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         let mut mail = Vec::new();
-        let mut again = Vec::new();
+        let mut again = Vec::with_capacity(EVENTS_PER_POLL);
         loop {
             self.sleep(&mut events);
             let now = Instant::now();

@@ -126,7 +126,7 @@ impl Consumer {
 
     /// Changes the high-water mark; `None` is no limit. The producer sees it when it seems full.
     pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
-        self.ring.set_limit(limit);
+        self.ring.raise_limit(limit);
     }
 
     /// Whoever waits for messages of this pipe is told through `wake_up`.

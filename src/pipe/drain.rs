@@ -160,11 +160,6 @@ impl Drain {
         self.consumer.ring.is_producer_gone() && self.is_dry()
     }
 
-    /// Whether the producer is gone.
-    pub(crate) fn is_producer_gone(&self) -> bool {
-        self.consumer.ring.is_producer_gone()
-    }
-
     /// Whether the kernel has everything that is published.
     pub(crate) fn is_dry(&mut self) -> bool {
         let Some(Written { mut at, .. }) = self.start() else { return true };

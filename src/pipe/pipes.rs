@@ -30,6 +30,8 @@ pub(crate) trait Assist: Send + Sync {
     fn wait(&self, timeout: Duration) -> bool;
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
     fn stop(&self, deadline: Option<Instant>);
+    /// Whether the socket said that it is done.
+    fn is_stopped(&self) -> bool;
 }
 
 /// A socket's ends of the two pipes to one peer.
@@ -107,6 +109,15 @@ impl Pipes {
         self.by_id.values().copied().collect()
     }
 
+    /// The pipes of connections that the socket is done with.
+    pub(crate) fn stopped(&self) -> Vec<PipeKey> {
+        let is_stopped = |key: &PipeKey| {
+            let slot = self.slots.get(key.index as usize);
+            slot.and_then(|slot| slot.pipe.as_ref()).is_some_and(Pipe::is_stopped)
+        };
+        self.by_id.values().copied().filter(is_stopped).collect()
+    }
+
     /// Queues a message. Full: the pipe will tell when there is room.
     #[inline]
     pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
@@ -167,6 +178,10 @@ impl Pipes {
 }
 
 impl Pipe {
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.assist.as_ref().is_some_and(|assist| assist.is_stopped())
+    }
+
     #[cold]
     fn flush(&self) -> bool {
         self.assist.as_ref().is_some_and(|assist| assist.flush())

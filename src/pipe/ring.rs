@@ -7,6 +7,7 @@
 
 use std::ptr::{self, NonNull};
 
+use crate::limits::SPARE_SEGMENTS;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{
@@ -37,8 +38,8 @@ struct Flags {
     limit: AtomicU64,
     /// Where the chain starts, until the consumer takes it over.
     first: AtomicPtr<Segment>,
-    /// One emptied segment on its way back.
-    spare: AtomicPtr<Segment>,
+    /// Emptied segments on their way back.
+    spares: [AtomicPtr<Segment>; SPARE_SEGMENTS],
     reader: Mutex<Option<WakeUp>>,
     writer: Mutex<Option<WakeUp>>,
     /// The segment the consumer stopped in, and how many of its bodies it took.
@@ -70,7 +71,7 @@ impl Ring {
                 is_consumer_gone: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
                 first: AtomicPtr::new(ptr::null_mut()),
-                spare: AtomicPtr::new(ptr::null_mut()),
+                spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
                 reader: Mutex::new(None),
                 writer: Mutex::new(None),
                 rest: UnsafeCell::new(None),
@@ -123,13 +124,13 @@ impl Ring {
 
     /// Asks to be woken when `resume_at` messages have been taken. `false`: do not wait, look again.
     pub(super) fn wait_for_room(&self, sent: u64) -> bool {
-        let limit = self.limit();
-        let resume_at = sent.saturating_sub(limit / 2);
+        let resume_at = sent.saturating_sub(self.limit() / 2);
         // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
         self.progress.0.resume_at.swap(resume_at, Ordering::Relaxed);
-        // Pairs with the light fence in `consume`: we stored `resume_at` and now read `consumed`.
+        // Pairs with the light fences in `consume` and `raise_limit`: we stored `resume_at` and now read
+        // `consumed` and the limit.
         heavy_fence();
-        if self.is_consumer_gone() || sent - self.consumed() < limit {
+        if self.is_consumer_gone() || sent - self.consumed() < self.limit() {
             self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
             return false;
         }
@@ -154,7 +155,10 @@ impl Ring {
     /// An emptied segment, if the consumer left one.
     pub(super) fn take_spare(&self) -> Option<NonNull<Segment>> {
         // Acquire: pairs with the Release in `give_spare`.
-        NonNull::new(self.flags().spare.swap(ptr::null_mut(), Ordering::Acquire))
+        self.flags()
+            .spares
+            .iter()
+            .find_map(|slot| NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)))
     }
 
     // The consumer's calls.
@@ -210,6 +214,14 @@ impl Ring {
         self.flags().is_producer_gone.load(Ordering::Acquire)
     }
 
+    /// Raises the limit, which may be what the producer waits for.
+    pub(super) fn raise_limit(&self, limit: Option<u64>) {
+        self.set_limit(limit);
+        // Pairs with the heavy fence in `wait_for_room`.
+        light_fence();
+        self.wake_waiting_writer();
+    }
+
     /// Remembers where the consumer stopped, for the one who frees the chain.
     pub(super) fn consumer_gone(&self, rest: Option<(NonNull<Segment>, usize)>) {
         self.flags().rest.with_mut(|slot| {
@@ -222,15 +234,24 @@ impl Ring {
         self.wake_waiting_writer();
     }
 
-    /// Gives an emptied segment back; frees it when one already lies there.
+    /// Gives an emptied segment back; frees it when enough lie there.
     pub(super) fn give_spare(&self, segment: NonNull<Segment>) {
-        // Release: our reads of the segment come before the producer's writes. Acquire: if one lies there
-        // we free it, after whatever its last owner did.
-        let old = self.flags().spare.swap(segment.as_ptr(), Ordering::AcqRel);
-        if let Some(old) = NonNull::new(old) {
-            // SAFETY: it came from `allocate`, lay in the slot, and the swap made it ours alone.
-            unsafe { Segment::free(old) };
+        for slot in &self.flags().spares {
+            // Release: our reads of the segment come before the producer's writes. Relaxed: a slot that is
+            // taken is left alone.
+            let given = slot.compare_exchange(
+                ptr::null_mut(),
+                segment.as_ptr(),
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            if given.is_ok() {
+                return;
+            }
         }
+        // SAFETY: it came from `allocate`; the chain has gone on behind it, and no slot took it, so it is
+        // ours alone.
+        unsafe { Segment::free(segment) };
     }
 
     // Either side's.
@@ -253,7 +274,7 @@ impl Ring {
 
 impl Drop for Ring {
     fn drop(&mut self) {
-        if let Some(spare) = self.take_spare() {
+        while let Some(spare) = self.take_spare() {
             // SAFETY: ours alone: both ends are gone, and it is in no chain.
             unsafe { Segment::free(spare) };
         }

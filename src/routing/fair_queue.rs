@@ -18,7 +18,10 @@ pub(crate) struct FairQueue {
 impl FairQueue {
     /// A new peer, or one that has messages again.
     pub(crate) fn add(&mut self, key: PipeKey) {
-        self.active.push(key);
+        // It may tell of messages that were found meanwhile: one place in the turn is enough.
+        if !self.active.contains(&key) {
+            self.active.push(key);
+        }
     }
 
     pub(crate) fn remove(&mut self, key: PipeKey) {

@@ -19,6 +19,8 @@ pub(crate) struct RoundRobin {
 impl RoundRobin {
     pub(crate) fn add(&mut self, key: PipeKey) {
         self.active.push(key);
+        // Room for all, so that sending never allocates.
+        self.full.reserve(self.active.len());
     }
 
     pub(crate) fn remove(&mut self, key: PipeKey) {

@@ -183,7 +183,12 @@ impl Task for Dialer {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(work::PIPES, turn),
+            Notice::Drive => {
+                if self.link.drive_as_told() {
+                    turn.come_again();
+                }
+                Fate::Goes
+            }
             Notice::Ended(end) => self.ended(end, turn),
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();
@@ -214,7 +219,8 @@ impl Task for Dialer {
                 }
                 self.backoff.reset();
                 self.state = State::Connected { shake_hands_by: None };
-                Fate::Goes
+                // Work that was noted while we held the session.
+                self.drive(0, turn)
             }
             _ => Fate::Goes,
         }

@@ -24,7 +24,7 @@ use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Ready, Wake};
 use crate::session::session::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
-use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
+use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
 /// Notes of work to be done on a session.
 pub(crate) mod work {
@@ -55,6 +55,9 @@ pub(crate) struct Link {
     owner: Arc<Owner>,
     this: Weak<Link>,
     work: AtomicU8,
+    /// A notice to drive is on its way to the task: one is enough, however many ask.
+    is_drive_posted: AtomicBool,
+    is_stopped: AtomicBool,
     place: Mutex<Place>,
 }
 
@@ -68,6 +71,8 @@ impl Link {
             owner,
             this: Weak::clone(this),
             work: AtomicU8::new(0),
+            is_drive_posted: AtomicBool::new(false),
+            is_stopped: AtomicBool::new(false),
             place: Mutex::new(Place::Down(None)),
         })
     }
@@ -106,7 +111,7 @@ impl Link {
     }
 
     /// Puts a session in place.
-    pub(crate) fn up(&self, make: impl FnOnce(Option<Ends>) -> Session) {
+    pub(super) fn up(&self, make: impl FnOnce(Option<Ends>) -> Session) {
         let mut place = self.place();
         if let Place::Down(ends) = &mut *place {
             let ends = ends.take();
@@ -127,9 +132,19 @@ impl Link {
         matches!(&*self.place(), Place::Up(session) if session.is_shaking_hands())
     }
 
-    /// Whether a session is in place.
-    pub(crate) fn is_up(&self) -> bool {
-        matches!(&*self.place(), Place::Up(_))
+    /// Does what was noted when the task was told to. `true`: there is more, come again.
+    pub(crate) fn drive_as_told(&self) -> bool {
+        // AcqRel: pairs with the same in `post_drive`; what was noted before a notice that we make void is
+        // visible now.
+        self.is_drive_posted.swap(false, Ordering::AcqRel);
+        self.drive(0)
+    }
+
+    fn post_drive(&self) {
+        // AcqRel: see `drive_as_told`.
+        if !self.is_drive_posted.swap(true, Ordering::AcqRel) {
+            self.post(Notice::Drive);
+        }
     }
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
@@ -142,6 +157,10 @@ impl Link {
             // lock; it gives the lock back and then looks at the notes. One of us sees the other.
             fence(Ordering::SeqCst);
             if self.work.load(Ordering::Relaxed) == 0 {
+                if has_more {
+                    // Nobody else knows: when the caller comes again it must find something noted.
+                    self.work.fetch_or(work::PIPES, Ordering::Relaxed);
+                }
                 return has_more;
             }
             let Some(mut place) = try_lock(&self.place) else { return has_more };
@@ -165,7 +184,7 @@ impl Link {
             None => true, // somebody is at work
         };
         if self.drive(work::PIPES) {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
         goes_on
     }
@@ -210,7 +229,7 @@ impl Wake for Link {
     fn wake(&self, _: u64, _: Ready) {
         // Relaxed: the mailbox's lock orders the note before the task's look at it.
         if self.work.fetch_or(work::PIPES, Ordering::Relaxed) & work::PIPES == 0 {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
     }
 }
@@ -218,14 +237,14 @@ impl Wake for Link {
 impl Assist for Link {
     fn flush(&self) -> bool {
         if self.drive(work::PIPES | work::CALLER) {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
         matches!(try_lock(&self.place).as_deref(), Some(Place::Up(session)) if session.is_stuffed())
     }
 
     fn fill(&self) {
         if self.drive(work::FILL | work::CALLER) {
-            self.post(Notice::Drive);
+            self.post_drive();
         }
     }
 
@@ -241,7 +260,13 @@ impl Assist for Link {
     }
 
     fn stop(&self, deadline: Option<Instant>) {
+        // Relaxed: set and read by the socket's thread.
+        self.is_stopped.store(true, Ordering::Relaxed);
         self.post(Notice::Stop(deadline));
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
     }
 }
 

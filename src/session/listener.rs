@@ -154,7 +154,12 @@ impl Task for Accepted {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(work::PIPES, turn),
+            Notice::Drive => {
+                if self.link.drive_as_told() {
+                    turn.come_again();
+                }
+                Fate::Goes
+            }
             Notice::Ended(_) => Fate::Done,
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
@@ -180,7 +185,8 @@ impl Task for Accepted {
         if self.link.is_shaking_hands() {
             return Fate::Done;
         }
-        Fate::Goes
+        // Work that was noted while we held the session.
+        self.drive(0, turn)
     }
 }
 

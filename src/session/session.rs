@@ -40,6 +40,8 @@ pub(super) struct Session {
     max_body_octets: u64,
     is_readable: bool,
     is_writable: bool,
+    /// The inbound pipe was full: octets that were read may wait in it.
+    is_full: bool,
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
@@ -65,6 +67,7 @@ impl Session {
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
             is_readable: true,
             is_writable: true,
+            is_full: false,
             is_closed: false,
             is_shaking_hands: true,
             care: Care::Told,
@@ -173,7 +176,7 @@ impl Session {
         // Reading first when somebody waits for it; a full outbox is written before more is read.
         let mut progress = self.write()?;
         let was_shaking_hands = self.is_shaking_hands;
-        if self.is_readable {
+        if self.is_readable || self.is_full {
             match self.read(link) {
                 Ok(read) if progress == Progress::Waits => progress = read,
                 Ok(_) => {}
@@ -257,6 +260,7 @@ impl Session {
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
             let skimmed =
                 ends.inbound.skim(self.max_body_octets, |body| connection.handle_command(body, outbox));
+            self.is_full = skimmed == Ok(Skimmed::Full);
             match skimmed.map_err(End::Protocol)? {
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}

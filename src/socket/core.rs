@@ -122,10 +122,15 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
-        while error == SendError::WouldBlock && self.wait(deadline) {
+        while error == SendError::WouldBlock {
+            let is_over = !self.wait(deadline);
+            // Also when the time is over: a queue tells of room when half of it is free, and less will do.
             match self.poll_send(pattern, &mut payload) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
+            }
+            if is_over {
+                break;
             }
         }
         Err(Unsent { error, message: payload.into_message() })
@@ -256,6 +261,9 @@ impl Core {
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
     pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, pipe: Pipe) -> Option<PipeKey> {
+        if pipe.is_stopped() {
+            return None; // disconnected while it shook hands
+        }
         let key = self.pipes.insert(pipe);
         if pattern.attach(&mut self.pipes, key) == Attach::Refused {
             drop(self.pipes.remove(key));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError};
-use crate::io::Notice;
 use crate::patterns::Strategy;
+use crate::pipe::Assist;
 use crate::session::{Bound, Dialer, Link, connect_pipes};
 use crate::socket::core::Core;
 use crate::transport::Listener;
@@ -118,7 +118,11 @@ impl Core {
             pattern.detach(key);
             self.let_go(key);
         } else if let Some(link) = connected.link {
-            link.post(Notice::Stop(self.linger_deadline()));
+            link.stop(self.linger_deadline());
+            for key in self.pipes.stopped() {
+                pattern.detach(key);
+                drop(self.pipes.remove(key));
+            }
         }
         Ok(())
     }
@@ -137,7 +141,7 @@ impl Core {
         let deadline = self.linger_deadline();
         for connected in std::mem::take(&mut self.endpoints.connected) {
             if let (Some(link), None) = (connected.link, connected.pipe) {
-                link.post(Notice::Stop(deadline));
+                link.stop(deadline);
             }
         }
     }

@@ -5,6 +5,8 @@ mod builder;
 mod core;
 mod endpoints;
 pub(crate) mod inproc;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::fmt;
 use std::time::{Duration, Instant};

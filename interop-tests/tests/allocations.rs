@@ -1,0 +1,117 @@
+//! No allocation per message: counted in every thread of the process, also the I/O threads.
+//!
+//! A binary of its own with one test, since whatever else ran beside it would be counted too.
+#![allow(unsafe_code, reason = "a global allocator that counts")]
+#![allow(clippy::disallowed_types, reason = "counts outside the library's view")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Duration;
+
+use peermq::{Context, Message, Pull, Push, Socket};
+
+/// Counts what it hands out.
+struct Counting;
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+// SAFETY: every call goes to the system's allocator with the caller's arguments, under the same contract.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc`'s contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and `pointer` came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `alloc_zeroed`'s contract.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps `realloc`'s contract, and `pointer` came from `System`.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count() {
+    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+}
+
+const MESSAGES: usize = 100_000;
+
+/// Until every queue has had its longest.
+const WARM_UP: usize = 300_000;
+
+/// Allocations while 100,000 messages of 64 octets go from a slice into a message that is used again.
+fn allocations(address: &str) -> u64 {
+    let context = Context::new();
+    let mut pull: Socket<Pull> = context.open().unwrap();
+    let endpoint = pull.bind(address).unwrap();
+    let mut push: Socket<Push> = context.open().unwrap();
+    push.connect(&endpoint).unwrap();
+    for _ in 0..8 {
+        fill_and_drain(&mut push, &mut pull);
+    }
+    let start = Arc::new(Barrier::new(2));
+    let end = Arc::clone(&start);
+    let sender = thread::spawn(move || {
+        let body = [7; 64];
+        for _ in 0..WARM_UP {
+            push.send_timeout(&body, Duration::from_secs(30)).unwrap();
+        }
+        end.wait();
+        end.wait();
+        for _ in 0..MESSAGES {
+            push.send_timeout(&body, Duration::from_secs(30)).unwrap();
+        }
+        end.wait();
+    });
+    let mut message = Message::new();
+    let mut receive = |count| {
+        for _ in 0..count {
+            pull.recv_into(&mut message).unwrap();
+            assert_eq!(message.size(), 64);
+        }
+    };
+    receive(WARM_UP);
+    start.wait();
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    start.wait();
+    receive(MESSAGES);
+    let after = ALLOCATIONS.load(Ordering::SeqCst);
+    start.wait();
+    sender.join().unwrap();
+    after - before
+}
+
+/// Both ends wait once: the sender for room, the receiver for messages.
+fn fill_and_drain(push: &mut Socket<Push>, pull: &mut Socket<Pull>) {
+    let mut sent = 0;
+    while push.send_timeout(&[7; 64], Duration::from_millis(10)).is_ok() {
+        sent += 1;
+    }
+    for _ in 0..sent {
+        pull.recv_timeout(Duration::from_secs(30)).unwrap();
+    }
+    pull.recv_timeout(Duration::from_millis(10)).unwrap_err();
+}
+
+#[test]
+fn a_message_costs_no_allocation() {
+    for address in ["inproc://allocations", "tcp://127.0.0.1:0", "ipc://*"] {
+        assert_eq!(allocations(address), 0, "{address}");
+    }
+}

@@ -1,0 +1,137 @@
+//! High-water marks: exact, in messages, on both sides.
+
+use super::*;
+use crate::{Hwm, KernelBuffer, Pair, SendError};
+
+/// Messages of [`LARGE`] octets that two kernel buffers of 64 KiB (doubled by Linux) and a read that is
+/// under way can hold.
+const IN_THE_KERNEL: u64 = 24;
+
+/// Tq3: accepted ≤ send_hwm + recv_hwm + kernel buffers; inproc exactly send_hwm + recv_hwm.
+fn a_stalled_peer_bounds_what_is_accepted<S: Sends, R: Receives>(place: &Place) {
+    let small = KernelBuffer::octets(64 * 1024).unwrap();
+    for (send_hwm, recv_hwm) in [(1, 1), (2, 1), (1, 10), (10, 2), (1000, 1000)] {
+        let drops = Drops::default();
+        let mut receiver: Socket<R> = place.builder().recv_hwm(recv_hwm).recv_buffer(small).open().unwrap();
+        let endpoint = receiver.bind(place.address()).unwrap();
+        let mut sender: Socket<S> = place.builder().send_hwm(send_hwm).send_buffer(small).open().unwrap();
+        sender.connect(&endpoint).unwrap();
+        let mut accepted = 0;
+        while sender.send_timeout(drops.body(), STALL).is_ok() {
+            accepted += 1;
+        }
+        let limits = u64::from(send_hwm + recv_hwm);
+        match place.transport {
+            Transport::Inproc => assert_eq!(accepted, limits),
+            _ => assert!((limits..=limits + IN_THE_KERNEL).contains(&accepted), "{accepted} of {limits}"),
+        }
+        // What the sender still holds is its own queue, and no more is accepted or held afterwards.
+        for _ in 0..100 {
+            assert_eq!(sender.try_send(drops.body()).unwrap_err().error, SendError::WouldBlock);
+        }
+        let handed_back = 101;
+        assert!(accepted + handed_back - drops.count() <= limits);
+        // One out is room again, in the end.
+        for _ in 0..accepted {
+            assert_eq!(recv(&mut receiver).size(), LARGE);
+        }
+        send(&mut sender, "room again");
+        assert_eq!(recv(&mut receiver), "room again");
+    }
+}
+
+#[test]
+fn push_and_pull_queues_are_bounded() {
+    // L-02, L-07, Tq3
+    over(ALL, a_stalled_peer_bounds_what_is_accepted::<Push, Pull>);
+}
+
+#[test]
+fn pair_queues_are_bounded() {
+    // L-11, Tq3
+    over(ALL, a_stalled_peer_bounds_what_is_accepted::<Pair, Pair>);
+}
+
+#[test]
+fn inproc_takes_exactly_2000_messages_by_default() {
+    // L-02, L-07, Tq3
+    let place = Place::new(Transport::Inproc);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let mut push: Socket<Push> = place.connected(&endpoint);
+    let mut accepted = 0;
+    while push.try_send("one of many").is_ok() {
+        accepted += 1;
+    }
+    assert_eq!(accepted, 2000);
+    recv(&mut pull);
+    push.try_send("one more").unwrap();
+    assert_eq!(push.try_send("too many").unwrap_err().error, SendError::WouldBlock);
+}
+
+#[test]
+fn without_a_peer_the_senders_limit_is_exact() {
+    // L-02, L-04, Tq1, Tq3
+    over(ALL, |place| {
+        for limit in [1, 2, 10, 1000] {
+            let mut push: Socket<Push> = place.builder().send_hwm(limit).open().unwrap();
+            push.connect(place.address()).unwrap();
+            for _ in 0..limit {
+                push.try_send("queued").unwrap();
+            }
+            assert_eq!(push.try_send("too many").unwrap_err().error, SendError::WouldBlock);
+        }
+    });
+}
+
+#[test]
+fn a_limit_of_zero_is_no_limit() {
+    //
+    over(ALL, |place| {
+        let mut pull: Socket<Pull> = place.builder().recv_hwm(Hwm::UNLIMITED).open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap();
+        let mut push: Socket<Push> = place.builder().send_hwm(Hwm::UNLIMITED).open().unwrap();
+        push.connect(&endpoint).unwrap();
+        for number in 0..50_000 {
+            push.try_send(&numbered(number)).unwrap();
+        }
+        for number in 0..50_000 {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+    });
+}
+
+#[test]
+fn inproc_limits_add_up_also_when_the_connect_came_first() {
+    // Tq1, Tq3
+    let place = Place::new(Transport::Inproc);
+    let endpoint = place.address();
+    let mut push: Socket<Push> = place.builder().send_hwm(3).open().unwrap();
+    push.connect(&endpoint).unwrap();
+    for _ in 0..3 {
+        push.try_send("before").unwrap();
+    }
+    push.try_send("too many").unwrap_err();
+    let mut pull: Socket<Pull> = place.builder().recv_hwm(4).open().unwrap();
+    pull.bind(&endpoint).unwrap();
+    for _ in 0..4 {
+        push.try_send("after").unwrap();
+    }
+    push.try_send("too many").unwrap_err();
+}
+
+#[test]
+fn a_sender_that_waits_for_a_bind_is_told_of_it() {
+    // L-04, Tq1: the bind adds the receiver's limit, which is room that nobody took a message for.
+    let place = Place::new(Transport::Inproc);
+    let endpoint = place.address();
+    let mut push: Socket<Push> = place.builder().send_hwm(1).open().unwrap();
+    push.connect(&endpoint).unwrap();
+    push.try_send("queued").unwrap();
+    push.try_send("too many").unwrap_err();
+    let mut pull: Socket<Pull> = place.open();
+    pull.bind(&endpoint).unwrap();
+    assert!(push.core.mailbox.has_mail());
+    push.try_send("waited").unwrap();
+    assert_eq!(recv(&mut pull), "queued");
+    assert_eq!(recv(&mut pull), "waited");
+}

@@ -1,0 +1,140 @@
+//! Shutdown, and dropping everything in any order.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::{BindError, ConnectError, OpenError, Pair, RecvError, SendError};
+
+#[test]
+fn shutdown_ends_calls_that_wait_in_other_threads() {
+    //
+    over(ALL, |place| {
+        for _ in 0..200 {
+            let place = Place::new(place.transport);
+            let (mut pull, _) = place.bound::<Pull>();
+            let mut push: Socket<Push> = place.open();
+            let mut pair: Socket<Pair> = place.builder().send_hwm(1).open().unwrap();
+            pair.connect(place.address()).unwrap();
+            pair.try_send("fills the queue").unwrap();
+            let (ready, are_ready) = mpsc::channel();
+            thread::scope(|scope| {
+                let start = ready.clone();
+                scope.spawn(move || {
+                    start.send(()).unwrap();
+                    assert_eq!(pull.recv(), Err(RecvError::Terminated));
+                });
+                let start = ready.clone();
+                scope.spawn(move || {
+                    start.send(()).unwrap();
+                    let unsent = push.send(["handed", "back"]).unwrap_err();
+                    assert_eq!(unsent.error, SendError::Terminated);
+                    assert_eq!(unsent.message, ["handed", "back"]);
+                });
+                scope.spawn(move || {
+                    ready.send(()).unwrap();
+                    assert_eq!(pair.send("full").unwrap_err().error, SendError::Terminated);
+                    assert_eq!(pair.recv(), Err(RecvError::Terminated));
+                });
+                for () in are_ready.iter().take(3) {}
+                place.context.shutdown();
+            });
+        }
+    });
+}
+
+#[test]
+fn after_a_shutdown_nothing_begins() {
+    //
+    over(ALL, |place| {
+        let (mut ours, endpoint) = place.bound::<Pair>();
+        let mut theirs: Socket<Pair> = place.connected(&endpoint);
+        send(&mut theirs, "before");
+        assert_eq!(recv(&mut ours), "before");
+        let mut fresh: Socket<Pair> = place.open();
+        place.context.clone().shutdown();
+        assert_eq!(place.context.open::<Pull>().unwrap_err(), OpenError::Terminated);
+        assert_eq!(fresh.bind(place.address()), Err(BindError::Terminated));
+        assert_eq!(fresh.connect(&endpoint), Err(ConnectError::Terminated));
+        for socket in [&mut ours, &mut theirs, &mut fresh] {
+            assert_eq!(socket.try_send("late").unwrap_err().error, SendError::Terminated);
+            assert_eq!(socket.send("late").unwrap_err().error, SendError::Terminated);
+            assert_eq!(socket.try_recv(), Err(RecvError::Terminated));
+            assert_eq!(socket.recv(), Err(RecvError::Terminated));
+            assert_eq!(socket.recv_timeout(PATIENCE), Err(RecvError::Terminated));
+        }
+        place.context.shutdown();
+    });
+}
+
+#[test]
+fn everything_drops_in_any_order_from_any_thread() {
+    // context first, both ends at once, bound or connecting side first.
+    over(ALL, |place| {
+        let mut dice = Dice(9);
+        for _ in 0..100 {
+            let place = Place::new(place.transport);
+            let (mut pull, endpoint) = place.bound::<Pull>();
+            let mut push: Socket<Push> = place.connected(&endpoint);
+            let dead: Socket<Pair> = place.connected(&place.address());
+            for _ in 0..dice.roll(3) {
+                send(&mut push, vec![1; 1 + dice.roll(20_000)]);
+            }
+            for _ in 0..dice.roll(2) {
+                let _ = pull.try_recv();
+            }
+            let mut drops: Vec<Box<dyn FnOnce() + Send>> = vec![
+                Box::new(move || drop(pull)),
+                Box::new(move || drop(push)),
+                Box::new(move || drop(dead)),
+                Box::new(move || drop(place)),
+            ];
+            let mut threads = Vec::new();
+            while !drops.is_empty() {
+                let drop_one = drops.swap_remove(dice.roll(drops.len()));
+                if dice.roll(2) == 0 {
+                    drop_one();
+                } else {
+                    threads.push(thread::spawn(drop_one));
+                }
+            }
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        }
+    });
+}
+
+#[test]
+fn many_threads_open_send_and_close() {
+    //
+    over(ALL, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        for _ in 0..20 {
+            thread::scope(|scope| {
+                for number in 0..10 {
+                    let endpoint = &endpoint;
+                    scope.spawn(move || {
+                        let mut push: Socket<Push> = place.context.open().unwrap();
+                        push.connect(endpoint).unwrap();
+                        send(&mut push, &numbered(number));
+                    });
+                }
+            });
+            let mut seen: Vec<u32> = (0..10).map(|_| number_of(&recv(&mut pull))).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..10).collect::<Vec<_>>());
+        }
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    });
+}
+
+#[test]
+fn a_context_without_endpoints_starts_and_stops() {
+    for _ in 0..100 {
+        drop(Context::new());
+        let context = Context::default();
+        let socket = context.open::<Pair>().unwrap();
+        drop(context);
+        drop(socket);
+    }
+}

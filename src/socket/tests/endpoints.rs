@@ -1,0 +1,274 @@
+//! Where sockets bind and connect, and what happens to what was there before.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use super::*;
+use crate::{BindError, ConnectError, EndpointError};
+
+/// A message goes to `pull`, bound to `endpoint`.
+fn reaches(place: &Place, pull: &mut Socket<Pull>, endpoint: impl AsRef<str>) {
+    let mut push: Socket<Push> = place.builder().ipv6(true).open().unwrap();
+    push.connect(endpoint.as_ref()).unwrap();
+    send(&mut push, endpoint.as_ref());
+    assert_eq!(recv(pull), endpoint.as_ref());
+}
+
+#[test]
+fn bind_returns_what_it_got() {
+    let place = Place::new(Transport::Tcp);
+    for text in ["tcp://127.0.0.1:0", "tcp://127.0.0.1:*", "tcp://localhost:0", "tcp://lo:0", "tcp://*:0"] {
+        let mut pull: Socket<Pull> = place.open();
+        let endpoint = pull.bind(text).unwrap();
+        let port = endpoint.port().unwrap();
+        assert_ne!(port, 0, "{text}");
+        reaches(&place, &mut pull, format!("tcp://127.0.0.1:{port}"));
+        reaches(&place, &mut pull, format!("tcp://localhost:{port}"));
+        reaches(&place, &mut pull, endpoint.to_string());
+        pull.unbind(&endpoint).unwrap();
+    }
+}
+
+#[test]
+fn ipv6_is_bound_and_connected_to_where_the_machine_has_it() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    let place = Place::new(Transport::Tcp);
+    let mut pull: Socket<Pull> = place.builder().ipv6(true).open().unwrap();
+    let endpoint = pull.bind("tcp://[::1]:0").unwrap();
+    assert!(endpoint.to_string().starts_with("tcp://[::1]:"));
+    reaches(&place, &mut pull, endpoint.to_string());
+    // The wildcard takes both.
+    let port = pull.bind("tcp://*:0").unwrap().port().unwrap();
+    reaches(&place, &mut pull, format!("tcp://[::1]:{port}"));
+    reaches(&place, &mut pull, format!("tcp://127.0.0.1:{port}"));
+}
+
+#[test]
+fn connect_refuses_what_only_bind_can_use() {
+    let mut push: Socket<Push> = Place::new(Transport::Tcp).open();
+    for text in ["tcp://*:5555", "tcp://127.0.0.1:0", "tcp://127.0.0.1:*", "ipc://*"] {
+        assert_eq!(push.connect(text), Err(ConnectError::Wildcard), "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_is_no_endpoint_is_refused_with_the_reason() {
+    let mut pull: Socket<Pull> = Place::new(Transport::Tcp).open();
+    let long = format!("ipc:///{}", "x".repeat(200));
+    for (text, reason) in [
+        ("", EndpointError::MissingScheme),
+        ("127.0.0.1:5555", EndpointError::MissingScheme),
+        ("udp://127.0.0.1:5555", EndpointError::UnknownScheme),
+        ("tcp://127.0.0.1", EndpointError::MissingPort),
+        ("tcp://:5555", EndpointError::EmptyHost),
+        ("tcp://127.0.0.1:70000", EndpointError::InvalidPort),
+        ("ipc://", EndpointError::EmptyPath),
+        ("inproc://", EndpointError::EmptyName),
+        (&long, EndpointError::PathTooLong),
+    ] {
+        assert_eq!(pull.bind(text), Err(BindError::Endpoint(reason)), "{text}");
+        assert_eq!(pull.connect(text), Err(ConnectError::Endpoint(reason)), "{text}");
+        assert_eq!(pull.unbind(text), Err(BindError::Endpoint(reason)), "{text}");
+    }
+}
+
+#[test]
+fn an_address_is_bound_once() {
+    // X-25
+    over(ALL, |place| {
+        let (mut first, endpoint) = place.bound::<Pull>();
+        let mut second: Socket<Pull> = place.open();
+        assert_eq!(second.bind(&endpoint), Err(BindError::AddressInUse));
+        assert_eq!(first.bind(&endpoint), Err(BindError::AddressInUse));
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        send(&mut push, "for the first");
+        assert_eq!(recv(&mut first), "for the first");
+    });
+}
+
+#[test]
+fn unbind_frees_the_address_at_once_and_keeps_the_peers() {
+    // X-25
+    over(ALL, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        send(&mut push, "before");
+        assert_eq!(recv(&mut pull), "before");
+        for _ in 0..20 {
+            pull.unbind(&endpoint).unwrap();
+            assert_eq!(pull.unbind(&endpoint), Err(BindError::NotBound));
+            let mut other: Socket<Pull> = place.open();
+            other.bind(&endpoint).unwrap();
+            drop(other);
+            pull.bind(&endpoint).unwrap();
+        }
+        send(&mut push, "after");
+        assert_eq!(recv(&mut pull), "after");
+    });
+}
+
+#[test]
+fn an_address_that_is_not_ours_is_no_interface() {
+    let mut pull: Socket<Pull> = Place::new(Transport::Tcp).open();
+    for text in ["tcp://192.0.2.1:0", "tcp://nosuchinterface0:0"] {
+        assert_eq!(pull.bind(text), Err(BindError::NoSuchInterface), "{text}");
+    }
+}
+
+/// A path in the place's directory, and its endpoint.
+fn path(place: &Place, name: &str) -> (PathBuf, Endpoint) {
+    let path = place.directory.path().join(name);
+    let endpoint = Endpoint::ipc(&path).unwrap();
+    (path, endpoint)
+}
+
+#[test]
+fn a_socket_file_that_nobody_listens_on_is_taken_over() {
+    // X-24
+    let place = Place::new(Transport::Ipc);
+    let (path, endpoint) = path(&place, "stale");
+    drop(UnixListener::bind(&path).unwrap());
+    assert!(path.exists());
+    let mut pull: Socket<Pull> = place.open();
+    pull.bind(&endpoint).unwrap();
+    reaches(&place, &mut pull, endpoint.to_string());
+    drop(pull);
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_path_in_use_or_of_another_kind_is_left_alone() {
+    // X-24
+    let place = Place::new(Transport::Ipc);
+    let mut pull: Socket<Pull> = place.open();
+
+    let (live, endpoint) = path(&place, "live");
+    let listener = UnixListener::bind(&live).unwrap();
+    assert_eq!(pull.bind(&endpoint), Err(BindError::AddressInUse));
+    drop(listener);
+
+    let (file, endpoint) = path(&place, "file");
+    fs::write(&file, "precious").unwrap();
+    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+
+    let (directory, endpoint) = path(&place, "directory");
+    fs::create_dir(&directory).unwrap();
+    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+
+    let (link, endpoint) = path(&place, "link");
+    symlink(&live, &link).unwrap();
+    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+    assert!(live.exists() && link.exists() && directory.exists());
+
+    let (_, endpoint) = path(&place, "no/such/directory");
+    let Err(BindError::Io(error)) = pull.bind(&endpoint) else { panic!("bound nowhere") };
+    assert_eq!(error.kind, ErrorKind::NotFound);
+}
+
+#[test]
+fn a_socket_file_is_removed_while_it_is_ours_and_only_then() {
+    // X-24
+    let place = Place::new(Transport::Ipc);
+    let mut pull: Socket<Pull> = place.open();
+
+    let (unbound, endpoint) = path(&place, "unbound");
+    pull.bind(&endpoint).unwrap();
+    assert!(unbound.exists());
+    pull.unbind(&endpoint).unwrap();
+    assert!(!unbound.exists());
+
+    let (gone, endpoint) = path(&place, "gone");
+    pull.bind(&endpoint).unwrap();
+    fs::remove_file(&gone).unwrap();
+    pull.unbind(&endpoint).unwrap();
+
+    let (replaced, endpoint) = path(&place, "replaced");
+    pull.bind(&endpoint).unwrap();
+    fs::remove_file(&replaced).unwrap();
+    fs::write(&replaced, "somebody else's").unwrap();
+    drop(pull);
+    assert_eq!(fs::read(&replaced).unwrap(), b"somebody else's");
+}
+
+#[test]
+fn ipc_chooses_a_path_of_its_own_and_removes_it() {
+    // X-24
+    let place = Place::new(Transport::Ipc);
+    let mut pull: Socket<Pull> = place.open();
+    let endpoint = pull.bind("ipc://*").unwrap().to_string();
+    let path = PathBuf::from(endpoint.strip_prefix("ipc://").unwrap());
+    assert!(path.exists());
+    reaches(&place, &mut pull, &endpoint);
+    drop(pull);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_queued_is_sent_after_a_disconnect() {
+    over(ALL, |place| {
+        let endpoint = place.address();
+        let mut push: Socket<Push> = place.context.open().unwrap();
+        push.connect(&endpoint).unwrap();
+        for number in 0..100 {
+            push.try_send(&numbered(number)).unwrap();
+        }
+        push.disconnect(&endpoint).unwrap();
+        assert_eq!(push.disconnect(&endpoint), Err(ConnectError::NotConnected));
+        push.try_send("nobody").unwrap_err();
+        let mut pull: Socket<Pull> = place.open();
+        pull.bind(&endpoint).unwrap();
+        for number in 0..100 {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+    });
+}
+
+#[test]
+fn disconnect_ends_a_connection_without_a_standing_queue() {
+    // immediate: the queue is the connection's, and goes with it.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.context.builder_for().immediate(true).open().unwrap();
+        for _ in 0..20 {
+            push.connect(&endpoint).unwrap();
+            send(&mut push, "connected");
+            push.disconnect(&endpoint).unwrap();
+            push.try_send("late").unwrap_err();
+            assert_eq!(recv(&mut pull), "connected");
+            // Perhaps while hands are shaken.
+            push.connect(&endpoint).unwrap();
+            push.disconnect(&endpoint).unwrap();
+            push.try_send("late").unwrap_err();
+        }
+        push.send_timeout("late", STALL).unwrap_err();
+    });
+}
+
+#[test]
+fn immediate_queues_nothing_for_a_peer_that_is_not_there() {
+    over(WIRES, |place| {
+        let endpoint = place.address();
+        let mut push: Socket<Push> = place.builder().immediate(true).open().unwrap();
+        push.connect(&endpoint).unwrap();
+        push.try_send("nobody").unwrap_err();
+        let (mut there, other) = place.bound::<Pull>();
+        push.connect(&other).unwrap();
+        for number in 0..100 {
+            send(&mut push, &numbered(number));
+            assert_eq!(number_of(&recv(&mut there)), number);
+        }
+        let mut late: Socket<Pull> = place.open();
+        late.bind(&endpoint).unwrap();
+        eventually("the late peer has its turn", || {
+            let _ = push.try_send("turn");
+            late.try_recv().is_ok()
+        });
+    });
+}

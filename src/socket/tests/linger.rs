@@ -1,0 +1,171 @@
+//! What becomes of messages when their socket and context are dropped.
+
+use super::*;
+use crate::RecvError;
+
+/// Shorter than the time for which a context waits at most for messages that linger for ever.
+const NOT_FOR_EVER: Duration = Duration::from_secs(20);
+
+/// A sender in a context of its own, connected to where nobody is bound, with messages queued.
+fn unsent(place: &Place, linger: impl Into<Linger>) -> (Context, Socket<Push>, Endpoint) {
+    let context = Context::new();
+    let endpoint = place.address();
+    let mut push: Socket<Push> = context.builder_for().linger(linger).open().unwrap();
+    push.connect(&endpoint).unwrap();
+    for number in 0..100 {
+        push.try_send(&numbered(number)).unwrap();
+    }
+    (context, push, endpoint)
+}
+
+#[test]
+fn messages_sent_just_before_the_drop_arrive() {
+    // X-37, L-05
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        for _ in 0..20 {
+            let context = Context::new();
+            let mut push = context.open::<Push>().unwrap();
+            push.connect(&endpoint).unwrap();
+            for number in 0..500 {
+                push.try_send(&numbered(number)).unwrap();
+            }
+            drop((push, context));
+            for number in 0..500 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+        }
+    });
+}
+
+#[test]
+fn messages_sent_just_before_the_drop_of_the_bound_side_arrive() {
+    // X-37, L-05
+    over(WIRES, |place| {
+        for _ in 0..20 {
+            let context = Context::new();
+            let mut push = context.open::<Push>().unwrap();
+            let endpoint = push.bind(place.address()).unwrap();
+            let mut pull: Socket<Pull> = place.connected(&endpoint);
+            send(&mut push, &numbered(0));
+            for number in 1..500 {
+                push.try_send(&numbered(number)).unwrap();
+            }
+            drop((push, context));
+            for number in 0..500 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_drop_waits_for_a_receiver_that_is_slower() {
+    // X-37 (-1 blocks until sent), L-05
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push = context.open::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        let body = Message::from(vec![5; 3 * LARGE]);
+        for _ in 0..1000 {
+            push.try_send(&body).unwrap();
+        }
+        thread::scope(|scope| {
+            scope.spawn(move || drop((push, context)));
+            for _ in 0..1000 {
+                assert_eq!(recv(&mut pull).size(), 3 * LARGE);
+            }
+        });
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    });
+}
+
+#[test]
+fn messages_linger_for_a_peer_that_comes_later() {
+    // X-37, Tq1
+    over(WIRES, |place| {
+        let (context, push, endpoint) = unsent(place, Linger::Forever);
+        drop(push);
+        thread::scope(|scope| {
+            scope.spawn(move || drop(context));
+            let mut pull: Socket<Pull> = place.open();
+            pull.bind(&endpoint).unwrap();
+            for number in 0..100 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+        });
+    });
+}
+
+#[test]
+fn without_linger_a_drop_does_not_wait() {
+    //
+    over(WIRES, |place| {
+        let (context, push, _) = unsent(place, Linger::DISCARD);
+        let start = Instant::now();
+        drop((push, context));
+        assert!(start.elapsed() < NOT_FOR_EVER);
+    });
+}
+
+#[test]
+fn a_drop_waits_as_long_as_the_linger_says() {
+    //
+    over(WIRES, |place| {
+        let linger = Duration::from_millis(100);
+        let (context, push, _) = unsent(place, linger);
+        let start = Instant::now();
+        drop(push);
+        drop(context);
+        assert!(start.elapsed() >= linger);
+        assert!(start.elapsed() < NOT_FOR_EVER);
+    });
+}
+
+#[test]
+fn linger_can_be_changed_until_the_drop() {
+    //
+    over(WIRES, |place| {
+        let (context, mut push, _) = unsent(place, Linger::Forever);
+        push.set_linger(Linger::DISCARD);
+        let start = Instant::now();
+        drop((push, context));
+        assert!(start.elapsed() < NOT_FOR_EVER);
+    });
+}
+
+#[test]
+fn a_stalled_peer_holds_a_drop_no_longer_than_the_linger() {
+    //
+    over(WIRES, |place| {
+        let (pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push: Socket<Push> = context.builder_for().linger(Duration::from_millis(50)).open().unwrap();
+        push.connect(&endpoint).unwrap();
+        fill(&mut push, &Message::from(vec![1; LARGE]));
+        let start = Instant::now();
+        drop((push, context));
+        assert!(start.elapsed() < NOT_FOR_EVER);
+        drop(pull);
+    });
+}
+
+#[test]
+fn a_shutdown_does_not_discard_what_was_accepted() {
+    // L-05
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push = context.open::<Push>().unwrap();
+        push.connect(&endpoint).unwrap();
+        for number in 0..500 {
+            push.try_send(&numbered(number)).unwrap();
+        }
+        context.shutdown();
+        drop((push, context));
+        for number in 0..500 {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+    });
+}

@@ -1,0 +1,233 @@
+//! Sockets through their public verbs, each pattern over every transport.
+//!
+//! Nothing here sleeps to wait for a state: a test waits for a message or for room, or looks again until
+//! [`PATIENCE`] is over. No test asserts that something is fast.
+
+mod bounds;
+mod context;
+mod endpoints;
+mod inproc;
+mod linger;
+mod messages;
+mod pair;
+mod queues;
+mod reconnect;
+mod resources;
+mod routing;
+mod topology;
+mod verbs;
+
+use std::process::{Command, id as process_id};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::{Builder, Context, Endpoint, Linger, Message, Pattern, Pull, Push, Receives, Sends, Socket};
+
+/// How long a test waits for what must happen: a guard against hanging, not a measure.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long nothing must happen until a queue counts as full all the way to a peer that does not receive.
+const STALL: Duration = Duration::from_millis(300);
+
+/// Long enough to travel by reference, so that its owner tells when it is dropped.
+const LARGE: usize = 16 * 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Abstract,
+    Inproc,
+    Ipc,
+    Tcp,
+}
+
+const WIRES: &[Transport] = &[Transport::Abstract, Transport::Ipc, Transport::Tcp];
+const ALL: &[Transport] = &[Transport::Abstract, Transport::Inproc, Transport::Ipc, Transport::Tcp];
+
+/// A context, and addresses of one transport that nobody else uses.
+struct Place {
+    transport: Transport,
+    context: Context,
+    directory: TempDir,
+}
+
+impl Place {
+    fn new(transport: Transport) -> Self {
+        Self::in_context(transport, Context::new())
+    }
+
+    fn in_context(transport: Transport, context: Context) -> Self {
+        Self { transport, context, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// A builder whose socket leaves nothing behind for which its context would have to wait.
+    fn builder<P: Pattern>(&self) -> Builder<P> {
+        self.context.builder_for().linger(Linger::DISCARD)
+    }
+
+    fn open<P: Pattern>(&self) -> Socket<P> {
+        self.builder().open().unwrap()
+    }
+
+    /// An open socket that is bound, and where.
+    fn bound<P: Pattern>(&self) -> (Socket<P>, Endpoint) {
+        let mut socket = self.open();
+        let endpoint = socket.bind(self.address()).unwrap();
+        (socket, endpoint)
+    }
+
+    /// An open socket that is connected to `endpoint`.
+    fn connected<P: Pattern>(&self, endpoint: &Endpoint) -> Socket<P> {
+        let mut socket = self.open();
+        socket.connect(endpoint).unwrap();
+        socket
+    }
+
+    /// Where nobody is bound, to be bound or connected to as it is.
+    ///
+    /// Each tcp address is a loopback address of its own: no other socket of this machine gets this port by
+    /// chance while nobody is bound to it.
+    fn address(&self) -> Endpoint {
+        let (process, number) = (process_id(), unique());
+        let text = match self.transport {
+            Transport::Abstract => format!("ipc://@peermq-{process}-{number}"),
+            Transport::Inproc => format!("inproc://{number}"),
+            Transport::Ipc => format!("ipc://{}/{number}", self.directory.path().display()),
+            Transport::Tcp => {
+                let [.., high, low] = process.to_be_bytes();
+                format!("tcp://127.{}.{high}.{low}:{}", 1 + number % 250, 20_000 + number % 10_000)
+            }
+        };
+        text.parse().unwrap()
+    }
+}
+
+/// Runs `check` once for each transport, at the same time.
+fn over(transports: &[Transport], check: impl Fn(&Place) + Sync) {
+    thread::scope(|scope| {
+        for &transport in transports {
+            let name = format!("{transport:?}");
+            let check = &check;
+            thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, move || check(&Place::new(transport)))
+                .unwrap();
+        }
+    });
+}
+
+fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Looks until it is so.
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::yield_now();
+    }
+}
+
+fn send<'a, P: Sends>(socket: &mut Socket<P>, message: impl Into<crate::Payload<'a>>) {
+    socket.send_timeout(message, PATIENCE).unwrap();
+}
+
+fn recv<P: Receives>(socket: &mut Socket<P>) -> Message {
+    socket.recv_timeout(PATIENCE).unwrap()
+}
+
+/// Sends until everything up to a peer that does not receive is full. The number of messages.
+fn fill<P: Sends>(socket: &mut Socket<P>, message: &Message) -> u64 {
+    let mut accepted = 0;
+    while socket.send_timeout(message, STALL).is_ok() {
+        accepted += 1;
+    }
+    accepted
+}
+
+/// Sends until every peer has received something, and then receives everything that was sent.
+fn settle(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
+    let (mut sent, mut received) = (0, vec![0; pulls.len()]);
+    eventually("every peer has its place in the turn", || {
+        if received.contains(&0) && push.try_send("settling").is_ok() {
+            sent += 1;
+        }
+        for (pull, received) in pulls.iter_mut().zip(&mut received) {
+            while pull.try_recv().is_ok() {
+                *received += 1;
+            }
+        }
+        !received.contains(&0) && received.iter().sum::<u64>() == sent
+    });
+}
+
+fn numbered(number: u32) -> [u8; 4] {
+    number.to_be_bytes()
+}
+
+fn number_of(message: &Message) -> u32 {
+    u32::from_be_bytes(message.body()[..4].try_into().unwrap())
+}
+
+/// Counts the bodies that were dropped.
+#[derive(Clone, Debug, Default)]
+struct Drops(Arc<AtomicU64>);
+
+impl Drops {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// A large body that is counted when nobody holds it any more.
+    fn body(&self) -> Message {
+        struct Owner(Drops);
+        impl AsRef<[u8]> for Owner {
+            fn as_ref(&self) -> &[u8] {
+                &[7; LARGE]
+            }
+        }
+        impl Drop for Owner {
+            fn drop(&mut self) {
+                self.0.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        Bytes::from_owner(Owner(self.clone())).into()
+    }
+}
+
+/// A small seeded generator: the same runs every time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 11).unwrap() % below
+    }
+}
+
+/// Runs `check` in a process of its own, where no other test opens descriptors or starts threads.
+///
+/// `name` is the calling test's, with its module: this program starts itself again for that test alone.
+fn alone(name: &str, check: impl FnOnce()) {
+    const CHILD: &str = "PEERMQ_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return check();
+    }
+    let test = format!("socket::tests::{name}");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([&test, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD, "")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}\n{errors}");
+}

@@ -1,0 +1,217 @@
+//! Connections that are lost and made again.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc;
+
+use super::*;
+use crate::{Pair, ReconnectInterval, RecvError};
+
+/// A tcp endpoint's address.
+fn address(endpoint: &Endpoint) -> String {
+    endpoint.to_string().strip_prefix("tcp://").unwrap().to_owned()
+}
+
+/// Takes the connection that a socket which lost its peer makes next, and loses it.
+///
+/// That it comes is how one knows from outside that the loss was noticed.
+fn lose_again(endpoint: &Endpoint) {
+    let mut listener = None;
+    eventually("the address is free", || {
+        listener = TcpListener::bind(address(endpoint)).ok();
+        listener.is_some()
+    });
+    drop(listener.unwrap().accept().unwrap());
+}
+
+fn quick<P: Pattern>(place: &Place) -> Socket<P> {
+    place.builder().reconnect_interval(Duration::from_millis(1)).open().unwrap()
+}
+
+/// Tq1, R-25: the queue is created at connect and survives reconnects, in order, nothing twice.
+fn the_queue_survives_reconnects<S: Sends, R: Receives>() {
+    let place = Place::new(Transport::Tcp);
+    let endpoint = place.address();
+    let mut sender: Socket<S> = quick(&place);
+    sender.connect(&endpoint).unwrap();
+    let mut next = 0;
+    for round in 0..10 {
+        for number in 0..200 {
+            sender.try_send(&numbered(round * 200 + number)).unwrap();
+        }
+        for _ in 0..3 {
+            lose_again(&endpoint);
+        }
+        let mut receiver: Socket<R> = place.open();
+        eventually("the address is free", || receiver.bind(&endpoint).is_ok());
+        for _ in 0..200 {
+            assert_eq!(number_of(&recv(&mut receiver)), next);
+            next += 1;
+        }
+        assert_eq!(receiver.try_recv(), Err(RecvError::WouldBlock));
+        drop(receiver);
+        lose_again(&endpoint);
+    }
+}
+
+#[test]
+fn push_keeps_its_queue_over_reconnects() {
+    // L-02, E-08, E-10, E-11, Tq1
+    the_queue_survives_reconnects::<Push, Pull>();
+}
+
+#[test]
+fn pair_keeps_its_queue_over_reconnects() {
+    // L-10, E-08, E-10, E-11, Tq1
+    the_queue_survives_reconnects::<Pair, Pair>();
+}
+
+#[test]
+fn a_peer_that_is_dropped_and_bound_again_is_found() {
+    // E-03, E-08
+    over(WIRES, |place| {
+        let endpoint = place.address();
+        let mut push: Socket<Push> = quick(place);
+        push.connect(&endpoint).unwrap();
+        for _ in 0..10 {
+            let mut pull: Socket<Pull> = place.open();
+            pull.bind(&endpoint).unwrap();
+            // What went to the last peer's kernel just before it left is lost with it.
+            eventually("the peer is back", || {
+                let _ = push.try_send("are you there?");
+                pull.try_recv().is_ok()
+            });
+        }
+    });
+}
+
+#[test]
+fn a_push_that_lost_one_peer_serves_the_other() {
+    // L-03, L-05
+    over(ALL, |place| {
+        let (mut push, endpoint) = place.bound::<Push>();
+        let mut stays: Socket<Pull> = place.connected(&endpoint);
+        let goes: Socket<Pull> = place.connected(&endpoint);
+        let mut both = [stays, goes];
+        settle(&mut push, &mut both);
+        let [stays_again, goes] = both;
+        stays = stays_again;
+        drop(goes);
+        // Its share is lost until the loss is noticed; from then on everything goes to the other.
+        let mut in_a_row = 0;
+        eventually("everything goes to one peer", || {
+            send(&mut push, "whose turn?");
+            in_a_row = if stays.recv_timeout(STALL).is_ok() { in_a_row + 1 } else { 0 };
+            in_a_row == 10
+        });
+    });
+}
+
+#[test]
+fn nothing_is_sent_before_the_handshake_and_nothing_to_a_stranger() {
+    // E-08: a listener that never speaks costs no message.
+    let place = Place::new(Transport::Tcp);
+    let endpoint = place.address();
+    let listener = TcpListener::bind(address(&endpoint)).unwrap();
+    let mut push: Socket<Push> = quick(&place);
+    push.connect(&endpoint).unwrap();
+    push.try_send("not for strangers").unwrap();
+    for _ in 0..5 {
+        let (mut stranger, _) = listener.accept().unwrap();
+        let mut greeting = [0; 11];
+        stranger.read_exact(&mut greeting).unwrap();
+        assert_eq!((greeting[0], greeting[9]), (0xFF, 0x7F));
+        stranger.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        drop(stranger);
+    }
+    drop(listener);
+    let mut pull: Socket<Pull> = place.open();
+    eventually("the address is free", || pull.bind(&endpoint).is_ok());
+    assert_eq!(recv(&mut pull), "not for strangers");
+}
+
+#[test]
+fn a_connection_that_may_not_be_tried_again_is_not() {
+    // X-40: -1 = never.
+    let place = Place::new(Transport::Tcp);
+    let endpoint = place.address();
+    let listener = TcpListener::bind(address(&endpoint)).unwrap();
+    let mut push: Socket<Push> = place.builder().reconnect_interval(ReconnectInterval::Never).open().unwrap();
+    push.connect(&endpoint).unwrap();
+    drop(listener.accept().unwrap());
+    // The dialer ends, and with it the queue; a new one can be made.
+    eventually("there is no peer", || push.send_timeout("nobody", Duration::from_millis(1)).is_err());
+    listener.set_nonblocking(true).unwrap();
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}
+
+/// Carries octets both ways, and cuts the connection after a while: one direction's `octets`.
+fn carry(client: TcpStream, server: &str, octets: usize) {
+    let Ok(server) = TcpStream::connect(server) else { return };
+    let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(|| copy(from_server, &client, usize::MAX));
+        copy(from_client, &server, octets);
+        let _ = client.shutdown(Shutdown::Both);
+        let _ = server.shutdown(Shutdown::Both);
+    });
+}
+
+fn copy(mut from: TcpStream, mut to: &TcpStream, most: usize) {
+    let (mut left, mut room) = (most, [0; 4096]);
+    while left > 0 {
+        let wanted = room.len().min(left);
+        let Ok(count @ 1..) = from.read(&mut room[..wanted]) else { return };
+        if to.write_all(&room[..count]).is_err() {
+            return;
+        }
+        left -= count;
+    }
+}
+
+#[test]
+fn no_message_comes_twice_or_in_part_over_a_line_that_breaks() {
+    // E-09, E-10, F-14: cut at any octet; what is lost is lost whole.
+    let place = Place::new(Transport::Tcp);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut push: Socket<Push> = quick(&place);
+    push.connect(Endpoint::tcp(proxy.local_addr().unwrap())).unwrap();
+    let server = address(&endpoint);
+    let (stop, is_stopped) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut dice = Dice(3);
+            for _ in 0..60 {
+                let (client, _) = proxy.accept().unwrap();
+                carry(client, &server, 1 + dice.roll(60_000));
+            }
+            let (client, _) = proxy.accept().unwrap();
+            carry(client, &server, usize::MAX);
+        });
+        scope.spawn(move || {
+            let mut number = 0;
+            while is_stopped.try_recv().is_err() {
+                let body = vec![u8::try_from(number % 251).unwrap(); 1 + number as usize % 3000];
+                let message = Message::from([numbered(number).to_vec(), body]);
+                if push.send_timeout(message, Duration::from_millis(10)).is_ok() {
+                    number += 1;
+                }
+            }
+            drop(push);
+        });
+        let mut seen = std::collections::HashSet::new();
+        let mut highest = 0;
+        while seen.len() < 3000 {
+            let message = recv(&mut pull);
+            let number = number_of(&message);
+            assert!(seen.insert(number), "{number} came twice");
+            let body = vec![u8::try_from(number % 251).unwrap(); 1 + number as usize % 3000];
+            assert!(message.frame_count() == 2 && *message.frame(1).unwrap() == body[..]);
+            highest = highest.max(number);
+        }
+        assert!(highest as usize >= seen.len() - 1);
+        stop.send(()).unwrap();
+        drop(pull);
+    });
+}

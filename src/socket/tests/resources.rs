@@ -1,0 +1,231 @@
+//! Descriptors, threads and cores: each test in a process of its own.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::TcpStream;
+use std::os::unix::fs::FileExt;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use super::*;
+use crate::{BindError, Hwm, Pair};
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// The threads of this process with this start of a name.
+fn threads(name: &str) -> Vec<String> {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let tasks = tasks.map(|task| task.unwrap().path().to_str().unwrap().to_owned());
+    tasks
+        .filter(|task| fs::read_to_string(format!("{task}/comm")).is_ok_and(|comm| comm.starts_with(name)))
+        .collect()
+}
+
+/// Processor time of the thread with this `stat`, in the kernel's ticks of 10 ms.
+fn ticks(stat: &File) -> u64 {
+    let mut text = [0; 1024];
+    let count = stat.read_at(&mut text, 0).unwrap();
+    let text = String::from_utf8_lossy(&text[..count]);
+    let fields: Vec<&str> = text.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// The value of a line of a thread's status.
+fn status(task: &str, line: &str) -> String {
+    let status = fs::read_to_string(format!("{task}/status")).unwrap();
+    let value = status.lines().find_map(|text| text.strip_prefix(line)).unwrap();
+    value.trim_start_matches(':').trim().to_owned()
+}
+
+#[test]
+fn sockets_leave_no_descriptors_and_no_threads() {
+    // ACCT, X-33
+    alone("resources::sockets_leave_no_descriptors_and_no_threads", || {
+        let (descriptors_before, threads_before) = (descriptors(), threads("").len());
+        for transport in ALL {
+            let place = Place::new(*transport);
+            for number in 0..2500 {
+                let (mut pull, endpoint) = place.bound::<Pull>();
+                // All kinds of ends: never connected, refused, just connecting, in full use.
+                if number % 5 == 0 {
+                    drop(place.connected::<Push>(&place.address()));
+                    drop(place.connected::<Push>(&endpoint));
+                    // Of a type that is refused.
+                    let _ = place.open::<Pair>().connect(&endpoint);
+                    let mut push: Socket<Push> = place.connected(&endpoint);
+                    send(&mut push, "in use");
+                    assert_eq!(recv(&mut pull), "in use");
+                }
+            }
+            drop(place);
+            assert_eq!(descriptors(), descriptors_before);
+            // The kernel takes a thread that was joined off the list a little later.
+            eventually("every thread is gone", || threads("").len() == threads_before);
+        }
+    });
+}
+
+#[test]
+fn a_closed_socket_leaves_no_descriptor_while_its_context_lives() {
+    // ACCT
+    alone("resources::a_closed_socket_leaves_no_descriptor_while_its_context_lives", || {
+        for transport in ALL {
+            let place = Place::in_context(*transport, Context::builder().io_threads(1).build());
+            drop(place.bound::<Pull>());
+            let before = descriptors();
+            for _ in 0..100 {
+                let (mut pull, endpoint) = place.bound::<Pull>();
+                let mut push: Socket<Push> = place.connected(&endpoint);
+                send(&mut push, "in use");
+                assert_eq!(recv(&mut pull), "in use");
+            }
+            eventually("every descriptor is closed", || descriptors() == before);
+        }
+    });
+}
+
+#[test]
+fn io_threads_are_as_many_as_asked_for_and_start_when_needed() {
+    alone("resources::io_threads_are_as_many_as_asked_for_and_start_when_needed", || {
+        let io_threads = || threads("peermq-io").len();
+        for most in 1..=4 {
+            let context = Context::builder().io_threads(most).build();
+            let mut sockets: Vec<Socket<Pull>> = (0..20).map(|_| context.open().unwrap()).collect();
+            sockets[0].bind("inproc://needs-none").unwrap();
+            assert_eq!(io_threads(), 0);
+            for (number, socket) in (1..).zip(&mut sockets) {
+                socket.bind("tcp://127.0.0.1:0").unwrap();
+                assert!(io_threads() <= most.min(number));
+            }
+            eventually("each has taken its name", || io_threads() == most);
+            drop((sockets, context));
+            eventually("each is gone", || io_threads() == 0);
+        }
+    });
+}
+
+#[test]
+fn io_threads_run_on_the_cores_they_are_pinned_to() {
+    alone("resources::io_threads_run_on_the_cores_they_are_pinned_to", || {
+        let allowed = status("/proc/self", "Cpus_allowed_list");
+        let last = allowed.rsplit(['-', ',']).next().unwrap().to_owned();
+        let context = Context::builder().io_threads(2).pin_to_cores([last.parse().unwrap()]).build();
+        let mut pull: Socket<Pull> = context.open().unwrap();
+        for thread in ["peermq-io-0", "peermq-io-1"] {
+            pull.bind("tcp://127.0.0.1:0").unwrap();
+            eventually("the thread is pinned", || {
+                threads(thread).first().is_some_and(|task| status(task, "Cpus_allowed_list") == last)
+            });
+        }
+        assert_eq!(status("/proc/thread-self", "Cpus_allowed_list"), allowed);
+        // A core that does not exist leaves the thread where it is.
+        let context = Context::builder().io_threads(1).pin_to_cores([100_000]).build();
+        let mut pull: Socket<Pull> = context.open().unwrap();
+        let endpoint = pull.bind("tcp://127.0.0.1:0").unwrap();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect(&endpoint).unwrap();
+        send(&mut push, "runs all the same");
+        assert_eq!(recv(&mut pull), "runs all the same");
+    });
+}
+
+/// Uses every descriptor that this process may have.
+fn use_up_descriptors() -> Vec<File> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    let soft = u64::try_from(descriptors()).unwrap() + 20;
+    setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+    let mut files = Vec::new();
+    while let Ok(file) = File::open("/dev/null") {
+        files.push(file);
+    }
+    files
+}
+
+#[test]
+fn accept_survives_the_lack_of_descriptors() {
+    //
+    alone("resources::accept_survives_the_lack_of_descriptors", || {
+        let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        send(&mut push, "before");
+        assert_eq!(recv(&mut pull), "before");
+        let stat = File::open(format!("{}/stat", threads("peermq-io-0")[0])).unwrap();
+
+        let address = endpoint.to_string().strip_prefix("tcp://").unwrap().to_owned();
+        let mut files = use_up_descriptors();
+        files.pop();
+        let mut client = TcpStream::connect(address).unwrap();
+        // The connection waits to be accepted, which nobody can do now; the I/O thread does not spin.
+        let (start, before) = (Instant::now(), ticks(&stat));
+        pull.recv_timeout(Duration::from_secs(1)).unwrap_err();
+        let spent = Duration::from_millis(10 * (ticks(&stat) - before));
+        assert!(spent < start.elapsed() / 2, "{spent:?}");
+        // Who is connected goes on.
+        send(&mut push, "meanwhile");
+        assert_eq!(recv(&mut pull), "meanwhile");
+
+        files.pop();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut greeting = [0; 11];
+        client.read_exact(&mut greeting).unwrap();
+        assert_eq!((greeting[0], greeting[9]), (0xFF, 0x7F));
+    });
+}
+
+#[test]
+fn bind_and_connect_survive_the_lack_of_descriptors() {
+    //
+    alone("resources::bind_and_connect_survive_the_lack_of_descriptors", || {
+        over(WIRES, |place| {
+            drop(place.bound::<Pull>());
+        });
+        for transport in WIRES {
+            let place = Place::new(*transport);
+            let (mut pull, endpoint) = place.bound::<Pull>();
+            let (fresh, address) = (Place::new(*transport), place.address());
+            let files = use_up_descriptors();
+            let Err(BindError::Io(error)) = place.open::<Pull>().bind(&address) else { panic!("bound") };
+            assert_eq!(error.code, Some(libc::EMFILE));
+            // The first endpoint of a context needs a poll too.
+            fresh.open::<Pull>().bind(&address).unwrap_err();
+            let mut push: Socket<Push> = place.connected(&endpoint);
+            push.try_send("when there is a descriptor").unwrap();
+            drop(files);
+            assert_eq!(recv(&mut pull), "when there is a descriptor");
+            fresh.open::<Pull>().bind(&address).unwrap();
+        }
+    });
+}
+
+/// Write calls of this process so far, as the kernel counts them.
+fn writes() -> u64 {
+    let counts = fs::read_to_string("/proc/self/io").unwrap();
+    counts.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_batch_of_10_000_messages_costs_at_most_100_writes() {
+    // Of the whole process: the sender's, the receiver's, and what wakes threads.
+    alone("resources::a_batch_of_10_000_messages_costs_at_most_100_writes", || {
+        for transport in WIRES {
+            let place = Place::new(*transport);
+            let endpoint = place.address();
+            let mut push: Socket<Push> = place.builder().send_hwm(10_000).open().unwrap();
+            push.connect(&endpoint).unwrap();
+            for _ in 0..10_000 {
+                push.try_send(&[7; 64]).unwrap();
+            }
+            let mut pull: Socket<Pull> = place.builder().recv_hwm(Hwm::UNLIMITED).open().unwrap();
+            let before = writes();
+            pull.bind(&endpoint).unwrap();
+            for _ in 0..10_000 {
+                recv(&mut pull);
+            }
+            let count = writes() - before;
+            assert!(count <= 100, "{count}");
+        }
+    });
+}

@@ -1,0 +1,193 @@
+//! Who gets a message, and whose message comes next.
+
+use super::*;
+use crate::{KernelBuffer, Pair, RecvError, SendError};
+
+const PEERS: usize = 5;
+const ROUNDS: usize = 100;
+
+/// Tq6: p ready peers, k·p sends, each gets exactly k.
+fn each_gets_its_share(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
+    for number in 0..u32::try_from(PEERS * ROUNDS).unwrap() {
+        send(push, &numbered(number));
+    }
+    for pull in pulls {
+        let mine: Vec<u32> = (0..ROUNDS).map(|_| number_of(&recv(pull))).collect();
+        let step = u32::try_from(PEERS).unwrap();
+        assert!(mine.windows(2).all(|pair| pair[1] == pair[0] + step), "{mine:?}");
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    }
+}
+
+#[test]
+fn push_serves_the_peers_that_it_connected_to_in_turn() {
+    // L-03, Tq6
+    over(ALL, |place| {
+        let mut push: Socket<Push> = place.open();
+        let mut pulls: Vec<_> = (0..PEERS)
+            .map(|_| {
+                let (pull, endpoint) = place.bound::<Pull>();
+                push.connect(&endpoint).unwrap();
+                pull
+            })
+            .collect();
+        each_gets_its_share(&mut push, &mut pulls);
+    });
+}
+
+#[test]
+fn push_serves_the_peers_that_connected_to_it_in_turn() {
+    // L-03, Tq6
+    over(ALL, |place| {
+        let (mut push, endpoint) = place.bound::<Push>();
+        let mut pulls: Vec<_> = (0..PEERS).map(|_| place.connected::<Pull>(&endpoint)).collect();
+        settle(&mut push, &mut pulls);
+        each_gets_its_share(&mut push, &mut pulls);
+    });
+}
+
+#[test]
+fn push_skips_a_stalled_peer() {
+    // L-03: "SHALL consider a peer as available only when it has a outgoing queue that is not full."
+    over(ALL, |place| {
+        let small = KernelBuffer::octets(64 * 1024).unwrap();
+        let mut push: Socket<Push> = place.builder().send_hwm(10).send_buffer(small).open().unwrap();
+        let mut pulls = Vec::new();
+        for _ in 0..2 {
+            let mut pull: Socket<Pull> = place.builder().recv_hwm(10).recv_buffer(small).open().unwrap();
+            push.connect(pull.bind(place.address()).unwrap()).unwrap();
+            pulls.push(pull);
+        }
+        let body = Message::from(vec![1; LARGE]);
+        let accepted = fill(&mut push, &body);
+        let [stalled, lively] = &mut pulls[..] else { unreachable!("two were made") };
+        let (mut from_stalled, mut from_lively) = (0, 0);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // It held 20 at least: more than may be free before a queue tells that it has room.
+                for _ in 0..515 {
+                    recv(lively);
+                    from_lively += 1;
+                }
+            });
+            for _ in 0..500 {
+                send(&mut push, &body);
+            }
+        });
+        eventually("everything accepted is delivered", || {
+            from_lively += u64::from(lively.try_recv().is_ok());
+            from_stalled += u64::from(stalled.try_recv().is_ok());
+            from_lively + from_stalled == accepted + 500
+        });
+        assert!(from_stalled <= accepted - 20, "{from_stalled} of {accepted}");
+    });
+}
+
+#[test]
+fn pull_takes_from_its_peers_in_turn() {
+    // L-08, Tq5: p peers each with a full queue, over k·p receives every peer is served k ± 1.
+    over(ALL, |place| {
+        let rounds = u32::try_from(ROUNDS).unwrap();
+        let mut pull: Socket<Pull> = place.builder().recv_hwm(rounds + 1).open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap();
+        let small = KernelBuffer::octets(16 * 1024).unwrap();
+        let mut pushes: Vec<Socket<Push>> =
+            (0..PEERS).map(|_| place.builder().send_hwm(1).send_buffer(small).open().unwrap()).collect();
+        thread::scope(|scope| {
+            for (peer, push) in (0..).zip(&mut pushes) {
+                push.connect(&endpoint).unwrap();
+                scope.spawn(move || fill(push, &Message::from([numbered(peer).to_vec(), vec![0; LARGE]])));
+            }
+        });
+        let mut served = [0_usize; PEERS];
+        for _ in 0..PEERS * ROUNDS {
+            served[number_of(&recv(&mut pull)) as usize] += 1;
+        }
+        assert!(served.iter().all(|count| count.abs_diff(ROUNDS) <= 1), "{served:?}");
+    });
+}
+
+#[test]
+fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
+    // L-08, Tq5
+    let mut queue = crate::routing::FairQueue::default();
+    let mut pipes = crate::pipe::Pipes::default();
+    let (mut keys, mut producers) = (Vec::new(), Vec::new());
+    for id in 0..2 {
+        let (outbound, _) = crate::pipe::pipe(None);
+        let (mut producer, inbound) = crate::pipe::pipe(None);
+        for _ in 0..10 {
+            producer.try_send(&mut crate::Payload::from(&numbered(id))).unwrap();
+        }
+        producers.push(producer);
+        keys.push(pipes.insert(crate::pipe::Pipe { id: u64::from(id), outbound, inbound, assist: None }));
+    }
+    for key in [keys[0], keys[1], keys[0]] {
+        queue.add(key);
+    }
+    let mut message = Message::new();
+    let turns: Vec<u32> = (0..6)
+        .map(|_| {
+            queue.recv(&mut pipes, &mut message).unwrap();
+            number_of(&message)
+        })
+        .collect();
+    assert_eq!(turns, [0, 1, 0, 1, 0, 1]);
+}
+
+fn without_a_peer_the_message_is_handed_back<S: Sends>(place: &Place) {
+    let mut sender: Socket<S> = place.open();
+    for _ in 0..2 {
+        let large = Message::from([vec![1; 100_000], vec![], b"tail".to_vec()]);
+        let unsent = sender.try_send(large.clone()).unwrap_err();
+        assert_eq!((unsent.error, &unsent.message), (SendError::WouldBlock, &large));
+        let unsent = sender.send_timeout(&large, Duration::from_millis(5)).unwrap_err();
+        assert_eq!((unsent.error, &unsent.message), (SendError::WouldBlock, &large));
+        assert_eq!(sender.try_send("slice").unwrap_err().message, "slice");
+        assert_eq!(sender.try_send(vec![7; 9000]).unwrap_err().message, vec![7; 9000]);
+        // Bound, and still without a peer.
+        sender.bind(place.address()).unwrap();
+    }
+}
+
+#[test]
+fn push_without_peers_hands_the_message_back() {
+    // L-04, L-05
+    over(ALL, without_a_peer_the_message_is_handed_back::<Push>);
+}
+
+#[test]
+fn pair_without_a_peer_hands_the_message_back() {
+    // L-12
+    over(ALL, without_a_peer_the_message_is_handed_back::<Pair>);
+}
+
+#[test]
+fn a_full_queue_hands_the_message_back_whole() {
+    // L-04, L-05, L-12
+    over(ALL, |place| {
+        let mut push: Socket<Push> = place.builder().send_hwm(1).open().unwrap();
+        push.connect(place.address()).unwrap();
+        push.try_send("queued").unwrap();
+        let parts: Vec<crate::Frame> = (0..300_u32).map(|part| numbered(part).to_vec().into()).collect();
+        let message = Message::from(parts);
+        assert_eq!(push.try_send(message.clone()).unwrap_err().message, message);
+        let large = Message::from(vec![3; 5 << 20]);
+        let start = large.body().as_ptr();
+        let back = push.try_send(large).unwrap_err().message;
+        assert_eq!((back.size(), back.body().as_ptr()), (5 << 20, start));
+    });
+}
+
+#[test]
+fn a_send_that_waits_goes_on_with_the_first_peer() {
+    // L-04
+    over(ALL, |place| {
+        let (mut push, endpoint) = place.bound::<Push>();
+        thread::scope(|scope| {
+            scope.spawn(|| send(&mut push, "waited for a peer"));
+            let mut pull: Socket<Pull> = place.connected(&endpoint);
+            assert_eq!(recv(&mut pull), "waited for a peer");
+        });
+    });
+}
