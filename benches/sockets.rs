@@ -46,7 +46,11 @@ fn round_trips(endpoint: &str, count: u64) -> Result<Duration> {
     let mut far = context.open::<Pair>()?;
     far.connect(endpoint)?;
     let echo = thread::spawn(move || -> Result<()> {
-        (0..=count).try_for_each(|_| Ok(far.send(far.recv()?)?))
+        for _ in 0..=count {
+            let message = far.recv()?;
+            far.send(message)?;
+        }
+        Ok(())
     });
     let body = [7; 64];
     let mut message = Message::new();
