@@ -100,3 +100,18 @@ pub(crate) const STREAM_OCTETS: u64 = 8 * 1024;
 /// How often an I/O thread looks after a connection whose caller streams: the longest that the end of a
 /// stream, or a command of the peer, waits for it.
 pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
+
+/// Most octets that a streaming caller reads in one go: what it will take out of the pipe next is still in
+/// the cache.
+pub(crate) const STREAM_READ_OCTETS: usize = 256 * 1024;
+
+/// Waits of one tick each without anything to do, after which a lent connection goes back to its I/O thread.
+pub(crate) const LENT_IDLE_WAITS: u32 = 3;
+
+/// Octets after which a sender hands a batch to the kernel by itself, without waiting for an I/O thread: few
+/// enough to be in the cache still, many enough to be worth a system call.
+pub(crate) const BATCH_OCTETS: usize = 128 * 1024;
+
+/// Octets behind a large body that the same read may bring: the next header. More would be copied once more
+/// when the next body is large, too.
+pub(crate) const BEHIND_LARGE_BODY: usize = 512;

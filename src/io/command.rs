@@ -63,11 +63,17 @@ pub(crate) enum ToSocket {
 pub(crate) struct IoMailbox {
     mailbox: Mailbox<ToIo>,
     waker: mio::Waker,
+    registry: mio::Registry,
 }
 
 impl IoMailbox {
-    pub(super) fn new(waker: mio::Waker) -> Self {
-        Self { mailbox: Mailbox::new(), waker }
+    pub(super) fn new(waker: mio::Waker, registry: mio::Registry) -> Self {
+        Self { mailbox: Mailbox::new(), waker, registry }
+    }
+
+    /// The thread's poll.
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        &self.registry
     }
 
     /// Posts, and wakes the thread if it sleeps.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mio::Registry;
+use mio::event::Event;
 
 use crate::io::timers::Timers;
 use crate::io::{IoMailbox, Notice, Pool};
@@ -24,6 +25,16 @@ pub(crate) struct Readiness {
     pub(crate) is_writable: bool,
     /// The peer closed its half, or there is an error to fetch by reading.
     pub(crate) is_closed: bool,
+}
+
+impl From<&Event> for Readiness {
+    fn from(event: &Event) -> Self {
+        Self {
+            is_readable: event.is_readable(),
+            is_writable: event.is_writable(),
+            is_closed: event.is_read_closed() || event.is_error(),
+        }
+    }
 }
 
 /// A listener, a dialer or a connection. Each call is short and never blocks.

@@ -38,9 +38,10 @@ impl IoThread {
     pub(super) fn new(pool: Arc<Pool>, load: Arc<AtomicU64>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), MAILBOX)?;
+        let registry = poll.registry().try_clone()?;
         Ok(Self {
             poll,
-            mailbox: Arc::new(IoMailbox::new(waker)),
+            mailbox: Arc::new(IoMailbox::new(waker, registry)),
             pool,
             tasks: HashMap::new(),
             load,
@@ -64,11 +65,7 @@ impl IoThread {
             let now = Instant::now();
             for event in &events {
                 let Token(id) = event.token();
-                let ready = Readiness {
-                    is_readable: event.is_readable(),
-                    is_writable: event.is_writable(),
-                    is_closed: event.is_read_closed() || event.is_error(),
-                };
+                let ready = Readiness::from(event);
                 self.call(id as u64, now, |task, turn| task.on_event(ready, turn));
             }
             self.mailbox.mailbox().take(&mut mail);

@@ -6,12 +6,15 @@
 //! arrive and is read in place.
 #![allow(unsafe_code, reason = "writes behind what is published")]
 
+use std::io::IoSliceMut;
+
 use bytes::Bytes;
 
 use crate::error::ProtocolError;
 use crate::frame::{HEADER_MAX, Header};
 use crate::limits::{
-    COPIED_BODY_MAX, LARGE_BODY_FIRST, LARGE_READ_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX,
+    BEHIND_LARGE_BODY, COPIED_BODY_MAX, LARGE_BODY_FIRST, LARGE_READ_MAX, PARTS_MAX, SEGMENT_BODIES,
+    TRAFFIC_COMMAND_MAX,
 };
 use crate::pipe::producer::{Producer, Refused};
 use crate::pipe::wake::WakeUp;
@@ -26,6 +29,9 @@ pub(crate) enum Skimmed {
     /// All that was read is skimmed.
     Dry,
 }
+
+/// Room for one vectored read.
+pub(crate) type Room<'a> = [IoSliceMut<'a>; 2];
 
 /// The octet-wise writing end of a pipe.
 #[derive(Debug)]
@@ -57,38 +63,58 @@ impl Intake {
         Self { producer, raw_end, needed: 0, parts: 0, has_news: false, large: None }
     }
 
-    /// Lends room for one read; never empty.
+    /// Lends room for one read, never empty, and tells how large it is: the tail; or the rest of a large body
+    /// and, behind its end, some of the tail, so that one read brings the next header too.
     ///
     /// # Errors
     ///
     /// [`ProtocolError::FrameTooLarge`] when memory for a large body is refused.
-    pub(crate) fn room(&mut self) -> Result<&mut [u8], ProtocolError> {
-        if self.large.is_some() {
-            let Some(large) = &mut self.large else { unreachable!("checked above") };
-            return large.room();
+    pub(crate) fn room(&mut self) -> Result<(Room<'_>, usize), ProtocolError> {
+        if self.large.is_none() {
+            self.reserve_tail();
         }
+        let (body, ends_body): (&mut [u8], bool) = match &mut self.large {
+            Some(large) => {
+                let left = large.wanted - large.received;
+                let room = large.room()?;
+                let ends_body = room.len() == left;
+                (room, ends_body)
+            }
+            None => (&mut [], true),
+        };
+        let from = self.raw_end;
+        let tail = self.producer.tail();
+        let to = match (body.is_empty(), ends_body) {
+            (true, _) => tail.capacity(),
+            (false, true) => tail.capacity().min(from + BEHIND_LARGE_BODY),
+            (false, false) => from,
+        };
+        // SAFETY: we are the producer; `raw_end` is behind what is published; we hold no other access.
+        let behind = unsafe { tail.spare(from, to) };
+        let octets = body.len() + behind.len();
+        Ok(([IoSliceMut::new(body), IoSliceMut::new(behind)], octets))
+    }
+
+    /// Makes sure that the tail has room: the rest of a frame under way must fit, and a read should bring
+    /// many small ones.
+    fn reserve_tail(&mut self) {
         let capacity = self.producer.tail().capacity();
-        // The rest of a frame under way must fit, and a read should bring many small ones.
         let unskimmed = self.raw_end - self.producer.written.octets as usize;
         if capacity - self.raw_end < self.needed.saturating_sub(unskimmed).max(capacity / 4) {
             self.make_room(1);
         }
-        let from = self.raw_end;
-        let tail = self.producer.tail();
-        // SAFETY: we are the producer; `raw_end` is behind what is published; we hold no other access.
-        Ok(unsafe { tail.spare(from, tail.capacity()) })
     }
 
     /// `count` octets of the room were filled.
-    pub(crate) fn filled(&mut self, count: usize) {
-        match &mut self.large {
-            Some(large) => large.received += count,
-            None => {
-                let room = self.producer.tail().capacity() - self.raw_end;
-                assert!(count <= room, "a read fills no more than the room it was lent");
-                self.raw_end += count;
-            }
+    pub(crate) fn filled(&mut self, mut count: usize) {
+        if let Some(large) = &mut self.large {
+            let of_body = count.min(large.octets.len() - large.received);
+            large.received += of_body;
+            count -= of_body;
         }
+        let room = self.producer.tail().capacity() - self.raw_end;
+        assert!(count <= room, "a read fills no more than the room it was lent");
+        self.raw_end += count;
     }
 
     /// Takes octets that came behind the handshake.

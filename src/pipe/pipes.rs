@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::message::{Message, Payload};
 use crate::pipe::{Consumer, NoMessage, Producer, Refused};
@@ -21,10 +21,13 @@ pub(crate) struct PipeKey {
 
 /// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
 pub(crate) trait Assist: Send + Sync {
-    /// Writes what the outbound pipe holds.
-    fn flush(&self);
+    /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
+    fn flush(&self) -> bool;
     /// Reads into the inbound pipe what has arrived.
     fn fill(&self);
+    /// Waits until the kernel has something to read or room to write, `timeout` at most, and does it.
+    /// `false`: the connection is not lent to this thread, which must wait for its I/O thread.
+    fn wait(&self, timeout: Duration) -> bool;
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
     fn stop(&self, deadline: Option<Instant>);
 }
@@ -59,6 +62,8 @@ pub(crate) struct Pipes {
     by_id: HashMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
     finished: Vec<PipeKey>,
+    /// A pipe holds much that the kernel does not take.
+    is_far_ahead: bool,
 }
 
 impl Pipes {
@@ -108,14 +113,28 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match pipe.outbound.try_send(payload) {
             Ok(()) => {
-                if pipe.outbound.take_sealed() {
-                    pipe.flush();
+                if pipe.outbound.take_batch() {
+                    self.is_far_ahead = pipe.flush();
                 }
                 Ok(())
             }
             Err(Refused::Closed) => Err(Refused::Closed),
             Err(Refused::Full) => pipe.send_to_full(payload),
         }
+    }
+
+    /// Whether a pipe has been found to hold much that the kernel does not take, since the last call.
+    #[inline]
+    pub(crate) fn take_far_ahead(&mut self) -> bool {
+        std::mem::take(&mut self.is_far_ahead)
+    }
+
+    /// The connection of the only peer, if there is one peer and it has a connection.
+    pub(crate) fn only_connection(&self) -> Option<&Arc<dyn Assist>> {
+        if self.by_id.len() != 1 {
+            return None;
+        }
+        self.slots.iter().find_map(|slot| slot.pipe.as_ref())?.assist.as_ref()
     }
 
     /// Takes a message. Dry: the pipe will tell when there is one.
@@ -148,10 +167,9 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn flush(&self) {
-        if let Some(assist) = &self.assist {
-            assist.flush();
-        }
+    #[cold]
+    fn flush(&self) -> bool {
+        self.assist.as_ref().is_some_and(|assist| assist.flush())
     }
 
     /// Before this thread waits for another one to make room, it does the write itself.

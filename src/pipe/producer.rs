@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::frame::{HEADER_MAX, MORE, encode_header};
-use crate::limits::{COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::limits::{BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::message::{Frame, Payload, PayloadKind};
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
@@ -50,8 +50,8 @@ pub(crate) struct Producer {
     /// How far `sent` may go before the consumer's progress is looked at again.
     credit: u64,
     next_capacity: usize,
-    /// A segment has been filled since the last [`take_sealed`](Self::take_sealed).
-    has_sealed: bool,
+    /// Octets in filled segments and in bodies by reference since the last batch.
+    batch_octets: usize,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain; what the producer writes there is its own
@@ -68,7 +68,7 @@ impl Producer {
             sent: 0,
             credit,
             next_capacity: SEGMENT_OCTETS_MIN,
-            has_sealed: false,
+            batch_octets: 0,
         }
     }
 
@@ -109,10 +109,14 @@ impl Producer {
         self.ring.wait_for_room(self.sent)
     }
 
-    /// Whether a segment was filled since the last call: a good moment to hand the octets on.
+    /// Whether a batch's worth of octets was written since this last said so: a good moment to hand them on.
     #[inline]
-    pub(crate) fn take_sealed(&mut self) -> bool {
-        std::mem::take(&mut self.has_sealed)
+    pub(crate) fn take_batch(&mut self) -> bool {
+        let is_batch = self.batch_octets >= BATCH_OCTETS;
+        if is_batch {
+            self.batch_octets = 0;
+        }
+        is_batch
     }
 
     /// Whoever waits for room in this pipe is told through `wake_up`.
@@ -236,7 +240,7 @@ impl Producer {
         };
         self.chain = Some(Chain { tail, sealed, ..chain });
         self.written = Word::default();
-        self.has_sealed = true;
+        self.batch_octets += old.capacity();
     }
 
     fn start(&mut self) -> NonNull<Segment> {
@@ -341,6 +345,7 @@ impl Producer {
     /// Puts a body by reference at the write position. The caller made sure that a slot is free.
     pub(super) fn put_body(&mut self, body: Bytes) {
         let Word { octets, bodies, .. } = self.written;
+        self.batch_octets += body.len();
         // SAFETY: we are the producer; the slot is free, so neither filled nor published.
         unsafe { self.tail().put_body(usize::from(bodies), octets, body) };
         self.written.bodies += 1;

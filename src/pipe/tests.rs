@@ -190,11 +190,8 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
             continue;
         }
         while !rest.is_empty() {
-            let room = intake.room().unwrap();
-            let count = (1 + dice.roll(most)).min(room.len()).min(rest.len());
-            room[..count].copy_from_slice(&rest[..count]);
-            rest = &rest[count..];
-            intake.filled(count);
+            let most = 1 + dice.roll(most);
+            read(&mut intake, &mut rest, most);
             let skimmed = intake.skim(u64::MAX, |body| {
                 assert_eq!(body, b"\x04PONG");
                 seen += 1;
@@ -255,12 +252,18 @@ fn feed(intake: &mut Intake, mut octets: &[u8]) {
         if octets.is_empty() {
             break;
         }
-        let room = intake.room().unwrap();
-        let count = room.len().min(octets.len());
-        room[..count].copy_from_slice(&octets[..count]);
-        octets = &octets[count..];
-        intake.filled(count);
+        read(intake, &mut octets, usize::MAX);
     }
+}
+
+/// One read that brings `most` octets at most.
+fn read(intake: &mut Intake, octets: &mut &[u8], most: usize) {
+    let (mut room, size) = intake.room().unwrap();
+    assert!(size > 0);
+    let mut cut = &octets[..octets.len().min(most)];
+    let count = std::io::Read::read_vectored(&mut cut, &mut room).unwrap();
+    *octets = &octets[count..];
+    intake.filled(count);
 }
 
 #[test]

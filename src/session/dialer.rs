@@ -24,8 +24,7 @@ use crate::endpoint::{Address, Host};
 use crate::error::ProtocolError;
 use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
 use crate::session::backoff::Backoff;
-use crate::session::link::{Link, work};
-use crate::session::listener::noted;
+use crate::session::link::{Link, noted, work};
 use crate::session::session::Session;
 use crate::session::ticker::Ticker;
 use crate::transport::{Stream, Target};
@@ -184,7 +183,7 @@ impl Task for Dialer {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(0, turn),
+            Notice::Drive => self.drive(work::PIPES, turn),
             Notice::Ended(end) => self.ended(end, turn),
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();
@@ -192,7 +191,7 @@ impl Task for Dialer {
             }
             Notice::Stop(deadline) => self.stop(deadline, turn),
             Notice::Tick => {
-                self.ticker.start(turn);
+                self.ticker.start(&self.link, turn);
                 Fate::Goes
             }
         }

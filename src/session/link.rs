@@ -16,9 +16,11 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
+use mio::{Registry, Token};
+
+use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Ready, Wake};
 use crate::session::session::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
@@ -76,6 +78,16 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// The poll of the link's I/O thread.
+    pub(super) fn registry(&self) -> &Registry {
+        self.mailbox.registry()
+    }
+
+    /// The link's token in that poll.
+    pub(super) fn token(&self) -> Token {
+        Token(usize::try_from(self.id).unwrap_or(usize::MAX))
     }
 
     /// Posts a notice to the link's task.
@@ -142,8 +154,14 @@ impl Link {
     /// Looks after a connection whose caller streams: see [`Session::tick`]. `false`: no more ticks.
     pub(crate) fn tick(&self) -> bool {
         let goes_on = match try_lock(&self.place).as_deref_mut() {
-            Some(Place::Up(session)) => session.tick(),
-            Some(Place::Down(_)) => false,
+            Some(place) => match place {
+                Place::Up(session) => session.tick(self).unwrap_or_else(|error| {
+                    // Nobody would hear of this connection again.
+                    self.end(place, End::Io(error.into()));
+                    false
+                }),
+                Place::Down(_) => false,
+            },
             None => true, // somebody is at work
         };
         if self.drive(work::PIPES) {
@@ -154,17 +172,26 @@ impl Link {
 
     fn run(&self, place: &mut Place, work: u8) -> bool {
         let Place::Up(session) = place else { return false };
-        match session.run(work, self) {
+        let progress = session.run(work, self);
+        self.has_more(place, progress)
+    }
+
+    fn has_more(&self, place: &mut Place, progress: Result<Progress, End>) -> bool {
+        match progress {
             Ok(Progress::Again) => true,
             Ok(Progress::Waits) => false,
             Err(end) => {
-                if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
-                    *place = Place::Down(session.into_ends());
-                }
-                self.post(Notice::Ended(end));
+                self.end(place, end);
                 false
             }
         }
+    }
+
+    fn end(&self, place: &mut Place, end: End) {
+        if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
+            *place = Place::Down(session.into_ends());
+        }
+        self.post(Notice::Ended(end));
     }
 
     /// Makes pipes and gives the socket its ends: the peer is ready.
@@ -189,16 +216,28 @@ impl Wake for Link {
 }
 
 impl Assist for Link {
-    fn flush(&self) {
+    fn flush(&self) -> bool {
         if self.drive(work::PIPES | work::CALLER) {
             self.post(Notice::Drive);
         }
+        matches!(try_lock(&self.place).as_deref(), Some(Place::Up(session)) if session.is_stuffed())
     }
 
     fn fill(&self) {
         if self.drive(work::FILL | work::CALLER) {
             self.post(Notice::Drive);
         }
+    }
+
+    fn wait(&self, timeout: Duration) -> bool {
+        let Some(mut place) = try_lock(&self.place) else { return false };
+        let Place::Up(session) = &mut *place else { return false };
+        let Some(progress) = session.wait(timeout, self) else { return false };
+        self.has_more(&mut place, progress);
+        drop(place);
+        // What was noted meanwhile is ours to do.
+        self.drive(0);
+        true
     }
 
     fn stop(&self, deadline: Option<Instant>) {
@@ -210,4 +249,19 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// Notes of work for what the kernel reports.
+pub(super) fn noted(ready: Readiness) -> u8 {
+    let mut noted = 0;
+    if ready.is_readable {
+        noted |= work::READABLE;
+    }
+    if ready.is_writable {
+        noted |= work::WRITABLE;
+    }
+    if ready.is_closed {
+        noted |= work::CLOSED;
+    }
+    noted
 }

@@ -8,7 +8,7 @@ use mio::Token;
 
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
-use crate::session::link::{Link, work};
+use crate::session::link::{Link, noted, work};
 use crate::session::session::Session;
 use crate::session::ticker::Ticker;
 use crate::session::{Ends, Owner};
@@ -154,7 +154,7 @@ impl Task for Accepted {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Drive => self.drive(0, turn),
+            Notice::Drive => self.drive(work::PIPES, turn),
             Notice::Ended(_) => Fate::Done,
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
@@ -164,7 +164,7 @@ impl Task for Accepted {
                 self.drive(work::PIPES, turn)
             }
             Notice::Tick => {
-                self.ticker.start(turn);
+                self.ticker.start(&self.link, turn);
                 Fate::Goes
             }
             Notice::Resolved(_) => Fate::Goes,
@@ -189,19 +189,4 @@ impl Drop for Accepted {
         // The pipes lead back to the link: dropping the ends lets both go.
         drop::<Option<Ends>>(self.link.take_ends());
     }
-}
-
-/// Notes of work for what the kernel reports.
-pub(super) fn noted(ready: Readiness) -> u8 {
-    let mut noted = 0;
-    if ready.is_readable {
-        noted |= work::READABLE;
-    }
-    if ready.is_writable {
-        noted |= work::WRITABLE;
-    }
-    if ready.is_closed {
-        noted |= work::CLOSED;
-    }
-    noted
 }

@@ -4,6 +4,7 @@
 //! either its I/O thread or the socket's own thread drive it; listeners and dialers make sessions.
 
 mod backoff;
+mod care;
 mod dialer;
 mod link;
 mod listener;

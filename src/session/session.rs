@@ -4,14 +4,18 @@
 //! kernel has no more, a pipe is dry or full, or its turn's budget is spent.
 #![forbid(unsafe_code)]
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::io::{End, Notice};
-use crate::limits::{HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, WRITE_OCTETS_PER_TURN};
+use crate::limits::{
+    HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
+};
 use crate::pipe::{Skimmed, Slices};
-use crate::session::link::{Link, work};
+use crate::session::care::Care;
+use crate::session::link::{Link, noted, work};
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, Local, Outbox};
@@ -39,13 +43,13 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
-    /// The socket's own thread streams: it flushes and fills, and the pipes need not tell the I/O thread of
-    /// every change, because the I/O thread looks by itself every [`STREAM_TICK`](crate::limits::STREAM_TICK).
-    is_streaming: bool,
+    care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
     /// Octets read and written.
     moved: u64,
+    /// What `moved` was when the caller gave the connection back because nothing moved.
+    idle_since: u64,
 }
 
 impl Session {
@@ -63,9 +67,10 @@ impl Session {
             is_writable: true,
             is_closed: false,
             is_shaking_hands: true,
-            is_streaming: false,
+            care: Care::Told,
             was_called: false,
             moved: 0,
+            idle_since: 0,
         }
     }
 
@@ -81,24 +86,71 @@ impl Session {
         Some(ends)
     }
 
-    /// Whether the caller still streams. If not, pipes tell of changes again, from the next run on.
-    pub(super) fn tick(&mut self) -> bool {
-        self.is_streaming = std::mem::take(&mut self.was_called);
-        self.is_streaming
+    /// Decides at a tick who looks after the connection until the next. `false`: its I/O thread is told of
+    /// every change again, from the next run on, and needs no tick.
+    pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
+        if std::mem::take(&mut self.was_called) && !self.care.is_told() {
+            return Ok(true);
+        }
+        self.care.take_back(&mut self.stream, link.registry(), link.token())?;
+        Ok(false)
+    }
+
+    /// If the caller streams, waits for the kernel, `timeout` at most, and does what there is to do.
+    /// `None`: the caller does not stream, and must wait for the I/O thread.
+    pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
+        if matches!(self.care, Care::Ticked) {
+            // Without a descriptor for the poll it stays as it is.
+            let _ = self.care.lend(&mut self.stream, link.registry(), link.token());
+        }
+        let Care::Lent(waiter) = &mut self.care else { return None };
+        let noted = if waiter.is_idle() {
+            self.idle_since = self.moved;
+            if let Err(error) = self.care.take_back(&mut self.stream, link.registry(), link.token()) {
+                return Some(Err(End::Io(error.into())));
+            }
+            0
+        } else {
+            waiter.wait(timeout).map_or(0, noted)
+        };
+        let before = self.moved;
+        let progress = self.run(noted | work::CALLER, link);
+        match &mut self.care {
+            Care::Lent(waiter) => waiter.note(self.moved != before),
+            Care::Ticked | Care::Told if progress.is_ok() => return None,
+            Care::Ticked | Care::Told => {}
+        }
+        Some(progress)
     }
 
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        let moved = self.moved;
+        let before = self.moved;
         let progress = self.read_and_write(noted, link);
-        if noted & work::CALLER != 0 && self.moved - moved >= STREAM_OCTETS {
-            self.was_called = true;
-            if !self.is_streaming {
-                self.is_streaming = true;
-                link.post(Notice::Tick);
-            }
+        if noted & work::CALLER != 0 {
+            self.note_caller(self.moved - before, link);
         }
-        progress
+        match progress {
+            // The caller comes back, or the next tick finds what is left.
+            Ok(Progress::Again) if !self.care.is_told() => Ok(Progress::Waits),
+            progress => progress,
+        }
+    }
+
+    /// The caller has moved so many octets in one go: enough to count as streaming?
+    fn note_caller(&mut self, moved: u64, link: &Link) {
+        let is_much = moved >= STREAM_OCTETS || (!self.is_writable && self.moved != self.idle_since);
+        if self.care.is_told() && is_much && !self.is_shaking_hands {
+            self.care = Care::Ticked;
+            self.was_called = true;
+            link.post(Notice::Tick);
+        }
+        self.was_called |= moved > 0;
+    }
+
+    /// Whether the kernel takes no more.
+    pub(super) fn is_stuffed(&self) -> bool {
+        !self.is_writable
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
@@ -176,7 +228,7 @@ impl Session {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(self.is_streaming || ends.outbound.wait_for_messages())
+        Ok(!self.care.is_told() || ends.outbound.wait_for_messages())
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -186,7 +238,7 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut budget = READ_OCTETS_PER_TURN;
+        let mut budget = if self.care.is_told() { READ_OCTETS_PER_TURN } else { STREAM_READ_OCTETS };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
@@ -196,7 +248,7 @@ impl Session {
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
                 Skimmed::Full => {
-                    if self.is_streaming || ends.inbound.wait_for_room() {
+                    if !self.care.is_told() || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);
                     }
                     continue;
@@ -216,9 +268,8 @@ impl Session {
                 }
                 continue;
             }
-            let room = ends.inbound.room().map_err(End::Protocol)?;
-            let wanted = room.len();
-            match self.stream.read(room).map_err(End::Io)? {
+            let (mut room, wanted) = ends.inbound.room().map_err(End::Protocol)?;
+            match self.stream.read(&mut room).map_err(End::Io)? {
                 Read::Dry => self.is_readable = false,
                 Read::End => return Err(End::PeerClosed),
                 Read::Octets(count) => {
@@ -236,7 +287,7 @@ impl Session {
     /// One read of the handshake. `false`: nothing more now.
     fn shake_hands(&mut self, link: &Link) -> Result<bool, End> {
         let mut octets = [0; HANDSHAKE_READ];
-        let count = match self.stream.read(&mut octets).map_err(End::Io)? {
+        let count = match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
             Read::Dry => {
                 self.is_readable = false;
                 return Ok(false);
@@ -265,7 +316,7 @@ impl Session {
         let mut octets = [0; HANDSHAKE_READ];
         let mut budget = READ_OCTETS_PER_TURN;
         while budget > 0 {
-            match self.stream.read(&mut octets).map_err(End::Io)? {
+            match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
                 Read::Dry => {
                     self.is_readable = false;
                     return Ok(Progress::Waits);

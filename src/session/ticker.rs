@@ -12,7 +12,15 @@ use crate::session::Link;
 pub(super) struct Ticker(Option<Instant>);
 
 impl Ticker {
-    pub(super) fn start(&mut self, turn: &mut Turn<'_>) {
+    /// Ticks now, and from now on.
+    pub(super) fn start(&mut self, link: &Link, turn: &mut Turn<'_>) {
+        self.0 = None;
+        if link.tick() {
+            self.schedule(turn);
+        }
+    }
+
+    fn schedule(&mut self, turn: &mut Turn<'_>) {
         let at = turn.now + STREAM_TICK;
         self.0 = Some(at);
         turn.wake_at(at);
@@ -21,10 +29,7 @@ impl Ticker {
     /// Ticks if it is time.
     pub(super) fn on_timer(&mut self, link: &Link, turn: &mut Turn<'_>) {
         if self.0.is_some_and(|at| turn.now >= at) {
-            self.0 = None;
-            if link.tick() {
-                self.start(turn);
-            }
+            self.start(link, turn);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::context::{Context, ContextInner};
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
+use crate::limits::STREAM_TICK;
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
@@ -102,7 +103,12 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
         match self.poll_send(pattern, &mut payload) {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                if self.pipes.take_far_ahead() {
+                    self.wait_for_kernel();
+                }
+                Ok(())
+            }
             Err(error) => self.send_waiting(pattern, payload, error, deadline),
         }
     }
@@ -116,7 +122,7 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
-        while error == SendError::WouldBlock && self.mailbox.wait(deadline) {
+        while error == SendError::WouldBlock && self.wait(deadline) {
             match self.poll_send(pattern, &mut payload) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
@@ -156,13 +162,34 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), RecvError> {
         let deadline = deadline(self);
-        while error == RecvError::WouldBlock && self.mailbox.wait(deadline) {
+        while error == RecvError::WouldBlock && self.wait(deadline) {
             match self.poll_recv(pattern, message) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
         }
         Err(error)
+    }
+
+    /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
+    /// mail. `false`: `deadline` has passed.
+    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        if let Some(connection) = self.pipes.only_connection() {
+            let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
+            if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {
+                return true;
+            }
+        }
+        self.mailbox.wait(deadline)
+    }
+
+    /// A sender that is far ahead of the kernel gives it one tick. What is queued stays in the cache until it
+    /// is sent, and the peer's thread gets the processor; a peer that takes nothing costs a few ticks, once.
+    #[cold]
+    fn wait_for_kernel(&self) {
+        if let Some(connection) = self.pipes.only_connection() {
+            connection.wait(STREAM_TICK);
+        }
     }
 
     /// Sends without waiting. After `WouldBlock` the mailbox tells when another try is worth it.

@@ -9,7 +9,7 @@ pub(crate) mod inproc;
 mod ipc;
 mod tcp;
 
-use std::io::{self, IoSlice, Read as _, Write as _};
+use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Source;
@@ -82,9 +82,9 @@ impl Stream {
 
     /// Reads what is there.
     #[inline]
-    pub(crate) fn read(&mut self, room: &mut [u8]) -> Result<Read, OsError> {
+    pub(crate) fn read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {
         loop {
-            let error = match each!(self, Self, stream => stream.read(room)) {
+            let error = match each!(self, Self, stream => stream.read_vectored(room)) {
                 Ok(0) => return Ok(Read::End),
                 Ok(count) => return Ok(Read::Octets(count)),
                 Err(error) => error,
@@ -121,6 +121,10 @@ impl Stream {
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         each!(self, Self, stream => stream.register(registry, token, interest))
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        each!(self, Self, stream => stream.deregister(registry))
     }
 }
 

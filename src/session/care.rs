@@ -1,0 +1,90 @@
+//! Who looks after a connection: its I/O thread, or the socket's own thread while it streams.
+//!
+//! ```text
+//!          the caller moves many octets        it waits, for this peer only
+//!    Told ─────────────────────────────▶ Ticked ─────────────────────────▶ Lent
+//!      ▲                                   │                                 │
+//!      └───────── no call in a tick ───────┴──── nothing to do for some ─────┘
+//! ```
+//!
+//! `Told`: kernel and pipes tell the I/O thread of every change. `Ticked`: the caller flushes and fills; the
+//! pipes tell nobody, because the I/O thread looks by itself at every tick. `Lent`: the kernel, too, tells
+//! only the caller, which waits for its own descriptor instead of for another thread.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Poll, Registry, Token};
+
+use crate::io::Readiness;
+use crate::limits::LENT_IDLE_WAITS;
+use crate::transport::Stream;
+
+/// The only token of a lent connection's poll.
+const STREAM: Token = Token(0);
+
+#[derive(Debug)]
+pub(super) enum Care {
+    Lent(Waiter),
+    Ticked,
+    Told,
+}
+
+/// What a caller waits with.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    poll: Poll,
+    events: Events,
+    /// Waits in a row that brought nothing.
+    idle: u32,
+}
+
+impl Care {
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Told)
+    }
+
+    /// Takes `stream` out of the I/O thread's poll and lends it. On an error it is where it was.
+    pub(super) fn lend(&mut self, stream: &mut Stream, registry: &Registry, token: Token) -> io::Result<()> {
+        let poll = Poll::new()?;
+        stream.deregister(registry)?;
+        if let Err(error) = stream.register(poll.registry(), STREAM) {
+            stream.register(registry, token)?;
+            return Err(error);
+        }
+        *self = Self::Lent(Waiter { poll, events: Events::with_capacity(1), idle: 0 });
+        Ok(())
+    }
+
+    /// Puts `stream` back where its I/O thread hears of it; what is ready now is reported at once.
+    pub(super) fn take_back(
+        &mut self,
+        stream: &mut Stream,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<()> {
+        let Self::Lent(waiter) = std::mem::replace(self, Self::Told) else { return Ok(()) };
+        stream.deregister(waiter.poll.registry())?;
+        stream.register(registry, token)
+    }
+}
+
+impl Waiter {
+    /// Whether waiting has brought nothing for so long that the I/O thread should have the connection back.
+    pub(super) fn is_idle(&self) -> bool {
+        self.idle >= LENT_IDLE_WAITS
+    }
+
+    /// Notes whether the last wait brought anything.
+    pub(super) fn note(&mut self, has_moved: bool) {
+        self.idle = if has_moved { 0 } else { self.idle + 1 };
+    }
+
+    /// Waits for the kernel to report, `timeout` at most.
+    pub(super) fn wait(&mut self, timeout: Duration) -> Option<Readiness> {
+        // An interrupted wait is an early one: the caller looks at its own deadline.
+        self.poll.poll(&mut self.events, Some(timeout)).ok()?;
+        self.events.iter().next().map(Readiness::from)
+    }
+}
