@@ -27,6 +27,9 @@ const NEVER: &[(&str, &[&str])] = &[
     ("socket", &["mio", "crate::wire"]),
 ];
 
+/// Only `sync.rs` may name these, so that loom sees every access.
+const ONLY_SYNC: &[&str] = &["std::sync::atomic::Atomic", "std::sync::atomic::{", "std::cell::UnsafeCell"];
+
 const LINES_MAX: usize = 600;
 
 /// What a source file breaks.
@@ -41,6 +44,10 @@ fn complaints(path: &Path, source: &str) -> Vec<String> {
     for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
         if words(line).any(|word| word == "unsafe") && !["layers", "pipe", "sync"].contains(&module) {
             found.push(format!("unsafe: {line}"));
+        }
+        if !["layers", "sync"].contains(&module) {
+            let direct = ONLY_SYNC.iter().filter(|it| line.contains(**it));
+            found.extend(direct.map(|it| format!("{it} instead of crate::sync: {line}")));
         }
         if is_test || ["lib", "layers"].contains(&module) {
             continue;
