@@ -19,8 +19,8 @@
 //!    header. Nothing is allocated for a small message: segments are recycled.
 //! 3. One store publishes the whole message, with all its frames. The reader of the pipe is woken only if it
 //!    said that it sleeps.
-//! 4. When a segment is full, the caller takes the session, if nobody has it in hand, and writes. So a stream
-//!    of messages costs a system call for each segment of up to 128 KiB, not for each message.
+//! 4. When a batch of 128 KiB is together, the caller takes the session, if nobody has it in hand, and writes.
+//!    So a stream of messages costs a system call for each batch, not for each message.
 //! 5. The pipe is full (the high-water mark): the caller writes itself what it can, then waits for room, or
 //!    gets the message back.
 //!
@@ -43,7 +43,8 @@
 //!    copied into the [`Message`](crate::Message), a large one shared. With
 //!    [`recv_into`](crate::Socket::recv_into) a small message allocates nothing.
 //! 3. Nothing there: before it sleeps, the caller reads from the kernel itself. Only when that brings nothing
-//!    does it ask to be woken, and look once more, so that no wake-up can be missed.
+//!    does it ask to be woken, and look once more, so that no wake-up can be missed. A caller that streams
+//!    waits for the descriptor itself, not for its I/O thread.
 //! 4. The inbound pipe full: the session stops reading, the kernel's buffers fill, and the sender finds its own
 //!    pipe full in the end. Nothing is discarded.
 //!

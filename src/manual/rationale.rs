@@ -32,9 +32,16 @@
 //!
 //! Handing work to another thread costs a wake-up, which is more than all the rest of a round trip. So a
 //! `recv` that finds nothing reads its own connections first, and a `send` that finds a queue full writes
-//! first. The same holds for a stream: a caller that has filled a segment writes it, while the octets are in
-//! its core's cache, and its I/O thread only looks after the connection at every tick (for the last, partly
-//! filled segment, and for commands of the peer).
+//! first. A connection whose caller moves many octets needs its I/O thread less and less:
+//!
+//! * at first the kernel and the pipes tell the I/O thread of every change;
+//! * the caller streams: it writes each batch of 128 KiB while the octets are in its core's cache, the pipes tell
+//!   nobody, and the I/O thread looks by itself at every tick of a millisecond, for what is left of a batch and
+//!   for commands of the peer;
+//! * the caller waits for this one peer only: it waits for the descriptor itself, in a poll of its own.
+//!
+//! A caller that stays away for a few ticks loses the connection to the I/O thread again. Timers, reconnects
+//! and listeners are the I/O threads' in any case.
 //!
 //! <!-- figures: assist -->
 //!
