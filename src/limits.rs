@@ -115,3 +115,6 @@ pub(crate) const BATCH_OCTETS: usize = 128 * 1024;
 /// Octets behind a large body that the same read may bring: the next header. More would be copied once more
 /// when the next body is large, too.
 pub(crate) const BEHIND_LARGE_BODY: usize = 512;
+
+/// Octets of large bodies' buffers that a streaming connection keeps for the next bodies.
+pub(crate) const SHELF_OCTETS: usize = 4 * 1024 * 1024;

@@ -8,14 +8,10 @@
 
 use std::io::IoSliceMut;
 
-use bytes::Bytes;
-
 use crate::error::ProtocolError;
 use crate::frame::{HEADER_MAX, Header};
-use crate::limits::{
-    BEHIND_LARGE_BODY, COPIED_BODY_MAX, LARGE_BODY_FIRST, LARGE_READ_MAX, PARTS_MAX, SEGMENT_BODIES,
-    TRAFFIC_COMMAND_MAX,
-};
+use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
+use crate::pipe::large_body::{LargeBody, Shelf};
 use crate::pipe::producer::{Producer, Refused};
 use crate::pipe::wake::WakeUp;
 
@@ -45,22 +41,13 @@ pub(crate) struct Intake {
     parts: u32,
     has_news: bool,
     large: Option<LargeBody>,
-}
-
-/// A body on its way in that has a buffer of its own.
-#[derive(Debug)]
-struct LargeBody {
-    has_more: bool,
-    wanted: usize,
-    received: usize,
-    /// Zeroed a stretch ahead of what is received.
-    octets: Vec<u8>,
+    shelf: Shelf,
 }
 
 impl Intake {
     pub(super) fn new(producer: Producer) -> Self {
         let raw_end = producer.written.octets as usize;
-        Self { producer, raw_end, needed: 0, parts: 0, has_news: false, large: None }
+        Self { producer, raw_end, needed: 0, parts: 0, has_news: false, large: None, shelf: Shelf::default() }
     }
 
     /// Lends room for one read, never empty, and tells how large it is: the tail; or the rest of a large body
@@ -75,7 +62,7 @@ impl Intake {
         }
         let (body, ends_body): (&mut [u8], bool) = match &mut self.large {
             Some(large) => {
-                let left = large.wanted - large.received;
+                let left = large.left();
                 let room = large.room()?;
                 let ends_body = room.len() == left;
                 (room, ends_body)
@@ -108,9 +95,7 @@ impl Intake {
     /// `count` octets of the room were filled.
     pub(crate) fn filled(&mut self, mut count: usize) {
         if let Some(large) = &mut self.large {
-            let of_body = count.min(large.octets.len() - large.received);
-            large.received += of_body;
-            count -= of_body;
+            count -= large.filled(count);
         }
         let room = self.producer.tail().capacity() - self.raw_end;
         assert!(count <= room, "a read fills no more than the room it was lent");
@@ -149,6 +134,11 @@ impl Intake {
         self.producer.wait_for_room()
     }
 
+    /// Whether buffers of large bodies are kept and used again.
+    pub(crate) fn keep_buffers(&self, keep: bool) {
+        if keep { self.shelf.open() } else { self.shelf.close() }
+    }
+
     /// Whoever waits for room in this pipe is told through `wake_up`.
     pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
         self.producer.set_wake_up(wake_up);
@@ -180,12 +170,12 @@ impl Intake {
     ) -> Result<Skimmed, ProtocolError> {
         loop {
             if let Some(large) = self.large.take() {
-                if large.received < large.wanted {
+                if large.left() > 0 {
                     self.large = Some(large);
                     return Ok(Skimmed::Dry);
                 }
                 let has_more = large.has_more;
-                self.producer.put_body(large.into_bytes());
+                self.producer.put_body(large.into_bytes(&self.shelf));
                 self.end_frame(has_more);
             }
             self.skim_small_messages();
@@ -293,16 +283,11 @@ impl Intake {
         let raw_end = self.raw_end;
         // SAFETY: we are the producer, and nothing is written while `start` lives.
         let start = unsafe { self.producer.tail().octets(from, raw_end) };
-        let mut octets = Vec::new();
-        octets
-            .try_reserve_exact(wanted.min(LARGE_BODY_FIRST).max(start.len()))
-            .map_err(|_| ProtocolError::FrameTooLarge(header.body_octets))?;
-        octets.extend_from_slice(start);
-        let received = octets.len();
+        let large = LargeBody::new(start, wanted, header.has_more(), &self.shelf)?;
         self.producer.advance(header.header_octets);
         self.raw_end = from;
         self.needed = 0;
-        self.large = Some(LargeBody { has_more: header.has_more(), wanted, received, octets });
+        self.large = Some(large);
         Ok(())
     }
 
@@ -340,28 +325,5 @@ impl Intake {
         // SAFETY: the new tail has room for them, and nothing of it is published.
         unsafe { self.producer.tail().write(0, octets) };
         self.raw_end = unskimmed;
-    }
-}
-
-impl LargeBody {
-    fn room(&mut self) -> Result<&mut [u8], ProtocolError> {
-        if self.octets.len() == self.received {
-            let ahead = (self.wanted - self.received).min(LARGE_READ_MAX);
-            if self.octets.capacity() < self.received + ahead {
-                // Doubling: what is reserved is at most what the peer has sent, or the first stretch.
-                let target = (self.octets.capacity() * 2).max(LARGE_BODY_FIRST).min(self.wanted);
-                self.octets
-                    .try_reserve_exact(target - self.received)
-                    .map_err(|_| ProtocolError::FrameTooLarge(self.wanted as u64))?;
-            }
-            let ahead = ahead.min(self.octets.capacity() - self.received);
-            self.octets.resize(self.received + ahead, 0);
-        }
-        Ok(self.octets.get_mut(self.received..).unwrap_or_default())
-    }
-
-    fn into_bytes(mut self) -> Bytes {
-        self.octets.truncate(self.wanted);
-        Bytes::from(self.octets)
     }
 }

@@ -15,6 +15,7 @@
 mod consumer;
 mod drain;
 mod intake;
+mod large_body;
 mod mailbox;
 mod pipes;
 mod producer;

@@ -92,7 +92,7 @@ impl Session {
         if std::mem::take(&mut self.was_called) && !self.care.is_told() {
             return Ok(true);
         }
-        self.care.take_back(&mut self.stream, link.registry(), link.token())?;
+        self.take_back(link)?;
         Ok(false)
     }
 
@@ -106,7 +106,7 @@ impl Session {
         let Care::Lent(waiter) = &mut self.care else { return None };
         let noted = if waiter.is_idle() {
             self.idle_since = self.moved;
-            if let Err(error) = self.care.take_back(&mut self.stream, link.registry(), link.token()) {
+            if let Err(error) = self.take_back(link) {
                 return Some(Err(End::Io(error.into())));
             }
             0
@@ -137,12 +137,25 @@ impl Session {
         }
     }
 
+    /// From now on the I/O thread is told of every change.
+    fn take_back(&mut self, link: &Link) -> io::Result<()> {
+        self.keep_buffers(false);
+        self.care.take_back(&mut self.stream, link.registry(), link.token())
+    }
+
+    fn keep_buffers(&self, keep: bool) {
+        if let Some(ends) = &self.ends {
+            ends.inbound.keep_buffers(keep);
+        }
+    }
+
     /// The caller has moved so many octets in one go: enough to count as streaming?
     fn note_caller(&mut self, moved: u64, link: &Link) {
         let is_much = moved >= STREAM_OCTETS || (!self.is_writable && self.moved != self.idle_since);
         if self.care.is_told() && is_much && !self.is_shaking_hands {
             self.care = Care::Ticked;
             self.was_called = true;
+            self.keep_buffers(true);
             link.post(Notice::Tick);
         }
         self.was_called |= moved > 0;
