@@ -1,11 +1,45 @@
 //! Brokerless, ZeroMQ-compatible message sockets.
+//!
+//! Programs send each other whole messages: between threads (inproc), processes (ipc) and hosts (tcp), without
+//! a server in between, and to and from any peer that speaks ZMTP 3, ZeroMQ's protocol.
+//!
+//! A [`Context`] opens sockets. A [`Socket`] has a type, which says what it does with messages, and any number
+//! of peers, which it binds to or connects to in any order:
+//!
+//! * [`Push`] hands each message to the next peer that has room; [`Pull`] takes one from each in turn.
+//! * [`Pair`] talks to a single peer, both ways.
+//!
+//! ```
+//! use peermq::{Context, Pull, Push};
+//!
+//! let context = Context::new();
+//! let mut pull = context.open::<Pull>()?;
+//! let endpoint = pull.bind("tcp://127.0.0.1:0")?;
+//! let mut push = context.open::<Push>()?;
+//! push.connect(&endpoint)?;
+//! push.send("hello, world")?;
+//! assert_eq!(pull.recv()?, "hello, world");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! I/O threads connect, reconnect and move octets in the background; nothing has to be flushed. Queues are
+//! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded, and a send that fails hands the message
+//! back.
+//!
+//! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
+//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. The only mechanism
+//! so far is NULL, which protects nothing: it is
+//! [not for public networks](manual::compatibility#null-is-not-for-public-networks).
 
 mod context;
 mod endpoint;
 mod error;
 mod frame;
 mod io;
+#[cfg(test)]
+mod layers;
 mod limits;
+pub mod manual;
 mod message;
 mod options;
 mod patterns;

@@ -153,10 +153,6 @@ impl Intake {
         self.large = None;
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.producer.is_closed()
-    }
-
     /// Octets of the segment that is being filled.
     #[cfg(test)]
     pub(super) fn tail_capacity(&mut self) -> usize {

@@ -130,11 +130,8 @@ impl Producer {
         self.credit = self.sent;
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.ring.is_consumer_gone()
-    }
-
     /// Messages that the consumer has not taken.
+    #[cfg(test)]
     pub(crate) fn queued(&self) -> u64 {
         self.sent - self.ring.consumed()
     }

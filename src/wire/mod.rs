@@ -17,7 +17,7 @@ mod metadata;
 mod outbox;
 
 pub(crate) use connection::Connection;
-pub(crate) use metadata::{Local, Peer};
+pub(crate) use metadata::Local;
 pub(crate) use outbox::Outbox;
 
 #[cfg(test)]

@@ -64,6 +64,7 @@ impl Outbox {
         self.octets.len() >= limits::OUTBOX_OCTETS
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.octets.len()
     }

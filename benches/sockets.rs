@@ -1,0 +1,105 @@
+//! Sockets through the public API: what a message costs within one process, and a round trip.
+//!
+//! `cargo bench` runs them; `versus` in `interop-tests` compares with libzmq, across processes.
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+
+use std::error::Error;
+use std::hint::black_box;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use peermq::{Context, Message, Pair, Pull, Push};
+
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const SIZES: [usize; 5] = [8, 64, 1024, 8 * 1024, 64 * 1024];
+
+/// PUSH on one thread, PULL on another: the time until so many messages were received.
+fn stream(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
+    let context = Context::new();
+    let mut pull = context.open::<Pull>()?;
+    let endpoint = pull.bind(endpoint)?;
+    let mut push = context.open::<Push>()?;
+    push.connect(endpoint)?;
+    let sender = thread::spawn(move || -> Result<()> {
+        let body = vec![7; size];
+        (0..=count).try_for_each(|_| push.send(&body).map_err(Into::into))
+    });
+    let mut message = pull.recv()?; // both sides are at work
+    let start = Instant::now();
+    for _ in 0..count {
+        pull.recv_into(&mut message)?;
+        black_box(message.body());
+    }
+    let elapsed = start.elapsed();
+    sender.join().map_err(|_| "the sender panicked")??;
+    Ok(elapsed)
+}
+
+/// PAIR to PAIR and back, on two threads: the time for so many round trips.
+fn round_trips(endpoint: &str, count: u64) -> Result<Duration> {
+    let context = Context::new();
+    let mut near = context.open::<Pair>()?;
+    let endpoint = near.bind(endpoint)?;
+    let mut far = context.open::<Pair>()?;
+    far.connect(endpoint)?;
+    let echo = thread::spawn(move || -> Result<()> {
+        for _ in 0..=count {
+            let message = far.recv()?;
+            far.send(message)?;
+        }
+        Ok(())
+    });
+    let body = [7; 64];
+    let mut message = Message::new();
+    near.send(&body)?;
+    near.recv_into(&mut message)?;
+    let start = Instant::now();
+    for _ in 0..count {
+        near.send(&body)?;
+        near.recv_into(&mut message)?;
+    }
+    let elapsed = start.elapsed();
+    echo.join().map_err(|_| "the echo panicked")??;
+    Ok(elapsed)
+}
+
+/// Adds a benchmark that measures itself. A failure ends the run.
+fn add(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, run: impl Fn(u64) -> Result<Duration>) {
+    group.bench_function(id, |bencher| {
+        bencher.iter_custom(|count| match run(count) {
+            Ok(elapsed) => elapsed,
+            Err(error) => {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
+        });
+    });
+}
+
+fn sockets(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("push_pull");
+    for size in SIZES {
+        group.throughput(Throughput::Bytes(size as u64));
+        for transport in ["inproc", "tcp"] {
+            let endpoint = endpoint(transport);
+            add(&mut group, BenchmarkId::new(transport, size), |count| stream(endpoint, size, count));
+        }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("pair_round_trip");
+    for transport in ["inproc", "tcp"] {
+        let endpoint = endpoint(transport);
+        add(&mut group, BenchmarkId::from_parameter(transport), |count| round_trips(endpoint, count));
+    }
+    group.finish();
+}
+
+fn endpoint(transport: &str) -> &'static str {
+    if transport == "tcp" { "tcp://127.0.0.1:0" } else { "inproc://bench" }
+}
+
+criterion_group!(benches, sockets);
+criterion_main!(benches);

@@ -1,0 +1,120 @@
+//! Where the specifications leave a choice, what libzmq does, and what this library does.
+//!
+//! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0
+//! (RFC 23) and of any higher version are accepted; ZMTP 1.0 and 2.0 are recognised and refused.
+//!
+//! # NULL is not for public networks
+//!
+//! NULL is the only mechanism so far. It neither authenticates peers nor encrypts: whoever can reach a bound
+//! endpoint can send to it and read what it sends. RFC 37 says that it SHOULD NOT be used on public
+//! infrastructure. Bind to loopback, to an ipc path in a directory that others cannot enter, or inside a
+//! network that you trust. What a peer can do by malice is limited all the same: see [Limits](#limits).
+//!
+//! # Decisions
+//!
+//! The numbers are those of this project's conformance list; the missing ones concern mechanisms and socket
+//! types that do not exist here yet.
+//!
+//! | | the texts | libzmq | this library |
+//! |---|---|---|---|
+//! | D1 | RFC 37: a NULL client sends READY and waits, the server answers. RFC 23: each side sends READY before it reads the other's | both send at once | sends READY as soon as the peer's greeting is there, accepts either order; no message goes out before both are through |
+//! | D2 | RFC 37's prose puts a null octet behind a command's name; its grammar puts a length octet before it | length octet and name | the grammar |
+//! | D6 | mechanism names: the grammar allows `.` and `+`, the prose does not | compares all 20 octets with its own | the same |
+//! | D7 | RFC 37 refers to 47/CLIENTSERVER; the document is 41 | | 41 is meant |
+//! | D8 | reserved flag bits are zero; nothing is said for the receiver | ignores them | closes the connection |
+//! | D9 | MORE is zero on a command; nothing is said for the receiver | ignores it | closes the connection |
+//! | D10 | names of metadata are case-insensitive | compares with case | compares without case, sends RFC 37's spelling |
+//! | D11 | an Identity has up to 255 octets and does not start with zero | does not check the peer's | refuses both |
+//! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
+//! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
+//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends no PING to anybody yet; answers every PING |
+//! | D17 | nothing on a REQ/REP request without delimiter | drops the message | not applicable yet: no REP |
+//!
+//! D3, D4, D5, D16 and D18 concern CURVE and ZAP, D12 RADIO and DISH: not applicable yet.
+//!
+//! Other choices:
+//!
+//! * as-server is sent as zero and ignored on receipt (NULL has no roles).
+//! * A command that means nothing here (PONG, SUBSCRIBE, a name that nobody knows) is ignored after the
+//!   handshake, and ends the connection before.
+//! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
+//! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
+//!   closed. The reason has no spaces, because the grammar allows none.
+//! * A peer's ERROR is final: a `connect` does not try again (RFC 37). Every other end of a connection is
+//!   temporary, and a `connect` tries again after a pause.
+//! * A second peer of a PAIR is refused by closing its connection.
+//!
+//! # Limits
+//!
+//! All of them hold before memory is reserved for what a peer announces.
+//!
+//! | what | limit |
+//! |---|---|
+//! | greeting and handshake together | [`handshake_interval`](crate::Options::handshake_interval), 30 s |
+//! | a command of the handshake | 4,096 octets |
+//! | a command afterwards | 65,536 octets |
+//! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |
+//! | parts of a message | 131,072 |
+//! | PONGs that a peer asks for and does not read | 4,096 octets, then it is not read any more |
+//!
+//! # High-water marks
+//!
+//! Over tcp and ipc a peer's outbound queue takes [`send_hwm`](crate::Options::send_hwm) messages, counted
+//! until the last octet of each is with the kernel, and its inbound queue
+//! [`recv_hwm`](crate::Options::recv_hwm) messages, counted until they are received. Both are exact: message
+//! 1000 is taken and message 1001 is not. What the kernel's buffers hold comes on top, and that can be many
+//! small messages. libzmq's marks are not exact: its manual allows the real limit to be much lower.
+//!
+//! inproc has one queue for each direction, which takes the sum of the sender's `send_hwm` and the receiver's
+//! `recv_hwm`, as in libzmq: 2000 by default, and no limit if either has none. While a `connect` waits for the
+//! `bind`, only its own mark counts.
+//!
+//! PUSH passes over a peer whose queue is full. When all are full, and without peers, `send` waits or hands the
+//! message back. No socket type discards.
+//!
+//! # What may be lost when a connection dies
+//!
+//! ZeroMQ is at most once: a message that the kernel has taken is never sent again, so that none arrives twice.
+//!
+//! | messages | tcp, ipc | inproc |
+//! |---|---|---|
+//! | queued by the side that connected | kept, and sent on the next connection, from the first message that was not wholly with the kernel | no reconnect: lost if the peer is dropped |
+//! | queued by the side that bound | lost with the connection; a peer that comes back is a new peer | lost if the peer is dropped |
+//! | with the kernel, not read by the peer | lost | |
+//! | arrived, not received | still received, whole ones only | still received |
+//!
+//! This holds for PUSH, PULL and PAIR alike. Messages that are queued for one PULL peer are not given to
+//! another. With [`immediate`](crate::Options::immediate), the side that connected loses its queue with the
+//! connection, too. [`disconnect`](crate::Socket::disconnect) drops what arrived from that peer and was not
+//! received. Whoever needs more counts and acknowledges, as the example `pipeline` does.
+//!
+//! # How things end
+//!
+//! * Dropping a [`Socket`](crate::Socket) never waits. Its listeners stop; what is queued goes on being sent
+//!   as [`linger`](crate::Options::linger) says (default: for ever, as in libzmq), also while a peer is away.
+//!   Messages that arrived and were not received are dropped.
+//! * The last handle of a [`Context`](crate::Context), sockets included, waits when it is dropped until what
+//!   lingers is with the kernel: 30 seconds at most, then the rest is dropped. libzmq's `zmq_ctx_term` waits
+//!   without end.
+//! * [`shutdown`](crate::Context::shutdown) makes every call on every socket return `Terminated` and does
+//!   not wait either.
+//!
+//! # Errors
+//!
+//! Every operation has an enum of its own; nothing panics or aborts because of a peer or the system.
+//!
+//! | libzmq | here |
+//! |---|---|
+//! | `EAGAIN` | `WouldBlock` of [`SendError`](crate::SendError) and [`RecvError`](crate::RecvError); a send hands the message back |
+//! | `EINTR` | never: calls go on after a signal. To end a call that waits, use a timeout, or [`shutdown`](crate::Context::shutdown) from another thread |
+//! | `ETERM` | `Terminated` |
+//! | `EINVAL`, `EPROTONOSUPPORT` of an endpoint | [`EndpointError`](crate::EndpointError), with the reason |
+//! | `EADDRINUSE` | [`BindError::AddressInUse`](crate::BindError::AddressInUse); an ipc path is taken over only if nobody listens there |
+//! | `ENODEV`, `EADDRNOTAVAIL` | [`BindError::NoSuchInterface`](crate::BindError::NoSuchInterface), or `Io` with the system's code |
+//! | `ENOENT` of unbind and disconnect | `NotBound`, `NotConnected` |
+//! | `ENOTSUP`, `EFSM` | does not compile: a verb exists only where it means something |
+//! | `ENOTSOCK`, `EFAULT` | cannot happen |
+//!
+//! Out of descriptors (`EMFILE`), a listener pauses for 50 ms and looks again; connections that wait stay in the
+//! backlog. Descriptors are close-on-exec. After `fork` without `exec` the child has no I/O threads: use the
+//! sockets in the parent only.

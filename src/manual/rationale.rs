@@ -1,0 +1,73 @@
+//! The decisions that made it fast, with the measurements behind them.
+//!
+//! Numbers that were tuned are in `limits.rs`, each with its unit and its reason. Compare figures of one run
+//! only: machines differ by a factor of two, and so does one machine from hour to hour.
+//!
+//! # The pipe holds what goes on the wire
+//!
+//! Framing happens once, on the thread that sends. The session does not encode: it hands runs of octets to
+//! `writev`. On the other side the octets of a read are published where they landed. A message is therefore
+//! copied once on its way to the kernel and once on its way from it, and the I/O threads do work by the
+//! segment, not by the message.
+//!
+//! <!-- figures: framing -->
+//!
+//! # Only whole messages are published
+//!
+//! A frame under way lies behind the mark that the consumer sees. So a multipart message needs no flag, no
+//! rollback on the consumer's side and no special case when a connection dies in the middle of one: the
+//! producer moves its write position back to the mark.
+//!
+//! # An asymmetric fence
+//!
+//! "Publish, then look whether the reader sleeps" needs a full fence between the store and the load, or a
+//! wake-up can be lost. For a small message that fence costs more than everything else together. The side that
+//! goes to sleep runs rarely: it pays with `membarrier(2)`, which makes every running thread of the process
+//! execute a barrier; the side that publishes only keeps the compiler from reordering. Where there is no such
+//! call, and under loom, both sides run an ordinary fence.
+//!
+//! <!-- figures: fence -->
+//!
+//! # A caller does the I/O itself before it would sleep
+//!
+//! Handing work to another thread costs a wake-up, which is more than all the rest of a round trip. So a
+//! `recv` that finds nothing reads its own connections first, and a `send` that finds a queue full writes
+//! first. A connection whose caller moves many octets needs its I/O thread less and less:
+//!
+//! * at first the kernel and the pipes tell the I/O thread of every change;
+//! * the caller streams: it writes each batch of 128 KiB while the octets are in its core's cache, the pipes tell
+//!   nobody, and the I/O thread looks by itself at every tick of a millisecond, for what is left of a batch and
+//!   for commands of the peer;
+//! * the caller waits for this one peer only: it waits for the descriptor itself, in a poll of its own.
+//!
+//! A caller that stays away for a few ticks loses the connection to the I/O thread again. Timers, reconnects
+//! and listeners are the I/O threads' in any case.
+//!
+//! <!-- figures: assist -->
+//!
+//! # Links are locked by trying
+//!
+//! Two threads may want to work on one session. Neither ever waits for the other: work is noted first, then
+//! the lock is tried; whoever holds it looks at the notes again when it gives it back. The fence between the
+//! two is the only one on this way, and it runs once for each batch.
+//!
+//! # Segments of up to 128 KiB
+//!
+//! A pipe starts with 512 octets and doubles its segments with the traffic, up to 128 KiB: large enough that
+//! a system call is spread over thousands of small messages, small enough that the segment being written, the
+//! one being filled and the kernel's copy stay in one core's cache. An emptied segment goes back to the
+//! producer, so a steady stream allocates nothing.
+//!
+//! <!-- figures: segments -->
+//!
+//! # Bodies of up to 8 KiB are copied
+//!
+//! A reference costs an allocation on the sender's side, an `iovec`, and a counter that two cores share.
+//! Copying 8 KiB costs about as much. Above that a body travels by reference, and is never copied on send.
+//!
+//! <!-- figures: bodies -->
+//!
+//! # High-water marks without a shared counter for every message
+//!
+//! The consumer publishes how many messages it took; the producer keeps a credit and looks at that number only
+//! when the credit is used up. So the mark is exact, and the cache line is shared once for each refill.

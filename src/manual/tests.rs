@@ -1,0 +1,55 @@
+//! The manual and the README say what the code says.
+
+use crate::{Options, TakesEffect};
+
+const README: &str = include_str!("../../README.md");
+const HELLO: &str = include_str!("../../examples/hello.rs");
+
+/// The table of options as `options.rs` shows it.
+fn render() -> String {
+    let mut table = String::from("| option | what it does | default | unit | code | takes effect |\n");
+    table += "|---|---|---|---|---|---|\n";
+    for row in Options::TABLE {
+        let takes_effect = match row.takes_effect {
+            TakesEffect::Live => "at once",
+            TakesEffect::NextConnect => "next bind or connect",
+        };
+        let (name, default) = (row.name, row.default_text());
+        table += &format!(
+            "| [`{name}`](crate::Options::{name}) | {} | {default} | {} | {} | {takes_effect} |\n",
+            row.doc, row.unit, row.code
+        );
+    }
+    table
+}
+
+#[test]
+fn the_table_of_options_is_the_one_in_the_code() {
+    let page: String =
+        include_str!("options.rs").lines().map(|line| line[3..].trim_start().to_owned() + "\n").collect();
+    let table = page.split_once("```\n\n").unwrap().1;
+    assert_eq!(
+        table,
+        render(),
+        "copy this into src/manual/options.rs:\n\n//! {}",
+        render().replace('\n', "\n//! ")
+    );
+}
+
+#[test]
+fn the_readme_shows_the_example_hello() {
+    let code = README.split_once("```rust\n").unwrap().1.split_once("```").unwrap().0;
+    let (header, body) = HELLO.split_once("\n\n").unwrap();
+    assert_eq!(header.lines().filter(|line| line.starts_with("//!")).count(), 2);
+    assert_eq!(code, body);
+}
+
+#[test]
+fn the_manual_warns_of_null_and_lists_the_decisions() {
+    // N-11
+    let page = include_str!("compatibility.rs");
+    assert!(page.contains("# NULL is not for public networks"));
+    for decision in [1, 2, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17] {
+        assert!(page.contains(&format!("//! | D{decision} |")), "D{decision}");
+    }
+}
