@@ -16,7 +16,8 @@ mod rfc37_null;
 
 use bytes::Bytes;
 
-use super::{Connection, Local, Outbox, Peer};
+use super::metadata::Peer;
+use super::{Connection, Local, Outbox};
 use crate::error::ProtocolError;
 use crate::limits;
 use crate::socket_type::SocketType;
