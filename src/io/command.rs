@@ -121,6 +121,11 @@ impl SocketMailbox {
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         self.0.wait(deadline)
     }
+
+    /// The socket is gone: a peer that still comes is let go.
+    pub(crate) fn close(&self) {
+        self.0.close();
+    }
 }
 
 impl Wake for SocketMailbox {

@@ -82,6 +82,8 @@ impl IoThread {
             // Relaxed: a hint for balancing.
             self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
             if self.finish_at.is_some_and(|at| self.tasks.is_empty() || now >= at) {
+                // A task that another thread hands over too late would hold this mailbox for ever.
+                self.mailbox.mailbox().close();
                 return;
             }
         }

@@ -16,6 +16,8 @@ enum Owner {
     AsleepHere,
     /// Somewhere else: the poster wakes it.
     AsleepElsewhere,
+    /// It will never look again: what is posted is dropped.
+    Gone,
 }
 
 struct State<T> {
@@ -42,6 +44,11 @@ impl<T> Mailbox<T> {
     /// Posts a notice. `true`: the owner sleeps elsewhere, and the caller must wake it.
     pub(crate) fn post(&self, item: T) -> bool {
         let mut state = lock(&self.state);
+        if state.owner == Owner::Gone {
+            drop(state); // first: dropping the item may post
+            drop(item);
+            return false;
+        }
         state.items.push(item);
         // Relaxed: a hint for `has_mail`; the items themselves are behind the lock.
         self.has_mail.store(true, Ordering::Relaxed);
@@ -64,6 +71,15 @@ impl<T> Mailbox<T> {
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.items, into);
         self.has_mail.store(false, Ordering::Relaxed);
+    }
+
+    /// Drops everything that was posted, and from now on everything that will be.
+    pub(crate) fn close(&self) {
+        let mut state = lock(&self.state);
+        state.owner = Owner::Gone;
+        let items = std::mem::take(&mut state.items);
+        drop(state); // first: dropping the items may post
+        drop(items);
     }
 
     /// Sleeps until something is posted or `deadline` has passed. `false`: nothing was posted.

@@ -326,7 +326,7 @@ impl Drop for Core {
         for key in self.pipes.keys() {
             self.let_go(key);
         }
-        // Peers that came meanwhile: their pipes close with the mail.
-        self.mailbox.take(&mut self.mail);
+        // Peers that came meanwhile, and those that still come: their pipes close with the mail.
+        self.mailbox.close();
     }
 }

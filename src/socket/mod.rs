@@ -5,7 +5,7 @@ mod builder;
 mod core;
 mod endpoints;
 pub(crate) mod inproc;
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

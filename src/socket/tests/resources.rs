@@ -48,7 +48,7 @@ fn sockets_leave_no_descriptors_and_no_threads() {
             let place = Place::new(*transport);
             for number in 0..2500 {
                 let (mut pull, endpoint) = place.bound::<Pull>();
-                // All kinds of ends: never connected, refused, just connecting, in full use.
+                // All kinds of ends: never connected, just connecting, refused, in use.
                 if number % 5 == 0 {
                     drop(place.connected::<Push>(&place.address()));
                     drop(place.connected::<Push>(&endpoint));
