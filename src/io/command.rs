@@ -25,8 +25,8 @@ pub(crate) enum ToIo {
 pub(crate) enum Notice {
     /// There is work that needs no event of the kernel.
     Drive,
-    /// The connection of this task is over.
-    Ended(End),
+    /// The connection of this task is over; `was_ready`: after a handshake.
+    Ended { end: End, was_ready: bool },
     /// A name was looked up; empty when it has no address.
     Resolved(Vec<SocketAddr>),
     /// The socket's own thread streams: look after its connection at every tick.

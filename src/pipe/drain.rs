@@ -131,6 +131,12 @@ impl Drain {
         }
     }
 
+    /// Wakes a producer that waits for room, even if not half of the queue is free: it will be long before
+    /// more is taken.
+    pub(crate) fn tell_of_room(&self) {
+        self.consumer.ring.tell_of_room(self.consumer.received);
+    }
+
     /// Starts again at the first message that was not wholly taken.
     pub(crate) fn rewind(&mut self) {
         self.written = None;

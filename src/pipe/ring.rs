@@ -184,6 +184,16 @@ impl Ring {
         }
     }
 
+    /// Wakes the producer if it waits and anything was taken since it sent its last message.
+    pub(super) fn tell_of_room(&self, consumed: u64) {
+        let resume_at = self.progress.0.resume_at.load(Ordering::Relaxed);
+        // The producer waits at `limit` messages ahead and wants half of them taken.
+        let was_full_at = resume_at.saturating_sub(self.limit().div_ceil(2));
+        if resume_at != NOT_WAITING && consumed > was_full_at {
+            self.wake_waiting_writer();
+        }
+    }
+
     #[cold]
     fn wake_waiting_writer(&self) {
         // Relaxed: only one side swaps a real count away; the wake-up itself goes through a lock.

@@ -59,8 +59,8 @@ mod tests {
     #[test]
     fn with_a_maximum_the_pause_doubles_up_to_it_and_starts_again() {
         // E-05: growing on repeat.
-        let mut options = Options::default();
-        options.reconnect_interval_max = ReconnectIntervalMax::up_to(5 * BASE);
+        let options =
+            Options { reconnect_interval_max: ReconnectIntervalMax::up_to(5 * BASE), ..Options::default() };
         let mut backoff = Backoff::default();
         let pauses: Vec<_> = (0..5).map(|_| backoff.next_pause(&options, 0).unwrap()).collect();
         assert_eq!(pauses, [BASE, 2 * BASE, 4 * BASE, 5 * BASE, 5 * BASE]);
@@ -71,10 +71,10 @@ mod tests {
     #[test]
     fn never_is_never_and_zero_is_not_a_busy_loop() {
         //
-        let mut options = Options::default();
-        options.reconnect_interval = ReconnectInterval::Never;
+        let options = Options { reconnect_interval: ReconnectInterval::Never, ..Options::default() };
         assert_eq!(Backoff::default().next_pause(&options, 0), None);
-        options.reconnect_interval = ReconnectInterval::Every(Duration::ZERO);
+        let every = ReconnectInterval::Every(Duration::ZERO);
+        let options = Options { reconnect_interval: every, ..Options::default() };
         assert_eq!(Backoff::default().next_pause(&options, 0), Some(RECONNECT_PAUSE_MIN));
     }
 }

@@ -24,8 +24,8 @@ use crate::endpoint::{Address, Host};
 use crate::error::ProtocolError;
 use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
 use crate::session::backoff::Backoff;
+use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
-use crate::session::session::Session;
 use crate::session::ticker::Ticker;
 use crate::transport::{Stream, Target};
 
@@ -162,8 +162,13 @@ impl Dialer {
         }
         match self.state {
             State::Connected { .. } => self.drive(work::PIPES, turn),
-            _ if self.has_nothing_to_send() => Fate::Done,
-            _ => Fate::Goes,
+            State::Connecting(_) | State::Pausing(_) | State::Resolving => {
+                if self.has_nothing_to_send() {
+                    Fate::Done
+                } else {
+                    Fate::Goes
+                }
+            }
         }
     }
 }
@@ -189,7 +194,12 @@ impl Task for Dialer {
                 }
                 Fate::Goes
             }
-            Notice::Ended(end) => self.ended(end, turn),
+            Notice::Ended { end, was_ready } => {
+                if was_ready {
+                    self.backoff.reset();
+                }
+                self.ended(end, turn)
+            }
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();
                 self.connect(turn)
@@ -217,12 +227,13 @@ impl Task for Dialer {
                     }
                     return self.pause(turn);
                 }
-                self.backoff.reset();
                 self.state = State::Connected { shake_hands_by: None };
                 // Work that was noted while we held the session.
                 self.drive(0, turn)
             }
-            _ => Fate::Goes,
+            State::Connected { .. } | State::Connecting(_) | State::Pausing(_) | State::Resolving => {
+                Fate::Goes
+            }
         }
     }
 }

@@ -22,7 +22,7 @@ use mio::{Registry, Token};
 
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Ready, Wake};
-use crate::session::session::{Progress, Session};
+use crate::session::driver::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
 use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
 
@@ -44,7 +44,7 @@ pub(crate) mod work {
 
 /// A session, or the pipe ends that wait for one.
 enum Place {
-    Down(Option<Ends>),
+    Down(Option<Box<Ends>>),
     Up(Box<Session>),
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Link {
     id: u64,
     mailbox: Arc<IoMailbox>,
     owner: Arc<Owner>,
-    this: Weak<Link>,
+    this: Weak<Self>,
     work: AtomicU8,
     /// A notice to drive is on its way to the task: one is enough, however many ask.
     is_drive_posted: AtomicBool,
@@ -106,12 +106,12 @@ impl Link {
     }
 
     /// Gives the link pipe ends that outlive its sessions.
-    pub(crate) fn set_ends(&self, ends: Ends) {
+    pub(crate) fn set_ends(&self, ends: Box<Ends>) {
         *self.place() = Place::Down(Some(ends));
     }
 
     /// Puts a session in place.
-    pub(super) fn up(&self, make: impl FnOnce(Option<Ends>) -> Session) {
+    pub(super) fn up(&self, make: impl FnOnce(Option<Box<Ends>>) -> Session) {
         let mut place = self.place();
         if let Place::Down(ends) = &mut *place {
             let ends = ends.take();
@@ -120,7 +120,7 @@ impl Link {
     }
 
     /// Ends the session, if there is one, and returns the pipe ends.
-    pub(crate) fn take_ends(&self) -> Option<Ends> {
+    pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
         match std::mem::replace(&mut *self.place(), Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => session.into_ends(),
@@ -207,17 +207,19 @@ impl Link {
     }
 
     fn end(&self, place: &mut Place, end: End) {
+        let mut was_ready = false;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
+            was_ready = !session.is_shaking_hands();
             *place = Place::Down(session.into_ends());
         }
-        self.post(Notice::Ended(end));
+        self.post(Notice::Ended { end, was_ready });
     }
 
     /// Makes pipes and gives the socket its ends: the peer is ready.
-    pub(super) fn attach(&self) -> Option<Ends> {
+    pub(super) fn attach(&self) -> Option<Box<Ends>> {
         let (pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
         self.owner.mailbox.post(ToSocket::Attach(pipe));
-        Some(ends)
+        Some(Box::new(ends))
     }
 
     fn place(&self) -> MutexGuard<'_, Place> {

@@ -8,10 +8,10 @@ use mio::Token;
 
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
+use crate::session::Owner;
+use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
-use crate::session::session::Session;
 use crate::session::ticker::Ticker;
-use crate::session::{Ends, Owner};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
 
@@ -106,7 +106,7 @@ impl Task for ListenerTask {
         match notice {
             Notice::Stop(_) => Fate::Done,
             Notice::Drive => self.accept(turn),
-            Notice::Ended(_) | Notice::Resolved(_) | Notice::Tick => Fate::Goes,
+            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick => Fate::Goes,
         }
     }
 
@@ -160,7 +160,7 @@ impl Task for Accepted {
                 }
                 Fate::Goes
             }
-            Notice::Ended(_) => Fate::Done,
+            Notice::Ended { .. } => Fate::Done,
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
                 if let Some(deadline) = deadline {
@@ -193,6 +193,6 @@ impl Task for Accepted {
 impl Drop for Accepted {
     fn drop(&mut self) {
         // The pipes lead back to the link: dropping the ends lets both go.
-        drop::<Option<Ends>>(self.link.take_ends());
+        drop(self.link.take_ends());
     }
 }

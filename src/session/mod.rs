@@ -6,9 +6,9 @@
 mod backoff;
 mod care;
 mod dialer;
+mod driver;
 mod link;
 mod listener;
-mod session;
 mod ticker;
 
 pub(crate) use dialer::Dialer;

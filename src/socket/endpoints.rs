@@ -98,7 +98,7 @@ impl Core {
             let (pipe, ends) = connect_pipes(link.owner(), &link);
             id = Some(pipe.id);
             self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
-            link.set_ends(ends);
+            link.set_ends(Box::new(ends));
         }
         Dialer::start(&link, endpoint.address().clone());
         self.endpoints.connected.push(Connected { endpoint, link: Some(link), pipe: id });

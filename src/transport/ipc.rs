@@ -45,7 +45,7 @@ impl Listener {
     pub(super) fn bind(address: &IpcAddress, options: &Options) -> Result<(Self, Endpoint), BindError> {
         let address = match address {
             IpcAddress::Any => &IpcAddress::Path(temporary_path()),
-            named => named,
+            named @ (IpcAddress::Abstract(_) | IpcAddress::Path(_)) => named,
         };
         if let IpcAddress::Path(path) = address {
             remove_stale(path)?;

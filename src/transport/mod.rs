@@ -3,6 +3,7 @@
 //! Owns descriptors and socket options. Never sees a frame, a message or a thread; readiness comes from the
 //! I/O thread, which registers what is made here. All descriptors are close-on-exec.
 #![forbid(unsafe_code)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind has dozens of variants, and grows")]
 
 pub(crate) mod inproc;
 #[cfg(unix)]

@@ -36,7 +36,7 @@ pub(super) struct Session {
     connection: Connection,
     outbox: Outbox,
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
-    ends: Option<Ends>,
+    ends: Option<Box<Ends>>,
     max_body_octets: u64,
     is_readable: bool,
     is_writable: bool,
@@ -56,7 +56,7 @@ pub(super) struct Session {
 
 impl Session {
     /// A session over a connected stream. The first [`run`](Self::run) sends the greeting.
-    pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Ends>) -> Self {
+    pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
         let mut outbox = Outbox::new();
         let local = Local { socket_type: owner.socket_type, routing_id: Bytes::new() };
         Self {
@@ -82,7 +82,7 @@ impl Session {
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them.
-    pub(super) fn into_ends(self) -> Option<Ends> {
+    pub(super) fn into_ends(self) -> Option<Box<Ends>> {
         let mut ends = self.ends?;
         ends.outbound.rewind();
         ends.inbound.roll_back();
@@ -226,12 +226,23 @@ impl Session {
             if let Some(ends) = &mut self.ends {
                 ends.outbound.advance(written - of_control);
             }
+            if !self.is_writable {
+                // It may be long before the kernel has room again: half a queue is not worth waiting for.
+                self.tell_of_room();
+                break;
+            }
             budget = budget.saturating_sub(written);
             if budget == 0 {
                 return Ok(Progress::Again);
             }
         }
         Ok(Progress::Waits)
+    }
+
+    fn tell_of_room(&self) {
+        if let Some(ends) = &self.ends {
+            ends.outbound.tell_of_room();
+        }
     }
 
     /// Asks the pipe to tell of the next message. `false`: look again.
