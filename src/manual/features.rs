@@ -1,4 +1,4 @@
-//! What works now, and what is planned. Nothing is listed as working that has no test.
+//! What works now, and what is planned.
 //!
 //! | | works now | planned |
 //! |---|---|---|
