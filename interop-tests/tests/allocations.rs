@@ -1,6 +1,7 @@
 //! No allocation per message: counted in every thread of the process, also the I/O threads.
 //!
 //! A binary of its own with one test, since whatever else ran beside it would be counted too.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(unsafe_code, reason = "a global allocator that counts")]
 #![allow(clippy::disallowed_types, reason = "counts outside the library's view")]
 
