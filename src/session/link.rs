@@ -38,6 +38,8 @@ pub(crate) mod work {
     pub(crate) const FILL: u8 = 16;
     /// The socket's own thread is at work.
     pub(crate) const CALLER: u8 = 32;
+    /// The last turn's budget was spent before all was done.
+    pub(crate) const AGAIN: u8 = 64;
 }
 
 /// A session, or the pipe ends that wait for one.
@@ -130,6 +132,11 @@ impl Link {
             // lock; it gives the lock back and then looks at the notes. One of us sees the other.
             fence(Ordering::SeqCst);
             if self.work.load(Ordering::Relaxed) == 0 {
+                if has_more {
+                    // Relaxed: whoever takes the note looks at everything. Without it the next turn would
+                    // find nothing noted, and no event comes for what the kernel reported before.
+                    self.work.fetch_or(work::AGAIN, Ordering::Relaxed);
+                }
                 return has_more;
             }
             let Some(mut place) = try_lock(&self.place) else { return has_more };
