@@ -1,6 +1,8 @@
 //! Frames between raw peers and applications: F-02 to F-09, F-14 to F-19, B-04, B-40.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+use std::time::Duration;
+
 use interop_tests::raw::random::Random;
 use interop_tests::raw::vectors::{
     G_NULL30, G_NULL31, PING, PONG, command, frame, long_frame, message, ready,
@@ -201,7 +203,7 @@ fn a_peer_that_dies_inside_a_message_leaves_it_whole_for_the_next() {
                 let mut peer = meeting.ready_peer();
                 meeting.socket.send(parts).unwrap();
                 // A connected socket keeps what was not sent; a bound one may still choose a dead peer.
-                while meeting.role == Role::Binds && peer.frame_within(std::time::Duration::ZERO).is_none() {
+                while meeting.role == Role::Binds && peer.frame_within(Duration::from_millis(1)).is_none() {
                     meeting.socket.send(parts).unwrap();
                 }
                 if meeting.role == Role::Connects {
