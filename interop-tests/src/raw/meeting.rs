@@ -191,7 +191,7 @@ fn send_until_heard<P: Sends>(socket: &mut Socket<P>, peer: &mut Peer, count: us
         if socket.try_send(good(sent)).is_ok() {
             sent += 1;
         }
-        while let Some(frame) = peer.frame_within(Duration::from_micros(200)) {
+        if let Some(frame) = peer.frame_within(Duration::from_millis(1)) {
             let Some(frame) = frame else {
                 assert_eq!(heard, 0, "closed under way");
                 return false;

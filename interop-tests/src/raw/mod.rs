@@ -195,6 +195,15 @@ impl Peer {
         }
     }
 
+    /// The same connection, for another thread to write to.
+    #[must_use]
+    pub fn try_clone(&self) -> Self {
+        Self::new(match &self.stream {
+            Stream::Tcp(inner) => Stream::Tcp(inner.try_clone().unwrap()),
+            Stream::Unix(inner) => Stream::Unix(inner.try_clone().unwrap()),
+        })
+    }
+
     /// Makes the kernel's receive buffer as small as it gets.
     pub fn shrink_buffer(&self) {
         each!(&self.stream, inner => SockRef::from(inner).set_recv_buffer_size(1)).unwrap();
