@@ -1,3 +1,5 @@
-//! Everything that meets other implementations: libzmq as a real peer, and plain sockets as the floor.
+//! Everything that meets other implementations: libzmq as a real peer, plain sockets as the floor, and a peer
+//! of octets that does what no honest one does.
 
+pub mod raw;
 pub mod versus;

@@ -1,0 +1,225 @@
+//! A socket of ours and raw peers of it, in either role and over either transport.
+
+use std::time::{Duration, Instant};
+
+use peermq::{Context, Message, Pair, Pattern, Pull, Push, ReconnectInterval, Sends, Socket};
+
+use super::{DEADLINE, Listener, Peer, Transport, vectors};
+
+/// Which end our socket is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Ours is bound, and raw peers connect.
+    Binds,
+    /// Ours is connected, and a raw listener accepts.
+    Connects,
+}
+
+/// A socket of ours and a place to meet it.
+#[derive(Debug)]
+pub struct Meeting<P: Pattern> {
+    /// Our socket.
+    pub socket: Socket<P>,
+    /// Which end it is.
+    pub role: Role,
+    /// Over what.
+    pub transport: Transport,
+    /// What our socket is bound to, for raw peers and for good ones.
+    endpoint: String,
+    listener: Option<Listener>,
+}
+
+impl<P: Speaks> Meeting<P> {
+    /// Opens a socket with default options but for times: it connects again at once, waits no longer than
+    /// the hang guard, and does not linger.
+    #[must_use]
+    pub fn new(role: Role, transport: Transport) -> Self {
+        Self::with(role, transport, |builder| builder)
+    }
+
+    /// Opens a socket with options of its own.
+    #[must_use]
+    pub fn with(
+        role: Role,
+        transport: Transport,
+        options: impl FnOnce(peermq::Builder<P>) -> peermq::Builder<P>,
+    ) -> Self {
+        let context = Context::builder().io_threads(1).build();
+        let builder = context
+            .builder_for::<P>()
+            .reconnect_interval(ReconnectInterval::Every(Duration::from_millis(1)))
+            .send_timeout(DEADLINE)
+            .recv_timeout(DEADLINE)
+            .linger(Duration::ZERO);
+        let mut socket = options(builder).open().unwrap();
+        let free = match transport {
+            Transport::Ipc => "ipc://*",
+            Transport::Tcp => "tcp://127.0.0.1:0",
+        };
+        let (mut endpoint, mut listener) = (String::new(), None);
+        if role == Role::Connects {
+            let theirs = Listener::bind(transport);
+            socket.connect(theirs.endpoint()).unwrap();
+            listener = Some(theirs);
+        }
+        // A second place for good peers, where the type has any room for them.
+        if role == Role::Binds || P::HAS_MANY_PEERS {
+            endpoint = socket.bind(free).unwrap().to_string();
+        }
+        Self { socket, role, transport, endpoint, listener }
+    }
+
+    /// The next connection, on which nothing was said.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        match &self.listener {
+            Some(listener) => listener.accept(),
+            None => Peer::connect(&self.endpoint),
+        }
+    }
+
+    /// The next connection, with the handshake done. For a type of one peer: once that is free.
+    #[must_use]
+    pub fn ready_peer(&self) -> Peer {
+        Self::first_ready(|| self.peer())
+    }
+
+    /// A peer beside those of the test, where the type has room for it, with the handshake done.
+    #[must_use]
+    pub fn good_peer(&self) -> Peer {
+        Self::first_ready(|| if P::HAS_MANY_PEERS { Peer::connect(&self.endpoint) } else { self.peer() })
+    }
+
+    /// LIVE: a well-behaved peer of the same socket exchanges 100 messages.
+    pub fn live(&mut self) {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut peer = self.good_peer();
+            // A type of one peer may still be busy with the last one: it closes, and is tried again.
+            if P::exchange(&mut self.socket, &mut peer, 100) {
+                peer.finish();
+                peer.read_to_end();
+                return;
+            }
+            assert!(Instant::now() < until, "no good peer is served");
+        }
+    }
+
+    fn first_ready(connect: impl Fn() -> Peer) -> Peer {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let mut peer = connect();
+            if peer.shake_hands(P::PEER) {
+                return peer;
+            }
+            assert!(Instant::now() < until, "no handshake succeeds");
+        }
+    }
+}
+
+/// Runs a test for both roles and both transports.
+pub fn everywhere<P: Speaks>(test: impl Fn(&mut Meeting<P>)) {
+    for transport in [Transport::Tcp, Transport::Ipc] {
+        for role in [Role::Binds, Role::Connects] {
+            test(&mut Meeting::new(role, transport));
+        }
+    }
+}
+
+/// A socket type, and how a well-behaved peer of it behaves.
+pub trait Speaks: Pattern + Sized {
+    /// The type that it talks to.
+    const PEER: &'static str;
+    /// Its own name.
+    const NAME: &'static str;
+    /// Whether a good peer can be there beside a bad one.
+    const HAS_MANY_PEERS: bool;
+
+    /// Exchanges so many messages with a peer that has shaken hands, and compares them. `false`: the
+    /// connection was closed before the first of them.
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool;
+}
+
+impl Speaks for Pull {
+    const PEER: &'static str = "PUSH";
+    const NAME: &'static str = "PULL";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        for number in 0..count {
+            peer.write(&vectors::message(&[good(number)]));
+            assert_eq!(socket.recv().unwrap(), good(number));
+        }
+        true
+    }
+}
+
+impl Speaks for Push {
+    const PEER: &'static str = "PULL";
+    const NAME: &'static str = "PUSH";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        send_until_heard(socket, peer, count)
+    }
+}
+
+impl Speaks for Pair {
+    const PEER: &'static str = "PAIR";
+    const NAME: &'static str = "PAIR";
+    const HAS_MANY_PEERS: bool = false;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        if !send_until_heard(socket, peer, count) {
+            return false;
+        }
+        for number in 0..count {
+            peer.write(&vectors::message(&[good(number)]));
+            assert_eq!(socket.recv().unwrap(), good(number));
+        }
+        true
+    }
+}
+
+/// Sends numbered messages until `peer` has heard so many of them. Others may get some: each comes once, whole
+/// and in order.
+fn send_until_heard<P: Sends>(socket: &mut Socket<P>, peer: &mut Peer, count: usize) -> bool {
+    let until = Instant::now() + DEADLINE;
+    let (mut sent, mut heard, mut last) = (0, 0, None);
+    while heard < count {
+        assert!(Instant::now() < until, "sent {sent}, heard {heard}");
+        if socket.try_send(good(sent)).is_ok() {
+            sent += 1;
+        }
+        if let Some(frame) = peer.frame_within(Duration::from_millis(1)) {
+            let Some(frame) = frame else {
+                assert_eq!(heard, 0, "closed under way");
+                return false;
+            };
+            if frame.flags & 4 != 0 {
+                continue;
+            }
+            let text = String::from_utf8_lossy(&frame.body).into_owned();
+            let Some(number) = text.strip_prefix(GOOD).and_then(|number| number.parse::<usize>().ok()) else {
+                continue; // sent by the test itself, before
+            };
+            assert!(frame.flags == 0 && number < sent && last < Some(number), "{number} behind {last:?}");
+            last = Some(number);
+            heard += 1;
+        }
+    }
+    true
+}
+
+/// The body of a good peer's message.
+fn good(number: usize) -> String {
+    format!("{GOOD}{number}")
+}
+
+/// A message of octets, for comparisons.
+#[must_use]
+pub fn message_of<T: AsRef<[u8]>>(frames: &[T]) -> Message {
+    Message::from_frames(frames.iter().map(|octets| octets.as_ref())).unwrap()
+}
+
+const GOOD: &str = "good-";
