@@ -13,12 +13,13 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 
 use crate::io::Readiness;
-use crate::limits::LENT_IDLE_WAITS;
+use crate::limits::{LENT_IDLE_WAITS, STREAM_SPIN};
 use crate::transport::Stream;
 
 /// The only token of a lent connection's poll.
@@ -81,8 +82,17 @@ impl Waiter {
         self.idle = if has_moved { 0 } else { self.idle + 1 };
     }
 
-    /// Waits for the kernel to report, `timeout` at most.
+    /// Waits for the kernel to report, `timeout` at most. Looks for a moment before it sleeps: in a stream the
+    /// peer is about to do its part, and being woken costs both sides more than that.
     pub(super) fn wait(&mut self, timeout: Duration) -> Option<Readiness> {
+        let begin = Instant::now();
+        while begin.elapsed() < STREAM_SPIN {
+            self.poll.poll(&mut self.events, Some(Duration::ZERO)).ok()?;
+            if let Some(event) = self.events.iter().next() {
+                return Some(Readiness::from(event));
+            }
+            thread::yield_now();
+        }
         // An interrupted wait is an early one: the caller looks at its own deadline.
         self.poll.poll(&mut self.events, Some(timeout)).ok()?;
         self.events.iter().next().map(Readiness::from)
