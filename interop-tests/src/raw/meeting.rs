@@ -84,6 +84,12 @@ impl<P: Speaks> Meeting<P> {
         Self::first_ready(|| self.peer())
     }
 
+    /// Whether a good peer can be there beside the test's.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        P::HAS_MANY_PEERS
+    }
+
     /// A peer beside those of the test, where the type has room for it, with the handshake done.
     #[must_use]
     pub fn good_peer(&self) -> Peer {
@@ -138,6 +144,12 @@ pub trait Speaks: Pattern + Sized {
     /// Exchanges so many messages with a peer that has shaken hands, and compares them. `false`: the
     /// connection was closed before the first of them.
     fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool;
+
+    /// Whether a peer that has shaken hands is the socket's: one that has room for a single peer may refuse
+    /// it. Knows when it returns.
+    fn serves(socket: &mut Socket<Self>, peer: &mut Peer) -> bool {
+        Self::HAS_MANY_PEERS || Self::exchange(socket, peer, 1)
+    }
 }
 
 impl Speaks for Pull {
