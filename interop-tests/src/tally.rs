@@ -9,8 +9,11 @@ use std::io::Write as _;
 pub fn count(implementation: &str, pattern: &str, transport: &str, direction: &str, messages: usize) {
     let Some(path) = env::var_os("PEERMQ_TALLY") else { return };
     let line = format!("{implementation}\t{pattern}\t{transport}\t{direction}\t{messages}\n");
-    let written =
-        OpenOptions::new().create(true).append(true).open(path).and_then(|mut file| file.write_all(line.as_bytes()));
+    let written = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(line.as_bytes()));
     if let Err(error) = written {
         eprintln!("not tallied: {error}");
     }

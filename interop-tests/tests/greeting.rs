@@ -82,16 +82,8 @@ fn a_lower_major_version_is_refused_without_a_ready() {
 #[test]
 fn another_mechanism_gets_our_whole_greeting_and_no_ready() {
     // Z-18, Z-19
-    let others: [&[u8]; 8] = [
-        b"PLAIN",
-        b"CURVE",
-        b"null",
-        b"NULLX",
-        b"NULL ",
-        b"NULL\0X",
-        b"",
-        b"NNNNNNNNNNNNNNNNNNNN",
-    ];
+    let others: [&[u8]; 8] =
+        [b"PLAIN", b"CURVE", b"null", b"NULLX", b"NULL ", b"NULL\0X", b"", b"NNNNNNNNNNNNNNNNNNNN"];
     everywhere::<Push>(|meeting| {
         for mechanism in others {
             let mut peer = meeting.peer();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use interop_tests::raw::random::Random;
 use interop_tests::raw::{DEADLINE, Transport, message_of};
 use interop_tests::tally;
-use peermq::{Context, Pair, Pattern, Pull, Push, ReconnectInterval, Receives, Sends, Socket};
+use peermq::{Context, Pair, Pattern, Pull, Push, Receives, ReconnectInterval, Sends, Socket};
 
 /// Who binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,11 @@ fn send_to_theirs<P: Sends>(ours: &mut Socket<P>, theirs: zmq::Socket, messages:
 }
 
 /// From libzmq to us.
-fn receive_from_theirs<P: Receives>(ours: &mut Socket<P>, theirs: zmq::Socket, messages: &[Frames]) -> zmq::Socket {
+fn receive_from_theirs<P: Receives>(
+    ours: &mut Socket<P>,
+    theirs: zmq::Socket,
+    messages: &[Frames],
+) -> zmq::Socket {
     let sent = messages.to_vec();
     let sending = thread::spawn(move || {
         for frames in &sent {

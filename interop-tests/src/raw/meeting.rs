@@ -147,8 +147,8 @@ pub trait Speaks: Pattern + Sized {
 
     /// Whether a peer that has shaken hands is the socket's: one that has room for a single peer may refuse
     /// it. Knows when it returns.
-    fn serves(socket: &mut Socket<Self>, peer: &mut Peer) -> bool {
-        Self::HAS_MANY_PEERS || Self::exchange(socket, peer, 1)
+    fn serves(_: &mut Socket<Self>, _: &mut Peer) -> bool {
+        true
     }
 }
 
@@ -180,6 +180,13 @@ impl Speaks for Pair {
     const PEER: &'static str = "PAIR";
     const NAME: &'static str = "PAIR";
     const HAS_MANY_PEERS: bool = false;
+
+    fn serves(socket: &mut Socket<Self>, peer: &mut Peer) -> bool {
+        let is_served = Self::exchange(socket, peer, 1);
+        // What a dead peer left behind keeps its place until it is received.
+        while !is_served && socket.try_recv().is_ok() {}
+        is_served
+    }
 
     fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
         if !send_until_heard(socket, peer, count) {
