@@ -2,4 +2,5 @@
 //! of octets that does what no honest one does.
 
 pub mod raw;
+pub mod tally;
 pub mod versus;

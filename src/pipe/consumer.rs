@@ -134,9 +134,24 @@ impl Consumer {
         self.ring.set_reader(wake_up);
     }
 
-    /// Whether the other end is gone and nothing is left to take.
+    /// Whether the other end is gone and no message is left to take.
     pub(crate) fn is_finished(&mut self) -> bool {
-        self.ring.is_producer_gone() && !self.refill()
+        self.ring.is_producer_gone() && !self.has_message()
+    }
+
+    /// Whether a message is published; passes over commands before it, which the session has answered.
+    fn has_message(&mut self) -> bool {
+        while self.refill() {
+            let Some(Position { segment, octets, .. }) = self.taken else { return false };
+            // SAFETY: the segment is live until we pass its end.
+            let segment = unsafe { segment.as_ref() };
+            // SAFETY: we are the consumer, and `limit` is what we saw published.
+            let unread = unsafe { segment.octets(octets as usize, self.limit.octets as usize) };
+            if unread.first().is_none_or(|flags| flags & COMMAND == 0) || self.next_frame().is_err() {
+                return true;
+            }
+        }
+        false
     }
 
     /// The next frame of what is published, which is whole messages only: after a first frame of a message

@@ -118,7 +118,8 @@ impl Pipes {
         self.by_id.values().copied().filter(is_stopped).collect()
     }
 
-    /// Queues a message. Full: the pipe will tell when there is room.
+    /// Queues a message. Full: the pipe will tell when there is room. Closed, and nothing left to receive:
+    /// the pipe is finished, even if nobody will ask it for a message again.
     #[inline]
     pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
@@ -129,8 +130,7 @@ impl Pipes {
                 }
                 Ok(())
             }
-            Err(Refused::Closed) => Err(Refused::Closed),
-            Err(Refused::Full) => pipe.send_to_full(payload),
+            Err(refused) => self.send_refused(key, payload, refused),
         }
     }
 
@@ -146,6 +146,26 @@ impl Pipes {
             return None;
         }
         self.slots.iter().find_map(|slot| slot.pipe.as_ref())?.assist.as_ref()
+    }
+
+    #[cold]
+    fn send_refused(
+        &mut self,
+        key: PipeKey,
+        payload: &mut Payload<'_>,
+        mut refused: Refused,
+    ) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        if refused == Refused::Full {
+            match pipe.send_to_full(payload) {
+                Ok(()) => return Ok(()),
+                Err(again) => refused = again,
+            }
+        }
+        if refused == Refused::Closed && pipe.inbound.is_finished() {
+            self.finished.push(key);
+        }
+        Err(refused)
     }
 
     /// Takes a message. Dry: the pipe will tell when there is one.

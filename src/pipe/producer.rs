@@ -52,6 +52,8 @@ pub(crate) struct Producer {
     next_capacity: usize,
     /// Octets in filled segments and in bodies by reference since the last batch.
     batch_octets: usize,
+    /// The other end is known to be gone, or to go: nothing more is taken.
+    is_cut_off: bool,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain; what the producer writes there is its own
@@ -69,6 +71,7 @@ impl Producer {
             credit,
             next_capacity: SEGMENT_OCTETS_MIN,
             batch_octets: 0,
+            is_cut_off: false,
         }
     }
 
@@ -96,6 +99,13 @@ impl Producer {
         self.end_messages(1);
         self.publish();
         Ok(())
+    }
+
+    /// Takes no more messages: nobody will read them. Without this, as many as there is credit for would be
+    /// taken before the other end is looked at again.
+    pub(crate) fn cut_off(&mut self) {
+        self.is_cut_off = true;
+        self.credit = self.sent;
     }
 
     /// Whether a message would be taken now.
@@ -268,7 +278,7 @@ impl Producer {
 
     #[cold]
     fn refresh_credit(&mut self) -> Result<(), Refused> {
-        if self.ring.is_consumer_gone() {
+        if self.is_cut_off || self.ring.is_consumer_gone() {
             return Err(Refused::Closed);
         }
         self.credit = self.ring.consumed().saturating_add(self.ring.limit());

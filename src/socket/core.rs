@@ -280,7 +280,10 @@ impl Core {
         let Some(key) = self.pipes.key(id) else { return };
         match ready {
             Ready::Closed => {
-                if self.pipes.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished()) {
+                let Some(pipe) = self.pipes.get_mut(key) else { return };
+                // Messages from the peer may still be received; none will reach it.
+                pipe.outbound.cut_off();
+                if pipe.inbound.is_finished() {
                     self.finish(pattern, key);
                 }
             }

@@ -1,12 +1,11 @@
 //! ACCT: what a conversation leaves behind: descriptors, threads, and octets of memory.
 
-use std::env;
-use std::fs;
-use std::process::{Command, Stdio};
+use std::alloc::System;
+use std::process::{self, Command, Stdio};
 use std::time::{Duration, Instant};
+use std::{env, fs, panic};
 
 use cap::Cap;
-use std::alloc::System;
 
 use super::DEADLINE;
 
@@ -40,19 +39,33 @@ impl Account {
         self.allocator.allocated().saturating_sub(self.octets)
     }
 
+    /// Waits until all connections made since are closed, but for `rest` descriptors.
+    ///
+    /// # Panics
+    ///
+    /// When they are not in time.
+    pub fn assert_closed_but(&self, rest: usize) {
+        self.wait_until(|now| now.descriptors <= self.descriptors + rest);
+    }
+
     /// Waits until everything is back to this account; memory to within 4 KiB.
     ///
     /// # Panics
     ///
     /// When it is not in time.
     pub fn assert_restored(&self) {
+        self.wait_until(|now| {
+            now.descriptors <= self.descriptors
+                && now.threads <= self.threads
+                && now.octets <= self.octets + SLACK
+        });
+    }
+
+    fn wait_until(&self, is_restored: impl Fn(&Self) -> bool) {
         let until = Instant::now() + DEADLINE;
         loop {
             let now = Self::take(self.allocator);
-            let is_restored = now.descriptors <= self.descriptors
-                && now.threads <= self.threads
-                && now.octets <= self.octets + SLACK;
-            if is_restored {
+            if is_restored(&now) {
                 return;
             }
             assert!(Instant::now() < until, "{now:?} is left of {self:?}");
@@ -61,13 +74,19 @@ impl Account {
     }
 }
 
-/// Runs a test by itself, in a process that runs no other test: `name` is the test's own.
+/// Runs a test by itself, in a process that runs no other test and ends at the first panic of any thread,
+/// also one that is caught: `name` is the test's own.
 ///
 /// # Panics
 ///
 /// When the test fails, or there is none of this name.
 pub fn alone(name: &str, test: impl FnOnce()) {
     if env::var_os(ALONE).is_some() {
+        let print = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            print(info);
+            process::abort();
+        }));
         return test();
     }
     let run = Command::new(env::current_exe().unwrap())

@@ -1,5 +1,6 @@
 //! A socket of ours and raw peers of it, in either role and over either transport.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use peermq::{Context, Message, Pair, Pattern, Pull, Push, ReconnectInterval, Sends, Socket};
@@ -84,6 +85,12 @@ impl<P: Speaks> Meeting<P> {
         Self::first_ready(|| self.peer())
     }
 
+    /// Whether a good peer can be there beside the test's.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        P::HAS_MANY_PEERS
+    }
+
     /// A peer beside those of the test, where the type has room for it, with the handshake done.
     #[must_use]
     pub fn good_peer(&self) -> Peer {
@@ -138,6 +145,12 @@ pub trait Speaks: Pattern + Sized {
     /// Exchanges so many messages with a peer that has shaken hands, and compares them. `false`: the
     /// connection was closed before the first of them.
     fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool;
+
+    /// Whether a peer that has shaken hands is the socket's: one that has room for a single peer may refuse
+    /// it. Knows when it returns.
+    fn serves(_: &mut Socket<Self>, _: &mut Peer) -> bool {
+        true
+    }
 }
 
 impl Speaks for Pull {
@@ -169,13 +182,25 @@ impl Speaks for Pair {
     const NAME: &'static str = "PAIR";
     const HAS_MANY_PEERS: bool = false;
 
+    fn serves(socket: &mut Socket<Self>, peer: &mut Peer) -> bool {
+        let is_served = Self::exchange(socket, peer, 1);
+        // What a dead peer left behind keeps its place until it is received.
+        while !is_served && socket.try_recv().is_ok() {}
+        is_served
+    }
+
     fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
         if !send_until_heard(socket, peer, count) {
             return false;
         }
         for number in 0..count {
             peer.write(&vectors::message(&[good(number)]));
-            assert_eq!(socket.recv().unwrap(), good(number));
+            let mut got = socket.recv().unwrap();
+            // What an earlier connection brought may still be in front.
+            while number == 0 && got != good(0) {
+                got = socket.recv().unwrap();
+            }
+            assert_eq!(got, good(number));
         }
         true
     }
@@ -185,30 +210,34 @@ impl Speaks for Pair {
 /// and in order.
 fn send_until_heard<P: Sends>(socket: &mut Socket<P>, peer: &mut Peer, count: usize) -> bool {
     let until = Instant::now() + DEADLINE;
-    let (mut sent, mut heard, mut last) = (0, 0, None);
+    let first = number_of_next();
+    let (mut next, mut heard, mut last) = (first, 0, None);
     while heard < count {
-        assert!(Instant::now() < until, "sent {sent}, heard {heard}");
-        if socket.try_send(good(sent)).is_ok() {
-            sent += 1;
+        assert!(Instant::now() < until, "heard {heard} of {count}");
+        if socket.try_send(good(next)).is_ok() {
+            next = number_of_next();
         }
         if let Some(frame) = peer.frame_within(Duration::from_millis(1)) {
             let Some(frame) = frame else {
                 assert_eq!(heard, 0, "closed under way");
                 return false;
             };
-            if frame.flags & 4 != 0 {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&frame.body).into_owned();
-            let Some(number) = text.strip_prefix(GOOD).and_then(|number| number.parse::<usize>().ok()) else {
-                continue; // sent by the test itself, before
-            };
-            assert!(frame.flags == 0 && number < sent && last < Some(number), "{number} behind {last:?}");
+            let text = String::from_utf8_lossy(&frame.body);
+            let number = text.strip_prefix(GOOD).and_then(|number| number.parse::<usize>().ok());
+            // Commands, and what was sent to this peer or its predecessors before.
+            let Some(number) = number.filter(|number| *number >= first) else { continue };
+            assert!(frame.flags == 0 && number < next && last < Some(number), "{number} behind {last:?}");
             last = Some(number);
             heard += 1;
         }
     }
     true
+}
+
+fn number_of_next() -> usize {
+    let mut next = NEXT.lock().unwrap();
+    *next += 1;
+    *next
 }
 
 /// The body of a good peer's message.
@@ -223,3 +252,7 @@ pub fn message_of<T: AsRef<[u8]>>(frames: &[T]) -> Message {
 }
 
 const GOOD: &str = "good-";
+
+/// The number of the next message to a good peer: what an earlier exchange left behind is known by it. Tests
+/// that run at the same time use sockets of their own, and share the numbers.
+static NEXT: Mutex<usize> = Mutex::new(0);

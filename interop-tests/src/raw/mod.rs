@@ -204,9 +204,9 @@ impl Peer {
         })
     }
 
-    /// Makes the kernel's receive buffer as small as it gets.
+    /// Makes the kernel's receive buffer small.
     pub fn shrink_buffer(&self) {
-        each!(&self.stream, inner => SockRef::from(inner).set_recv_buffer_size(1)).unwrap();
+        each!(&self.stream, inner => SockRef::from(inner).set_recv_buffer_size(65_536)).unwrap();
     }
 
     /// Says and hears both greetings and both READYs; `false` when the other side closed.
