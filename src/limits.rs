@@ -127,3 +127,9 @@ pub(crate) const SHELF_OCTETS: usize = 4 * 1024 * 1024;
 /// look. Waking a sleeping core costs 5 to 25 µs on both sides; with 50 µs, 64 KiB over tcp went from 44 to
 /// 114 thousand messages/s and took 16 instead of 26 µs of processor time each (two pinned cores).
 pub(crate) const STREAM_SPIN: Duration = Duration::from_micros(50);
+
+/// Messages between two waits that count as a stream.
+pub(crate) const STREAM_MESSAGES: u64 = 64;
+
+/// Processor pauses between two looks at a watched pipe: about 1 µs, in which some 50 messages come.
+pub(crate) const PAUSES_PER_LOOK: u32 = 32;

@@ -8,10 +8,12 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use crate::frame::{COMMAND, Header, LONG, MORE};
+use crate::limits::STREAM_MESSAGES;
 use crate::message::{Frame, Message};
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
+use crate::pipe::watch::watch;
 use crate::sync::Arc;
 
 /// Why no message can be taken.
@@ -83,6 +85,8 @@ pub(crate) struct Consumer {
     limit: Word,
     /// Messages taken since the pipe was made.
     pub(super) received: u64,
+    /// What `received` was at the last watch.
+    watched_at: u64,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain, of which the consumer touches only what was
@@ -91,7 +95,7 @@ unsafe impl Send for Consumer {}
 
 impl Consumer {
     pub(super) fn new(ring: Arc<Ring>) -> Self {
-        Self { ring, taken: None, limit: Word::default(), received: 0 }
+        Self { ring, taken: None, limit: Word::default(), received: 0, watched_at: 0 }
     }
 
     /// Takes the next message into `message`, whose first frame's allocation is used again.
@@ -116,6 +120,15 @@ impl Consumer {
         self.received += 1;
         self.ring.consume(self.received);
         Ok(())
+    }
+
+    /// Watches for messages for a moment, if many came since the last time.
+    pub(crate) fn watch_for_messages(&mut self) {
+        let is_streaming = self.received - self.watched_at >= STREAM_MESSAGES;
+        self.watched_at = self.received;
+        if is_streaming {
+            watch(|| self.refill());
+        }
     }
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.

@@ -22,6 +22,7 @@ mod producer;
 mod ring;
 mod segment;
 mod wake;
+mod watch;
 
 #[cfg(all(test, loom))]
 mod models;

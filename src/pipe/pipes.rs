@@ -66,6 +66,7 @@ pub(crate) struct Pipes {
     finished: Vec<PipeKey>,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
+    is_patient: bool,
 }
 
 impl Pipes {
@@ -118,20 +119,96 @@ impl Pipes {
         self.by_id.values().copied().filter(is_stopped).collect()
     }
 
-    /// Queues a message. Full: the pipe will tell when there is room. Closed, and nothing left to receive:
-    /// the pipe is finished, even if nobody will ask it for a message again.
+    /// Queues a message. Full: the pipe will tell when there is room.
     #[inline]
     pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match pipe.outbound.try_send(payload) {
             Ok(()) => {
                 if pipe.outbound.take_batch() {
-                    self.is_far_ahead = pipe.flush();
+                    self.hand_on_batch(key);
                 }
                 Ok(())
             }
             Err(refused) => self.send_refused(key, payload, refused),
         }
+    }
+
+    /// Takes a message. Dry: the pipe will tell when there is one.
+    #[inline]
+    pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
+        match pipe.inbound.try_recv(message) {
+            Ok(()) => return Ok(()),
+            Err(NoMessage::Dry) => match self.recv_from_dry(key, message) {
+                Err(NoMessage::Closed) => {}
+                taken_or_dry => return taken_or_dry,
+            },
+            Err(NoMessage::Closed) => {}
+        }
+        self.finished.push(key);
+        Err(NoMessage::Closed)
+    }
+
+    /// Says whether the call that comes may wait: then a pipe between two threads is watched for a moment
+    /// before it is reported as full or dry.
+    #[inline]
+    pub(crate) fn set_patient(&mut self, is_patient: bool) {
+        self.is_patient = is_patient;
+    }
+
+    /// After a batch's worth of octets: to the kernel with it, or a moment for the thread at the other end.
+    #[cold]
+    fn hand_on_batch(&mut self, key: PipeKey) {
+        let may_watch = self.may_watch();
+        let Some(pipe) = self.get_mut(key) else { return };
+        match &pipe.assist {
+            Some(assist) => self.is_far_ahead = assist.flush(),
+            None if may_watch => pipe.outbound.let_catch_up(),
+            None => {}
+        }
+    }
+
+    /// Before this thread waits for another one to make room, it does the write itself.
+    #[cold]
+    fn send_to_full(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        let may_watch = self.may_watch();
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        match &pipe.assist {
+            Some(assist) => drop(assist.flush()),
+            None if may_watch => pipe.outbound.watch_for_room(),
+            None => {}
+        }
+        loop {
+            match pipe.outbound.try_send(payload) {
+                Err(Refused::Full) if pipe.outbound.wait_for_room() => return Err(Refused::Full),
+                Err(Refused::Full) => {}
+                sent_or_closed => return sent_or_closed,
+            }
+        }
+    }
+
+    /// Before this thread waits for another one to read, it reads itself.
+    #[cold]
+    fn recv_from_dry(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
+        let may_watch = self.may_watch();
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
+        match &pipe.assist {
+            Some(assist) => assist.fill(),
+            None if may_watch => pipe.inbound.watch_for_messages(),
+            None => {}
+        }
+        loop {
+            match pipe.inbound.try_recv(message) {
+                Err(NoMessage::Dry) if pipe.inbound.wait_for_messages() => return Err(NoMessage::Dry),
+                Err(NoMessage::Dry) => {}
+                taken_or_closed => return taken_or_closed,
+            }
+        }
+    }
+
+    fn may_watch(&self) -> bool {
+        self.is_patient && self.by_id.len() == 1
     }
 
     /// Whether a pipe has been found to hold much that the kernel does not take, since the last call.
@@ -155,33 +232,17 @@ impl Pipes {
         payload: &mut Payload<'_>,
         mut refused: Refused,
     ) -> Result<(), Refused> {
-        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         if refused == Refused::Full {
-            match pipe.send_to_full(payload) {
+            match self.send_to_full(key, payload) {
                 Ok(()) => return Ok(()),
                 Err(again) => refused = again,
             }
         }
-        if refused == Refused::Closed && pipe.inbound.is_finished() {
+        let is_over = self.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished());
+        if refused == Refused::Closed && is_over {
             self.finished.push(key);
         }
         Err(refused)
-    }
-
-    /// Takes a message. Dry: the pipe will tell when there is one.
-    #[inline]
-    pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
-        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
-        match pipe.inbound.try_recv(message) {
-            Ok(()) => return Ok(()),
-            Err(NoMessage::Dry) => match pipe.recv_from_dry(message) {
-                Err(NoMessage::Closed) => {}
-                taken_or_dry => return taken_or_dry,
-            },
-            Err(NoMessage::Closed) => {}
-        }
-        self.finished.push(key);
-        Err(NoMessage::Closed)
     }
 
     /// Takes what a peer sent to a socket that does not receive, and asks to be told of more.
@@ -200,38 +261,5 @@ impl Pipes {
 impl Pipe {
     pub(crate) fn is_stopped(&self) -> bool {
         self.assist.as_ref().is_some_and(|assist| assist.is_stopped())
-    }
-
-    #[cold]
-    fn flush(&self) -> bool {
-        self.assist.as_ref().is_some_and(|assist| assist.flush())
-    }
-
-    /// Before this thread waits for another one to make room, it does the write itself.
-    #[cold]
-    fn send_to_full(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
-        self.flush();
-        loop {
-            match self.outbound.try_send(payload) {
-                Err(Refused::Full) if self.outbound.wait_for_room() => return Err(Refused::Full),
-                Err(Refused::Full) => {}
-                sent_or_closed => return sent_or_closed,
-            }
-        }
-    }
-
-    /// Before this thread waits for another one to read, it reads itself.
-    #[cold]
-    fn recv_from_dry(&mut self, message: &mut Message) -> Result<(), NoMessage> {
-        if let Some(assist) = &self.assist {
-            assist.fill();
-        }
-        loop {
-            match self.inbound.try_recv(message) {
-                Err(NoMessage::Dry) if self.inbound.wait_for_messages() => return Err(NoMessage::Dry),
-                Err(NoMessage::Dry) => {}
-                taken_or_closed => return taken_or_closed,
-            }
-        }
     }
 }

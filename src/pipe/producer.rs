@@ -10,11 +10,14 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::frame::{HEADER_MAX, MORE, encode_header};
-use crate::limits::{BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::limits::{
+    BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, STREAM_MESSAGES,
+};
 use crate::message::{Frame, Payload, PayloadKind};
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
+use crate::pipe::watch::watch;
 use crate::sync::Arc;
 
 /// Why a pipe takes no message now.
@@ -52,6 +55,12 @@ pub(crate) struct Producer {
     next_capacity: usize,
     /// Octets in filled segments and in bodies by reference since the last batch.
     batch_octets: usize,
+    /// The same, less the bodies by reference.
+    copied_octets: usize,
+    /// What `sent` was at the last batch of copied octets.
+    batch_at: u64,
+    /// What `sent` was at the last watch.
+    watched_at: u64,
     /// The other end is known to be gone, or to go: nothing more is taken.
     is_cut_off: bool,
 }
@@ -71,6 +80,9 @@ impl Producer {
             credit,
             next_capacity: SEGMENT_OCTETS_MIN,
             batch_octets: 0,
+            copied_octets: 0,
+            batch_at: 0,
+            watched_at: 0,
             is_cut_off: false,
         }
     }
@@ -112,6 +124,26 @@ impl Producer {
     #[inline]
     pub(crate) fn has_room(&mut self) -> Result<(), Refused> {
         if self.sent == self.credit { self.refresh_credit() } else { Ok(()) }
+    }
+
+    /// Watches for room for a moment, if many messages went since the last time.
+    pub(crate) fn watch_for_room(&mut self) {
+        let is_streaming = self.sent - self.watched_at >= STREAM_MESSAGES;
+        self.watched_at = self.sent;
+        if is_streaming {
+            let resume_at = self.sent.saturating_sub(self.ring.limit() / 2);
+            watch(|| self.ring.consumed() >= resume_at || self.ring.is_consumer_gone());
+        }
+    }
+
+    /// Gives a consumer that is more than a batch of copied octets behind a moment, so that what is queued
+    /// stays in the cache.
+    pub(crate) fn let_catch_up(&mut self) {
+        if std::mem::take(&mut self.copied_octets) < BATCH_OCTETS {
+            return;
+        }
+        let caught_up = std::mem::replace(&mut self.batch_at, self.sent);
+        watch(|| self.ring.consumed() >= caught_up || self.ring.is_consumer_gone());
     }
 
     /// Asks to be woken when there is room. `false`: something changed already, look again.
@@ -248,6 +280,7 @@ impl Producer {
         self.chain = Some(Chain { tail, sealed, ..chain });
         self.written = Word::default();
         self.batch_octets += old.capacity();
+        self.copied_octets += old.capacity();
     }
 
     fn start(&mut self) -> NonNull<Segment> {

@@ -89,6 +89,7 @@ impl Core {
         pattern: &mut P,
         mut payload: Payload<'_>,
     ) -> Result<(), Unsent> {
+        self.pipes.set_patient(false);
         match self.poll_send(pattern, &mut payload) {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
@@ -102,6 +103,7 @@ impl Core {
         mut payload: Payload<'_>,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
+        self.pipes.set_patient(true);
         match self.poll_send(pattern, &mut payload) {
             Ok(()) => {
                 if self.pipes.take_far_ahead() {
@@ -142,6 +144,7 @@ impl Core {
         pattern: &mut P,
         message: &mut Message,
     ) -> Result<(), RecvError> {
+        self.pipes.set_patient(false);
         self.poll_recv(pattern, message)
     }
 
@@ -152,6 +155,7 @@ impl Core {
         message: &mut Message,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), RecvError> {
+        self.pipes.set_patient(true);
         match self.poll_recv(pattern, message) {
             Ok(()) => Ok(()),
             Err(error) => self.recv_waiting(pattern, message, error, deadline),

@@ -13,8 +13,8 @@ use super::task::Task;
 /// Larger bodies are shared with the library instead of being copied into its queue.
 const LARGEST_COPIED: usize = 8192;
 
-/// Most large bodies kept for reuse.
-const RING: usize = 64;
+/// Most large bodies kept for reuse: more than the queues of both sides hold.
+const RING: usize = 2100;
 
 /// A context with its defaults.
 #[derive(Debug)]
