@@ -33,8 +33,8 @@ impl<T> Handover<T> {
 
     /// Notes work. `true`: none of it was noted before, and the caller must see to it that somebody drives.
     pub(crate) fn note(&self, work: u8) -> bool {
-        // Relaxed: ordered by the fence in `drive`, or by what tells another thread to drive.
-        self.notes.fetch_or(work, Ordering::Relaxed) & work == 0
+        // Release: pairs with the swap in `drive`; publishes what was done before.
+        self.notes.fetch_or(work, Ordering::Release) & work == 0
     }
 
     /// Runs `work` and what else was noted, or leaves it to whoever holds the value. `run` returns whether it
@@ -54,7 +54,7 @@ impl<T> Handover<T> {
                 return has_more;
             }
             let Some(mut value) = self.try_lock() else { return has_more };
-            // AcqRel: what was done before the work was noted is visible to us.
+            // AcqRel: pairs with the Release in `note`; what was done before the work was noted is visible.
             let work = self.notes.swap(0, Ordering::AcqRel);
             has_more = run(&mut value, work);
         }
@@ -119,6 +119,12 @@ mod models {
             self.handover.drive(work, |worker, work| {
                 assert!(!self.is_running.swap(true, Ordering::Relaxed), "two at once");
                 worker.seen |= work & !AGAIN;
+                for (bit, prepared) in self.prepared.iter().enumerate() {
+                    assert!(
+                        work & 1 << bit == 0 || prepared.load(Ordering::Relaxed),
+                        "{bit} is not prepared"
+                    );
+                }
                 let left = worker.left;
                 worker.left = left.saturating_sub(1);
                 self.is_running.store(false, Ordering::Relaxed);
