@@ -30,28 +30,46 @@
 //! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. The only mechanism
 //! so far is NULL, which protects nothing: it is
 //! [not for public networks](manual::compatibility#null-is-not-for-public-networks).
+#![cfg_attr(
+    loom,
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the models need the lower floors, whose callers are left out"
+    )
+)]
 
+#[cfg(not(loom))]
 mod context;
 mod endpoint;
 mod error;
 mod frame;
+#[cfg(not(loom))]
 mod io;
+#[cfg(not(loom))]
 #[cfg(test)]
 mod layers;
 mod limits;
+#[cfg(not(loom))]
 pub mod manual;
 mod message;
 mod options;
+#[cfg(not(loom))]
 mod patterns;
 mod pipe;
+#[cfg(not(loom))]
 mod routing;
+#[cfg(not(loom))]
 mod session;
+#[cfg(not(loom))]
 mod socket;
 mod socket_type;
 mod sync;
+#[cfg(not(loom))]
 mod transport;
 mod wire;
 
+#[cfg(not(loom))]
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
@@ -63,6 +81,8 @@ pub use options::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
     ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
 };
+#[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
+#[cfg(not(loom))]
 pub use socket::{Builder, Socket};
 pub use socket_type::SocketType;

@@ -115,3 +115,129 @@ impl<T> Mailbox<T> {
         lock(&self.state).owner = Owner::Awake;
     }
 }
+
+#[cfg(all(test, loom))]
+mod models {
+    use loom::sync::Notify;
+    use loom::thread;
+
+    use super::*;
+    use crate::pipe::models::{check, check_within};
+    use crate::sync::Arc;
+
+    /// A mailbox, and the place elsewhere where its owner sleeps.
+    struct Post {
+        mailbox: Mailbox<std::sync::Arc<()>>,
+        bell: Notify,
+        /// Every item is a clone: the count tells how many were not dropped.
+        item: std::sync::Arc<()>,
+    }
+
+    impl Post {
+        fn new() -> Arc<Self> {
+            Arc::new(Self { mailbox: Mailbox::new(), bell: Notify::new(), item: std::sync::Arc::new(()) })
+        }
+
+        fn post(&self) {
+            if self.mailbox.post(std::sync::Arc::clone(&self.item)) {
+                self.bell.notify();
+            }
+        }
+
+        /// How many items there were.
+        fn take(&self) -> usize {
+            let mut items = Vec::new();
+            self.mailbox.take(&mut items);
+            items.len()
+        }
+
+        fn live(&self) -> usize {
+            std::sync::Arc::strong_count(&self.item) - 1
+        }
+    }
+
+    #[test]
+    fn an_owner_that_waits_hears_of_every_post() {
+        check(|| {
+            let post = Post::new();
+            let posters = [1, 2].map(|count| spawn(&post, move |post| (0..count).for_each(|_| post.post())));
+            let mut taken = 0;
+            while taken < 3 {
+                assert!(post.mailbox.wait(None));
+                taken += post.take();
+            }
+            posters.into_iter().for_each(|poster| poster.join().unwrap());
+            assert_eq!((taken, post.live()), (3, 0));
+        });
+    }
+
+    #[test]
+    fn an_owner_that_sleeps_elsewhere_is_woken_there() {
+        check(|| {
+            let post = Post::new();
+            let posters = [1, 2].map(|count| spawn(&post, move |post| (0..count).for_each(|_| post.post())));
+            let mut taken = 0;
+            while taken < 3 {
+                if post.mailbox.sleep_elsewhere() {
+                    post.bell.wait();
+                }
+                taken += post.take();
+            }
+            posters.into_iter().for_each(|poster| poster.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn an_owner_that_woke_by_itself_finds_what_is_posted() {
+        check_within(5, || {
+            let post = Post::new();
+            let poster = spawn(&post, |post| {
+                post.post();
+                post.post();
+            });
+            let mut taken = 0;
+            if post.mailbox.sleep_elsewhere() {
+                post.mailbox.awake();
+                taken += post.take();
+            }
+            while taken < 2 {
+                assert!(post.mailbox.wait(None));
+                taken += post.take();
+            }
+            poster.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn the_hint_is_right_when_the_posts_happened_before() {
+        check_within(5, || {
+            let post = Post::new();
+            let poster = spawn(&post, |post| {
+                post.post();
+                post.post();
+            });
+            let taken = post.take();
+            poster.join().unwrap();
+            assert_eq!(post.mailbox.has_mail(), taken < 2);
+        });
+    }
+
+    #[test]
+    fn a_closed_mailbox_keeps_nothing() {
+        check_within(5, || {
+            let post = Post::new();
+            let poster = spawn(&post, |post| {
+                post.post();
+                post.post();
+            });
+            post.mailbox.close();
+            poster.join().unwrap();
+            assert_eq!(post.live(), 0);
+        });
+    }
+
+    fn spawn(post: &Arc<Post>, work: impl FnOnce(&Post) + 'static) -> thread::JoinHandle<()> {
+        let post = Arc::clone(post);
+        thread::spawn(move || work(&post))
+    }
+}

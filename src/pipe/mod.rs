@@ -14,6 +14,7 @@
 
 mod consumer;
 mod drain;
+mod handover;
 mod intake;
 mod large_body;
 mod mailbox;
@@ -31,6 +32,7 @@ mod tests;
 
 pub(crate) use consumer::{Consumer, NoMessage};
 pub(crate) use drain::{Drain, Slices};
+pub(crate) use handover::Handover;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};

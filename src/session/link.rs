@@ -1,17 +1,7 @@
 //! A link: one connection's place, and who may work on it.
 //!
 //! Work on a session is done by whoever has it in hand: the I/O thread that hears of events, or the socket's
-//! thread that would otherwise sleep. Nobody waits for the other: work is noted first, then the session is
-//! taken if it is free, and whoever gives it back looks for work that was noted meanwhile.
-//!
-//! ```text
-//!   note work ─▶ is it free? ──no──▶ whoever holds it will see the note
-//!                    │ yes
-//!                    ▼
-//!        take notes, run, give back ─▶ notes again? ──no──▶ done
-//!                    ▲                      │ yes
-//!                    └──────────────────────┘
-//! ```
+//! thread that would otherwise sleep. How it goes from one to the other: [`Handover`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -21,10 +11,10 @@ use std::time::{Duration, Instant};
 use mio::{Registry, Token};
 
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
-use crate::pipe::{Assist, Ready, Wake};
+use crate::pipe::{Assist, Handover, Ready, Wake};
 use crate::session::driver::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
-use crate::sync::{AtomicBool, AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
+use crate::sync::{AtomicBool, Ordering};
 
 /// Notes of work to be done on a session.
 pub(crate) mod work {
@@ -54,11 +44,10 @@ pub(crate) struct Link {
     mailbox: Arc<IoMailbox>,
     owner: Arc<Owner>,
     this: Weak<Self>,
-    work: AtomicU8,
     /// A notice to drive is on its way to the task: one is enough, however many ask.
     is_drive_posted: AtomicBool,
     is_stopped: AtomicBool,
-    place: Mutex<Place>,
+    place: Handover<Place>,
 }
 
 impl Link {
@@ -70,10 +59,9 @@ impl Link {
             mailbox,
             owner,
             this: Weak::clone(this),
-            work: AtomicU8::new(0),
             is_drive_posted: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
-            place: Mutex::new(Place::Down(None)),
+            place: Handover::new(Place::Down(None), work::PIPES),
         })
     }
 
@@ -107,12 +95,12 @@ impl Link {
 
     /// Gives the link pipe ends that outlive its sessions.
     pub(crate) fn set_ends(&self, ends: Box<Ends>) {
-        *self.place() = Place::Down(Some(ends));
+        *self.place.lock() = Place::Down(Some(ends));
     }
 
     /// Puts a session in place.
     pub(super) fn up(&self, make: impl FnOnce(Option<Box<Ends>>) -> Session) {
-        let mut place = self.place();
+        let mut place = self.place.lock();
         if let Place::Down(ends) = &mut *place {
             let ends = ends.take();
             *place = Place::Up(Box::new(make(ends)));
@@ -121,7 +109,7 @@ impl Link {
 
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
-        match std::mem::replace(&mut *self.place(), Place::Down(None)) {
+        match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => session.into_ends(),
         }
@@ -129,7 +117,7 @@ impl Link {
 
     /// Whether a session is in place that has not finished its handshake.
     pub(crate) fn is_shaking_hands(&self) -> bool {
-        matches!(&*self.place(), Place::Up(session) if session.is_shaking_hands())
+        matches!(&*self.place.lock(), Place::Up(session) if session.is_shaking_hands())
     }
 
     /// Does what was noted when the task was told to. `true`: there is more, come again.
@@ -149,30 +137,12 @@ impl Link {
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
     pub(crate) fn drive(&self, work: u8) -> bool {
-        // Relaxed: ordered by the fence.
-        self.work.fetch_or(work, Ordering::Relaxed);
-        let mut has_more = false;
-        loop {
-            // Pairs with the same fence of whoever holds the session: we noted the work and now look at the
-            // lock; it gives the lock back and then looks at the notes. One of us sees the other.
-            fence(Ordering::SeqCst);
-            if self.work.load(Ordering::Relaxed) == 0 {
-                if has_more {
-                    // Nobody else knows: when the caller comes again it must find something noted.
-                    self.work.fetch_or(work::PIPES, Ordering::Relaxed);
-                }
-                return has_more;
-            }
-            let Some(mut place) = try_lock(&self.place) else { return has_more };
-            // AcqRel: what was done before the work was noted is visible to us.
-            let work = self.work.swap(0, Ordering::AcqRel);
-            has_more = self.run(&mut place, work);
-        }
+        self.place.drive(work, |place, work| self.run(place, work))
     }
 
     /// Looks after a connection whose caller streams: see [`Session::tick`]. `false`: no more ticks.
     pub(crate) fn tick(&self) -> bool {
-        let goes_on = match try_lock(&self.place).as_deref_mut() {
+        let goes_on = match self.place.try_lock().as_deref_mut() {
             Some(place) => match place {
                 Place::Up(session) => session.tick(self).unwrap_or_else(|error| {
                     // Nobody would hear of this connection again.
@@ -221,16 +191,11 @@ impl Link {
         self.owner.mailbox.post(ToSocket::Attach(pipe));
         Some(Box::new(ends))
     }
-
-    fn place(&self) -> MutexGuard<'_, Place> {
-        lock(&self.place)
-    }
 }
 
 impl Wake for Link {
     fn wake(&self, _: u64, _: Ready) {
-        // Relaxed: the mailbox's lock orders the note before the task's look at it.
-        if self.work.fetch_or(work::PIPES, Ordering::Relaxed) & work::PIPES == 0 {
+        if self.place.note(work::PIPES) {
             self.post_drive();
         }
     }
@@ -241,7 +206,7 @@ impl Assist for Link {
         if self.drive(work::PIPES | work::CALLER) {
             self.post_drive();
         }
-        matches!(try_lock(&self.place).as_deref(), Some(Place::Up(session)) if session.is_stuffed())
+        matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed())
     }
 
     fn fill(&self) {
@@ -251,7 +216,7 @@ impl Assist for Link {
     }
 
     fn wait(&self, timeout: Duration) -> bool {
-        let Some(mut place) = try_lock(&self.place) else { return false };
+        let Some(mut place) = self.place.try_lock() else { return false };
         let Place::Up(session) = &mut *place else { return false };
         let Some(progress) = session.wait(timeout, self) else { return false };
         self.has_more(&mut place, progress);
