@@ -120,6 +120,13 @@ impl Link {
         matches!(&*self.place.lock(), Place::Up(session) if session.is_shaking_hands())
     }
 
+    /// Does what was noted while this thread held the session.
+    fn drive_rest(&self) {
+        if self.drive(0) {
+            self.post_drive();
+        }
+    }
+
     /// Does what was noted when the task was told to. `true`: there is more, come again.
     pub(crate) fn drive_as_told(&self) -> bool {
         // AcqRel: pairs with the same in `post_drive`; what was noted before a notice that we make void is
@@ -206,7 +213,10 @@ impl Assist for Link {
         if self.drive(work::PIPES | work::CALLER) {
             self.post_drive();
         }
-        matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed())
+        let is_stuffed =
+            matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
+        self.drive_rest();
+        is_stuffed
     }
 
     fn fill(&self) {
@@ -218,12 +228,14 @@ impl Assist for Link {
     fn wait(&self, timeout: Duration) -> bool {
         let Some(mut place) = self.place.try_lock() else { return false };
         let Place::Up(session) = &mut *place else { return false };
-        let Some(progress) = session.wait(timeout, self) else { return false };
-        self.has_more(&mut place, progress);
+        let progress = session.wait(timeout, self);
+        let is_lent = progress.is_some();
+        if let Some(progress) = progress {
+            self.has_more(&mut place, progress);
+        }
         drop(place);
-        // What was noted meanwhile is ours to do.
-        self.drive(0);
-        true
+        self.drive_rest();
+        is_lent
     }
 
     fn stop(&self, deadline: Option<Instant>) {
