@@ -91,6 +91,9 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// Offers the processor to other threads.
+pub(crate) use std::thread::yield_now as give_way;
+
 /// Puts its content on cache lines of its own: 128 octets, since processors fetch lines in pairs.
 #[derive(Debug, Default)]
 #[repr(align(128))]

@@ -6,10 +6,10 @@
 #![forbid(unsafe_code)]
 
 use std::hint::spin_loop;
-use std::thread::yield_now;
 use std::time::Instant;
 
 use crate::limits::{PAUSES_PER_LOOK, STREAM_SPIN};
+use crate::sync::give_way;
 
 /// Looks until `is_there` says so or the time is over.
 pub(super) fn watch(mut is_there: impl FnMut() -> bool) {
@@ -23,7 +23,7 @@ pub(super) fn watch(mut is_there: impl FnMut() -> bool) {
             return;
         }
         if waited >= STREAM_SPIN / 8 {
-            yield_now();
+            give_way();
         }
     }
 }
