@@ -47,7 +47,7 @@ fn bodies_go_out<P: Speaks + Sends>(greeting: &[u8; 64]) {
     everywhere::<P>(|meeting| {
         let mut peer = peer_of(meeting, greeting);
         for size in SIZES {
-            meeting.socket.send(&body(size)).unwrap();
+            meeting.socket.send(body(size)).unwrap();
             // F-05, F-06: the short form up to 255, the long one above, and nothing else on the wire.
             let expected = frame(0, &body(size));
             assert!(peer.read(expected.len()) == expected, "{size}");

@@ -5,7 +5,7 @@ use std::thread;
 
 use interop_tests::raw::random::Random;
 use interop_tests::raw::vectors::{PING, command, message, ping};
-use interop_tests::raw::{Meeting, Speaks, everywhere};
+use interop_tests::raw::{Speaks, everywhere};
 use peermq::{Pair, Pull, Push, Receives};
 
 fn contexts_come_back<P: Speaks>() {
