@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::message::{Frame, Payload, PayloadKind};
 use crate::pipe::ring::Ring;
-use crate::pipe::segment::{Segment, Word};
+use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
 use crate::pipe::watch::watch;
 use crate::sync::Arc;
@@ -39,7 +39,8 @@ struct Chain {
     /// What `visible` will publish once the message under way ends in another segment.
     sealed: Word,
     /// What `visible` has published: the end of the last whole message.
-    mark: Word,
+    /// As it was stored: copying the fields right after they were written one by one stalls the processor.
+    mark: Packed,
 }
 
 /// The writing end of a pipe.
@@ -61,6 +62,8 @@ pub(crate) struct Producer {
     batch_at: u64,
     /// What `sent` was at the last watch.
     watched_at: u64,
+    /// Longest body that is copied.
+    copied_max: usize,
     /// The other end is known to be gone, or to go: nothing more is taken.
     is_cut_off: bool,
 }
@@ -83,6 +86,7 @@ impl Producer {
             copied_octets: 0,
             batch_at: 0,
             watched_at: 0,
+            copied_max: COPIED_BODY_MAX,
             is_cut_off: false,
         }
     }
@@ -166,6 +170,11 @@ impl Producer {
         self.ring.set_writer(wake_up);
     }
 
+    /// Bodies longer than `octets` travel by reference.
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        self.copied_max = octets;
+    }
+
     /// Changes the high-water mark; `None` is no limit.
     pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
         self.ring.set_limit(limit);
@@ -196,13 +205,14 @@ impl Producer {
     #[inline]
     pub(super) fn publish(&mut self) {
         let Some(chain) = &mut self.chain else { return };
+        let word = self.written.pack();
         // SAFETY: the tail is live: the consumer frees a segment only after it is sealed.
-        unsafe { Segment::publish(chain.tail, self.written) };
-        chain.mark = self.written;
+        unsafe { Segment::publish(chain.tail, word) };
+        chain.mark = word;
         if chain.visible != chain.tail {
             // The tail's word is stored; only now may the consumer walk on to it.
             // SAFETY: live until the consumer sees it sealed, which this store does; not touched after.
-            unsafe { Segment::publish(chain.visible, chain.sealed) };
+            unsafe { Segment::publish(chain.visible, chain.sealed.pack()) };
             chain.visible = chain.tail;
         }
         self.ring.wake_reader();
@@ -214,7 +224,7 @@ impl Producer {
         // SAFETY: live: the consumer has not seen it sealed.
         let visible = unsafe { chain.visible.as_ref() };
         let in_visible = if chain.visible == chain.tail { self.written } else { chain.sealed };
-        let (mark, old_tail, in_tail) = (chain.mark, chain.tail, self.written);
+        let (mark, old_tail, in_tail) = (chain.mark.word(), chain.tail, self.written);
         let mut unseen = if chain.visible == old_tail { None } else { visible.next() };
         // Forgotten before they are dropped: the drop of a body is foreign code and may panic.
         visible.unlink();
@@ -253,7 +263,7 @@ impl Producer {
     /// Octets of the tail behind what is published: what is written but belongs to no whole message yet.
     pub(super) fn unpublished_from(&self) -> u32 {
         match &self.chain {
-            Some(chain) if chain.visible == chain.tail => chain.mark.octets,
+            Some(chain) if chain.visible == chain.tail => chain.mark.word().octets,
             _ => 0,
         }
     }
@@ -274,7 +284,7 @@ impl Producer {
             word
         } else {
             // SAFETY: live, and not visible: only we can reach it.
-            unsafe { Segment::publish(chain.tail, word) };
+            unsafe { Segment::publish(chain.tail, word.pack()) };
             chain.sealed
         };
         self.chain = Some(Chain { tail, sealed, ..chain });
@@ -285,7 +295,7 @@ impl Producer {
 
     fn start(&mut self) -> NonNull<Segment> {
         let tail = Segment::allocate(self.next_capacity);
-        self.chain = Some(Chain { tail, visible: tail, sealed: Word::default(), mark: Word::default() });
+        self.chain = Some(Chain { tail, visible: tail, sealed: Word::default(), mark: Packed::default() });
         self.ring.start(tail);
         tail
     }
@@ -324,7 +334,7 @@ impl Producer {
 
     #[inline]
     fn write_slice(&mut self, body: &[u8]) {
-        if body.len() <= COPIED_BODY_MAX {
+        if body.len() <= self.copied_max {
             self.write_copied(0, body);
         } else {
             self.write_shared(0, Bytes::copy_from_slice(body));
@@ -332,7 +342,7 @@ impl Producer {
     }
 
     fn write_frame(&mut self, flags: u8, frame: &Frame) {
-        if frame.len() <= COPIED_BODY_MAX {
+        if frame.len() <= self.copied_max {
             self.write_copied(flags, frame);
         } else {
             self.write_shared(flags, frame.to_bytes());
@@ -340,7 +350,7 @@ impl Producer {
     }
 
     fn move_frame(&mut self, flags: u8, frame: &mut Frame) {
-        if frame.len() <= COPIED_BODY_MAX {
+        if frame.len() <= self.copied_max {
             self.write_copied(flags, frame);
         } else {
             self.write_shared(flags, frame.take_bytes());

@@ -25,13 +25,25 @@ pub(super) struct Word {
     pub(super) is_sealed: bool,
 }
 
+/// A word in the form in which it is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Packed(u64);
+
+impl Packed {
+    pub(super) fn word(self) -> Word {
+        Word::unpack(self.0)
+    }
+}
+
 impl Word {
     #[inline]
-    fn pack(self) -> u64 {
-        u64::from(self.octets)
-            | u64::from(self.messages) << 24
-            | u64::from(self.bodies) << 48
-            | u64::from(self.is_sealed) << 63
+    pub(super) fn pack(self) -> Packed {
+        Packed(
+            u64::from(self.octets)
+                | u64::from(self.messages) << 24
+                | u64::from(self.bodies) << 48
+                | u64::from(self.is_sealed) << 63,
+        )
     }
 
     #[inline]
@@ -112,14 +124,14 @@ impl Segment {
     ///
     /// The caller is the producer, the segment is live until this store, and what `word` says is written.
     #[inline]
-    pub(super) unsafe fn publish(segment: NonNull<Self>, word: Word) {
+    pub(super) unsafe fn publish(segment: NonNull<Self>, word: Packed) {
         // SAFETY: live by the caller's promise; the borrow ends before the store.
         unsafe { segment.as_ref() }.shadow.used();
         // SAFETY: live by the caller's promise. The reference covers nothing but the atomic, which another
         // thread may free during its last call.
         let published = unsafe { &(*segment.as_ptr()).published };
         // Release: pairs with the Acquire in `published`; shows octets, bodies and `next` up to `word`.
-        published.store(word.pack(), Ordering::Release);
+        published.store(word.0, Ordering::Release);
     }
 
     #[inline]
@@ -313,7 +325,7 @@ mod tests {
                 for bodies in [0, 1, 255] {
                     for is_sealed in [false, true] {
                         let word = Word { octets, messages, bodies, is_sealed };
-                        assert_eq!(Word::unpack(word.pack()), word);
+                        assert_eq!(word.pack().word(), word);
                     }
                 }
             }

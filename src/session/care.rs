@@ -36,7 +36,6 @@ pub(super) enum Care {
 #[derive(Debug)]
 pub(super) struct Waiter {
     poll: Poll,
-    events: Events,
     /// Waits in a row that brought nothing.
     idle: u32,
 }
@@ -54,7 +53,7 @@ impl Care {
             stream.register(registry, token)?;
             return Err(error);
         }
-        *self = Self::Lent(Waiter { poll, events: Events::with_capacity(1), idle: 0 });
+        *self = Self::Lent(Waiter { poll, idle: 0 });
         Ok(())
     }
 
@@ -84,17 +83,17 @@ impl Waiter {
 
     /// Waits for the kernel to report, `timeout` at most. Looks for a moment before it sleeps: in a stream the
     /// peer is about to do its part, and being woken costs both sides more than that.
-    pub(super) fn wait(&mut self, timeout: Duration) -> Option<Readiness> {
+    pub(super) fn wait(&mut self, events: &mut Events, timeout: Duration) -> Option<Readiness> {
         let begin = Instant::now();
         while begin.elapsed() < STREAM_SPIN {
-            self.poll.poll(&mut self.events, Some(Duration::ZERO)).ok()?;
-            if let Some(event) = self.events.iter().next() {
+            self.poll.poll(events, Some(Duration::ZERO)).ok()?;
+            if let Some(event) = events.iter().next() {
                 return Some(Readiness::from(event));
             }
             thread::yield_now();
         }
         // An interrupted wait is an early one: the caller looks at its own deadline.
-        self.poll.poll(&mut self.events, Some(timeout)).ok()?;
-        self.events.iter().next().map(Readiness::from)
+        self.poll.poll(events, Some(timeout)).ok()?;
+        events.iter().next().map(Readiness::from)
     }
 }

@@ -8,6 +8,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::time::Duration;
 
 use bytes::Bytes;
+use mio::Events;
 
 use crate::io::{End, Notice};
 use crate::limits::{
@@ -48,6 +49,8 @@ pub(super) struct Session {
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
+    /// Where a waiting caller finds what the kernel reports.
+    events: Events,
     /// Octets read and written.
     moved: u64,
     /// What `moved` was when the caller gave the connection back because nothing moved.
@@ -72,6 +75,7 @@ impl Session {
             is_shaking_hands: true,
             care: Care::Told,
             was_called: false,
+            events: Events::with_capacity(1),
             moved: 0,
             idle_since: 0,
         }
@@ -114,7 +118,7 @@ impl Session {
             }
             0
         } else {
-            waiter.wait(timeout).map_or(0, noted)
+            waiter.wait(&mut self.events, timeout).map_or(0, noted)
         };
         let before = self.moved;
         let progress = self.run(noted | work::CALLER, link);

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
+use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::Hwm;
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Pipe, Producer, WakeUp, pipe};
@@ -123,6 +124,7 @@ impl Waiting {
 /// A socket's ends of the two pipes to another socket.
 fn end(mut outbound: Producer, mut inbound: Consumer, mailbox: &Arc<SocketMailbox>) -> Pipe {
     let id = unique_id();
+    outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     Pipe { id, outbound, inbound, assist: None }

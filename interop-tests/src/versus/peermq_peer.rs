@@ -11,10 +11,7 @@ use super::stamp;
 use super::task::Task;
 
 /// Larger bodies are shared with the library instead of being copied into its queue.
-const LARGEST_COPIED: usize = 8192;
-
-/// Most large bodies kept for reuse: more than the queues of both sides hold.
-const RING: usize = 2100;
+const LARGEST_COPIED: usize = 4096;
 
 /// A context with its defaults.
 #[derive(Debug)]
@@ -53,8 +50,8 @@ pub(crate) struct PeermqPair {
 enum Bodies {
     /// One buffer, copied by the library.
     Copied(Vec<u8>),
-    /// Bodies in flight, the oldest first: it is taken again once the library has let go of it.
-    Shared { size: usize, in_flight: VecDeque<Bytes> },
+    /// Bodies in flight, the oldest first, and those that the library has let go of.
+    Shared { size: usize, in_flight: VecDeque<Bytes>, free: Vec<BytesMut> },
 }
 
 impl Peermq {
@@ -114,7 +111,9 @@ impl Push for PeermqPush {
                 stamp::write(buffer, sequence);
                 self.socket.send(&buffer[..])
             }
-            Bodies::Shared { size, in_flight } => self.socket.send(shared_body(in_flight, *size, sequence)),
+            Bodies::Shared { size, in_flight, free } => {
+                self.socket.send(shared_body(in_flight, free, *size, sequence))
+            }
         };
         sent.map_err(|unsent| anyhow!("not sent: {unsent}"))
     }
@@ -149,32 +148,31 @@ impl Bodies {
         if size <= LARGEST_COPIED {
             Self::Copied(vec![0; size])
         } else {
-            Self::Shared { size, in_flight: VecDeque::with_capacity(RING) }
+            Self::Shared { size, in_flight: VecDeque::new(), free: Vec::new() }
         }
     }
 }
 
-/// A stamped body that the library may keep: the oldest one if it has let go of it, or a new one. As
-/// with libzmq only the stamp is written once a body exists.
-fn shared_body(in_flight: &mut VecDeque<Bytes>, size: usize, sequence: u64) -> Bytes {
-    let mut body = reusable(in_flight).unwrap_or_else(|| BytesMut::zeroed(size));
+/// A stamped body that the library may keep: the one that it has let go of last, which is in the cache
+/// still, or a new one. As with libzmq only the stamp is written once a body exists.
+fn shared_body(
+    in_flight: &mut VecDeque<Bytes>,
+    free: &mut Vec<BytesMut>,
+    size: usize,
+    sequence: u64,
+) -> Bytes {
+    while let Some(body) = in_flight.pop_front() {
+        match body.try_into_mut() {
+            Ok(body) => free.push(body),
+            Err(held) => {
+                in_flight.push_front(held);
+                break;
+            }
+        }
+    }
+    let mut body = free.pop().unwrap_or_else(|| BytesMut::zeroed(size));
     stamp::write(&mut body, sequence);
     let body = body.freeze();
     in_flight.push_back(body.clone());
     body
-}
-
-/// The oldest body if nobody else holds it any more. One that is held makes room for another when
-/// there are [`RING`] of them.
-fn reusable(in_flight: &mut VecDeque<Bytes>) -> Option<BytesMut> {
-    let is_full = in_flight.len() >= RING;
-    match in_flight.pop_front()?.try_into_mut() {
-        Ok(body) => Some(body),
-        Err(held) => {
-            if !is_full {
-                in_flight.push_front(held);
-            }
-            None
-        }
-    }
 }
