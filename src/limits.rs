@@ -138,3 +138,6 @@ pub(crate) const STREAM_MESSAGES: u64 = 64;
 
 /// Processor pauses between two looks at a watched pipe: about 1 µs, in which some 50 messages come.
 pub(crate) const PAUSES_PER_LOOK: u32 = 8;
+
+/// Notices a mailbox has room for from the start, so that a burst of them allocates nothing later.
+pub(crate) const MAILBOX_CAPACITY: usize = 8;

@@ -52,7 +52,7 @@ pub(crate) enum End {
 #[derive(Debug)]
 pub(crate) enum ToSocket {
     /// A new peer.
-    Attach(Pipe),
+    Attach(Box<Pipe>),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.

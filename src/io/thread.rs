@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
 use crate::io::{IoMailbox, Notice, Pool, ToIo};
-use crate::limits::EVENTS_PER_POLL;
+use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The token of the mailbox; tasks are numbered from 1.
@@ -58,7 +58,7 @@ impl IoThread {
     /// Runs until [`ToIo::Finish`].
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
-        let mut mail = Vec::new();
+        let mut mail = Vec::with_capacity(MAILBOX_CAPACITY);
         let mut again = Vec::with_capacity(EVENTS_PER_POLL);
         loop {
             self.sleep(&mut events);

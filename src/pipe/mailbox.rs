@@ -6,6 +6,7 @@
 
 use std::time::Instant;
 
+use crate::limits::MAILBOX_CAPACITY;
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
 
 /// What the owner does while nothing is posted.
@@ -35,7 +36,7 @@ pub(crate) struct Mailbox<T> {
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
         Self {
-            state: Mutex::new(State { items: Vec::new(), owner: Owner::Awake }),
+            state: Mutex::new(State { items: Vec::with_capacity(MAILBOX_CAPACITY), owner: Owner::Awake }),
             arrival: Condvar::new(),
             has_mail: AtomicBool::new(false),
         }

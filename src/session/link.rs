@@ -195,7 +195,7 @@ impl Link {
     /// Makes pipes and gives the socket its ends: the peer is ready.
     pub(super) fn attach(&self) -> Option<Box<Ends>> {
         let (pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
-        self.owner.mailbox.post(ToSocket::Attach(pipe));
+        self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         Some(Box::new(ends))
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::context::{Context, ContextInner};
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::STREAM_TICK;
+use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
@@ -47,7 +47,7 @@ impl Core {
             endpoints: Endpoints::default(),
             socket_type,
             options,
-            mail: Vec::new(),
+            mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
         })
     }
@@ -252,7 +252,7 @@ impl Core {
         for item in mail.drain(..) {
             match item {
                 ToSocket::Attach(pipe) => {
-                    self.attach(pattern, pipe);
+                    self.attach(pattern, *pipe);
                 }
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,

@@ -103,7 +103,7 @@ impl Core {
         match theirs {
             Some((_, mailbox)) => {
                 let pipe = end(to_connecter, from_connecter, &mailbox);
-                mailbox.post(ToSocket::Attach(pipe));
+                mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
