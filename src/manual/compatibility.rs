@@ -118,3 +118,15 @@
 //! Out of descriptors (`EMFILE`), a listener pauses for 50 ms and looks again; connections that wait stay in the
 //! backlog. Descriptors are close-on-exec. After `fork` without `exec` the child has no I/O threads: use the
 //! sockets in the parent only.
+//!
+//! # Waiting, in detail
+//!
+//! * A `send` that waits for room is woken when half of the queue is free, or when its connection has written
+//!   what the kernel takes for now; libzmq does the former. A receiver in the same process that takes less than
+//!   half of a full queue and then stops leaves it waiting; `try_send` finds the room.
+//! * A `send` with much queued (128 KiB) that the kernel does not take gives the kernel one millisecond before it
+//!   returns. It still queues up to the high-water mark.
+//! * While a socket streams to or from a single peer, other events of that socket (a new peer, a shutdown) are
+//!   seen within a millisecond or two, not at once.
+//! * A connection whose inbound queue is full is not read: that its peer has closed shows when the application
+//!   receives again, or when something is sent.

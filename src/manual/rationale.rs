@@ -10,7 +10,8 @@
 //! copied once on its way to the kernel and once on its way from it, and the I/O threads do work by the
 //! segment, not by the message.
 //!
-//! <!-- figures: framing -->
+//! Measured: one processor per process, 64 B over ipc and tcp take about the processor time of plain blocking
+//! sockets with 64 KiB batches (38 to 42 ns a message for both processes, against 28 to 36).
 //!
 //! # Only whole messages are published
 //!
@@ -26,7 +27,9 @@
 //! execute a barrier; the side that publishes only keeps the compiler from reordering. Where there is no such
 //! call, and under loom, both sides run an ordinary fence.
 //!
-//! <!-- figures: fence -->
+//! Measured in a prototype: 42 million messages/s of 64 B with a full fence, 58 with the asymmetric one.
+//! Copying the published word field by field right behind the stores that made it cost as much again, in
+//! stalls: with the packed word kept, 8 B over inproc went from 31 to 53 million messages/s.
 //!
 //! # A caller does the I/O itself before it would sleep
 //!
@@ -43,7 +46,15 @@
 //! A caller that stays away for a few ticks loses the connection to the I/O thread again. Timers, reconnects
 //! and listeners are the I/O threads' in any case.
 //!
-//! <!-- figures: assist -->
+//! Measured, two processes on a core each, 64 B over tcp: 16 to 17 million messages/s when every batch was
+//! handed to the I/O threads, 36 to 44 with ticks; 1 KiB over ipc: 3.1 to 3.8 million with ticks, 7.1 to 9.3
+//! lent; 64 KiB over tcp: 44 thousand lent, 114 thousand with the 50 µs look before sleeping.
+//!
+//! The sketch of the plan lent connections for lock-step traffic only, and streams to the I/O threads. It is
+//! the other way round that pays first: where application and I/O thread share a core, a hand-over for every
+//! batch costs more than the batch, and where they do not, a wake-up costs more than writing it. What it costs
+//! instead: the end of a stream may wait a tick for its I/O thread, and a blocking `send` may wait a tick when
+//! much is queued that the kernel does not take.
 //!
 //! # Links are locked by trying
 //!
@@ -58,14 +69,17 @@
 //! one being filled and the kernel's copy stay in one core's cache. An emptied segment goes back to the
 //! producer, so a steady stream allocates nothing.
 //!
-//! <!-- figures: segments -->
+//! Two emptied segments are kept, not one: with one, a sender that ran a segment ahead allocated now and then.
 //!
 //! # Bodies of up to 8 KiB are copied
 //!
 //! A reference costs an allocation on the sender's side, an `iovec`, and a counter that two cores share.
 //! Copying 8 KiB costs about as much. Above that a body travels by reference, and is never copied on send.
 //!
-//! <!-- figures: bodies -->
+//! Measured: 8 KiB over ipc take 1.8 µs of processor time copied and 2.6 by reference. Between two sockets of
+//! one process it is the other way round (4.3 million messages/s copied, 6.3 by reference): there the limit is
+//! 4 KiB. Received buffers are used again while a connection streams: 64 KiB over ipc went from 45 to 137
+//! thousand messages/s, 1 MiB from 2.3 to 8.6, because fresh pages cost more than the copy.
 //!
 //! # High-water marks without a shared counter for every message
 //!
