@@ -134,3 +134,21 @@ fn a_socket_goes_on_in_another_thread() {
         assert_eq!(recv(&mut pull), "back");
     });
 }
+
+#[test]
+fn parts_of_a_message_go_nowhere_before_the_last_one_is_there() {
+    // F-15: "queues all frames in memory until the last one is handed over": parts gather in the message.
+    over(ALL, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        let mut message = Message::from("first part");
+        send(&mut push, "before");
+        assert_eq!(recv(&mut pull), "before");
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+        message.push("second part");
+        message.push("last part");
+        send(&mut push, message);
+        assert_eq!(recv(&mut pull), ["first part", "second part", "last part"]);
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    });
+}
