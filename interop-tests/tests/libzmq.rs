@@ -240,7 +240,8 @@ fn our_push_delivers_to_their_pull_when_it_comes_back() {
         // What is sent into the dying connection may be lost with it, but comes in order or not at all.
         let (mut sent, mut heard) = (0, Vec::new());
         while heard.len() < 500 {
-            assert!(ours.try_send(&u32::to_be_bytes(sent)).is_ok(), "{sent} sent, {} heard", heard.len());
+            let queued = ours.send_timeout(&u32::to_be_bytes(sent), Duration::from_secs(30));
+            assert!(queued.is_ok(), "{sent} sent, {} heard", heard.len());
             sent += 1;
             while second.poll(zmq::POLLIN, i64::from(heard.is_empty())).unwrap() != 0 {
                 heard.push(u32::from_be_bytes(second.recv_bytes(0).unwrap().try_into().unwrap()));
