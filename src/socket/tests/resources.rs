@@ -208,7 +208,8 @@ fn writes() -> u64 {
 
 #[test]
 fn a_batch_of_10_000_messages_costs_at_most_100_writes() {
-    // Of the whole process: the sender's, the receiver's, and what wakes threads.
+    // Write calls of the whole process, for a batch that was queued before the connection; reads and waits are
+    // not in the kernel's count, and a live stream is not covered.
     alone("resources::a_batch_of_10_000_messages_costs_at_most_100_writes", || {
         for transport in WIRES {
             let place = Place::new(*transport);
