@@ -151,9 +151,21 @@ pub enum OpenError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
+    /// A message for a ROUTER or STREAM without a body behind the routing id.
+    #[error("there is no message behind the routing id")]
+    MissingBody,
+    /// This socket type does not send.
+    #[error("a socket of this type does not send")]
+    NotSupported,
+    /// A REQ waits for the reply to its last request, or a REP has no request to reply to.
+    #[error("it is not this socket's turn to send: receive first")]
+    OutOfTurn,
     /// The context was shut down; this socket will never send again.
     #[error("the context was shut down")]
     Terminated,
+    /// No peer has this routing id (`router_mandatory`).
+    #[error("no peer has this routing id")]
+    Unroutable,
     /// No peer had room before `send_timeout` passed; at once for `try_send`.
     #[error("no peer has room for the message")]
     WouldBlock,
@@ -173,6 +185,12 @@ pub struct Unsent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecvError {
+    /// This socket type does not receive.
+    #[error("a socket of this type does not receive")]
+    NotSupported,
+    /// A REQ has sent no request, or a REP has not replied to the last one.
+    #[error("it is not this socket's turn to receive: send first")]
+    OutOfTurn,
     /// The context was shut down; this socket will never receive again.
     #[error("the context was shut down")]
     Terminated,

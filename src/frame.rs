@@ -17,6 +17,10 @@ pub(crate) const MORE: u8 = 0b001;
 pub(crate) const LONG: u8 = 0b010;
 /// The body is a command, not part of a message.
 pub(crate) const COMMAND: u8 = 0b100;
+/// Never on the wire. In an inbound pipe: a command that is left for the socket's pattern.
+pub(crate) const NOTE: u8 = 0b1000_0000;
+/// Never on the wire. A note that counts as a message, because a peer can send any number of them.
+pub(crate) const COUNTED: u8 = 0b0100_0000;
 /// Bits 7-3: zero when sent; a frame that sets one is refused (D8).
 const RESERVED: u8 = !(MORE | LONG | COMMAND);
 

@@ -5,7 +5,7 @@ use std::{fs, io};
 
 /// A module imports modules of lower floors, and those that share its entry.
 const FLOORS: &[&[&[&str]]] = &[
-    &[&["sync", "limits", "error", "message", "frame", "endpoint", "socket_type", "options"]],
+    &[&["sync", "limits", "error", "message", "frame", "endpoint", "routing_id", "socket_type", "options"]],
     &[&["wire"], &["pipe"]],
     &[&["transport"]],
     &[&["io"]],

@@ -59,6 +59,7 @@ mod patterns;
 mod pipe;
 #[cfg(not(loom))]
 mod routing;
+mod routing_id;
 #[cfg(not(loom))]
 mod session;
 #[cfg(not(loom))]
@@ -83,6 +84,7 @@ pub use options::{
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
+pub use routing_id::RoutingId;
 #[cfg(not(loom))]
 pub use socket::{Builder, Socket};
 pub use socket_type::SocketType;

@@ -82,6 +82,9 @@ pub(crate) const EVENTS_PER_POLL: usize = 256;
 /// Most octets one connection reads before the others of its thread get their turn.
 pub(crate) const READ_OCTETS_PER_TURN: usize = 1024 * 1024;
 
+/// Most octets of a routing id: RFC 37, "The Identity property".
+pub(crate) const ROUTING_ID_MAX: usize = 255;
+
 /// Most octets one connection writes before the others of its thread get their turn.
 pub(crate) const WRITE_OCTETS_PER_TURN: usize = 4 * 1024 * 1024;
 

@@ -44,8 +44,16 @@ macro_rules! socket_types {
 socket_types! {
     // name  code  on the wire  may talk to  source
     Pair = 0, "PAIR", [Pair], "RFC 31";
+    Pub = 1, "PUB", [Sub, XSub], "RFC 29";
+    Sub = 2, "SUB", [Pub, XPub], "RFC 29";
+    Req = 3, "REQ", [Rep, Router], "RFC 28";
+    Rep = 4, "REP", [Req, Dealer], "RFC 28";
+    Dealer = 5, "DEALER", [Rep, Dealer, Router], "RFC 28";
+    Router = 6, "ROUTER", [Req, Dealer, Router], "RFC 28";
     Pull = 7, "PULL", [Push], "RFC 30";
     Push = 8, "PUSH", [Pull], "RFC 30";
+    XPub = 9, "XPUB", [Sub, XSub], "RFC 29";
+    XSub = 10, "XSUB", [Pub, XPub], "RFC 29";
 }
 
 impl SocketType {
@@ -59,6 +67,17 @@ impl SocketType {
     #[must_use]
     pub fn talks_to(self, peer: Self) -> bool {
         self.peers().contains(&peer)
+    }
+
+    /// Whether sockets of this type tell their peers their routing id (RFC 37, "The Identity property").
+    pub(crate) fn announces_routing_id(self) -> bool {
+        matches!(self, Self::Dealer | Self::Req | Self::Router)
+    }
+
+    /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
+    /// what it subscribes to.
+    pub(crate) fn takes_notes(self) -> bool {
+        matches!(self, Self::Pub | Self::Rep | Self::Router | Self::XPub)
     }
 }
 

@@ -25,14 +25,21 @@ fn render() -> String {
 
 #[test]
 fn the_table_of_options_is_the_one_in_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/manual/options.rs");
+    if std::env::var_os("PEERMQ_WRITE_MANUAL").is_some() {
+        let page = std::fs::read_to_string(path).unwrap();
+        let (before, _) = page.split_once("//! | option |").unwrap();
+        let rows: String = render().lines().map(|row| format!("//! {row}\n")).collect();
+        std::fs::write(path, format!("{before}{rows}")).unwrap();
+        return;
+    }
     let page: String =
         include_str!("options.rs").lines().map(|line| line[3..].trim_start().to_owned() + "\n").collect();
     let table = page.split_once("```\n\n").unwrap().1;
     assert_eq!(
         table,
         render(),
-        "copy this into src/manual/options.rs:\n\n//! {}",
-        render().replace('\n', "\n//! ")
+        "the table has changed: run this test with PEERMQ_WRITE_MANUAL=1 in the environment"
     );
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::error::InvalidValue;
 use crate::limits::HANDSHAKE_INTERVAL;
+use crate::routing_id::RoutingId;
 
 /// What the values of a type count, for the manual.
 pub(super) trait Unit {
@@ -17,6 +18,10 @@ pub(super) trait Unit {
 
 impl Unit for bool {
     const UNIT: &'static str = "boolean";
+}
+
+impl Unit for RoutingId {
+    const UNIT: &'static str = "octets";
 }
 
 /// A limit on queued messages.

@@ -14,9 +14,10 @@ pub use push::Push;
 
 use std::fmt;
 
+use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
+use crate::options::Options;
 use crate::pipe::{PipeKey, Pipes};
-use crate::routing::NoneReady;
 use crate::socket_type::SocketType;
 
 /// What a pattern says to a new peer.
@@ -28,26 +29,29 @@ pub(crate) enum Attach {
 }
 
 /// What a socket asks of its type.
-pub(crate) trait Strategy: Default + fmt::Debug + Send {
+pub(crate) trait Strategy: fmt::Debug + Send {
     const TYPE: SocketType;
+
+    fn new(options: &Options) -> Self;
 
     /// A new peer.
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach;
 
-    /// The peer is gone, and everything from it was taken.
-    fn detach(&mut self, key: PipeKey);
+    /// The peer is gone, and everything from it was taken; or the socket lets it go. Its pipe is still there.
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey);
 
     /// A peer that was dry has messages.
     fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey);
 
     /// A peer that was full has room.
-    fn on_writable(&mut self, key: PipeKey);
+    fn on_writable(&mut self, pipes: &mut Pipes, key: PipeKey);
 
-    /// Queues a message; `payload` is empty after success and whole otherwise.
-    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady>;
+    /// Queues a message; `payload` is empty after success and whole otherwise. `WouldBlock`: every pipe that
+    /// could change that will tell.
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError>;
 
-    /// Takes a message.
-    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady>;
+    /// Takes a message. `WouldBlock`: every pipe that could change that will tell.
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError>;
 }
 
 /// A socket type, as in [`Socket<Push>`](crate::Socket). Implemented by this crate only.

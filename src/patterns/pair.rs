@@ -1,10 +1,12 @@
 //! PAIR: one peer, both ways. Source: RFC 31/EXPAIR.
 #![forbid(unsafe_code)]
 
+use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
+use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy};
 use crate::pipe::{PipeKey, Pipes};
-use crate::routing::{NoneReady, Single};
+use crate::routing::Single;
 use crate::socket_type::SocketType;
 
 /// PAIR: talks to exactly one other [`Pair`], both ways.
@@ -38,11 +40,15 @@ impl Receives for Pair {}
 impl Strategy for Pair {
     const TYPE: SocketType = SocketType::Pair;
 
+    fn new(_: &Options) -> Self {
+        Self::default()
+    }
+
     fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
         if self.peer.add(key) { Attach::Accepted } else { Attach::Refused }
     }
 
-    fn detach(&mut self, key: PipeKey) {
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
         self.peer.remove(key);
     }
 
@@ -50,15 +56,15 @@ impl Strategy for Pair {
         self.peer.resume();
     }
 
-    fn on_writable(&mut self, _: PipeKey) {}
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     #[inline]
-    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
-        self.peer.send(pipes, payload)
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        Ok(self.peer.send(pipes, payload)?)
     }
 
     #[inline]
-    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
-        self.peer.recv(pipes, message)
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        Ok(self.peer.recv(pipes, message)?)
     }
 }

@@ -1,10 +1,12 @@
 //! PULL: receives only, one message from each peer in turn. Source: RFC 30/PIPELINE.
 #![forbid(unsafe_code)]
 
+use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
+use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Strategy};
 use crate::pipe::{PipeKey, Pipes};
-use crate::routing::{FairQueue, NoneReady};
+use crate::routing::FairQueue;
 use crate::socket_type::SocketType;
 
 /// PULL: takes messages from [`Push`](crate::Push) peers, one from each in turn.
@@ -30,12 +32,16 @@ impl Receives for Pull {}
 impl Strategy for Pull {
     const TYPE: SocketType = SocketType::Pull;
 
+    fn new(_: &Options) -> Self {
+        Self::default()
+    }
+
     fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
         self.peers.add(key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, key: PipeKey) {
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
         self.peers.remove(key);
     }
 
@@ -43,14 +49,14 @@ impl Strategy for Pull {
         self.peers.add(key);
     }
 
-    fn on_writable(&mut self, _: PipeKey) {}
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
-    fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), NoneReady> {
-        Err(NoneReady)
+    fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), SendError> {
+        Err(SendError::NotSupported)
     }
 
     #[inline]
-    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
-        self.peers.recv(pipes, message)
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        Ok(self.peers.recv(pipes, message)?)
     }
 }

@@ -1,10 +1,12 @@
 //! PUSH: sends only, in turn, to peers with room. Source: RFC 30/PIPELINE.
 #![forbid(unsafe_code)]
 
+use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
+use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Sends, Strategy};
 use crate::pipe::{PipeKey, Pipes};
-use crate::routing::{NoneReady, RoundRobin};
+use crate::routing::RoundRobin;
 use crate::socket_type::SocketType;
 
 /// PUSH: hands each message to the next [`Pull`](crate::Pull) peer that has room.
@@ -36,13 +38,17 @@ impl Sends for Push {}
 impl Strategy for Push {
     const TYPE: SocketType = SocketType::Push;
 
+    fn new(_: &Options) -> Self {
+        Self::default()
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         self.peers.add(key);
         pipes.discard(key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, key: PipeKey) {
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
         self.peers.remove(key);
     }
 
@@ -50,16 +56,16 @@ impl Strategy for Push {
         pipes.discard(key);
     }
 
-    fn on_writable(&mut self, key: PipeKey) {
+    fn on_writable(&mut self, _: &mut Pipes, key: PipeKey) {
         self.peers.resume(key);
     }
 
     #[inline]
-    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
-        self.peers.send(pipes, payload)
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        Ok(self.peers.send(pipes, payload)?)
     }
 
-    fn try_recv(&mut self, _: &mut Pipes, _: &mut Message) -> Result<(), NoneReady> {
-        Err(NoneReady)
+    fn try_recv(&mut self, _: &mut Pipes, _: &mut Message) -> Result<(), RecvError> {
+        Err(RecvError::NotSupported)
     }
 }

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use crate::frame::{COMMAND, Header, LONG, MORE};
+use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
 use crate::limits::STREAM_MESSAGES;
 use crate::message::{Frame, Message};
 use crate::pipe::ring::Ring;
@@ -23,6 +23,14 @@ pub(crate) enum NoMessage {
     Closed,
     /// Nothing is published that was not taken.
     Dry,
+}
+
+/// What was taken out of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Message,
+    /// The first frame of the message is the body of a command that the session left for the socket.
+    Note,
 }
 
 /// A place in the chain, and what was passed in its segment.
@@ -98,14 +106,29 @@ impl Consumer {
         Self { ring, taken: None, limit: Word::default(), received: 0, watched_at: 0 }
     }
 
-    /// Takes the next message into `message`, whose first frame's allocation is used again.
+    /// Takes the next message into `message`, whose first frame's allocation is used again. Passes over notes.
     #[inline]
     pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), NoMessage> {
+        while self.try_take(message)? == Taken::Note {}
+        Ok(())
+    }
+
+    /// Takes the next message or note into `message`.
+    #[inline]
+    pub(crate) fn try_take(&mut self, message: &mut Message) -> Result<Taken, NoMessage> {
         let mut is_first = true;
+        let mut taken = Taken::Message;
         loop {
             let (flags, body) = self.next_frame()?;
             if flags & COMMAND != 0 {
-                continue; // the session has answered it
+                if flags & NOTE == 0 {
+                    continue; // the session has answered it
+                }
+                taken = Taken::Note;
+                if flags & COUNTED == 0 {
+                    body.copy_to(message.start());
+                    return Ok(taken);
+                }
             }
             let frame = if is_first { message.start() } else { message.add() };
             body.copy_to(frame);
@@ -119,7 +142,7 @@ impl Consumer {
         }
         self.received += 1;
         self.ring.consume(self.received);
-        Ok(())
+        Ok(taken)
     }
 
     /// Watches for messages for a moment, if many came since the last time.
@@ -160,7 +183,9 @@ impl Consumer {
             let segment = unsafe { segment.as_ref() };
             // SAFETY: we are the consumer, and `limit` is what we saw published.
             let unread = unsafe { segment.octets(octets as usize, self.limit.octets as usize) };
-            if unread.first().is_none_or(|flags| flags & COMMAND == 0) || self.next_frame().is_err() {
+            if unread.first().is_none_or(|flags| flags & (COMMAND | NOTE) != COMMAND)
+                || self.next_frame().is_err()
+            {
                 return true;
             }
         }

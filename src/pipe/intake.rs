@@ -9,7 +9,7 @@
 use std::io::IoSliceMut;
 
 use crate::error::ProtocolError;
-use crate::frame::{HEADER_MAX, Header};
+use crate::frame::{COUNTED, HEADER_MAX, Header, NOTE};
 use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
 use crate::pipe::large_body::{LargeBody, Shelf};
 use crate::pipe::producer::{Producer, Refused};
@@ -112,7 +112,15 @@ impl Intake {
         self.raw_end += octets.len();
     }
 
-    /// Finds whole messages in what was read and publishes them. Each command's body goes to `on_command`.
+    /// Puts a note for the socket behind everything that was skimmed; it does not count as a message. Nothing
+    /// else may be there: called between sessions, or right after a handshake.
+    pub(crate) fn note(&mut self, body: &[u8]) {
+        self.producer.note(body);
+        self.raw_end = self.producer.written.octets as usize;
+    }
+
+    /// Finds whole messages in what was read and publishes them. Each command's body goes to `on_command`,
+    /// which says whether it is a note for the socket.
     ///
     /// # Errors
     ///
@@ -120,7 +128,7 @@ impl Intake {
     pub(crate) fn skim(
         &mut self,
         max_body_octets: u64,
-        mut on_command: impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+        mut on_command: impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         let skimmed = self.skim_frames(max_body_octets, &mut on_command);
         if self.parts == 0 && self.large.is_none() {
@@ -162,7 +170,7 @@ impl Intake {
     fn skim_frames(
         &mut self,
         max_body_octets: u64,
-        on_command: &mut impl FnMut(&[u8]) -> Result<(), ProtocolError>,
+        on_command: &mut impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         loop {
             if let Some(large) = self.large.take() {
@@ -192,8 +200,23 @@ impl Intake {
                     self.needed = total;
                     return Ok(Skimmed::Dry);
                 };
-                on_command(body)?;
-                self.producer.advance(total);
+                let is_note = on_command(body)?;
+                if is_note {
+                    // It counts as a message: it waits for room, and cannot stand inside another one.
+                    match self.producer.has_room() {
+                        _ if self.parts > 0 => return Err(ProtocolError::UnexpectedCommand),
+                        Ok(()) => {}
+                        Err(Refused::Full) => return Ok(Skimmed::Full),
+                        Err(Refused::Closed) => return Ok(Skimmed::Closed),
+                    }
+                    let flags = header.flags | NOTE | COUNTED;
+                    // SAFETY: we are the producer, and the octet is behind what is published.
+                    unsafe { self.producer.tail().write(from, &[flags]) };
+                    self.producer.advance(total);
+                    self.end_frame(false);
+                } else {
+                    self.producer.advance(total);
+                }
                 continue;
             }
             header.check(max_body_octets)?;

@@ -18,6 +18,7 @@ mod handover;
 mod intake;
 mod large_body;
 mod mailbox;
+pub(crate) mod note;
 mod pipes;
 mod producer;
 mod ring;
@@ -30,7 +31,7 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use consumer::{Consumer, NoMessage};
+pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
 pub(crate) use handover::Handover;
 pub(crate) use intake::{Intake, Skimmed};

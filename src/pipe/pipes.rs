@@ -9,8 +9,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::message::{Message, Payload};
-use crate::pipe::{Consumer, NoMessage, Producer, Refused};
+use crate::message::{Frame, Message, Payload};
+use crate::pipe::{Consumer, NoMessage, Producer, Refused, Taken};
+use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,6 +41,8 @@ pub(crate) struct Pipe {
     pub(crate) id: u64,
     pub(crate) outbound: Producer,
     pub(crate) inbound: Consumer,
+    /// The routing id that the peer announced; none if that is not known yet, and a note will tell.
+    pub(crate) peer: Option<RoutingId>,
     /// The connection behind the pipes; none for inproc.
     pub(crate) assist: Option<Arc<dyn Assist>>,
 }
@@ -122,29 +125,66 @@ impl Pipes {
     /// Queues a message. Full: the pipe will tell when there is room.
     #[inline]
     pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        self.send_by(key, payload, Producer::try_send)
+    }
+
+    /// Queues a message with other frames in front, as [`send`](Self::send) does.
+    #[inline]
+    pub(crate) fn send_behind(
+        &mut self,
+        key: PipeKey,
+        envelope: &[Frame],
+        payload: &mut Payload<'_>,
+    ) -> Result<(), Refused> {
+        self.send_by(key, payload, |producer, payload| producer.try_send_behind(envelope, payload))
+    }
+
+    #[inline]
+    fn send_by(
+        &mut self,
+        key: PipeKey,
+        payload: &mut Payload<'_>,
+        try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
-        match pipe.outbound.try_send(payload) {
+        match try_send(&mut pipe.outbound, payload) {
             Ok(()) => {
                 if pipe.outbound.take_batch() {
                     self.hand_on_batch(key);
                 }
                 Ok(())
             }
-            Err(refused) => self.send_refused(key, payload, refused),
+            Err(refused) => self.send_refused(key, payload, refused, try_send),
         }
     }
 
-    /// Takes a message. Dry: the pipe will tell when there is one.
+    /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.
     #[inline]
     pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
+        self.recv_by(key, message, Consumer::try_recv)
+    }
+
+    /// Takes a message or a note. Dry: the pipe will tell when there is one.
+    #[inline]
+    pub(crate) fn take(&mut self, key: PipeKey, message: &mut Message) -> Result<Taken, NoMessage> {
+        self.recv_by(key, message, Consumer::try_take)
+    }
+
+    #[inline]
+    fn recv_by<T>(
+        &mut self,
+        key: PipeKey,
+        message: &mut Message,
+        try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+    ) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
-        match pipe.inbound.try_recv(message) {
-            Ok(()) => return Ok(()),
-            Err(NoMessage::Dry) => match self.recv_from_dry(key, message) {
+        match try_recv(&mut pipe.inbound, message) {
+            Err(NoMessage::Dry) => match self.recv_from_dry(key, message, try_recv) {
                 Err(NoMessage::Closed) => {}
                 taken_or_dry => return taken_or_dry,
             },
             Err(NoMessage::Closed) => {}
+            taken => return taken,
         }
         self.finished.push(key);
         Err(NoMessage::Closed)
@@ -171,7 +211,12 @@ impl Pipes {
 
     /// Before this thread waits for another one to make room, it does the write itself.
     #[cold]
-    fn send_to_full(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+    fn send_to_full(
+        &mut self,
+        key: PipeKey,
+        payload: &mut Payload<'_>,
+        try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
         let may_watch = self.may_watch();
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match &pipe.assist {
@@ -180,7 +225,7 @@ impl Pipes {
             None => {}
         }
         loop {
-            match pipe.outbound.try_send(payload) {
+            match try_send(&mut pipe.outbound, payload) {
                 Err(Refused::Full) if pipe.outbound.wait_for_room() => return Err(Refused::Full),
                 Err(Refused::Full) => {}
                 sent_or_closed => return sent_or_closed,
@@ -190,7 +235,12 @@ impl Pipes {
 
     /// Before this thread waits for another one to read, it reads itself.
     #[cold]
-    fn recv_from_dry(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
+    fn recv_from_dry<T>(
+        &mut self,
+        key: PipeKey,
+        message: &mut Message,
+        try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+    ) -> Result<T, NoMessage> {
         let may_watch = self.may_watch();
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
@@ -199,7 +249,7 @@ impl Pipes {
             None => {}
         }
         loop {
-            match pipe.inbound.try_recv(message) {
+            match try_recv(&mut pipe.inbound, message) {
                 Err(NoMessage::Dry) if pipe.inbound.wait_for_messages() => return Err(NoMessage::Dry),
                 Err(NoMessage::Dry) => {}
                 taken_or_closed => return taken_or_closed,
@@ -231,9 +281,10 @@ impl Pipes {
         key: PipeKey,
         payload: &mut Payload<'_>,
         mut refused: Refused,
+        try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         if refused == Refused::Full {
-            match self.send_to_full(key, payload) {
+            match self.send_to_full(key, payload, try_send) {
                 Ok(()) => return Ok(()),
                 Err(again) => refused = again,
             }

@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use crate::frame::{HEADER_MAX, MORE, encode_header};
+use crate::frame::{COMMAND, HEADER_MAX, MORE, NOTE, encode_header};
 use crate::limits::{
     BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, STREAM_MESSAGES,
 };
@@ -95,6 +95,32 @@ impl Producer {
     #[inline]
     pub(crate) fn try_send(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
         self.has_room()?;
+        self.write(payload);
+        self.end_messages(1);
+        self.publish();
+        Ok(())
+    }
+
+    /// Frames one message with other frames in front, as [`try_send`](Self::try_send) does.
+    #[inline]
+    pub(crate) fn try_send_behind(
+        &mut self,
+        envelope: &[Frame],
+        payload: &mut Payload<'_>,
+    ) -> Result<(), Refused> {
+        self.has_room()?;
+        for frame in envelope {
+            self.write_frame(MORE, frame);
+        }
+        self.write(payload);
+        self.end_messages(1);
+        self.publish();
+        Ok(())
+    }
+
+    /// Frames the payload's frames behind what is written.
+    #[inline]
+    fn write(&mut self, payload: &mut Payload<'_>) {
         match &mut payload.0 {
             PayloadKind::Slice(body) => self.write_slice(body),
             PayloadKind::Borrowed(message) => {
@@ -112,9 +138,12 @@ impl Producer {
                 }
             }
         }
-        self.end_messages(1);
+    }
+
+    /// Publishes a note for the socket at the other end, which does not count as a message.
+    pub(crate) fn note(&mut self, body: &[u8]) {
+        self.write_copied(COMMAND | NOTE, body);
         self.publish();
-        Ok(())
     }
 
     /// Takes no more messages: nobody will read them. Without this, as many as there is credit for would be

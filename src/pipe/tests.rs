@@ -195,7 +195,7 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
             let skimmed = intake.skim(u64::MAX, |body| {
                 assert_eq!(body, b"\x04PONG");
                 seen += 1;
-                Ok(())
+                Ok(false)
             });
             assert_eq!(skimmed, Ok(Skimmed::Dry));
         }
@@ -215,7 +215,7 @@ fn an_intake_stops_at_the_high_water_mark_and_goes_on() {
     intake.push(&stream);
     let mut received = Vec::new();
     while received.len() < 10 {
-        let skimmed = intake.skim(u64::MAX, |_| Ok(())).unwrap();
+        let skimmed = intake.skim(u64::MAX, |_| Ok(false)).unwrap();
         let mut count = 0;
         while let Ok(message) = recv(&mut consumer) {
             received.push(message.body()[0]);
@@ -248,7 +248,7 @@ fn half_a_multipart_is_never_seen() {
 
 fn feed(intake: &mut Intake, mut octets: &[u8]) {
     loop {
-        intake.skim(u64::MAX, |_| Ok(())).unwrap();
+        intake.skim(u64::MAX, |_| Ok(false)).unwrap();
         if octets.is_empty() {
             break;
         }
@@ -288,7 +288,7 @@ fn endless_more_ends_at_the_limit_of_parts() {
     let mut frames = 0;
     let refused = loop {
         intake.push(b"\x01\x00");
-        match intake.skim(u64::MAX, |_| Ok(())) {
+        match intake.skim(u64::MAX, |_| Ok(false)) {
             Ok(_) => frames += 1,
             Err(error) => break error,
         }

@@ -10,6 +10,22 @@ pub(crate) use fair_queue::FairQueue;
 pub(crate) use round_robin::RoundRobin;
 pub(crate) use single::Single;
 
+use crate::error::{RecvError, SendError};
+
 /// No pipe can serve the call now. Every pipe that was asked will tell when that changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoneReady;
+
+impl From<NoneReady> for SendError {
+    #[inline]
+    fn from(_: NoneReady) -> Self {
+        Self::WouldBlock
+    }
+}
+
+impl From<NoneReady> for RecvError {
+    #[inline]
+    fn from(_: NoneReady) -> Self {
+        Self::WouldBlock
+    }
+}

@@ -14,7 +14,8 @@ use crate::io::{End, Notice};
 use crate::limits::{
     HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
 };
-use crate::pipe::{Skimmed, Slices};
+use crate::pipe::{Skimmed, Slices, note};
+use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
 use crate::session::{Ends, Owner};
@@ -46,6 +47,7 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
+    takes_notes: bool,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -61,7 +63,8 @@ impl Session {
     /// A session over a connected stream. The first [`run`](Self::run) sends the greeting.
     pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
         let mut outbox = Outbox::new();
-        let local = Local { socket_type: owner.socket_type, routing_id: Bytes::new() };
+        let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
+        let local = Local { socket_type: owner.socket_type, routing_id };
         Self {
             stream,
             connection: Connection::new(local, &mut outbox),
@@ -73,6 +76,7 @@ impl Session {
             is_full: false,
             is_closed: false,
             is_shaking_hands: true,
+            takes_notes: owner.socket_type.takes_notes(),
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
@@ -90,6 +94,9 @@ impl Session {
         let mut ends = self.ends?;
         ends.outbound.rewind();
         ends.inbound.roll_back();
+        if self.takes_notes && !self.is_shaking_hands {
+            ends.inbound.note(note::DOWN);
+        }
         Some(ends)
     }
 
@@ -329,12 +336,12 @@ impl Session {
         };
         let octets = octets.get(..count).unwrap_or_default();
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
-        if self.connection.peer().is_none() {
-            return Ok(true);
-        }
+        let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
-        if self.ends.is_none() {
-            self.ends = link.attach();
+        match &mut self.ends {
+            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
+            Some(_) => {}
+            None => self.ends = link.attach(RoutingId::from_peer(&peer.routing_id)),
         }
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(octets.get(taken..).unwrap_or_default());

@@ -12,6 +12,7 @@ use mio::{Registry, Token};
 
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake};
+use crate::routing_id::RoutingId;
 use crate::session::driver::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
 use crate::sync::{AtomicBool, Ordering};
@@ -193,8 +194,9 @@ impl Link {
     }
 
     /// Makes pipes and gives the socket its ends: the peer is ready.
-    pub(super) fn attach(&self) -> Option<Box<Ends>> {
-        let (pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
+    pub(super) fn attach(&self, peer: RoutingId) -> Option<Box<Ends>> {
+        let (mut pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
+        pipe.peer = Some(peer);
         self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         Some(Box::new(ends))
     }

@@ -48,5 +48,6 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     let assist: Arc<Link> = Arc::clone(link);
-    (Pipe { id, outbound: to_peer, inbound: from_peer, assist: Some(assist) }, Ends { outbound, inbound })
+    let pipe = Pipe { id, outbound: to_peer, inbound: from_peer, peer: None, assist: Some(assist) };
+    (pipe, Ends { outbound, inbound })
 }

@@ -11,6 +11,7 @@ use crate::options::{
     ReconnectIntervalMax, Timeout, for_each_option,
 };
 use crate::patterns::Pattern;
+use crate::routing_id::RoutingId;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -47,7 +48,8 @@ impl<P: Pattern> Builder<P> {
     ///
     /// [`OpenError::Terminated`] when the context was shut down.
     pub fn open(self) -> Result<Socket<P>, OpenError> {
-        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options)?, pattern: P::default() })
+        let pattern = P::new(&self.options);
+        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options)?, pattern })
     }
 }
 

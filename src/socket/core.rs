@@ -215,11 +215,9 @@ impl Core {
             if self.is_terminated {
                 return Err(SendError::Terminated);
             }
-            if pattern.try_send(&mut self.pipes, payload).is_ok() {
-                return Ok(());
-            }
-            if !self.handle_mail(pattern) {
-                return Err(SendError::WouldBlock);
+            match pattern.try_send(&mut self.pipes, payload) {
+                Err(SendError::WouldBlock) if self.handle_mail(pattern) => {}
+                sent_or_not => return sent_or_not,
             }
         }
     }
@@ -234,11 +232,9 @@ impl Core {
             if self.is_terminated {
                 return Err(RecvError::Terminated);
             }
-            if pattern.try_recv(&mut self.pipes, message).is_ok() {
-                return Ok(());
-            }
-            if !self.handle_mail(pattern) {
-                return Err(RecvError::WouldBlock);
+            match pattern.try_recv(&mut self.pipes, message) {
+                Err(RecvError::WouldBlock) if self.handle_mail(pattern) => {}
+                taken_or_not => return taken_or_not,
             }
         }
     }
@@ -292,7 +288,7 @@ impl Core {
                 }
             }
             Ready::Readable => pattern.on_readable(&mut self.pipes, key),
-            Ready::Writable => pattern.on_writable(key),
+            Ready::Writable => pattern.on_writable(&mut self.pipes, key),
         }
     }
 
@@ -304,7 +300,7 @@ impl Core {
 
     /// Lets a pipe go whose other end is gone and which is empty.
     fn finish<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
-        pattern.detach(key);
+        pattern.detach(&mut self.pipes, key);
         if let Some(pipe) = self.pipes.remove(key) {
             self.endpoints.forget(pipe.id);
         }

@@ -115,12 +115,12 @@ impl Core {
         let position = position.ok_or(ConnectError::NotConnected)?;
         let connected = self.endpoints.connected.swap_remove(position);
         if let Some(key) = connected.pipe.and_then(|pipe| self.pipes.key(pipe)) {
-            pattern.detach(key);
+            pattern.detach(&mut self.pipes, key);
             self.let_go(key);
         } else if let Some(link) = connected.link {
             link.stop(self.linger_deadline());
             for key in self.pipes.stopped() {
-                pattern.detach(key);
+                pattern.detach(&mut self.pipes, key);
                 drop(self.pipes.remove(key));
             }
         }

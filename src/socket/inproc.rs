@@ -12,7 +12,8 @@ use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::Hwm;
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Pipe, Producer, WakeUp, pipe};
+use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
+use crate::routing_id::RoutingId;
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -37,9 +38,10 @@ pub(crate) struct Waiting {
 }
 
 /// What the two sides must know of each other.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Party {
     socket_type: SocketType,
+    routing_id: RoutingId,
     send_hwm: Hwm,
     recv_hwm: Hwm,
 }
@@ -47,12 +49,13 @@ struct Party {
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
-        Party { socket_type: self.socket_type, send_hwm, recv_hwm }
+        let routing_id = self.options().routing_id();
+        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
         let ours = self.party();
-        let binder = Binder { party: ours, mailbox: Arc::clone(&self.mailbox) };
+        let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
         for Waiting { party: theirs, mut to_connecter, mut from_connecter } in waiting {
             if !ours.socket_type.talks_to(theirs.socket_type) {
@@ -60,7 +63,10 @@ impl Core {
             }
             to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
             from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
-            let pipe = end(to_connecter, from_connecter, &self.mailbox);
+            if theirs.socket_type.takes_notes() {
+                to_connecter.note(&note::up(ours.routing_id.as_bytes()));
+            }
+            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
             self.attach(pattern, pipe);
         }
         Ok(())
@@ -85,7 +91,7 @@ impl Core {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(binder) => Some((binder.party, Arc::clone(&binder.mailbox))),
+            Some(binder) => Some((binder.party.clone(), Arc::clone(&binder.mailbox))),
             None => None,
         };
         let (send_hwm, recv_hwm) = theirs
@@ -97,12 +103,13 @@ impl Core {
         };
         let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
         let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
-        let pipe = end(to_binder, from_binder, &self.mailbox);
+        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let pipe = end(to_binder, from_binder, peer, &self.mailbox);
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         match theirs {
             Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, &mailbox);
+                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id), &mailbox);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
@@ -122,12 +129,17 @@ impl Waiting {
 }
 
 /// A socket's ends of the two pipes to another socket.
-fn end(mut outbound: Producer, mut inbound: Consumer, mailbox: &Arc<SocketMailbox>) -> Pipe {
+fn end(
+    mut outbound: Producer,
+    mut inbound: Consumer,
+    peer: Option<RoutingId>,
+    mailbox: &Arc<SocketMailbox>,
+) -> Pipe {
     let id = unique_id();
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, assist: None }
+    Pipe { id, outbound, inbound, peer, assist: None }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

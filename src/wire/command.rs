@@ -21,6 +21,8 @@ pub(super) enum Command<'a> {
     Error,
     /// Anything that parses and means nothing here: PONG, other patterns' and later versions' commands.
     Other,
+    /// SUBSCRIBE or CANCEL: for the socket.
+    Topic,
     /// A heartbeat, to be answered with the same context of 0 to 16 octets.
     Ping { context: &'a [u8] },
     /// The peer is ready; its metadata, still encoded.
@@ -49,7 +51,11 @@ impl<'a> Command<'a> {
                 _ => Err(ProtocolError::MalformedCommand),
             };
         }
-        Ok(if name == READY.as_bytes() { Self::Ready(data) } else { Self::Other })
+        Ok(match name {
+            b"READY" => Self::Ready(data),
+            b"SUBSCRIBE" | b"CANCEL" => Self::Topic,
+            _ => Self::Other,
+        })
     }
 }
 

@@ -67,15 +67,18 @@ impl Connection {
 
     /// Takes the body of a command frame that came after the handshake.
     ///
-    /// Answers PING, and ignores what other patterns and later versions may say.
+    /// Answers PING, and ignores what other patterns and later versions may say. `true`: the command is for
+    /// the socket, which takes notes.
     ///
     /// # Errors
     ///
     /// [`ProtocolError::MalformedCommand`]; [`ProtocolError::UnexpectedCommand`] on a second READY;
     /// [`ProtocolError::RefusedByPeer`] on ERROR, which answers our READY when the peer sent its own first.
-    pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<(), ProtocolError> {
+    pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
         let answered = match self.phase {
-            Phase::Traffic(_) => answer(body, out),
+            Phase::Traffic(_) => {
+                answer(body, out).map(|is_note| is_note && self.local.socket_type.takes_notes())
+            }
             Phase::Failed(error) => Err(error),
             Phase::Greeting(_) | Phase::Handshake { .. } => Err(ProtocolError::UnexpectedCommand),
         };
@@ -125,13 +128,14 @@ impl Connection {
     }
 }
 
-/// Answers a command of the traffic phase, or leaves it at that.
-fn answer(body: &[u8], out: &mut Outbox) -> Result<(), ProtocolError> {
+/// Answers a command of the traffic phase, or leaves it at that. `true`: it is for the socket.
+fn answer(body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
     match Command::parse(body)? {
         Command::Ping { context } => command::push_pong(out, context),
+        Command::Topic => return Ok(true),
         Command::Other => {}
         Command::Error => return Err(ProtocolError::RefusedByPeer),
         Command::Ready(_) => return Err(ProtocolError::UnexpectedCommand),
     }
-    Ok(())
+    Ok(false)
 }

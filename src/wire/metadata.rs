@@ -10,6 +10,7 @@
 use bytes::Bytes;
 
 use crate::error::ProtocolError;
+use crate::limits::ROUTING_ID_MAX;
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
 
@@ -49,7 +50,7 @@ impl Peer {
 pub(super) fn encode(local: &Local) -> Vec<u8> {
     let mut octets = Vec::new();
     push_property(&mut octets, SOCKET_TYPE, local.socket_type.name().as_bytes());
-    if announces_routing_id(local.socket_type) {
+    if local.socket_type.announces_routing_id() {
         push_property(&mut octets, IDENTITY, &local.routing_id);
     }
     octets
@@ -82,13 +83,6 @@ pub(super) fn find<'a>(properties: &'a [Property], name: &str) -> Option<&'a Byt
     properties.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-/// Whether sockets of this type tell their peers their routing id: REQ, DEALER and ROUTER would.
-fn announces_routing_id(socket_type: SocketType) -> bool {
-    match socket_type {
-        SocketType::Pair | SocketType::Pull | SocketType::Push => false,
-    }
-}
-
 fn push_property(octets: &mut Vec<u8>, name: &'static str, value: &[u8]) {
     let (Ok(name_octets), Ok(value_octets)) = (u8::try_from(name.len()), i32::try_from(value.len())) else {
         unreachable!("names are literals, values are type names and routing ids of up to 255 octets")
@@ -117,7 +111,7 @@ fn split_property(octets: &[u8]) -> Option<(&str, &[u8], &[u8])> {
 fn is_legal(name: &str, value: &[u8]) -> bool {
     if name.eq_ignore_ascii_case(IDENTITY) {
         // A first octet of zero is for ids that implementations make up (D11).
-        value.len() <= IDENTITY_MAX && value.first() != Some(&0)
+        value.len() <= ROUTING_ID_MAX && value.first() != Some(&0)
     } else if name.eq_ignore_ascii_case(RESOURCE) {
         value.split(|&octet| octet == b'/').all(|part| !part.is_empty() && part.iter().all(is_resource_char))
     } else {
@@ -132,9 +126,6 @@ fn is_resource_char(octet: &u8) -> bool {
 pub(super) const SOCKET_TYPE: &str = "Socket-Type";
 const IDENTITY: &str = "Identity";
 const RESOURCE: &str = "Resource";
-
-/// Longest routing id in octets.
-const IDENTITY_MAX: usize = 255;
 
 #[cfg(test)]
 mod rfc37_metadata {

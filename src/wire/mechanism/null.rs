@@ -35,7 +35,9 @@ pub(in crate::wire) fn handle_command(
     let properties = match *command {
         Command::Ready(octets) => metadata::parse(octets)?,
         Command::Error => return Err(ProtocolError::RefusedByPeer),
-        Command::Ping { .. } | Command::Other => return Err(ProtocolError::UnexpectedCommand),
+        Command::Ping { .. } | Command::Other | Command::Topic => {
+            return Err(ProtocolError::UnexpectedCommand);
+        }
     };
     match peer_type(local.socket_type, &properties) {
         Ok(socket_type) => Ok(Peer::new(version, socket_type, properties)),

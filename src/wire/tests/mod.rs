@@ -193,6 +193,15 @@ fn ready(properties: &[(&str, &[u8])]) -> Vec<u8> {
     command("READY", &metadata(properties))
 }
 
+/// Our READY as a whole frame: with the routing id where RFC 37 asks for it.
+fn ready_of(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
+    let name = ("Socket-Type", socket_type.name().as_bytes());
+    match socket_type {
+        SocketType::Dealer | SocketType::Req | SocketType::Router => ready(&[name, ("Identity", routing_id)]),
+        _ => ready(&[name]),
+    }
+}
+
 /// Our READY for a PULL, and the ERROR that answers a wrong socket type.
 const READY_PULL: &[u8] = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL";
 const ERROR_SOCKET_TYPE: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";

@@ -5,10 +5,14 @@ use super::*;
 /// What one command body leads to in the traffic phase, and what is sent for it.
 fn handle(body: &[u8]) -> (Result<(), ProtocolError>, Vec<u8>) {
     let (mut connection, mut out) = in_traffic(1);
-    let result = connection.handle_command(body, &mut out);
+    let result = connection.handle_command(body, &mut out).map(|is_note| assert!(!is_note));
     assert_eq!(connection.peer().is_some(), result.is_ok());
     if result.is_err() {
-        assert_eq!(connection.handle_command(b"\x04PING\0\0", &mut out), result, "an error is final");
+        assert_eq!(
+            connection.handle_command(b"\x04PING\0\0", &mut out).map(drop),
+            result,
+            "an error is final"
+        );
         assert_eq!(connection.handle_octets(b"x", &mut out).map(|_| ()), result);
     }
     (result, out.octets().to_vec())
@@ -81,7 +85,7 @@ fn unknown_commands_and_pong_are_ignored() {
     let (mut connection, mut out) = in_traffic(1);
     for ignored in [body("FOO", b""), body("FOO", &[0; 1000]), body("PONG", b""), body("PONG", &[1; 16])] {
         for _ in 0..250_000 {
-            assert_eq!(connection.handle_command(&ignored, &mut out), Ok(()));
+            assert_eq!(connection.handle_command(&ignored, &mut out), Ok(false));
         }
     }
     assert!(out.is_empty());
@@ -101,7 +105,7 @@ fn commands_of_other_patterns_are_ignored() {
         out.advance(out.len());
         for name in ["SUBSCRIBE", "CANCEL", "JOIN", "LEAVE", "HELLO", "WELCOME", "INITIATE", "MESSAGE"] {
             for data in [&b""[..], b"A", &[0xFF; 300]] {
-                assert_eq!(connection.handle_command(&body(name, data), &mut out), Ok(()));
+                assert_eq!(connection.handle_command(&body(name, data), &mut out), Ok(false));
             }
         }
         assert!(out.is_empty() && connection.peer().is_some());

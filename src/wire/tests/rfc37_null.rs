@@ -13,8 +13,7 @@ fn ready_is_sent_at_once_behind_the_peers_greeting() {
     // N-01, N-02, N-04, N-05, N-07, D1: each side sends READY before it tries to read one; exact octets.
     for &socket_type in SocketType::ALL {
         let outcome = every_cut(socket_type, &greeting(3, 1, b"NULL"));
-        let expected = ready(&[("Socket-Type", socket_type.name().as_bytes())]);
-        assert_eq!(outcome.commands(), expected);
+        assert_eq!(outcome.commands(), ready_of(socket_type, b""));
         assert_eq!((outcome.result, outcome.peer), (Ok(64), None));
     }
     assert_eq!(ready(&[("Socket-Type", b"PULL")]), READY_PULL);
@@ -38,7 +37,7 @@ fn the_matrix_of_socket_types_is_enforced_with_an_error() {
         for theirs in TYPES {
             let stream = [&greeting(3, 1, b"NULL")[..], &ready(&[("Socket-Type", theirs)])].concat();
             let outcome = every_cut(ours, &stream);
-            let our_ready = ready(&[("Socket-Type", ours.name().as_bytes())]);
+            let our_ready = ready_of(ours, b"");
             let known = SocketType::from_name(theirs);
             if let Some(known) = known.filter(|known| ours.talks_to(*known)) {
                 assert_eq!(outcome.peer().socket_type, known);

@@ -1,0 +1,137 @@
+//! Routing ids: the names by which a ROUTER addresses its peers.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use crate::error::InvalidValue;
+use crate::limits::ROUTING_ID_MAX;
+use crate::message::Frame;
+
+/// The name by which a ROUTER knows a peer: up to 255 octets.
+///
+/// A peer gives itself one with the option [`routing_id`](crate::Options::routing_id); a ROUTER makes one up
+/// for each that does not: five octets, the first of which is zero. Source: RFC 28, "The ROUTER Socket Type";
+/// RFC 37, "The Identity property".
+///
+/// ```
+/// use peermq::RoutingId;
+///
+/// let id = RoutingId::new("worker-1")?;
+/// assert_eq!(id.as_bytes(), b"worker-1");
+/// assert_eq!(id.to_string(), "worker-1");
+/// assert!(RoutingId::new([0, 1]).is_err(), "made up by a ROUTER only");
+/// assert!(RoutingId::NONE.is_none());
+/// # Ok::<(), peermq::InvalidValue>(())
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct RoutingId(Frame);
+
+impl RoutingId {
+    /// No name: a ROUTER makes one up.
+    pub const NONE: Self = Self(Frame::new());
+
+    /// Returns a name for a peer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] for more than 255 octets, and for a first octet of zero, which marks names that a
+    /// ROUTER made up. Empty is [`NONE`](Self::NONE).
+    pub fn new(octets: impl AsRef<[u8]>) -> Result<Self, InvalidValue> {
+        let octets = octets.as_ref();
+        if octets.len() > ROUTING_ID_MAX || octets.first() == Some(&0) {
+            return Err(InvalidValue);
+        }
+        Ok(Self::from_peer(octets))
+    }
+
+    /// Returns the octets.
+    #[inline]
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// Whether this is no name.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// A name as it came from a peer, whose handshake was checked, or from an application that addresses one.
+    pub(crate) fn from_peer(octets: &[u8]) -> Self {
+        Self(Frame::from(octets))
+    }
+
+    /// The name that a ROUTER makes up for its peer number `number`.
+    pub(crate) fn made_up(number: u32) -> Self {
+        let [a, b, c, d] = number.to_be_bytes();
+        Self::from_peer(&[0, a, b, c, d])
+    }
+}
+
+impl AsRef<[u8]> for RoutingId {
+    fn as_ref(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+impl Hash for RoutingId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+/// So that a table of names can be asked for octets.
+impl std::borrow::Borrow<[u8]> for RoutingId {
+    fn borrow(&self) -> &[u8] {
+        self.as_bytes()
+    }
+}
+
+/// The name as text, if it is printable; else its octets in hexadecimal.
+impl fmt::Display for RoutingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.to_str() {
+            Ok("") => f.write_str("none"),
+            Ok(text) if !text.contains(char::is_control) => f.write_str(text),
+            _ => {
+                f.write_str("0x")?;
+                self.as_bytes().iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RoutingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RoutingId({self})")
+    }
+}
+
+impl From<RoutingId> for Frame {
+    fn from(id: RoutingId) -> Self {
+        id.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_up_to_255_octets_and_does_not_start_with_zero() {
+        // D11
+        assert!(RoutingId::new([7; 255]).is_ok());
+        assert_eq!(RoutingId::new([7; 256]), Err(InvalidValue));
+        assert_eq!(RoutingId::new([0]), Err(InvalidValue));
+        assert_eq!(RoutingId::new(""), Ok(RoutingId::NONE));
+    }
+
+    #[test]
+    fn names_read_as_text_or_in_hexadecimal() {
+        let texts = [RoutingId::new("ada").unwrap(), RoutingId::made_up(258), RoutingId::NONE]
+            .map(|id| id.to_string());
+        assert_eq!(texts, ["ada", "0x0000000102", "none"]);
+    }
+}
