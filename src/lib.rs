@@ -79,7 +79,7 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
+    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
     ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
 };
 #[cfg(not(loom))]

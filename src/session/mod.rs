@@ -41,7 +41,13 @@ pub(crate) struct Ends {
 pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     let id = crate::io::unique_id();
     let (mut to_peer, outbound) = pipe(owner.options.send_hwm().limit().map(u64::from));
-    let (inbound, mut from_peer) = pipe(owner.options.recv_hwm().limit().map(u64::from));
+    let (mut inbound, mut from_peer) = pipe(owner.options.recv_hwm().limit().map(u64::from));
+    if let Some(limit) = owner.options.send_hwm_octets().limit() {
+        to_peer.limit_octets(limit);
+    }
+    if let Some(limit) = owner.options.recv_hwm_octets().limit() {
+        inbound.limit_octets(limit);
+    }
     let (mut outbound, mut inbound) = (outbound.into_drain(), inbound.into_intake());
     to_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     from_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));

@@ -10,7 +10,7 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::Hwm;
+use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
@@ -44,13 +44,18 @@ struct Party {
     routing_id: RoutingId,
     send_hwm: Hwm,
     recv_hwm: Hwm,
+    send_hwm_octets: HwmOctets,
+    recv_hwm_octets: HwmOctets,
 }
 
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
         let routing_id = self.options().routing_id();
-        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
+        let (send_hwm_octets, recv_hwm_octets) =
+            (self.options().send_hwm_octets(), self.options().recv_hwm_octets());
+        let socket_type = self.socket_type;
+        Party { socket_type, routing_id, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
@@ -62,6 +67,7 @@ impl Core {
                 continue; // dropping the ends closes the connecter's
             }
             to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
+            limit_octets(&mut to_connecter, ours.send_hwm_octets, theirs.recv_hwm_octets);
             from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
             if theirs.socket_type.takes_notes() {
                 to_connecter.note(&note::up(ours.routing_id.as_bytes()));
@@ -101,8 +107,14 @@ impl Core {
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
-        let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
+        let (mut to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
+        let (mut to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
+        let (theirs_in, theirs_out) =
+            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, _)| {
+                (party.recv_hwm_octets, party.send_hwm_octets)
+            });
+        limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
+        limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
         let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
         let pipe = end(to_binder, from_binder, peer, &self.mailbox);
         let id = pipe.id;
@@ -140,6 +152,15 @@ fn end(
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     Pipe { id, outbound, inbound, peer, assist: None }
+}
+
+/// Limits a pipe by what sender and receiver set together, or by what one of them did.
+fn limit_octets(producer: &mut Producer, sender: HwmOctets, receiver: HwmOctets) {
+    match (sender.limit(), receiver.limit()) {
+        (Some(sender), Some(receiver)) => producer.limit_octets(sender.saturating_add(receiver)),
+        (Some(limit), None) | (None, Some(limit)) => producer.limit_octets(limit),
+        (None, None) => {}
+    }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.
