@@ -67,6 +67,10 @@ macro_rules! for_each_option {
             /// Queue messages for finished connections only, not for peers that may never answer.
             immediate: bool = false, code 39, when NextConnect;
 
+            /// Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole
+            /// messages; the older ones are discarded.
+            conflate: bool = false, code 54, when NextConnect, only [Dealer, Pub, Pull, Push, Sub];
+
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
                 only [Dealer, Req, Router];
@@ -290,6 +294,7 @@ mod tests {
             ("max_message_size", 22, "unlimited", "octets"),
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
+            ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),

@@ -31,6 +31,7 @@
 //! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
+//! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |

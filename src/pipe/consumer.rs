@@ -26,8 +26,9 @@ pub(crate) enum NoMessage {
 }
 
 /// What was taken out of a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Taken {
+    #[default]
     Message,
     /// The first frame of the message is the body of a command that the session left for the socket.
     Note,
@@ -171,6 +172,11 @@ impl Consumer {
     /// Whoever waits for messages of this pipe is told through `wake_up`.
     pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
         self.ring.set_reader(wake_up);
+    }
+
+    /// Whether the other end is gone; messages may be left.
+    pub(crate) fn is_producer_gone(&self) -> bool {
+        self.ring.is_producer_gone()
     }
 
     /// Whether the other end is gone and no message is left to take.

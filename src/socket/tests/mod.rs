@@ -4,6 +4,7 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod conflate;
 mod context;
 mod endpoints;
 mod inproc;
