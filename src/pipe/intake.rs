@@ -137,10 +137,6 @@ impl Intake {
         skimmed
     }
 
-    /// Sets a high-water mark in octets beside the one in messages.
-    pub(crate) fn limit_octets(&mut self, limit: u64) {
-        self.producer.limit_octets(limit);
-    }
 
     /// Asks to be woken when there is room. `false`: something changed already, look again.
     pub(crate) fn wait_for_room(&mut self) -> bool {
