@@ -86,5 +86,5 @@ pub use options::{
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Socket};
+pub use socket::{Builder, Socket, Waits, wait_any};
 pub use socket_type::SocketType;

@@ -137,7 +137,6 @@ impl Intake {
         skimmed
     }
 
-
     /// Asks to be woken when there is room. `false`: something changed already, look again.
     pub(crate) fn wait_for_room(&mut self) -> bool {
         self.producer.wait_for_room()

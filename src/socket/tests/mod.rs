@@ -17,6 +17,7 @@ mod resources;
 mod routing;
 mod topology;
 mod verbs;
+mod wait;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;
