@@ -24,6 +24,58 @@ impl Unit for RoutingId {
     const UNIT: &'static str = "octets";
 }
 
+/// Of which events a ROUTER tells by empty messages.
+///
+/// ```
+/// use peermq::RouterNotify;
+///
+/// assert!(RouterNotify::CONNECT.on_connect() && !RouterNotify::CONNECT.on_disconnect());
+/// assert_eq!(RouterNotify::BOTH.to_string(), "connect and disconnect");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouterNotify {
+    on_connect: bool,
+    on_disconnect: bool,
+}
+
+impl RouterNotify {
+    /// That a peer has connected, and that it is gone.
+    pub const BOTH: Self = Self { on_connect: true, on_disconnect: true };
+    /// That a peer has connected.
+    pub const CONNECT: Self = Self { on_connect: true, on_disconnect: false };
+    /// That a peer is gone.
+    pub const DISCONNECT: Self = Self { on_connect: false, on_disconnect: true };
+    /// Of nothing.
+    pub const NOTHING: Self = Self { on_connect: false, on_disconnect: false };
+
+    /// Whether it tells that a peer has connected.
+    #[must_use]
+    pub const fn on_connect(self) -> bool {
+        self.on_connect
+    }
+
+    /// Whether it tells that a peer is gone.
+    #[must_use]
+    pub const fn on_disconnect(self) -> bool {
+        self.on_disconnect
+    }
+}
+
+impl fmt::Display for RouterNotify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match (self.on_connect, self.on_disconnect) {
+            (true, true) => "connect and disconnect",
+            (true, false) => "connect",
+            (false, true) => "disconnect",
+            (false, false) => "nothing",
+        })
+    }
+}
+
+impl Unit for RouterNotify {
+    const UNIT: &'static str = "events";
+}
+
 /// A limit on queued messages.
 ///
 /// ```

@@ -338,10 +338,11 @@ impl Session {
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
+        let name = link.owner().name_of(&peer.routing_id);
         match &mut self.ends {
-            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
+            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}
-            None => self.ends = link.attach(RoutingId::from_peer(&peer.routing_id)),
+            None => self.ends = link.attach(RoutingId::from_peer(name)),
         }
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(octets.get(taken..).unwrap_or_default());

@@ -33,6 +33,8 @@ pub(crate) struct Binder {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     party: Party,
+    /// How the connecter calls its peer; none: as that announces itself.
+    peer_name: RoutingId,
     to_connecter: Producer,
     from_connecter: Consumer,
 }
@@ -57,14 +59,15 @@ impl Core {
         let ours = self.party();
         let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter } in waiting {
+        for Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter } in waiting {
             if !ours.socket_type.talks_to(theirs.socket_type) {
                 continue; // dropping the ends closes the connecter's
             }
             to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
             from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
             if theirs.socket_type.takes_notes() {
-                to_connecter.note(&note::up(ours.routing_id.as_bytes()));
+                let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
+                to_connecter.note(&note::up(name.as_bytes()));
             }
             let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
             self.attach(pattern, pipe);
@@ -78,11 +81,12 @@ impl Core {
         }
     }
 
-    /// Connects to `name` and returns the id of the pipe.
+    /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
         name: &str,
+        peer_name: RoutingId,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -103,8 +107,10 @@ impl Core {
         };
         let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
         let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
-        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
-        let pipe = end(to_binder, from_binder, peer, &self.mailbox);
+        let announced = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
+        let mut pipe = end(to_binder, from_binder, peer, &self.mailbox);
+        pipe.is_up = theirs.is_some();
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         match theirs {
@@ -114,7 +120,7 @@ impl Core {
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter });
+                names.wait(name, Waiting { party: ours, peer_name, to_connecter, from_connecter });
             }
         }
         Ok(id)
@@ -139,7 +145,7 @@ fn end(
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, peer, assist: None }
+    Pipe { id, outbound, inbound, peer, is_up: true, assist: None }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

@@ -5,6 +5,9 @@ mod builder;
 mod core;
 mod endpoints;
 pub(crate) mod inproc;
+mod rep;
+mod req;
+mod router;
 #[cfg(test)]
 mod tests;
 
@@ -12,6 +15,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use rep::Request;
+pub use req::Reply;
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
@@ -20,7 +25,7 @@ use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
 use crate::socket::core::Core;
 
-/// A socket of type `P`: [`Push`](crate::Push), [`Pull`](crate::Pull) or [`Pair`](crate::Pair).
+/// A socket of type `P`, such as [`Push`](crate::Push) or [`Router`](crate::Router).
 ///
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
@@ -124,19 +129,13 @@ impl<P: Pattern> Socket<P> {
         self.core.options_mut().linger = linger.into();
     }
 
-    /// Changes how long [`send`](Self::send) waits.
-    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Sends,
-    {
+    /// Changes how long `send`, `send_to` and `request` wait.
+    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().send_timeout = timeout.into();
     }
 
-    /// Changes how long [`recv`](Self::recv) waits.
-    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Receives,
-    {
+    /// Changes how long `recv` waits.
+    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().recv_timeout = timeout.into();
     }
 }
