@@ -130,6 +130,9 @@ pub enum ConnectError {
     /// The socket type has one peer only, and there is one.
     #[error("this socket has its one peer already")]
     OnePeerOnly,
+    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set).
+    #[error("another peer has this routing id")]
+    RoutingIdInUse,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,

@@ -8,6 +8,9 @@
 //!
 //! * [`Push`] hands each message to the next peer that has room; [`Pull`] takes one from each in turn.
 //! * [`Pair`] talks to a single peer, both ways.
+//! * [`Req`] asks the next peer and waits for its answer; [`Rep`] answers one request after the other.
+//! * [`Dealer`] sends to its peers in turn and receives from them in turn; [`Router`] knows them by name and
+//!   answers whom it wants.
 //!
 //! ```
 //! use peermq::{Context, Pull, Push};
@@ -80,11 +83,11 @@ pub use error::{
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
     Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
+    ReconnectInterval, ReconnectIntervalMax, RouterNotify, TakesEffect, Timeout,
 };
 #[cfg(not(loom))]
-pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
+pub use patterns::{Dealer, Dropped, Pair, Pattern, Pull, Push, Receives, Rep, Req, Router, Sends};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Socket, Waits, wait_any};
+pub use socket::{Builder, Reply, Request, Socket, Waits, wait_any};
 pub use socket_type::SocketType;

@@ -11,7 +11,7 @@ mod payload;
 
 use std::iter::{self, FusedIterator};
 use std::str::Utf8Error;
-use std::{fmt, slice};
+use std::{fmt, mem, slice};
 
 use bytes::Bytes;
 
@@ -125,6 +125,27 @@ impl Message {
         self.rest.push(Frame::new());
         let Some(frame) = self.rest.get_mut(index) else { unreachable!("it was pushed there") };
         frame
+    }
+
+    /// Puts a frame in front.
+    pub(crate) fn prepend(&mut self, frame: Frame) {
+        let second = mem::replace(&mut self.first, frame);
+        self.rest.insert(0, second);
+    }
+
+    /// Takes frames off the front into `front`, and leaves the others, of which there must be one at least.
+    pub(crate) fn split_front(&mut self, count: usize, front: &mut Vec<Frame>) {
+        debug_assert!(count < self.frame_count(), "a message has a frame");
+        front.clear();
+        if count == 0 {
+            return;
+        }
+        let mut rest = self.rest.drain(..count);
+        let mut frame = mem::take(&mut self.first);
+        for next in &mut rest {
+            front.push(mem::replace(&mut frame, next));
+        }
+        self.first = frame;
     }
 
     #[inline]

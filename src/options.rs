@@ -7,11 +7,13 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod hwm;
 mod value;
 
+pub use self::hwm::{Hwm, HwmOctets};
 pub use self::value::{
-    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
-    ReconnectIntervalMax, Timeout,
+    Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
+    ReconnectIntervalMax, RouterNotify, Timeout,
 };
 
 use self::value::Unit;
@@ -74,6 +76,26 @@ macro_rules! for_each_option {
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
                 only [Dealer, Req, Router];
+
+            /// Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full
+            /// queue is waited for. Without it such messages are dropped and counted.
+            router_mandatory: bool = false, code 33, when Live, only [Router];
+
+            /// A new peer with the routing id of another takes its place, and the old connection is closed.
+            /// Without it the new one is refused.
+            router_handover: bool = false, code 56, when Live, only [Router];
+
+            /// Receive an empty message from a peer when it connects or disconnects.
+            router_notify: RouterNotify = RouterNotify::NOTHING, code 97, when Live, only [Router];
+
+            /// Send an empty message to each new peer, so that a ROUTER learns of this socket at once.
+            probe_router: bool = false, code 51, when NextConnect, only [Dealer, Req, Router];
+
+            /// Put a number in front of each request, and take only the reply that brings it back.
+            req_correlate: bool = false, code 52, when Live, only [Req];
+
+            /// Allow a request before the reply to the last one, which is given up.
+            req_relaxed: bool = false, code 53, when Live, only [Req];
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -239,6 +261,9 @@ mod tests {
         let second = Duration::from_secs(1);
         let options = Builder::default()
             .send_hwm(7)
+            .send_hwm_octets(1 << 20)
+            .recv_hwm_octets(HwmOctets::UNLIMITED)
+            .conflate(true)
             .recv_hwm(Hwm::UNLIMITED)
             .linger(second)
             .send_timeout(second)
@@ -250,11 +275,21 @@ mod tests {
             .backlog(500)
             .immediate(true)
             .ipv6(true)
+            .routing_id(RoutingId::new("me").unwrap())
+            .router_mandatory(true)
+            .router_handover(true)
+            .router_notify(RouterNotify::BOTH)
+            .probe_router(true)
+            .req_correlate(true)
+            .req_relaxed(true)
             .send_buffer(KernelBuffer::octets(1 << 16).unwrap())
             .recv_buffer(KernelBuffer::SYSTEM)
             .options;
         assert_eq!(options.send_hwm(), Hwm::messages(7));
         assert_eq!(options.recv_hwm().limit(), None);
+        assert_eq!(options.send_hwm_octets(), HwmOctets::octets(1 << 20));
+        assert_eq!(options.recv_hwm_octets().limit(), None);
+        assert!(options.conflate());
         assert_eq!(options.linger(), Linger::AtMost(second));
         assert_eq!(options.send_timeout(), Timeout::After(second));
         assert_eq!(options.recv_timeout(), Timeout::After(Duration::ZERO));
@@ -264,6 +299,9 @@ mod tests {
         assert_eq!(options.max_message_size().limit(), Some(1 << 20));
         assert_eq!(options.backlog().limit(), 500);
         assert!(options.immediate() && options.ipv6());
+        assert!(options.router_mandatory() && options.router_handover() && options.probe_router());
+        assert!(options.req_correlate() && options.req_relaxed());
+        assert_eq!(options.router_notify(), RouterNotify::BOTH);
         assert_eq!(options.send_buffer().size(), Some(1 << 16));
         assert_eq!(options.recv_buffer(), KernelBuffer::SYSTEM);
     }
@@ -296,6 +334,12 @@ mod tests {
             ("immediate", 39, "false", "boolean"),
             ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
+            ("router_mandatory", 33, "false", "boolean"),
+            ("router_handover", 56, "false", "boolean"),
+            ("router_notify", 97, "nothing", "events"),
+            ("probe_router", 51, "false", "boolean"),
+            ("req_correlate", 52, "false", "boolean"),
+            ("req_relaxed", 53, "false", "boolean"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

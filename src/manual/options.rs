@@ -33,6 +33,12 @@
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
 //! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
+//! | [`router_mandatory`](crate::Options::router_mandatory) | Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full queue is waited for. Without it such messages are dropped and counted. | false | boolean | 33 | at once |
+//! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed. Without it the new one is refused. | false | boolean | 56 | at once |
+//! | [`router_notify`](crate::Options::router_notify) | Receive an empty message from a peer when it connects or disconnects. | nothing | events | 97 | at once |
+//! | [`probe_router`](crate::Options::probe_router) | Send an empty message to each new peer, so that a ROUTER learns of this socket at once. | false | boolean | 51 | next bind or connect |
+//! | [`req_correlate`](crate::Options::req_correlate) | Put a number in front of each request, and take only the reply that brings it back. | false | boolean | 52 | at once |
+//! | [`req_relaxed`](crate::Options::req_relaxed) | Allow a request before the reply to the last one, which is given up. | false | boolean | 53 | at once |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |

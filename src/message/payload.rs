@@ -54,6 +54,20 @@ impl Payload<'_> {
     }
 }
 
+impl Payload<'_> {
+    /// The payload as a message of its own; copies what was borrowed.
+    pub(crate) fn make_message(&mut self) -> &mut Message {
+        let owned = match &mut self.0 {
+            PayloadKind::Slice(octets) => Message::from(*octets),
+            PayloadKind::Borrowed(message) => message.clone(),
+            PayloadKind::Owned(message) => std::mem::take(message),
+        };
+        self.0 = PayloadKind::Owned(owned);
+        let PayloadKind::Owned(message) = &mut self.0 else { unreachable!("just made") };
+        message
+    }
+}
+
 impl<'a> From<&'a [u8]> for Payload<'a> {
     #[inline]
     fn from(octets: &'a [u8]) -> Self {

@@ -4,13 +4,21 @@
 //! and tells the pattern when one came, went, or has messages or room again.
 #![forbid(unsafe_code)]
 
+mod dealer;
 mod pair;
 mod pull;
 mod push;
+mod rep;
+mod req;
+mod router;
 
+pub use dealer::Dealer;
 pub use pair::Pair;
 pub use pull::Pull;
 pub use push::Push;
+pub use rep::Rep;
+pub use req::Req;
+pub use router::Router;
 
 use std::fmt;
 
@@ -52,6 +60,33 @@ pub(crate) trait Strategy: fmt::Debug + Send {
 
     /// Takes a message. `WouldBlock`: every pipe that could change that will tell.
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError>;
+}
+
+/// Messages that a socket has dropped, by reason. They were accepted, or arrived, and nobody will see them.
+///
+/// ```
+/// use peermq::{Context, RoutingId, Router};
+///
+/// let mut router = Context::new().open::<Router>()?;
+/// router.send_to(&RoutingId::new("nobody")?, "lost")?;
+/// assert_eq!(router.dropped().unroutable, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// The queue to the peer was full.
+    pub full: u64,
+    /// What came is not what peers of this type send.
+    pub malformed: u64,
+    /// No such peer, or it is gone.
+    pub unroutable: u64,
+}
+
+/// Greets a new peer with an empty message (`probe_router`).
+fn probe(pipes: &mut Pipes, key: PipeKey) {
+    // A peer without room for it has other worries.
+    let _ = pipes.send(key, &mut Payload::from(""));
 }
 
 /// A socket type, as in [`Socket<Push>`](crate::Socket). Implemented by this crate only.

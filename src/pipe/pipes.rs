@@ -29,6 +29,8 @@ pub(crate) trait Assist: Send + Sync {
     /// Waits until the kernel has something to read or room to write, `timeout` at most, and does it.
     /// `false`: the connection is not lent to this thread, which must wait for its I/O thread.
     fn wait(&self, timeout: Duration) -> bool;
+    /// Ends the connection at once, as if the peer had: a connect is tried again.
+    fn hang_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
@@ -47,6 +49,8 @@ pub(crate) struct Pipe {
     pub(crate) latest_in: Option<Latest>,
     /// The routing id that the peer announced; none if that is not known yet, and a note will tell.
     pub(crate) peer: Option<RoutingId>,
+    /// A peer is there now; else, and when that changes, notes tell.
+    pub(crate) is_up: bool,
     /// The connection behind the pipes; none for inproc.
     pub(crate) assist: Option<Arc<dyn Assist>>,
 }
@@ -71,6 +75,8 @@ pub(crate) struct Pipes {
     by_id: HashMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
     finished: Vec<PipeKey>,
+    /// Pipes that the pattern wants to be rid of.
+    given_up: Vec<PipeKey>,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
     is_patient: bool,
@@ -335,10 +341,50 @@ impl Pipes {
         while self.recv(key, &mut message).is_ok() {}
     }
 
+    /// Drops the messages that are there, and does not ask to be told of more.
+    pub(crate) fn clear(&mut self, key: PipeKey) {
+        let mut message = Message::new();
+        let Some(pipe) = self.get_mut(key) else { return };
+        let why = loop {
+            if let Err(why) = pipe.inbound.try_recv(&mut message) {
+                break why;
+            }
+        };
+        if why == NoMessage::Closed {
+            self.finished.push(key);
+        }
+    }
+
+    /// Whether nothing that is sent to this peer can reach it any more.
+    pub(crate) fn is_gone(&mut self, key: PipeKey) -> bool {
+        self.get_mut(key).is_none_or(|pipe| pipe.outbound.is_closed())
+    }
+
+    /// Ends the connection of a pipe at once. What arrived is still received; a connect is tried again, with
+    /// what is queued for it.
+    pub(crate) fn hang_up(&mut self, key: PipeKey) {
+        let Some(pipe) = self.get_mut(key) else { return };
+        match &pipe.assist {
+            Some(assist) => assist.hang_up(),
+            None => self.finished.push(key),
+        }
+    }
+
+    /// Ends the connection of a pipe soon, and drops what is queued, both ways. A connect is tried again, with
+    /// a new pipe.
+    pub(crate) fn give_up(&mut self, key: PipeKey) {
+        self.given_up.push(key);
+    }
+
     /// The next pipe that was found closed and empty.
     #[inline]
     pub(crate) fn next_finished(&mut self) -> Option<PipeKey> {
         self.finished.pop()
+    }
+
+    /// The next pipe that the pattern wants to be rid of.
+    pub(crate) fn next_given_up(&mut self) -> Option<PipeKey> {
+        self.given_up.pop()
     }
 }
 

@@ -161,6 +161,11 @@ impl Producer {
         self.credit = self.sent;
     }
 
+    /// Whether nobody will read what is written.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_cut_off || self.ring.is_consumer_gone()
+    }
+
     /// Whether a message would be taken now.
     #[inline]
     pub(crate) fn has_room(&mut self) -> Result<(), Refused> {
@@ -396,7 +401,7 @@ impl Producer {
 
     #[cold]
     fn refresh_credit(&mut self) -> Result<(), Refused> {
-        if self.is_cut_off || self.ring.is_consumer_gone() {
+        if self.is_closed() {
             return Err(Refused::Closed);
         }
         self.credit = self.ring.consumed().saturating_add(self.ring.limit());

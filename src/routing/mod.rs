@@ -2,11 +2,15 @@
 //!
 //! They keep pipe keys only; the pipes belong to the socket. Never sees a descriptor, the wire or a thread.
 
+mod envelope;
 mod fair_queue;
+mod peer_table;
 mod round_robin;
 mod single;
 
+pub(crate) use envelope::Envelope;
 pub(crate) use fair_queue::FairQueue;
+pub(crate) use peer_table::PeerTable;
 pub(crate) use round_robin::RoundRobin;
 pub(crate) use single::Single;
 

@@ -125,10 +125,12 @@ impl Dialer {
     fn ended(&mut self, end: End, turn: &mut Turn<'_>) -> Fate {
         match end {
             // A refusal is final: the same credentials would be refused again (E-01).
-            End::Sent | End::Protocol(ProtocolError::RefusedByPeer) => return Fate::Done,
-            End::Io(_) | End::PeerClosed | End::Protocol(_) => {}
+            End::Protocol(ProtocolError::RefusedByPeer) => return Fate::Done,
+            End::Sent if self.stop.is_some() || self.link.owner().keeps_pipes() => return Fate::Done,
+            // Sent, and not stopped: the socket had no place for this peer.
+            End::Io(_) | End::PeerClosed | End::Protocol(_) | End::Sent => {}
         }
-        if self.link.owner().options.immediate() {
+        if !self.link.owner().keeps_pipes() {
             drop(self.link.take_ends());
         }
         self.pause(turn)
@@ -221,10 +223,7 @@ impl Task for Dialer {
             State::Pausing(until) if turn.now >= until => self.resolve(turn),
             State::Connected { shake_hands_by: Some(by) } if turn.now >= by => {
                 if self.link.is_shaking_hands() {
-                    let ends = self.link.take_ends();
-                    if let Some(ends) = ends {
-                        self.link.set_ends(ends);
-                    }
+                    self.link.down();
                     return self.pause(turn);
                 }
                 self.state = State::Connected { shake_hands_by: None };

@@ -210,11 +210,10 @@ impl Session {
         while self.is_writable {
             let mut slices = Slices::new();
             let control = self.outbox.octets();
-            let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
-            let ready = ready.map(|ends| {
+            if let (false, Some(ends)) = (self.is_shaking_hands, &mut self.ends) {
                 ends.refill();
-                ends
-            });
+            }
+            let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
             let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
             let control_octets = if between { control.len() } else { 0 };
             if control_octets > 0 {
@@ -345,10 +344,11 @@ impl Session {
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
+        let name = link.owner().name_of(&peer.routing_id);
         match &mut self.ends {
-            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
+            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}
-            None => self.ends = link.attach(RoutingId::from_peer(&peer.routing_id)),
+            None => self.ends = link.attach(RoutingId::from_peer(name)),
         }
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(octets.get(taken..).unwrap_or_default());

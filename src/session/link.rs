@@ -108,6 +108,32 @@ impl Link {
         }
     }
 
+    /// Ends the session, if there is one, and goes on with new pipe ends; without a task, drops them.
+    pub(crate) fn renew(&self, ends: Box<Ends>) {
+        let mut place = self.place.lock();
+        self.end_session(&mut place);
+        if let Place::Down(old @ Some(_)) = &mut *place {
+            *old = Some(ends);
+        }
+        drop(place);
+        self.drive_rest();
+    }
+
+    /// Ends the session, if there is one, without a notice.
+    pub(super) fn down(&self) {
+        let mut place = self.place.lock();
+        *place = match std::mem::replace(&mut *place, Place::Down(None)) {
+            Place::Up(session) => Place::Down(session.into_ends()),
+            down @ Place::Down(_) => down,
+        };
+    }
+
+    fn end_session(&self, place: &mut Place) {
+        if matches!(place, Place::Up(_)) {
+            self.end(place, End::PeerClosed);
+        }
+    }
+
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
         match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
@@ -197,6 +223,7 @@ impl Link {
     pub(super) fn attach(&self, peer: RoutingId) -> Option<Box<Ends>> {
         let (mut pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
         pipe.peer = Some(peer);
+        pipe.is_up = true;
         self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         Some(Box::new(ends))
     }
@@ -238,6 +265,11 @@ impl Assist for Link {
         drop(place);
         self.drive_rest();
         is_lent
+    }
+
+    fn hang_up(&self) {
+        self.end_session(&mut self.place.lock());
+        self.drive_rest();
     }
 
     fn stop(&self, deadline: Option<Instant>) {

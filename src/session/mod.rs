@@ -21,6 +21,7 @@ use crate::io::SocketMailbox;
 use crate::message::Message;
 use crate::options::Options;
 use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, WakeUp, pipe};
+use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
 /// What every session of a socket needs to know of it.
@@ -29,6 +30,20 @@ pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
     pub(crate) options: Options,
     pub(crate) mailbox: Arc<SocketMailbox>,
+    /// How the socket calls the peer; none: as that announces itself.
+    pub(crate) peer_name: RoutingId,
+}
+
+impl Owner {
+    /// Whether the pipes to a peer that the socket connects to outlive the connection.
+    pub(crate) fn keeps_pipes(&self) -> bool {
+        self.socket_type.keeps_queues() && !self.options.immediate()
+    }
+
+    /// How the socket calls a peer that announces itself so.
+    fn name_of<'a>(&'a self, announced: &'a [u8]) -> &'a [u8] {
+        if self.peer_name.is_none() { announced } else { self.peer_name.as_bytes() }
+    }
 }
 
 /// A session's ends of the two pipes to its socket.
@@ -128,6 +143,7 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
         latest_out: None,
         latest_in: None,
         peer: None,
+        is_up: false,
         assist: Some(assist),
     };
     let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };

@@ -13,6 +13,7 @@ use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
+use crate::routing_id::RoutingId;
 use crate::session::Owner;
 use crate::socket::endpoints::Endpoints;
 use crate::socket_type::SocketType;
@@ -60,12 +61,13 @@ impl Core {
         &mut self.options
     }
 
-    /// What sessions made from now on know of this socket.
-    pub(super) fn owner(&self) -> Arc<Owner> {
+    /// What sessions made from now on know of this socket. A `peer_name` goes before what peers announce.
+    pub(super) fn owner(&self, peer_name: RoutingId) -> Arc<Owner> {
         Arc::new(Owner {
             socket_type: self.socket_type,
             options: self.options.clone(),
             mailbox: Arc::clone(&self.mailbox),
+            peer_name,
         })
     }
 
@@ -87,10 +89,21 @@ impl Core {
     pub(super) fn try_send<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        payload: Payload<'_>,
+    ) -> Result<(), Unsent> {
+        self.try_send_by(pattern, payload, P::try_send)
+    }
+
+    /// [`try_send`](Self::try_send) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn try_send_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
         mut payload: Payload<'_>,
+        mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
         self.pipes.set_patient(false);
-        match self.poll_send(pattern, &mut payload) {
+        match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
         }
@@ -100,18 +113,30 @@ impl Core {
     pub(super) fn send<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        mut payload: Payload<'_>,
+        payload: Payload<'_>,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
+        self.send_by(pattern, payload, deadline, P::try_send)
+    }
+
+    /// [`send`](Self::send) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn send_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut payload: Payload<'_>,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl SendVerb<P>,
+    ) -> Result<(), Unsent> {
         self.pipes.set_patient(true);
-        match self.poll_send(pattern, &mut payload) {
+        match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => {
                 if self.pipes.take_far_ahead() {
                     self.wait_for_kernel();
                 }
                 Ok(())
             }
-            Err(error) => self.send_waiting(pattern, payload, error, deadline),
+            Err(error) => self.send_waiting(pattern, payload, error, deadline, verb),
         }
     }
 
@@ -122,12 +147,13 @@ impl Core {
         mut payload: Payload<'_>,
         mut error: SendError,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
         while error == SendError::WouldBlock {
             let is_over = !self.wait(deadline);
             // Also when the time is over: a queue tells of room when half of it is free, and less will do.
-            match self.poll_send(pattern, &mut payload) {
+            match self.poll_send(pattern, &mut payload, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
@@ -144,8 +170,18 @@ impl Core {
         pattern: &mut P,
         message: &mut Message,
     ) -> Result<(), RecvError> {
+        self.try_recv_by(pattern, |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message))
+    }
+
+    /// [`try_recv`](Self::try_recv) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn try_recv_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut verb: impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         self.pipes.set_patient(false);
-        self.poll_recv(pattern, message)
+        self.poll_recv(pattern, &mut verb)
     }
 
     #[inline]
@@ -155,10 +191,22 @@ impl Core {
         message: &mut Message,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), RecvError> {
+        let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message);
+        self.recv_by(pattern, deadline, verb)
+    }
+
+    /// [`recv`](Self::recv) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn recv_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         self.pipes.set_patient(true);
-        match self.poll_recv(pattern, message) {
+        match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
-            Err(error) => self.recv_waiting(pattern, message, error, deadline),
+            Err(error) => self.recv_waiting(pattern, error, deadline, verb),
         }
     }
 
@@ -166,13 +214,13 @@ impl Core {
     fn recv_waiting<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        message: &mut Message,
         mut error: RecvError,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
         let deadline = deadline(self);
         while error == RecvError::WouldBlock && self.wait(deadline) {
-            match self.poll_recv(pattern, message) {
+            match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
@@ -207,6 +255,7 @@ impl Core {
         &mut self,
         pattern: &mut P,
         payload: &mut Payload<'_>,
+        verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
         if self.mailbox.has_mail() {
             self.handle_mail(pattern);
@@ -215,7 +264,7 @@ impl Core {
             if self.is_terminated {
                 return Err(SendError::Terminated);
             }
-            match pattern.try_send(&mut self.pipes, payload) {
+            match verb(pattern, &mut self.pipes, payload) {
                 Err(SendError::WouldBlock) if self.handle_mail(pattern) => {}
                 sent_or_not => return sent_or_not,
             }
@@ -224,7 +273,11 @@ impl Core {
 
     /// Receives without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
     #[inline]
-    fn poll_recv<P: Strategy>(&mut self, pattern: &mut P, message: &mut Message) -> Result<(), RecvError> {
+    fn poll_recv<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        verb: &mut impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         if self.mailbox.has_mail() {
             self.handle_mail(pattern);
         }
@@ -232,14 +285,14 @@ impl Core {
             if self.is_terminated {
                 return Err(RecvError::Terminated);
             }
-            match pattern.try_recv(&mut self.pipes, message) {
+            match verb(pattern, &mut self.pipes) {
                 Err(RecvError::WouldBlock) if self.handle_mail(pattern) => {}
                 taken_or_not => return taken_or_not,
             }
         }
     }
 
-    /// Does what was posted. `false`: there was nothing.
+    /// Does what was posted, and what the pattern left to be done. `false`: there was nothing.
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
         let mut mail = std::mem::take(&mut self.mail);
@@ -255,8 +308,7 @@ impl Core {
             }
         }
         self.mail = mail;
-        self.remove_finished(pattern);
-        was_mail
+        self.settle(pattern) || was_mail
     }
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
@@ -285,6 +337,8 @@ impl Core {
                 pipe.outbound.cut_off();
                 if pipe.is_finished() {
                     self.finish(pattern, key);
+                } else {
+                    pattern.on_readable(&mut self.pipes, key);
                 }
             }
             Ready::Readable => pattern.on_readable(&mut self.pipes, key),
@@ -292,10 +346,18 @@ impl Core {
         }
     }
 
-    fn remove_finished<P: Strategy>(&mut self, pattern: &mut P) {
+    /// Lets pipes go that are over, and replaces those that the pattern gave up. `false`: there were none.
+    pub(super) fn settle<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        let mut were_any = false;
         while let Some(key) = self.pipes.next_finished() {
             self.finish(pattern, key);
+            were_any = true;
         }
+        while let Some(key) = self.pipes.next_given_up() {
+            self.give_up(pattern, key);
+            were_any = true;
+        }
+        were_any
     }
 
     /// Lets a pipe go whose other end is gone and which is empty.
@@ -320,6 +382,19 @@ impl Core {
         Instant::now().checked_add(self.options.linger().limit()?)
     }
 }
+
+/// How a pattern sends: [`Strategy::try_send`], or a verb that only its type of socket has.
+pub(super) trait SendVerb<P>:
+    FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>
+{
+}
+
+impl<P, F: FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>> SendVerb<P> for F {}
+
+/// How a pattern receives: [`Strategy::try_recv`], or a verb that only its type of socket has.
+pub(super) trait RecvVerb<P>: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError> {}
+
+impl<P, F: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError>> RecvVerb<P> for F {}
 
 impl Drop for Core {
     fn drop(&mut self) {

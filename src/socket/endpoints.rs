@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError};
 use crate::patterns::Strategy;
-use crate::pipe::Assist;
+use crate::pipe::{Assist, PipeKey};
+use crate::routing_id::RoutingId;
 use crate::session::{Bound, Dialer, Link, connect_pipes};
 use crate::socket::core::Core;
 use crate::transport::Listener;
@@ -54,7 +55,7 @@ impl Core {
             None => BindError::Terminated,
         })?;
         let (listener, resolved) = Listener::bind(endpoint.address(), self.options())?;
-        let bound = Bound::start(listener, mailbox, self.owner());
+        let bound = Bound::start(listener, mailbox, self.owner(RoutingId::NONE));
         self.endpoints.bound.push((resolved.clone(), Some(bound)));
         Ok(resolved)
     }
@@ -73,6 +74,16 @@ impl Core {
         pattern: &mut P,
         endpoint: Endpoint,
     ) -> Result<(), ConnectError> {
+        self.connect_as(pattern, endpoint, RoutingId::NONE)
+    }
+
+    /// Connects to a peer that shall have this name here, whatever it announces; none: what it announces.
+    pub(super) fn connect_as<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: Endpoint,
+        peer_name: RoutingId,
+    ) -> Result<(), ConnectError> {
         self.handle_mail(pattern);
         if self.is_terminated() {
             return Err(ConnectError::Terminated);
@@ -84,7 +95,7 @@ impl Core {
             return Err(ConnectError::NotSupported);
         }
         if let Address::Inproc(name) = endpoint.address() {
-            let pipe = self.connect_inproc(pattern, name)?;
+            let pipe = self.connect_inproc(pattern, name, peer_name)?;
             self.endpoints.connected.push(Connected { endpoint, link: None, pipe: Some(pipe) });
             return Ok(());
         }
@@ -92,10 +103,11 @@ impl Core {
             Some(error) => ConnectError::Io(error.into()),
             None => ConnectError::Terminated,
         })?;
-        let link = Link::new(mailbox, self.owner());
+        let link = Link::new(mailbox, self.owner(peer_name.clone()));
         let mut id = None;
-        if !self.options().immediate() {
-            let (pipe, ends) = connect_pipes(link.owner(), &link);
+        if link.owner().keeps_pipes() {
+            let (mut pipe, ends) = connect_pipes(link.owner(), &link);
+            pipe.peer = (!peer_name.is_none()).then_some(peer_name);
             id = Some(pipe.id);
             self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
             link.set_ends(Box::new(ends));
@@ -125,6 +137,35 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Ends the connection of a pipe at once and drops what is queued, both ways. A connect goes on with a new
+    /// pipe; a peer that connected may come again.
+    pub(super) fn give_up<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
+        pattern.detach(&mut self.pipes, key);
+        let Some(pipe) = self.pipes.remove(key) else { return };
+        let mut connects = self.endpoints.connected.iter();
+        let Some(position) = connects.position(|connected| connected.pipe == Some(pipe.id)) else {
+            if let Some(assist) = &pipe.assist {
+                assist.hang_up();
+            }
+            return;
+        };
+        let mut connected = self.endpoints.connected.swap_remove(position);
+        connected.pipe = match (&connected.link, connected.endpoint.address()) {
+            (Some(link), _) => {
+                let (fresh, ends) = connect_pipes(link.owner(), link);
+                let (id, ends) = (fresh.id, Box::new(ends));
+                // Before the old pipe is dropped: that would end the connect.
+                link.renew(ends);
+                self.attach(pattern, fresh).map(|_| id)
+            }
+            (None, Address::Inproc(name)) => self.connect_inproc(pattern, name, RoutingId::NONE).ok(),
+            (None, Address::Ipc(_) | Address::Tcp { .. }) => None,
+        };
+        if connected.pipe.is_some() {
+            self.endpoints.connected.push(connected);
+        }
     }
 
     /// Stops listening everywhere.

@@ -33,6 +33,8 @@ pub(crate) struct Binder {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     party: Party,
+    /// How the connecter calls its peer; none: as that announces itself.
+    peer_name: RoutingId,
     to_connecter: Producer,
     from_connecter: Consumer,
     latest: LatestBoth,
@@ -71,7 +73,7 @@ impl Core {
         let ours = self.party();
         let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter, latest } in waiting {
+        for Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest } in waiting {
             if !ours.socket_type.talks_to(theirs.socket_type) {
                 continue; // dropping the ends closes the connecter's
             }
@@ -83,7 +85,8 @@ impl Core {
                 from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
             }
             if theirs.socket_type.takes_notes() {
-                to_connecter.note(&note::up(ours.routing_id.as_bytes()));
+                let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
+                to_connecter.note(&note::up(name.as_bytes()));
             }
             let peer = Some(theirs.routing_id);
             let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
@@ -98,11 +101,12 @@ impl Core {
         }
     }
 
-    /// Connects to `name` and returns the id of the pipe.
+    /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
         name: &str,
+        peer_name: RoutingId,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -135,9 +139,11 @@ impl Core {
             });
         limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
         limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
-        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let announced = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
-        let pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
+        let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
+        pipe.is_up = theirs.is_some();
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         let latest = LatestBoth { out: back, back: out };
@@ -148,7 +154,7 @@ impl Core {
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter, latest });
+                names.wait(name, Waiting { party: ours, peer_name, to_connecter, from_connecter, latest });
             }
         }
         Ok(id)
@@ -187,7 +193,8 @@ fn end(
     if let Some(latest) = &latest.back {
         latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     }
-    Pipe { id, outbound, inbound, latest_out: latest.out, latest_in: latest.back, peer, assist: None }
+    let (latest_out, latest_in) = (latest.out, latest.back);
+    Pipe { id, outbound, inbound, latest_out, latest_in, peer, is_up: true, assist: None }
 }
 
 /// Limits a pipe by what sender and receiver set together, or by what one of them did.

@@ -5,6 +5,9 @@ mod builder;
 mod core;
 mod endpoints;
 pub(crate) mod inproc;
+mod rep;
+mod req;
+mod router;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -13,6 +16,8 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use rep::Request;
+pub use req::Reply;
 pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;
@@ -22,7 +27,7 @@ use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
 use crate::socket::core::Core;
 
-/// A socket of type `P`: [`Push`](crate::Push), [`Pull`](crate::Pull) or [`Pair`](crate::Pair).
+/// A socket of type `P`, such as [`Push`](crate::Push) or [`Router`](crate::Router).
 ///
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
@@ -126,19 +131,13 @@ impl<P: Pattern> Socket<P> {
         self.core.options_mut().linger = linger.into();
     }
 
-    /// Changes how long [`send`](Self::send) waits.
-    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Sends,
-    {
+    /// Changes how long `send`, `send_to` and `request` wait.
+    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().send_timeout = timeout.into();
     }
 
-    /// Changes how long [`recv`](Self::recv) waits.
-    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Receives,
-    {
+    /// Changes how long `recv` waits.
+    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().recv_timeout = timeout.into();
     }
 }

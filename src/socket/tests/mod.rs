@@ -6,6 +6,7 @@
 mod bounds;
 mod conflate;
 mod context;
+mod dealer;
 mod endpoints;
 mod inproc;
 mod linger;
@@ -13,7 +14,10 @@ mod messages;
 mod pair;
 mod queues;
 mod reconnect;
+mod rep;
+mod req;
 mod resources;
+mod router;
 mod routing;
 mod topology;
 mod verbs;
@@ -154,7 +158,7 @@ fn fill<P: Sends>(socket: &mut Socket<P>, message: &Message) -> u64 {
 }
 
 /// Sends until every peer has received something, and then receives everything that was sent.
-fn settle(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
+fn settle<S: Sends, R: Receives>(push: &mut Socket<S>, pulls: &mut [Socket<R>]) {
     let (mut sent, mut received) = (0, vec![0; pulls.len()]);
     eventually("every peer has its place in the turn", || {
         if received.contains(&0) && push.try_send("settling").is_ok() {
