@@ -79,8 +79,8 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
+    Backlog, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, KernelBuffer, Linger,
+    MaxMessageSize, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};

@@ -23,6 +23,14 @@ pub(crate) const TRAFFIC_COMMAND_MAX: u64 = 65_536;
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
 pub(crate) const OUTBOX_OCTETS: usize = 4096;
 
+/// PINGs that we send without a sign of life between them: a peer that answers late must not find a heap of
+/// them (RFC 37), and one whose time to live we renew must hear from us.
+pub(crate) const PINGS_UNANSWERED_MAX: u8 = 3;
+
+/// The longest pause between two looks at a connection whose peer gave a time to live. Bounds the timers
+/// that one peer can leave behind by changing its mind.
+pub(crate) const HEARTBEAT_LOOK_MAX: Duration = Duration::from_secs(10);
+
 /// Most parts of one message. Users send up to 100,000; a peer that never ends its message stops here.
 pub(crate) const PARTS_MAX: u32 = 131_072;
 

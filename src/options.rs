@@ -7,8 +7,10 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod connection;
 mod value;
 
+pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
 pub use self::value::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, Timeout,
@@ -50,6 +52,16 @@ macro_rules! for_each_option {
 
             /// How long a new connection may take until both ends have agreed on the protocol.
             handshake_interval: HandshakeInterval = HandshakeInterval::DEFAULT, code 66, when NextConnect;
+
+            /// How often a peer is asked for a sign of life (PING). Off: never.
+            heartbeat_interval: HeartbeatInterval = HeartbeatInterval::OFF, code 75, when NextConnect;
+
+            /// How long a PING may go without any sign of life until the connection is closed; a dialer connects
+            /// again.
+            heartbeat_timeout: HeartbeatTimeout = HeartbeatTimeout::INTERVAL, code 77, when NextConnect;
+
+            /// What our PINGs tell the peer: close when nothing comes from here for so long.
+            heartbeat_ttl: HeartbeatTtl = HeartbeatTtl::NONE, code 76, when NextConnect;
 
             /// Longest frame that a peer may send. A longer one ends the connection before its body is read.
             max_message_size: MaxMessageSize = MaxMessageSize::UNLIMITED, code 22, when NextConnect;
@@ -278,6 +290,9 @@ mod tests {
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
             ("handshake_interval", 66, "30s", "time"),
+            ("heartbeat_interval", 75, "off", "time"),
+            ("heartbeat_timeout", 77, "the interval", "time"),
+            ("heartbeat_ttl", 76, "none", "time"),
             ("max_message_size", 22, "unlimited", "octets"),
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),

@@ -25,6 +25,8 @@ pub(crate) enum ToIo {
 pub(crate) enum Notice {
     /// There is work that needs no event of the kernel.
     Drive,
+    /// Call at this time.
+    WakeAt(Instant),
     /// The connection of this task is over; `was_ready`: after a handshake.
     Ended { end: End, was_ready: bool },
     /// A name was looked up; empty when it has no address.
@@ -46,6 +48,8 @@ pub(crate) enum End {
     Protocol(ProtocolError),
     /// The socket closed it, and everything is handed to the kernel.
     Sent,
+    /// The peer gave no sign of life in time.
+    Silent,
 }
 
 /// To a socket.

@@ -26,6 +26,9 @@
 //! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
 //! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. | no growth | time | 21 | next bind or connect |
 //! | [`handshake_interval`](crate::Options::handshake_interval) | How long a new connection may take until both ends have agreed on the protocol. | 30s | time | 66 | next bind or connect |
+//! | [`heartbeat_interval`](crate::Options::heartbeat_interval) | How often a peer is asked for a sign of life (PING). Off: never. | off | time | 75 | next bind or connect |
+//! | [`heartbeat_timeout`](crate::Options::heartbeat_timeout) | How long a PING may go without any sign of life until the connection is closed; a dialer connects again. | the interval | time | 77 | next bind or connect |
+//! | [`heartbeat_ttl`](crate::Options::heartbeat_ttl) | What our PINGs tell the peer: close when nothing comes from here for so long. | none | time | 76 | next bind or connect |
 //! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |

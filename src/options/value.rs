@@ -451,26 +451,34 @@ const fn is_c_int(n: u32) -> bool {
     n <= i32::MAX.unsigned_abs()
 }
 
-const fn non_zero(time: Duration) -> Option<Duration> {
+pub(super) const fn non_zero(time: Duration) -> Option<Duration> {
     if time.is_zero() { None } else { Some(time) }
 }
 
-fn write_or(f: &mut fmt::Formatter<'_>, value: Option<impl fmt::Display>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_or(
+    f: &mut fmt::Formatter<'_>,
+    value: Option<impl fmt::Display>,
+    otherwise: &str,
+) -> fmt::Result {
     match value {
         Some(value) => write!(f, "{value}"),
         None => f.write_str(otherwise),
     }
 }
 
-fn write_time_or(f: &mut fmt::Formatter<'_>, time: Option<Duration>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_time_or(
+    f: &mut fmt::Formatter<'_>,
+    time: Option<Duration>,
+    otherwise: &str,
+) -> fmt::Result {
     match time {
         Some(time) => write!(f, "{time:?}"),
         None => f.write_str(otherwise),
     }
 }
 
-const OCTETS: &str = "octets";
-const TIME: &str = "time";
+pub(super) const OCTETS: &str = "octets";
+pub(super) const TIME: &str = "time";
 const UNLIMITED: &str = "unlimited";
 
 #[cfg(test)]

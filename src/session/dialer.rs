@@ -126,7 +126,7 @@ impl Dialer {
         match end {
             // A refusal is final: the same credentials would be refused again (E-01).
             End::Sent | End::Protocol(ProtocolError::RefusedByPeer) => return Fate::Done,
-            End::Io(_) | End::PeerClosed | End::Protocol(_) => {}
+            End::Io(_) | End::PeerClosed | End::Protocol(_) | End::Silent => {}
         }
         if self.link.owner().options.immediate() {
             drop(self.link.take_ends());
@@ -209,6 +209,10 @@ impl Task for Dialer {
                 self.ticker.start(&self.link, turn);
                 Fate::Goes
             }
+            Notice::WakeAt(at) => {
+                turn.wake_at(at);
+                Fate::Goes
+            }
         }
     }
 
@@ -228,12 +232,11 @@ impl Task for Dialer {
                     return self.pause(turn);
                 }
                 self.state = State::Connected { shake_hands_by: None };
-                // Work that was noted while we held the session.
-                self.drive(0, turn)
+                // And work that was noted while we held the session.
+                self.drive(work::BEAT, turn)
             }
-            State::Connected { .. } | State::Connecting(_) | State::Pausing(_) | State::Resolving => {
-                Fate::Goes
-            }
+            State::Connected { .. } => self.drive(work::BEAT, turn),
+            State::Connecting(_) | State::Pausing(_) | State::Resolving => Fate::Goes,
         }
     }
 }

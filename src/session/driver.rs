@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::Events;
@@ -20,7 +20,7 @@ use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, Local, Outbox};
+use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,10 @@ pub(super) struct Session {
     events: Events,
     /// Octets read and written.
     moved: u64,
+    /// Octets read.
+    heard: u64,
+    /// When the task was asked to look after heartbeats next.
+    beat_at: Option<Instant>,
     /// What `moved` was when the caller gave the connection back because nothing moved.
     idle_since: u64,
 }
@@ -64,7 +68,8 @@ impl Session {
     pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
-        let local = Local { socket_type: owner.socket_type, routing_id };
+        let heartbeat = HeartbeatSettings::from(&owner.options);
+        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat };
         Self {
             stream,
             connection: Connection::new(local, &mut outbox),
@@ -81,6 +86,8 @@ impl Session {
             was_called: false,
             events: Events::with_capacity(1),
             moved: 0,
+            heard: 0,
+            beat_at: None,
             idle_since: 0,
         }
     }
@@ -181,7 +188,8 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
+        // Before a peer is taken for silent, one look for what it may have said.
+        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0;
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
@@ -197,11 +205,27 @@ impl Session {
                     return Err(end);
                 }
             }
-            if !self.outbox.is_empty() || was_shaking_hands {
-                progress = progress.and(self.write()?);
-            }
+        }
+        if noted & work::BEAT != 0 || self.connection.wants_timer() {
+            self.beat(link)?;
+        }
+        if !self.outbox.is_empty() || was_shaking_hands {
+            progress = progress.and(self.write()?);
         }
         Ok(progress)
+    }
+
+    /// Looks after heartbeats, and asks to be called at the next deadline.
+    fn beat(&mut self, link: &Link) -> Result<(), End> {
+        let now = Instant::now();
+        let signs = Signs { heard: self.heard, taken: self.moved, is_deaf: self.is_full };
+        let next = self.connection.handle_timeout(now, signs, &mut self.outbox).map_err(|_| End::Silent)?;
+        self.beat_at = self.beat_at.filter(|at| *at > now);
+        if let Some(next) = next.filter(|next| self.beat_at.is_none_or(|at| *next < at)) {
+            self.beat_at = Some(next);
+            link.post(Notice::WakeAt(next));
+        }
+        Ok(())
     }
 
     /// Writes until everything is written, the kernel takes no more, or the budget is spent.
@@ -314,6 +338,7 @@ impl Session {
                 Read::Octets(count) => {
                     ends.inbound.filled(count);
                     self.moved += count as u64;
+                    self.heard += count as u64;
                     budget = budget.saturating_sub(count);
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.
@@ -334,6 +359,7 @@ impl Session {
             Read::End => return Err(End::PeerClosed),
             Read::Octets(count) => count,
         };
+        self.heard += count as u64;
         let octets = octets.get(..count).unwrap_or_default();
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
@@ -361,7 +387,10 @@ impl Session {
                     return Ok(Progress::Waits);
                 }
                 Read::End => return Err(End::PeerClosed),
-                Read::Octets(count) => budget = budget.saturating_sub(count),
+                Read::Octets(count) => {
+                    self.heard += count as u64;
+                    budget = budget.saturating_sub(count);
+                }
             }
         }
         Ok(Progress::Again)

@@ -31,6 +31,8 @@ pub(crate) mod work {
     pub(crate) const FILL: u8 = 16;
     /// The socket's own thread is at work.
     pub(crate) const CALLER: u8 = 32;
+    /// It may be time for a heartbeat.
+    pub(crate) const BEAT: u8 = 64;
 }
 
 /// A session, or the pipe ends that wait for one.

@@ -106,7 +106,7 @@ impl Task for ListenerTask {
         match notice {
             Notice::Stop(_) => Fate::Done,
             Notice::Drive => self.accept(turn),
-            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick => Fate::Goes,
+            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick | Notice::WakeAt(_) => Fate::Goes,
         }
     }
 
@@ -172,6 +172,10 @@ impl Task for Accepted {
                 self.ticker.start(&self.link, turn);
                 Fate::Goes
             }
+            Notice::WakeAt(at) => {
+                turn.wake_at(at);
+                Fate::Goes
+            }
             Notice::Resolved(_) => Fate::Goes,
         }
     }
@@ -185,8 +189,8 @@ impl Task for Accepted {
         if self.link.is_shaking_hands() {
             return Fate::Done;
         }
-        // Work that was noted while we held the session.
-        self.drive(0, turn)
+        // And work that was noted while we held the session.
+        self.drive(work::BEAT, turn)
     }
 }
 

@@ -13,13 +13,15 @@ use crate::error::ProtocolError;
 use crate::limits::ROUTING_ID_MAX;
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
+use crate::wire::heartbeat;
 
-/// What we say of ourselves.
+/// What we say of ourselves, and how we keep the connection alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Local {
     pub(crate) socket_type: SocketType,
     /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
     pub(crate) routing_id: Bytes,
+    pub(crate) heartbeat: heartbeat::Settings,
 }
 
 /// What the peer says of itself.
