@@ -79,8 +79,9 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, KernelBuffer, Linger,
-    MaxMessageSize, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, OptionInfo, Options,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, TakesEffect, TcpKeepalive, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};

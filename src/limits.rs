@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Longest ipc path in octets: `sun_path` has 108 on Linux, one of them for the NUL.
 pub(crate) const IPC_PATH_MAX: usize = 107;
 
+/// Longest name of a network interface in octets: `IFNAMSIZ` is 16 on Linux, one of them for the NUL.
+pub(crate) const DEVICE_NAME_MAX: usize = 15;
+
 /// Longest inproc name in octets, as in libzmq.
 pub(crate) const INPROC_NAME_MAX: usize = 256;
 
@@ -88,13 +91,13 @@ pub(crate) const HOST_NAME_MAX: usize = 253;
 pub(crate) const EVENTS_PER_POLL: usize = 256;
 
 /// Most octets one connection reads before the others of its thread get their turn.
-pub(crate) const READ_OCTETS_PER_TURN: usize = 1024 * 1024;
+pub(crate) const READ_OCTETS_PER_TURN: u32 = 1024 * 1024;
 
 /// Most octets of a routing id: RFC 37, "The Identity property".
 pub(crate) const ROUTING_ID_MAX: usize = 255;
 
 /// Most octets one connection writes before the others of its thread get their turn.
-pub(crate) const WRITE_OCTETS_PER_TURN: usize = 4 * 1024 * 1024;
+pub(crate) const WRITE_OCTETS_PER_TURN: u32 = 4 * 1024 * 1024;
 
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;

@@ -8,9 +8,13 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod dialing;
+mod kernel;
 mod value;
 
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
+pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop};
+pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
 pub use self::value::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, Timeout,
@@ -84,6 +88,45 @@ macro_rules! for_each_option {
 
             /// The kernel's receive buffer of a connection (`SO_RCVBUF`).
             recv_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 12, when NextConnect;
+
+            /// Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`).
+            tcp_keepalive: TcpKeepalive = TcpKeepalive::System, code 34, when NextConnect;
+
+            /// Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`).
+            tcp_keepalive_count: KeepaliveProbes = KeepaliveProbes::SYSTEM, code 35, when NextConnect;
+
+            /// How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`).
+            tcp_keepalive_idle: KernelTime = KernelTime::SYSTEM, code 36, when NextConnect;
+
+            /// The pause between two probes, in whole seconds (`TCP_KEEPINTVL`).
+            tcp_keepalive_interval: KernelTime = KernelTime::SYSTEM, code 37, when NextConnect;
+
+            /// The type-of-service octet of every packet (`IP_TOS`, `IPV6_TCLASS`); 0 leaves it to the system.
+            tos: u8 = 0, code 57, when NextConnect;
+
+            /// How long what was sent may go unacknowledged until the kernel gives the connection up
+            /// (`TCP_USER_TIMEOUT`). Linux.
+            tcp_max_retransmit: KernelTime = KernelTime::SYSTEM, code 80, when NextConnect;
+
+            /// The only network interface to use (`SO_BINDTODEVICE`). Linux; may need privileges.
+            bind_to_device: DeviceName = DeviceName::ANY, code 92, when NextConnect;
+
+            /// The priority of every packet inside this host (`SO_PRIORITY`); 0 leaves it to the system, more than
+            /// 6 may need privileges. Linux.
+            priority: u32 = 0, code 112, when NextConnect;
+
+            /// How long the kernel polls the network device when it has nothing (`SO_BUSY_POLL`), in microseconds.
+            /// Linux; may need privileges.
+            busy_poll: KernelTime = KernelTime::SYSTEM, code 113, when NextConnect;
+
+            /// Which I/O threads of the context serve new connections.
+            affinity: IoAffinity = IoAffinity::ANY, code 4, when NextConnect;
+
+            /// Most octets that a connection reads before the others of its thread get their turn.
+            in_batch_size: BatchSize = BatchSize::READ, code 101, when NextConnect;
+
+            /// Most octets that a connection writes before the others of its thread get their turn.
+            out_batch_size: BatchSize = BatchSize::WRITE, code 102, when NextConnect;
         }
     };
 }
@@ -222,6 +265,7 @@ mod tests {
             $name:ident: $value:ty = $default:expr, code $code:literal, when $when:ident
             $(, only [$($socket_type:ident),+])?;
         )*) => {
+            #[allow(dead_code, reason = "the test sets some of them")]
             impl Builder {
                 $(
                     $(#[doc = $doc])+
@@ -236,7 +280,7 @@ mod tests {
     for_each_option!(builder_methods);
 
     #[test]
-    fn a_builder_made_from_the_table_sets_every_option() {
+    fn a_builder_made_from_the_table_sets_options() {
         let second = Duration::from_secs(1);
         let options = Builder::default()
             .send_hwm(7)
@@ -300,6 +344,18 @@ mod tests {
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),
+            ("tcp_keepalive", 34, "the system's", "switch"),
+            ("tcp_keepalive_count", 35, "the system's", "probes"),
+            ("tcp_keepalive_idle", 36, "the system's", "time"),
+            ("tcp_keepalive_interval", 37, "the system's", "time"),
+            ("tos", 57, "0", "octet"),
+            ("tcp_max_retransmit", 80, "the system's", "time"),
+            ("bind_to_device", 92, "any", "name"),
+            ("priority", 112, "0", "number"),
+            ("busy_poll", 113, "the system's", "time"),
+            ("affinity", 4, "any", "mask"),
+            ("in_batch_size", 101, "1048576", "octets"),
+            ("out_batch_size", 102, "4194304", "octets"),
         ]
         .map(|(name, code, default, unit)| (name, code, default.to_owned(), unit));
         assert_eq!(rows, expected);

@@ -36,3 +36,15 @@
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |
+//! | [`tcp_keepalive`](crate::Options::tcp_keepalive) | Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`). | the system's | switch | 34 | next bind or connect |
+//! | [`tcp_keepalive_count`](crate::Options::tcp_keepalive_count) | Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`). | the system's | probes | 35 | next bind or connect |
+//! | [`tcp_keepalive_idle`](crate::Options::tcp_keepalive_idle) | How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`). | the system's | time | 36 | next bind or connect |
+//! | [`tcp_keepalive_interval`](crate::Options::tcp_keepalive_interval) | The pause between two probes, in whole seconds (`TCP_KEEPINTVL`). | the system's | time | 37 | next bind or connect |
+//! | [`tos`](crate::Options::tos) | The type-of-service octet of every packet (`IP_TOS`, `IPV6_TCLASS`); 0 leaves it to the system. | 0 | octet | 57 | next bind or connect |
+//! | [`tcp_max_retransmit`](crate::Options::tcp_max_retransmit) | How long what was sent may go unacknowledged until the kernel gives the connection up (`TCP_USER_TIMEOUT`). Linux. | the system's | time | 80 | next bind or connect |
+//! | [`bind_to_device`](crate::Options::bind_to_device) | The only network interface to use (`SO_BINDTODEVICE`). Linux; may need privileges. | any | name | 92 | next bind or connect |
+//! | [`priority`](crate::Options::priority) | The priority of every packet inside this host (`SO_PRIORITY`); 0 leaves it to the system, more than 6 may need privileges. Linux. | 0 | number | 112 | next bind or connect |
+//! | [`busy_poll`](crate::Options::busy_poll) | How long the kernel polls the network device when it has nothing (`SO_BUSY_POLL`), in microseconds. Linux; may need privileges. | the system's | time | 113 | next bind or connect |
+//! | [`affinity`](crate::Options::affinity) | Which I/O threads of the context serve new connections. | any | mask | 4 | next bind or connect |
+//! | [`in_batch_size`](crate::Options::in_batch_size) | Most octets that a connection reads before the others of its thread get their turn. | 1048576 | octets | 101 | next bind or connect |
+//! | [`out_batch_size`](crate::Options::out_batch_size) | Most octets that a connection writes before the others of its thread get their turn. | 4194304 | octets | 102 | next bind or connect |

@@ -20,6 +20,14 @@ impl Unit for bool {
     const UNIT: &'static str = "boolean";
 }
 
+impl Unit for u8 {
+    const UNIT: &'static str = "octet";
+}
+
+impl Unit for u32 {
+    const UNIT: &'static str = "number";
+}
+
 impl Unit for RoutingId {
     const UNIT: &'static str = "octets";
 }

@@ -11,9 +11,7 @@ use bytes::Bytes;
 use mio::Events;
 
 use crate::io::{End, Notice};
-use crate::limits::{
-    HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
-};
+use crate::limits::{HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
 use crate::pipe::{Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
@@ -40,6 +38,9 @@ pub(super) struct Session {
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
     max_body_octets: u64,
+    /// Most octets of one turn.
+    read_batch: usize,
+    write_batch: usize,
     is_readable: bool,
     is_writable: bool,
     /// The inbound pipe was full: octets that were read may wait in it.
@@ -76,6 +77,8 @@ impl Session {
             outbox,
             ends,
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
+            read_batch: owner.options.in_batch_size().size() as usize,
+            write_batch: owner.options.out_batch_size().size() as usize,
             is_readable: true,
             is_writable: true,
             is_full: false,
@@ -230,7 +233,7 @@ impl Session {
 
     /// Writes until everything is written, the kernel takes no more, or the budget is spent.
     fn write(&mut self) -> Result<Progress, End> {
-        let mut budget = WRITE_OCTETS_PER_TURN;
+        let mut budget = self.write_batch;
         while self.is_writable {
             let mut slices = Slices::new();
             let control = self.outbox.octets();
@@ -300,7 +303,8 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut budget = if self.care.is_told() { READ_OCTETS_PER_TURN } else { STREAM_READ_OCTETS };
+        let mut budget =
+            if self.care.is_told() { self.read_batch } else { self.read_batch.min(STREAM_READ_OCTETS) };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
@@ -379,7 +383,7 @@ impl Session {
     /// what we have sent.
     fn discard(&mut self) -> Result<Progress, End> {
         let mut octets = [0; HANDSHAKE_READ];
-        let mut budget = READ_OCTETS_PER_TURN;
+        let mut budget = self.read_batch;
         while budget > 0 {
             match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
                 Read::Dry => {

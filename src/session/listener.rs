@@ -73,7 +73,7 @@ impl ListenerTask {
     }
 
     fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
-        let Ok(mailbox) = turn.pool.pick() else { return };
+        let Ok(mailbox) = turn.pool.pick(self.owner.options.affinity()) else { return };
         let link = Link::new(mailbox, Arc::clone(&self.owner));
         let task = Accepted {
             link: Arc::clone(&link),

@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, KernelBuffer, Linger,
-    MaxMessageSize, Options, ReconnectInterval, ReconnectIntervalMax, Timeout, for_each_option,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
+    ReconnectInterval, ReconnectIntervalMax, TcpKeepalive, Timeout, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

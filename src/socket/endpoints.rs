@@ -49,7 +49,7 @@ impl Core {
             self.endpoints.bound.push((endpoint.clone(), None));
             return Ok(endpoint);
         }
-        let mailbox = self.context.pool.pick().map_err(|error| match error {
+        let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
             Some(error) => BindError::Io(error.into()),
             None => BindError::Terminated,
         })?;
@@ -88,7 +88,7 @@ impl Core {
             self.endpoints.connected.push(Connected { endpoint, link: None, pipe: Some(pipe) });
             return Ok(());
         }
-        let mailbox = self.context.pool.pick().map_err(|error| match error {
+        let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
             Some(error) => ConnectError::Io(error.into()),
             None => ConnectError::Terminated,
         })?;
