@@ -74,18 +74,20 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    BindError, ConnectError, EndpointError, InvalidValue, OpenError, OsError, ProtocolError, RecvError,
-    SendError, Unsent,
+    BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
+    ProtocolError, ProxyError, RecvError, SendError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
     Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
     Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, TakesEffect, TcpKeepalive, Timeout,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy, TakesEffect, TcpKeepalive, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Socket};
+pub use session::{CloseReason, ConnectionState, Peer};
+#[cfg(not(loom))]
+pub use socket::{Binding, BindingState, Builder, Connection, Socket};
 pub use socket_type::SocketType;

@@ -13,7 +13,7 @@ mod kernel;
 mod value;
 
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
-pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop};
+pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
 pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
 pub use self::value::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
@@ -53,6 +53,16 @@ macro_rules! for_each_option {
             /// How far the pause grows, doubling after each failure.
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
+
+            /// After which failures a dialer does not try again.
+            reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
+
+            /// How long the system, or a proxy, may take to connect to one address; never: as long as the system
+            /// tries.
+            connect_timeout: Timeout = Timeout::Never, code 79, when NextConnect;
+
+            /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.
+            socks_proxy: SocksProxy = SocksProxy::NONE, code 68, when NextConnect;
 
             /// How long a new connection may take until both ends have agreed on the protocol.
             handshake_interval: HandshakeInterval = HandshakeInterval::DEFAULT, code 66, when NextConnect;
@@ -333,6 +343,9 @@ mod tests {
             ("recv_timeout", 27, "never", "time"),
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
+            ("reconnect_stop", 109, "never", "set"),
+            ("connect_timeout", 79, "never", "time"),
+            ("socks_proxy", 68, "none", "host:port"),
             ("handshake_interval", 66, "30s", "time"),
             ("heartbeat_interval", 75, "off", "time"),
             ("heartbeat_timeout", 77, "the interval", "time"),

@@ -40,6 +40,8 @@ pub(crate) enum Notice {
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
+    /// The application asked for it.
+    Dismissed,
     /// The operating system says so.
     Io(OsError),
     /// The peer closed it.
@@ -57,6 +59,10 @@ pub(crate) enum End {
 pub(crate) enum ToSocket {
     /// A new peer.
     Attach(Box<Pipe>),
+    /// This connection was ended through its handle.
+    Disconnect(u64),
+    /// Let the peer at this pipe go.
+    LetGo(u64),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::ops::BitOr;
 
 use super::value::{OCTETS, Unit};
-use crate::error::InvalidValue;
+use crate::endpoint::Endpoint;
+use crate::error::{EndpointError, InvalidValue};
 use crate::limits::{READ_OCTETS_PER_TURN, WRITE_OCTETS_PER_TURN};
 
 /// After which ends of a connection a dialer does not try again.
@@ -165,4 +166,56 @@ impl fmt::Display for BatchSize {
 
 impl Unit for BatchSize {
     const UNIT: &'static str = OCTETS;
+}
+
+/// A SOCKS5 proxy through which tcp connections are made.
+///
+/// ```
+/// use peermq::{EndpointError, SocksProxy};
+///
+/// assert_eq!(SocksProxy::new("localhost:1080")?.to_string(), "localhost:1080");
+/// assert_eq!(SocksProxy::new("localhost"), Err(EndpointError::MissingPort));
+/// # Ok::<(), EndpointError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SocksProxy(Option<Box<Endpoint>>);
+
+impl SocksProxy {
+    /// Connections are made directly.
+    pub const NONE: Self = Self(None);
+
+    /// Returns the proxy at `host:port`, where the host is a name, an IPv4 address, or an IPv6 address in brackets.
+    ///
+    /// # Errors
+    ///
+    /// See [`EndpointError`]; a wildcard is an invalid host or port.
+    pub fn new(address: &str) -> Result<Self, EndpointError> {
+        let endpoint: Endpoint = format!("tcp://{address}").parse()?;
+        if endpoint.port() == Some(0) {
+            return Err(EndpointError::InvalidPort);
+        }
+        if endpoint.is_wildcard() {
+            return Err(EndpointError::InvalidHost);
+        }
+        Ok(Self(Some(Box::new(endpoint))))
+    }
+
+    /// Returns the proxy as a tcp endpoint; `None` for direct connections.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.0.as_deref()
+    }
+}
+
+impl fmt::Display for SocksProxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(endpoint) => f.write_str(endpoint.to_string().trim_start_matches("tcp://")),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+impl Unit for SocksProxy {
+    const UNIT: &'static str = "host:port";
 }

@@ -12,7 +12,7 @@ use mio::Events;
 
 use crate::io::{End, Notice};
 use crate::limits::{HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
-use crate::pipe::{Skimmed, Slices, note};
+use crate::pipe::{Assist, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
@@ -48,6 +48,8 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
+    /// What is queued now is the last.
+    is_stopped: bool,
     takes_notes: bool,
     care: Care,
     /// The socket's own thread was at work since the last tick.
@@ -84,6 +86,7 @@ impl Session {
             is_full: false,
             is_closed: false,
             is_shaking_hands: true,
+            is_stopped: false,
             takes_notes: owner.socket_type.takes_notes(),
             care: Care::Told,
             was_called: false,
@@ -97,6 +100,12 @@ impl Session {
 
     pub(super) fn is_shaking_hands(&self) -> bool {
         self.is_shaking_hands
+    }
+
+    /// Tells the peer that it is not wanted, if the kernel takes that.
+    pub(super) fn refuse(&mut self) {
+        self.connection.refuse(&mut self.outbox);
+        let _ = self.write();
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them.
@@ -150,6 +159,7 @@ impl Session {
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         let before = self.moved;
+        self.is_stopped = link.is_stopped();
         let progress = self.read_and_write(noted, link);
         if noted & work::CALLER != 0 {
             self.note_caller(self.moved - before, link);
@@ -289,7 +299,7 @@ impl Session {
             return Ok(true);
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
-        if ends.outbound.is_finished() {
+        if ends.outbound.is_finished() || self.is_stopped && ends.outbound.is_dry() {
             self.stream.finish();
             return Err(End::Sent);
         }
@@ -368,6 +378,7 @@ impl Session {
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
+        link.on_ready(peer, self.stream.peer());
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
             Some(_) => {}

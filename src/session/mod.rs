@@ -9,14 +9,22 @@ mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod peers;
+mod socks;
+mod status;
 mod ticker;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub use peers::{CloseReason, Peer};
+pub(crate) use peers::{PeerInfo, Peers, Reach};
+pub use status::ConnectionState;
+pub(crate) use status::Status;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
 use crate::options::Options;
 use crate::pipe::{Drain, Intake, Pipe, WakeUp, pipe};
@@ -28,6 +36,9 @@ pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
     pub(crate) options: Options,
     pub(crate) mailbox: Arc<SocketMailbox>,
+    /// What is bound or connected to.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peers: Arc<Peers>,
 }
 
 /// A session's ends of the two pipes to its socket.

@@ -9,7 +9,8 @@ use crate::error::OpenError;
 use crate::options::{
     Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
     Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
-    ReconnectInterval, ReconnectIntervalMax, TcpKeepalive, Timeout, for_each_option,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy, TcpKeepalive, Timeout,
+    for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError};
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::Hwm;
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
+use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -27,6 +28,7 @@ pub(crate) type InprocNames = Names<Binder, Waiting>;
 pub(crate) struct Binder {
     party: Party,
     mailbox: Arc<SocketMailbox>,
+    peers: Arc<Peers>,
 }
 
 /// The other ends of the pipes of a connect that came before the bind.
@@ -35,6 +37,10 @@ pub(crate) struct Waiting {
     party: Party,
     to_connecter: Producer,
     from_connecter: Consumer,
+    /// What the connecter's handle shows, its peers, and how it reaches the one that comes.
+    status: Arc<Status>,
+    peers: Arc<Peers>,
+    reach: (Arc<SocketMailbox>, u64),
 }
 
 /// What the two sides must know of each other.
@@ -53,12 +59,20 @@ impl Core {
         Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
     }
 
-    pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
+    pub(super) fn bind_inproc<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: &Endpoint,
+        name: &str,
+    ) -> Result<(), BindError> {
         let ours = self.party();
-        let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
+        let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
+        let binder = Binder { party: ours.clone(), mailbox, peers };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter } in waiting {
+        for Waiting { party: theirs, mut to_connecter, mut from_connecter, status, peers, reach } in waiting {
             if !ours.socket_type.talks_to(theirs.socket_type) {
+                let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
+                status.fail(ConnectionState::Failed, error.into());
                 continue; // dropping the ends closes the connecter's
             }
             to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
@@ -66,23 +80,25 @@ impl Core {
             if theirs.socket_type.takes_notes() {
                 to_connecter.note(&note::up(ours.routing_id.as_bytes()));
             }
-            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
-            self.attach(pattern, pipe);
+            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id.clone()), &self.mailbox);
+            let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
+            self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
+            if self.attach(pattern, pipe).is_some() {
+                let (mailbox, id) = reach;
+                peers.insert(id, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                status.set(ConnectionState::Ready);
+            }
         }
         Ok(())
-    }
-
-    pub(super) fn unbind_inproc(&self, endpoint: &Endpoint) {
-        if let Address::Inproc(name) = endpoint.address() {
-            lock(&self.context.inproc).unbind(name);
-        }
     }
 
     /// Connects to `name` and returns the id of the pipe.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        endpoint: &Endpoint,
         name: &str,
+        status: &Arc<Status>,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -91,33 +107,56 @@ impl Core {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(binder) => Some((binder.party.clone(), Arc::clone(&binder.mailbox))),
+            Some(Binder { party, mailbox, peers }) => {
+                Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
+            }
             None => None,
         };
         let (send_hwm, recv_hwm) = theirs
             .as_ref()
-            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, _)| (party.send_hwm, party.recv_hwm));
+            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, ..)| (party.send_hwm, party.recv_hwm));
         let of_nobody = theirs.is_none();
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
         let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
         let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
-        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let peer = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let pipe = end(to_binder, from_binder, peer, &self.mailbox);
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         match theirs {
-            Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id), &mailbox);
+            Some((theirs, mailbox, peers)) => {
+                let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), id);
+                self.peers.insert(id, theirs.info(endpoint, false), our_reach);
+                status.set(ConnectionState::Ready);
+                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id.clone()), &mailbox);
+                let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
+                peers.insert(pipe.id, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter });
+                let (status, peers) = (Arc::clone(status), Arc::clone(&self.peers));
+                let reach = (Arc::clone(&self.mailbox), id);
+                let party = ours;
+                names.wait(name, Waiting { party, to_connecter, from_connecter, status, peers, reach });
             }
         }
         Ok(id)
+    }
+}
+
+impl Party {
+    fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {
+        PeerInfo {
+            endpoint: endpoint.clone(),
+            is_accepted,
+            socket_type: self.socket_type,
+            routing_id: self.routing_id.clone(),
+            version: (3, 1),
+            properties: Arc::default(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 mod builder;
 mod core;
 mod endpoints;
+mod handles;
 pub(crate) mod inproc;
 #[cfg(test)]
 mod tests;
@@ -12,12 +13,14 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use handles::{Binding, BindingState, Connection};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
+use crate::session::Peer;
 use crate::socket::core::Core;
 
 /// A socket of type `P`: [`Push`](crate::Push), [`Pull`](crate::Pull) or [`Pair`](crate::Pair).
@@ -46,7 +49,8 @@ pub struct Socket<P: Pattern> {
 }
 
 impl<P: Pattern> Socket<P> {
-    /// Binds to an endpoint and returns the one that it got: with the port, if any free one was asked for.
+    /// Binds to an endpoint and returns a handle, which tells the one that it got: with the port, if any free
+    /// one was asked for.
     ///
     /// tcp: an address, `*` for every interface, an interface's name, or a host name that stands for a
     /// local address (which is looked up here and may block). ipc: a path that does not exist, or is a
@@ -55,7 +59,7 @@ impl<P: Pattern> Socket<P> {
     /// # Errors
     ///
     /// See [`BindError`]; the socket is as before.
-    pub fn bind<E>(&mut self, endpoint: E) -> Result<Endpoint, BindError>
+    pub fn bind<E>(&mut self, endpoint: E) -> Result<Binding, BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -67,13 +71,15 @@ impl<P: Pattern> Socket<P> {
     /// Connects to an endpoint, which need not exist yet.
     ///
     /// Returns at once: an I/O thread connects, and connects again whenever the connection is lost.
+    /// The handle tells how that goes, and can be dropped.
+    ///
     /// Messages for this peer are queued from now on, up to the high-water mark, unless
     /// [`immediate`](crate::Options::immediate) is set.
     ///
     /// # Errors
     ///
     /// See [`ConnectError`]; the socket is as before.
-    pub fn connect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
+    pub fn connect<E>(&mut self, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -111,6 +117,12 @@ impl<P: Pattern> Socket<P> {
     {
         let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
         self.core.disconnect(&mut self.pattern, &endpoint)
+    }
+
+    /// Returns who this socket is talking to: peers whose handshake is done, in the order in which they came.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        self.core.peers.list()
     }
 
     /// Returns the options, as they are now.

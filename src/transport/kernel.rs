@@ -122,10 +122,9 @@ mod only_linux {
     }
 }
 
+#[cfg(target_os = "linux")]
 #[cfg(test)]
 mod tests {
-    #![cfg(target_os = "linux")]
-
     use super::*;
     use crate::endpoint::Endpoint;
     use crate::options::{DeviceName, KeepaliveProbes, KernelBuffer, KernelTime, TcpKeepalive};

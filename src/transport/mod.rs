@@ -82,6 +82,15 @@ impl Stream {
         }
     }
 
+    /// The peer's address; `None` for ipc, where peers have no names.
+    pub(crate) fn peer(&self) -> Option<Endpoint> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            Self::Tcp(stream) => stream.peer_addr().ok().map(Endpoint::tcp),
+        }
+    }
+
     /// Reads what is there.
     #[inline]
     pub(crate) fn read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {

@@ -91,6 +91,11 @@ impl Connection {
         answered.map_err(|error| self.fail(error))
     }
 
+    /// Tells the peer that it is not wanted.
+    pub(crate) fn refuse(&self, out: &mut Outbox) {
+        command::push_error(out, "Closed");
+    }
+
     /// The peer, once both READYs are through and until the connection fails.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.phase {

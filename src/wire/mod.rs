@@ -19,7 +19,7 @@ mod outbox;
 
 pub(crate) use connection::Connection;
 pub(crate) use heartbeat::{Settings as HeartbeatSettings, Signs};
-pub(crate) use metadata::Local;
+pub(crate) use metadata::{Local, Peer};
 pub(crate) use outbox::Outbox;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod bounds;
 mod context;
 mod endpoints;
+mod handles;
 mod inproc;
 mod linger;
 mod messages;
@@ -76,7 +77,7 @@ impl Place {
     /// An open socket that is bound, and where.
     fn bound<P: Pattern>(&self) -> (Socket<P>, Endpoint) {
         let mut socket = self.open();
-        let endpoint = socket.bind(self.address()).unwrap();
+        let endpoint = socket.bind(self.address()).unwrap().into();
         (socket, endpoint)
     }
 
