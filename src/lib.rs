@@ -89,5 +89,5 @@ pub use routing_id::RoutingId;
 #[cfg(not(loom))]
 pub use session::{CloseReason, ConnectionState, Peer};
 #[cfg(not(loom))]
-pub use socket::{Binding, BindingState, Builder, Connection, Socket};
+pub use socket::{Binding, BindingState, Builder, CloseReport, Connection, Socket};
 pub use socket_type::SocketType;

@@ -302,6 +302,11 @@ impl Assist for Link {
     fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
     }
+
+    fn cut(&self) {
+        drop(self.take_ends());
+        self.post(Notice::Stop(Some(Instant::now())));
+    }
 }
 
 impl fmt::Debug for Link {

@@ -343,7 +343,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         self.context.leave(self.id);
         self.unbind_all();
-        self.stop_all();
+        self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {
             self.let_go(key);
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError, ConnectionError};
@@ -169,8 +170,7 @@ impl Core {
     }
 
     /// Stops every dialer that has no pipe now; the others stop with their pipes.
-    pub(super) fn stop_all(&mut self) {
-        let deadline = self.linger_deadline();
+    pub(super) fn stop_all(&mut self, deadline: Option<Instant>) {
         for connected in std::mem::take(&mut self.endpoints.connected) {
             connected.connection.status().set(ConnectionState::Closed);
             if let (Some(link), None) = (connected.link, connected.pipe) {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod close;
 mod core;
 mod endpoints;
 mod handles;
@@ -13,6 +14,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use close::CloseReport;
 pub use handles::{Binding, BindingState, Connection};
 
 use crate::endpoint::Endpoint;
@@ -28,7 +30,8 @@ use crate::socket::core::Core;
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
 ///
-/// Dropping it closes it without waiting: peers get what was sent as [`linger`](crate::Options::linger)
+/// [`close`](Self::close) waits for what is queued and tells what became of it. Dropping the socket closes it
+/// without waiting: peers get what was sent as [`linger`](crate::Options::linger)
 /// says, and the [`Context`](crate::Context) waits for that when it is dropped itself.
 ///
 /// ```
@@ -117,6 +120,15 @@ impl<P: Pattern> Socket<P> {
     {
         let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
         self.core.disconnect(&mut self.pattern, &endpoint)
+    }
+
+    /// Closes the socket: waits until everything that is queued is handed over, `within` at most, and tells how
+    /// much that was. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
+    ///
+    /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
+    /// it. Messages that arrived and were not received are dropped and not counted.
+    pub fn close(self, within: Duration) -> CloseReport {
+        self.core.close(Instant::now().checked_add(within))
     }
 
     /// Returns who this socket is talking to: peers whose handshake is done, in the order in which they came.

@@ -4,6 +4,7 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod close;
 mod context;
 mod endpoints;
 mod handles;
