@@ -19,6 +19,14 @@ impl Unit for bool {
     const UNIT: &'static str = "boolean";
 }
 
+impl Unit for u8 {
+    const UNIT: &'static str = "octet";
+}
+
+impl Unit for u32 {
+    const UNIT: &'static str = "number";
+}
+
 impl Unit for RoutingId {
     const UNIT: &'static str = "octets";
 }
@@ -454,7 +462,7 @@ const fn is_c_int(n: u32) -> bool {
     n <= i32::MAX.unsigned_abs()
 }
 
-const fn non_zero(time: Duration) -> Option<Duration> {
+pub(super) const fn non_zero(time: Duration) -> Option<Duration> {
     if time.is_zero() { None } else { Some(time) }
 }
 
@@ -469,15 +477,19 @@ pub(super) fn write_or(
     }
 }
 
-fn write_time_or(f: &mut fmt::Formatter<'_>, time: Option<Duration>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_time_or(
+    f: &mut fmt::Formatter<'_>,
+    time: Option<Duration>,
+    otherwise: &str,
+) -> fmt::Result {
     match time {
         Some(time) => write!(f, "{time:?}"),
         None => f.write_str(otherwise),
     }
 }
 
-const OCTETS: &str = "octets";
-const TIME: &str = "time";
+pub(super) const OCTETS: &str = "octets";
+pub(super) const TIME: &str = "time";
 pub(super) const UNLIMITED: &str = "unlimited";
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub(crate) trait Assist: Send + Sync {
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
     fn is_stopped(&self) -> bool;
+    /// Ends the connection now, whatever is queued.
+    fn cut(&self);
 }
 
 /// A socket's ends of the two pipes to one peer.

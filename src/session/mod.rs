@@ -9,14 +9,22 @@ mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod peers;
+mod socks;
+mod status;
 mod ticker;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub use peers::{CloseReason, Peer};
+pub(crate) use peers::{PeerInfo, Peers, Reach};
+pub use status::ConnectionState;
+pub(crate) use status::Status;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
 use crate::message::Message;
 use crate::options::Options;
@@ -32,6 +40,9 @@ pub(crate) struct Owner {
     pub(crate) mailbox: Arc<SocketMailbox>,
     /// How the socket calls the peer; none: as that announces itself.
     pub(crate) peer_name: RoutingId,
+    /// What is bound or connected to.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peers: Arc<Peers>,
 }
 
 impl Owner {
@@ -108,6 +119,11 @@ impl Ends {
             Some(out) => out.socket.is_finished() && out.latest.is_empty() && self.outbound.is_dry(),
             None => self.outbound.is_finished(),
         }
+    }
+
+    /// Whether the kernel has everything, as far as is known.
+    fn is_dry(&mut self) -> bool {
+        self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
     }
 
     /// Asks to be told of the next message to send. `false`: there is one already, look again.

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError};
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Latest, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
+use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -27,6 +28,7 @@ pub(crate) type InprocNames = Names<Binder, Waiting>;
 pub(crate) struct Binder {
     party: Party,
     mailbox: Arc<SocketMailbox>,
+    peers: Arc<Peers>,
 }
 
 /// The other ends of the pipes of a connect that came before the bind.
@@ -38,6 +40,10 @@ pub(crate) struct Waiting {
     to_connecter: Producer,
     from_connecter: Consumer,
     latest: LatestBoth,
+    /// What the connecter's handle shows, its peers, and how it reaches the one that comes.
+    status: Arc<Status>,
+    peers: Arc<Peers>,
+    reach: (Arc<SocketMailbox>, u64),
 }
 
 /// What takes the place of the queues, if a side conflates, as one socket has it.
@@ -69,12 +75,23 @@ impl Core {
         Party { socket_type, routing_id, conflates, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
     }
 
-    pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
+    pub(super) fn bind_inproc<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: &Endpoint,
+        name: &str,
+    ) -> Result<(), BindError> {
         let ours = self.party();
-        let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
+        let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
+        let binder = Binder { party: ours.clone(), mailbox, peers };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest } in waiting {
+        for waiting in waiting {
+            let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
+                waiting;
+            let (status, peers, reach) = (waiting.status, waiting.peers, waiting.reach);
             if !ours.socket_type.talks_to(theirs.socket_type) {
+                let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
+                status.fail(ConnectionState::Failed, error.into());
                 continue; // dropping the ends closes the connecter's
             }
             if latest.out.is_none() {
@@ -88,25 +105,27 @@ impl Core {
                 let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
                 to_connecter.note(&note::up(name.as_bytes()));
             }
-            let peer = Some(theirs.routing_id);
+            let peer = Some(theirs.routing_id.clone());
             let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
-            self.attach(pattern, pipe);
+            let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
+            self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
+            if self.attach(pattern, pipe).is_some() {
+                let (mailbox, id) = reach;
+                peers.insert(id, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                status.set(ConnectionState::Ready);
+            }
         }
         Ok(())
-    }
-
-    pub(super) fn unbind_inproc(&self, endpoint: &Endpoint) {
-        if let Address::Inproc(name) = endpoint.address() {
-            lock(&self.context.inproc).unbind(name);
-        }
     }
 
     /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        endpoint: &Endpoint,
         name: &str,
         peer_name: RoutingId,
+        status: &Arc<Status>,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -115,17 +134,19 @@ impl Core {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(binder) => Some((binder.party.clone(), Arc::clone(&binder.mailbox))),
+            Some(Binder { party, mailbox, peers }) => {
+                Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
+            }
             None => None,
         };
         let (send_hwm, recv_hwm) = theirs
             .as_ref()
-            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, _)| (party.send_hwm, party.recv_hwm));
+            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, ..)| (party.send_hwm, party.recv_hwm));
         let of_nobody = theirs.is_none();
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let binder = theirs.as_ref().map(|(party, _)| party);
+        let binder = theirs.as_ref().map(|(party, ..)| party);
         let out = Party::conflate(Some(&ours), binder);
         let back = Party::conflate(binder, Some(&ours));
         let no_room = |latest: &Option<Latest>| latest.is_some().then_some(0);
@@ -134,12 +155,12 @@ impl Core {
         let (mut to_binder, from_connecter) = pipe(out_limit);
         let (mut to_connecter, from_binder) = pipe(back_limit);
         let (theirs_in, theirs_out) =
-            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, _)| {
+            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, ..)| {
                 (party.recv_hwm_octets, party.send_hwm_octets)
             });
         limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
         limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
-        let announced = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let announced = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
         let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
@@ -148,13 +169,24 @@ impl Core {
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         let latest = LatestBoth { out: back, back: out };
         match theirs {
-            Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, latest, Some(ours.routing_id), &mailbox);
+            Some((theirs, mailbox, peers)) => {
+                let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), id);
+                self.peers.insert(id, theirs.info(endpoint, false), our_reach);
+                status.set(ConnectionState::Ready);
+                let announced = Some(ours.routing_id.clone());
+                let pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
+                peers.insert(pipe.id, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, peer_name, to_connecter, from_connecter, latest });
+                let (status, peers) = (Arc::clone(status), Arc::clone(&self.peers));
+                let reach = (Arc::clone(&self.mailbox), id);
+                let party = ours;
+                let waiting =
+                    Waiting { party, peer_name, to_connecter, from_connecter, latest, status, peers, reach };
+                names.wait(name, waiting);
             }
         }
         Ok(id)
@@ -168,6 +200,17 @@ impl Party {
         let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
         let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
         (by_sender || by_receiver).then(Latest::new)
+    }
+
+    fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {
+        PeerInfo {
+            endpoint: endpoint.clone(),
+            is_accepted,
+            socket_type: self.socket_type,
+            routing_id: self.routing_id.clone(),
+            version: (3, 1),
+            properties: Arc::default(),
+        }
     }
 }
 

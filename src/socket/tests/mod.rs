@@ -4,10 +4,12 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod close;
 mod conflate;
 mod context;
 mod dealer;
 mod endpoints;
+mod handles;
 mod inproc;
 mod linger;
 mod messages;
@@ -82,7 +84,7 @@ impl Place {
     /// An open socket that is bound, and where.
     fn bound<P: Pattern>(&self) -> (Socket<P>, Endpoint) {
         let mut socket = self.open();
-        let endpoint = socket.bind(self.address()).unwrap();
+        let endpoint = socket.bind(self.address()).unwrap().into();
         (socket, endpoint)
     }
 
