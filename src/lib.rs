@@ -79,12 +79,12 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
+    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
     ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Socket};
+pub use socket::{Builder, Socket, Waits, wait_any};
 pub use socket_type::SocketType;

@@ -10,7 +10,7 @@
 mod value;
 
 pub use self::value::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
+    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, Timeout,
 };
 
@@ -31,6 +31,13 @@ macro_rules! for_each_option {
 
             /// Most messages from one peer that wait to be received. The peer has to wait when there are more.
             recv_hwm: Hwm = Hwm::messages(1000), code 24, when NextConnect;
+
+            /// Most octets queued for one peer, beside the limit in messages; exact to an eighth of it or
+            /// 128 KiB, whatever is less. A single message of any size finds room in an empty queue.
+            send_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -1, when NextConnect;
+
+            /// Most octets from one peer that wait to be received, as for `send_hwm_octets`.
+            recv_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -2, when NextConnect;
 
             /// How long a closed socket keeps trying to send what is queued.
             linger: Linger = Linger::Forever, code 17, when Live;
@@ -59,6 +66,10 @@ macro_rules! for_each_option {
 
             /// Queue messages for finished connections only, not for peers that may never answer.
             immediate: bool = false, code 39, when NextConnect;
+
+            /// Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole
+            /// messages; the older ones are discarded.
+            conflate: bool = false, code 54, when NextConnect, only [Dealer, Pub, Pull, Push, Sub];
 
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
@@ -153,7 +164,7 @@ for_each_option!(options);
 pub struct OptionInfo {
     /// The name of the getter and of the builder's method.
     pub name: &'static str,
-    /// libzmq's number, such as 23 for `ZMQ_SNDHWM`.
+    /// libzmq's number, such as 23 for `ZMQ_SNDHWM`; negative for an option that libzmq does not have.
     pub code: i32,
     /// What the value counts or is.
     pub unit: &'static str,
@@ -272,6 +283,8 @@ mod tests {
         let expected = [
             ("send_hwm", 23, "1000", "messages"),
             ("recv_hwm", 24, "1000", "messages"),
+            ("send_hwm_octets", -1, "unlimited", "octets"),
+            ("recv_hwm_octets", -2, "unlimited", "octets"),
             ("linger", 17, "for ever", "time"),
             ("send_timeout", 28, "never", "time"),
             ("recv_timeout", 27, "never", "time"),
@@ -281,6 +294,7 @@ mod tests {
             ("max_message_size", 22, "unlimited", "octets"),
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
+            ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use crate::error::InvalidValue;
@@ -70,6 +70,53 @@ impl fmt::Display for Hwm {
 
 impl Unit for Hwm {
     const UNIT: &'static str = "messages";
+}
+
+/// A limit on octets of queued messages.
+///
+/// ```
+/// use peermq::HwmOctets;
+///
+/// assert_eq!(HwmOctets::octets(1 << 20).limit(), Some(1 << 20));
+/// assert_eq!(HwmOctets::octets(0), HwmOctets::UNLIMITED);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HwmOctets(Option<NonZeroU64>);
+
+impl HwmOctets {
+    /// No limit but memory.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Returns a limit of `n` octets; 0 is no limit.
+    #[must_use]
+    pub const fn octets(n: u64) -> Self {
+        Self(NonZeroU64::new(n))
+    }
+
+    /// Returns the limit in octets; `None` when there is none.
+    #[must_use]
+    pub const fn limit(self) -> Option<u64> {
+        match self.0 {
+            Some(n) => Some(n.get()),
+            None => None,
+        }
+    }
+}
+
+impl From<u64> for HwmOctets {
+    fn from(n: u64) -> Self {
+        Self::octets(n)
+    }
+}
+
+impl fmt::Display for HwmOctets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_or(f, self.0, UNLIMITED)
+    }
+}
+
+impl Unit for HwmOctets {
+    const UNIT: &'static str = "octets";
 }
 
 /// How long a closed socket keeps trying to send what is queued.

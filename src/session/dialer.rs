@@ -150,7 +150,7 @@ impl Dialer {
 
     fn has_nothing_to_send(&self) -> bool {
         let Some(mut ends) = self.link.take_ends() else { return true };
-        let is_dry = ends.outbound.is_finished();
+        let is_dry = ends.is_finished();
         self.link.set_ends(ends);
         is_dry
     }

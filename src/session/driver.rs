@@ -211,6 +211,10 @@ impl Session {
             let mut slices = Slices::new();
             let control = self.outbox.octets();
             let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
+            let ready = ready.map(|ends| {
+                ends.refill();
+                ends
+            });
             let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
             let control_octets = if between { control.len() } else { 0 };
             if control_octets > 0 {
@@ -262,11 +266,11 @@ impl Session {
             return Ok(true);
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
-        if ends.outbound.is_finished() {
+        if ends.is_finished() {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(!self.care.is_told() || ends.outbound.wait_for_messages())
+        Ok(!self.care.is_told() || ends.wait_for_messages())
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -282,10 +286,13 @@ impl Session {
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
             let skimmed =
                 ends.inbound.skim(self.max_body_octets, |body| connection.handle_command(body, outbox));
+            let goes_on = ends.hand_over();
             self.is_full = skimmed == Ok(Skimmed::Full);
             match skimmed.map_err(End::Protocol)? {
+                _ if !goes_on => return self.discard(),
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
+                Skimmed::Full if ends.is_conflating() => continue,
                 Skimmed::Full => {
                     if !self.care.is_told() || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);

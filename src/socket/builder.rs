@@ -7,8 +7,8 @@ use std::marker::PhantomData;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, Options, ReconnectInterval,
-    ReconnectIntervalMax, Timeout, for_each_option,
+    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, Options,
+    ReconnectInterval, ReconnectIntervalMax, Timeout, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

@@ -269,7 +269,7 @@ impl Core {
             drop(self.pipes.remove(key));
             return None;
         }
-        if self.pipes.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished()) {
+        if self.pipes.get_mut(key).is_some_and(Pipe::is_finished) {
             self.finish(pattern, key);
             return None;
         }
@@ -283,7 +283,7 @@ impl Core {
                 let Some(pipe) = self.pipes.get_mut(key) else { return };
                 // Messages from the peer may still be received; none will reach it.
                 pipe.outbound.cut_off();
-                if pipe.inbound.is_finished() {
+                if pipe.is_finished() {
                     self.finish(pattern, key);
                 }
             }

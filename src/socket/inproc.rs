@@ -10,9 +10,9 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::Hwm;
+use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Latest, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
@@ -35,6 +35,14 @@ pub(crate) struct Waiting {
     party: Party,
     to_connecter: Producer,
     from_connecter: Consumer,
+    latest: LatestBoth,
+}
+
+/// What takes the place of the queues, if a side conflates, as one socket has it.
+#[derive(Debug, Default)]
+struct LatestBoth {
+    out: Option<Latest>,
+    back: Option<Latest>,
 }
 
 /// What the two sides must know of each other.
@@ -42,31 +50,43 @@ pub(crate) struct Waiting {
 struct Party {
     socket_type: SocketType,
     routing_id: RoutingId,
+    conflates: bool,
     send_hwm: Hwm,
     recv_hwm: Hwm,
+    send_hwm_octets: HwmOctets,
+    recv_hwm_octets: HwmOctets,
 }
 
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
         let routing_id = self.options().routing_id();
-        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
+        let (send_hwm_octets, recv_hwm_octets) =
+            (self.options().send_hwm_octets(), self.options().recv_hwm_octets());
+        let (socket_type, conflates) = (self.socket_type, self.options().conflate());
+        Party { socket_type, routing_id, conflates, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
         let ours = self.party();
         let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter } in waiting {
+        for Waiting { party: theirs, mut to_connecter, mut from_connecter, latest } in waiting {
             if !ours.socket_type.talks_to(theirs.socket_type) {
                 continue; // dropping the ends closes the connecter's
             }
-            to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
-            from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
+            if latest.out.is_none() {
+                to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
+            }
+            limit_octets(&mut to_connecter, ours.send_hwm_octets, theirs.recv_hwm_octets);
+            if latest.back.is_none() {
+                from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
+            }
             if theirs.socket_type.takes_notes() {
                 to_connecter.note(&note::up(ours.routing_id.as_bytes()));
             }
-            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
+            let peer = Some(theirs.routing_id);
+            let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
             self.attach(pattern, pipe);
         }
         Ok(())
@@ -101,23 +121,47 @@ impl Core {
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
-        let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
+        let binder = theirs.as_ref().map(|(party, _)| party);
+        let out = Party::conflate(Some(&ours), binder);
+        let back = Party::conflate(binder, Some(&ours));
+        let no_room = |latest: &Option<Latest>| latest.is_some().then_some(0);
+        let out_limit = no_room(&out).or_else(|| limit(ours.send_hwm, recv_hwm));
+        let back_limit = no_room(&back).or_else(|| limit(ours.recv_hwm, send_hwm));
+        let (mut to_binder, from_connecter) = pipe(out_limit);
+        let (mut to_connecter, from_binder) = pipe(back_limit);
+        let (theirs_in, theirs_out) =
+            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, _)| {
+                (party.recv_hwm_octets, party.send_hwm_octets)
+            });
+        limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
+        limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
         let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
-        let pipe = end(to_binder, from_binder, peer, &self.mailbox);
+        let latest = LatestBoth { out: out.clone(), back: back.clone() };
+        let pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
+        let latest = LatestBoth { out: back, back: out };
         match theirs {
             Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id), &mailbox);
+                let pipe = end(to_connecter, from_connecter, latest, Some(ours.routing_id), &mailbox);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter });
+                names.wait(name, Waiting { party: ours, to_connecter, from_connecter, latest });
             }
         }
         Ok(id)
+    }
+}
+
+impl Party {
+    /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver
+    /// that binds after its sender has connected cannot conflate: the queue is there already.
+    fn conflate(sender: Option<&Self>, receiver: Option<&Self>) -> Option<Latest> {
+        let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
+        let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
+        (by_sender || by_receiver).then(Latest::new)
     }
 }
 
@@ -132,6 +176,7 @@ impl Waiting {
 fn end(
     mut outbound: Producer,
     mut inbound: Consumer,
+    latest: LatestBoth,
     peer: Option<RoutingId>,
     mailbox: &Arc<SocketMailbox>,
 ) -> Pipe {
@@ -139,7 +184,19 @@ fn end(
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, peer, assist: None }
+    if let Some(latest) = &latest.back {
+        latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
+    }
+    Pipe { id, outbound, inbound, latest_out: latest.out, latest_in: latest.back, peer, assist: None }
+}
+
+/// Limits a pipe by what sender and receiver set together, or by what one of them did.
+fn limit_octets(producer: &mut Producer, sender: HwmOctets, receiver: HwmOctets) {
+    match (sender.limit(), receiver.limit()) {
+        (Some(sender), Some(receiver)) => producer.limit_octets(sender.saturating_add(receiver)),
+        (Some(limit), None) | (None, Some(limit)) => producer.limit_octets(limit),
+        (None, None) => {}
+    }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

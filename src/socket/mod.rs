@@ -7,11 +7,13 @@ mod endpoints;
 pub(crate) mod inproc;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};

@@ -4,6 +4,7 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod conflate;
 mod context;
 mod endpoints;
 mod inproc;
@@ -16,6 +17,7 @@ mod resources;
 mod routing;
 mod topology;
 mod verbs;
+mod wait;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;
