@@ -137,6 +137,17 @@ impl Message {
         (&mut self.first, &mut self.rest)
     }
 
+    /// Makes bodies of more than `octets` octets shared ones, without a copy.
+    #[inline]
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        for frame in iter::once(&mut self.first).chain(&mut self.rest) {
+            if frame.len() > octets {
+                let body = frame.take_bytes();
+                frame.assign_shared(body);
+            }
+        }
+    }
+
     fn is_single(&self, octets: &[u8]) -> bool {
         self.rest.is_empty() && self.first.as_bytes() == octets
     }

@@ -47,6 +47,41 @@ impl Payload<'_> {
             PayloadKind::Owned(message) => message,
         }
     }
+
+    /// The octets of the first frame.
+    #[inline]
+    pub(crate) fn body(&self) -> &[u8] {
+        match &self.0 {
+            PayloadKind::Slice(octets) => octets,
+            PayloadKind::Borrowed(message) => message.body(),
+            PayloadKind::Owned(message) => message.body(),
+        }
+    }
+
+    /// The same payload, not to be moved out of.
+    #[inline]
+    pub(crate) fn borrow(&self) -> Payload<'_> {
+        Payload(match &self.0 {
+            PayloadKind::Slice(octets) => PayloadKind::Slice(octets),
+            PayloadKind::Borrowed(message) => PayloadKind::Borrowed(message),
+            PayloadKind::Owned(message) => PayloadKind::Borrowed(message),
+        })
+    }
+
+    /// Makes bodies of more than `octets` octets such that many pipes can share them.
+    #[inline]
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        let message = match &mut self.0 {
+            PayloadKind::Slice(body) if body.len() <= octets => return,
+            PayloadKind::Slice(body) => Message::from(Bytes::copy_from_slice(body)),
+            PayloadKind::Borrowed(message) if message.frames().all(|frame| frame.len() <= octets) => return,
+            PayloadKind::Borrowed(message) => Message::clone(message),
+            PayloadKind::Owned(message) => return message.share_above(octets),
+        };
+        let mut message = message;
+        message.share_above(octets);
+        self.0 = PayloadKind::Owned(message);
+    }
 }
 
 impl<'a> From<&'a [u8]> for Payload<'a> {

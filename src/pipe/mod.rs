@@ -23,6 +23,7 @@ mod pipes;
 mod producer;
 mod ring;
 mod segment;
+mod upstream;
 mod wake;
 mod watch;
 
@@ -38,6 +39,7 @@ pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};
 pub(crate) use producer::{Producer, Refused};
+pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 
 use crate::sync::Arc;

@@ -48,6 +48,7 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     let assist: Arc<Link> = Arc::clone(link);
-    let pipe = Pipe { id, outbound: to_peer, inbound: from_peer, peer: None, assist: Some(assist) };
+    let pipe =
+        Pipe { id, outbound: to_peer, inbound: from_peer, peer: None, assist: Some(assist), feed: None };
     (pipe, Ends { outbound, inbound })
 }

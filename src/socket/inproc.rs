@@ -139,7 +139,7 @@ fn end(
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, peer, assist: None }
+    Pipe { id, outbound, inbound, peer, assist: None, feed: None }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

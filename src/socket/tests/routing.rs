@@ -120,7 +120,8 @@ fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
             producer.try_send(&mut crate::Payload::from(&numbered(id))).unwrap();
         }
         producers.push(producer);
-        let pipe = crate::pipe::Pipe { id: u64::from(id), outbound, inbound, peer: None, assist: None };
+        let pipe =
+            crate::pipe::Pipe { id: u64::from(id), outbound, inbound, peer: None, assist: None, feed: None };
         keys.push(pipes.insert(pipe));
     }
     for key in [keys[0], keys[1], keys[0]] {
