@@ -8,6 +8,8 @@
 //!
 //! * [`Push`] hands each message to the next peer that has room; [`Pull`] takes one from each in turn.
 //! * [`Pair`] talks to a single peer, both ways.
+//! * [`Pub`] sends each message to every [`Sub`] that subscribed to what it begins with; [`XPub`] and [`XSub`]
+//!   are the same with subscriptions as messages, for what stands in between.
 //!
 //! ```
 //! use peermq::{Context, Pull, Push};
@@ -75,15 +77,15 @@ pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
     BindError, ConnectError, EndpointError, InvalidValue, OpenError, OsError, ProtocolError, RecvError,
-    SendError, Unsent,
+    SendError, SubscribeError, SubscribersError, Unsent,
 };
-pub use message::{Frame, Frames, Message, Payload};
+pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
+    ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout, WelcomeMessage,
 };
 #[cfg(not(loom))]
-pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
+pub use patterns::{Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Sends, Sub, Subscribes, XPub, XSub};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
 pub use socket::{Builder, Socket};

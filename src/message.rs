@@ -8,6 +8,7 @@
 
 mod frame;
 mod payload;
+mod subscription;
 
 use std::iter::{self, FusedIterator};
 use std::str::Utf8Error;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 pub use self::frame::Frame;
 pub use self::payload::Payload;
 pub(crate) use self::payload::PayloadKind;
+pub use self::subscription::Subscription;
 
 /// One or more frames that are sent and received as a whole.
 ///

@@ -8,11 +8,13 @@
 #![forbid(unsafe_code)]
 
 mod value;
+mod welcome;
 
 pub use self::value::{
     Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, Timeout,
 };
+pub use self::welcome::WelcomeMessage;
 
 use self::value::Unit;
 use crate::routing_id::RoutingId;
@@ -72,6 +74,28 @@ macro_rules! for_each_option {
 
             /// The kernel's receive buffer of a connection (`SO_RCVBUF`).
             recv_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 12, when NextConnect;
+
+            /// Tell the application of every subscription, not only of the first to a topic.
+            xpub_verbose: bool = false, code 40, when Open, only [XPub];
+
+            /// Tell the application of every subscription and of every cancellation.
+            xpub_verboser: bool = false, code 78, when Open, only [XPub];
+
+            /// A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped.
+            xpub_nodrop: bool = false, code 69, when Open, only [Pub, XPub];
+
+            /// Subscriptions have no effect but that the application receives them; it subscribes for the peers.
+            xpub_manual: bool = false, code 71, when Open, only [XPub];
+
+            /// What every new subscriber is sent first, whatever it subscribes to.
+            xpub_welcome_message: WelcomeMessage = WelcomeMessage::NONE, code 72, when Open,
+                only [Pub, XPub];
+
+            /// Pass on what does not match. Set it at both ends, or a SUB leaves nothing over.
+            invert_matching: bool = false, code 74, when Open, only [Pub, Sub, XPub];
+
+            /// Of a message of several frames only the first can be a subscription.
+            only_first_subscribe: bool = false, code 108, when Open, only [XPub, XSub];
         }
     };
 }
@@ -189,6 +213,8 @@ pub enum TakesEffect {
     Live,
     /// With the next `bind` or `connect`; what is bound or connected keeps the old value.
     NextConnect,
+    /// When the socket is opened.
+    Open,
 }
 
 #[cfg(test)]
@@ -241,6 +267,13 @@ mod tests {
             .ipv6(true)
             .send_buffer(KernelBuffer::octets(1 << 16).unwrap())
             .recv_buffer(KernelBuffer::SYSTEM)
+            .xpub_verbose(true)
+            .xpub_verboser(true)
+            .xpub_nodrop(true)
+            .xpub_manual(true)
+            .xpub_welcome_message("hello")
+            .invert_matching(true)
+            .only_first_subscribe(true)
             .options;
         assert_eq!(options.send_hwm(), Hwm::messages(7));
         assert_eq!(options.recv_hwm().limit(), None);
@@ -255,6 +288,9 @@ mod tests {
         assert!(options.immediate() && options.ipv6());
         assert_eq!(options.send_buffer().size(), Some(1 << 16));
         assert_eq!(options.recv_buffer(), KernelBuffer::SYSTEM);
+        assert!(options.xpub_verbose() && options.xpub_verboser() && options.xpub_nodrop());
+        assert!(options.xpub_manual() && options.invert_matching() && options.only_first_subscribe());
+        assert_eq!(options.xpub_welcome_message().to_string(), "\"hello\"");
     }
 
     #[test]
@@ -285,6 +321,13 @@ mod tests {
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),
+            ("xpub_verbose", 40, "false", "boolean"),
+            ("xpub_verboser", 78, "false", "boolean"),
+            ("xpub_nodrop", 69, "false", "boolean"),
+            ("xpub_manual", 71, "false", "boolean"),
+            ("xpub_welcome_message", 72, "none", "octets"),
+            ("invert_matching", 74, "false", "boolean"),
+            ("only_first_subscribe", 108, "false", "boolean"),
         ]
         .map(|(name, code, default, unit)| (name, code, default.to_owned(), unit));
         assert_eq!(rows, expected);

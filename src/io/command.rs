@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
-use crate::pipe::{Mailbox, Pipe, Ready, Wake};
+use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -53,6 +53,8 @@ pub(crate) enum End {
 pub(crate) enum ToSocket {
     /// A new peer.
     Attach(Box<Pipe>),
+    /// What the other end of a pipe of this process subscribes to.
+    Feed(u64, Feed),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.

@@ -33,3 +33,10 @@
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |
+//! | [`xpub_verbose`](crate::Options::xpub_verbose) | Tell the application of every subscription, not only of the first to a topic. | false | boolean | 40 | when opened |
+//! | [`xpub_verboser`](crate::Options::xpub_verboser) | Tell the application of every subscription and of every cancellation. | false | boolean | 78 | when opened |
+//! | [`xpub_nodrop`](crate::Options::xpub_nodrop) | A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped. | false | boolean | 69 | when opened |
+//! | [`xpub_manual`](crate::Options::xpub_manual) | Subscriptions have no effect but that the application receives them; it subscribes for the peers. | false | boolean | 71 | when opened |
+//! | [`xpub_welcome_message`](crate::Options::xpub_welcome_message) | What every new subscriber is sent first, whatever it subscribes to. | none | octets | 72 | when opened |
+//! | [`invert_matching`](crate::Options::invert_matching) | Pass on what does not match. Set it at both ends, or a SUB leaves nothing over. | false | boolean | 74 | when opened |
+//! | [`only_first_subscribe`](crate::Options::only_first_subscribe) | Of a message of several frames only the first can be a subscription. | false | boolean | 108 | when opened |

@@ -58,6 +58,16 @@ impl Payload<'_> {
         }
     }
 
+    /// The octets of each frame.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let (slice, message) = match &self.0 {
+            PayloadKind::Slice(octets) => (Some(*octets), None),
+            PayloadKind::Borrowed(message) => (None, Some(*message)),
+            PayloadKind::Owned(message) => (None, Some(message)),
+        };
+        slice.into_iter().chain(message.into_iter().flatten().map(Frame::as_bytes))
+    }
+
     /// The same payload, not to be moved out of.
     #[inline]
     pub(crate) fn borrow(&self) -> Payload<'_> {

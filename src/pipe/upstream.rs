@@ -11,11 +11,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::ops::Bound::{Excluded, Included, Unbounded};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::pipe::wake::{Ready, WakeUp};
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Mutex, lock};
 
 /// One thing that a publisher is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -70,11 +70,6 @@ impl FanOut {
         self.seats.get(&key).copied()
     }
 
-    /// Those who sit.
-    pub(crate) fn peers(&self) -> impl Iterator<Item = (PipeKey, Seat)> {
-        self.seats.iter().map(|(key, seat)| (*key, *seat))
-    }
-
     /// Messages that found a peer's queue full, once for each peer.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
@@ -253,7 +248,7 @@ mod tests {
     #[test]
     fn a_seat_is_given_again_when_it_is_vacated() {
         let (mut fan_out, mut pipes, _others) = fan_out(2, 1);
-        let key = fan_out.peers().find(|(_, seat)| *seat == 0).unwrap().0;
+        let key = fan_out.key(0).unwrap();
         assert_eq!(fan_out.remove(key), Some(0));
         assert_eq!(fan_out.remove(key), None);
         drop(pipes.remove(key));

@@ -12,9 +12,10 @@ use mio::Events;
 
 use crate::io::{End, Notice};
 use crate::limits::{
-    HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
+    FEED_OCTETS, HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS,
+    WRITE_OCTETS_PER_TURN,
 };
-use crate::pipe::{Skimmed, Slices, note};
+use crate::pipe::{Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
@@ -48,6 +49,8 @@ pub(super) struct Session {
     is_closed: bool,
     is_shaking_hands: bool,
     takes_notes: bool,
+    /// What the socket wants from this peer; from the end of the handshake on.
+    feed: Option<Feed>,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -77,6 +80,7 @@ impl Session {
             is_closed: false,
             is_shaking_hands: true,
             takes_notes: owner.socket_type.takes_notes(),
+            feed: None,
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
@@ -208,6 +212,7 @@ impl Session {
     fn write(&mut self) -> Result<Progress, End> {
         let mut budget = WRITE_OCTETS_PER_TURN;
         while self.is_writable {
+            self.tell_topics();
             let mut slices = Slices::new();
             let control = self.outbox.octets();
             let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
@@ -250,6 +255,18 @@ impl Session {
         Ok(Progress::Waits)
     }
 
+    /// Puts a batch of subscriptions into an empty outbox.
+    fn tell_topics(&mut self) {
+        let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };
+        while self.outbox.len() < FEED_OCTETS {
+            match feed.next() {
+                Some(Change::Subscribe(topic)) => self.connection.tell_topic(true, &topic, &mut self.outbox),
+                Some(Change::Cancel(topic)) => self.connection.tell_topic(false, &topic, &mut self.outbox),
+                None => return,
+            }
+        }
+    }
+
     fn tell_of_room(&self) {
         if let Some(ends) = &self.ends {
             ends.outbound.tell_of_room();
@@ -263,6 +280,14 @@ impl Session {
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
         if ends.outbound.is_finished() {
+            if let Some(feed) = &mut self.feed {
+                // The last that the peer hears is that nothing is wanted any more (S-39).
+                feed.close();
+                self.tell_topics();
+                if !self.outbox.is_empty() {
+                    return Ok(false);
+                }
+            }
             self.stream.finish();
             return Err(End::Sent);
         }
@@ -338,6 +363,8 @@ impl Session {
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
+        let upstream = link.owner().upstream.as_ref();
+        self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
             Some(_) => {}

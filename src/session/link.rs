@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use mio::{Registry, Token};
 
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
-use crate::pipe::{Assist, Handover, Ready, Wake};
+use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::driver::{Progress, Session};
 use crate::session::{Ends, Owner, connect_pipes};
@@ -72,6 +72,11 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// How the session is woken.
+    pub(super) fn wake_up(&self) -> Option<WakeUp> {
+        Some(WakeUp::new(self.id, self.this.upgrade()?))
     }
 
     /// The poll of the link's I/O thread.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::io::SocketMailbox;
 use crate::options::Options;
-use crate::pipe::{Drain, Intake, Pipe, WakeUp, pipe};
+use crate::pipe::{Drain, Intake, Pipe, Upstream, WakeUp, pipe};
 use crate::socket_type::SocketType;
 
 /// What every session of a socket needs to know of it.
@@ -28,6 +28,8 @@ pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
     pub(crate) options: Options,
     pub(crate) mailbox: Arc<SocketMailbox>,
+    /// What a SUB or XSUB subscribes to.
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
 /// A session's ends of the two pipes to its socket.

@@ -12,7 +12,7 @@ use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
+use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::session::Owner;
 use crate::socket::endpoints::Endpoints;
 use crate::socket_type::SocketType;
@@ -25,6 +25,8 @@ pub(super) struct Core {
     pub(super) pipes: Pipes,
     pub(super) endpoints: Endpoints,
     pub(super) socket_type: SocketType,
+    /// What a SUB or XSUB subscribes to.
+    pub(super) upstream: Option<Arc<Upstream>>,
     options: Options,
     mail: Vec<ToSocket>,
     is_terminated: bool,
@@ -35,6 +37,7 @@ impl Core {
         context: &Context,
         socket_type: SocketType,
         options: Options,
+        upstream: Option<Arc<Upstream>>,
     ) -> Result<Self, OpenError> {
         let context = Arc::clone(&context.inner);
         let mailbox = Arc::new(SocketMailbox::new());
@@ -46,6 +49,7 @@ impl Core {
             pipes: Pipes::default(),
             endpoints: Endpoints::default(),
             socket_type,
+            upstream,
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
@@ -66,6 +70,7 @@ impl Core {
             socket_type: self.socket_type,
             options: self.options.clone(),
             mailbox: Arc::clone(&self.mailbox),
+            upstream: self.upstream.as_ref().map(Arc::clone),
         })
     }
 
@@ -182,7 +187,7 @@ impl Core {
 
     /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
     /// mail. `false`: `deadline` has passed.
-    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
         if let Some(connection) = self.pipes.only_connection() {
             let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
             if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {
@@ -239,7 +244,7 @@ impl Core {
         }
     }
 
-    /// Does what was posted. `false`: there was nothing.
+    /// Does what was posted, and lets finished pipes go. `false`: there was nothing.
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
         let mut mail = std::mem::take(&mut self.mail);
@@ -250,13 +255,13 @@ impl Core {
                 ToSocket::Attach(pipe) => {
                     self.attach(pattern, *pipe);
                 }
+                ToSocket::Feed(id, feed) => self.on_feed(pattern, id, feed),
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,
             }
         }
         self.mail = mail;
-        self.remove_finished(pattern);
-        was_mail
+        self.remove_finished(pattern) || was_mail
     }
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
@@ -276,6 +281,14 @@ impl Core {
         Some(key)
     }
 
+    fn on_feed<P: Strategy>(&mut self, pattern: &mut P, id: u64, feed: Feed) {
+        let Some(key) = self.pipes.key(id) else { return };
+        if let Some(pipe) = self.pipes.get_mut(key) {
+            pipe.feed = Some(feed);
+        }
+        pattern.on_readable(&mut self.pipes, key);
+    }
+
     fn on_ready<P: Strategy>(&mut self, pattern: &mut P, id: u64, ready: Ready) {
         let Some(key) = self.pipes.key(id) else { return };
         match ready {
@@ -292,10 +305,13 @@ impl Core {
         }
     }
 
-    fn remove_finished<P: Strategy>(&mut self, pattern: &mut P) {
+    fn remove_finished<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        let mut was_any = false;
         while let Some(key) = self.pipes.next_finished() {
             self.finish(pattern, key);
+            was_any = true;
         }
+        was_any
     }
 
     /// Lets a pipe go whose other end is gone and which is empty.
@@ -310,7 +326,10 @@ impl Core {
     pub(super) fn let_go(&mut self, key: PipeKey) {
         let deadline = self.linger_deadline();
         if let Some(pipe) = self.pipes.remove(key) {
-            if let Some(assist) = &pipe.assist {
+            let assist = pipe.assist.as_ref().map(Arc::clone);
+            // Its ends first: what is said for the last time when they are gone goes out before the stop.
+            drop(pipe);
+            if let Some(assist) = assist {
                 assist.stop(deadline);
             }
         }

@@ -12,7 +12,7 @@ use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::Hwm;
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Feed, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
@@ -33,6 +33,9 @@ pub(crate) struct Binder {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     party: Party,
+    /// The connecter's pipe, and where it hears of it.
+    pipe: u64,
+    mailbox: Arc<SocketMailbox>,
     to_connecter: Producer,
     from_connecter: Consumer,
 }
@@ -44,21 +47,32 @@ struct Party {
     routing_id: RoutingId,
     send_hwm: Hwm,
     recv_hwm: Hwm,
+    /// What it subscribes to.
+    upstream: Option<Arc<Upstream>>,
+}
+
+impl Party {
+    /// What this one subscribes to, for the pipe `id` of a publisher that has its mail at `mailbox`.
+    fn feed(&self, id: u64, mailbox: &Arc<SocketMailbox>) -> Option<Feed> {
+        Some(self.upstream.as_ref()?.open(WakeUp::new(id, Arc::clone(mailbox))))
+    }
 }
 
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
         let routing_id = self.options().routing_id();
-        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
+        let upstream = self.upstream.as_ref().map(Arc::clone);
+        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm, upstream }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
         let ours = self.party();
         let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter } in waiting {
-            if !ours.socket_type.talks_to(theirs.socket_type) {
+        for waiting in waiting {
+            let Waiting { party: theirs, pipe, mailbox, mut to_connecter, mut from_connecter } = waiting;
+            if !ours.socket_type.talks_to(theirs.socket_type) || from_connecter.is_finished() {
                 continue; // dropping the ends closes the connecter's
             }
             to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
@@ -66,7 +80,10 @@ impl Core {
             if theirs.socket_type.takes_notes() {
                 to_connecter.note(&note::up(ours.routing_id.as_bytes()));
             }
-            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
+            if let Some(feed) = ours.feed(pipe, &mailbox) {
+                mailbox.post(ToSocket::Feed(pipe, feed));
+            }
+            let pipe = end(to_connecter, from_connecter, Some(&theirs), &self.mailbox);
             self.attach(pattern, pipe);
         }
         Ok(())
@@ -103,18 +120,18 @@ impl Core {
         };
         let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
         let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
-        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
-        let pipe = end(to_binder, from_binder, peer, &self.mailbox);
+        let pipe = end(to_binder, from_binder, theirs.as_ref().map(|(party, _)| party), &self.mailbox);
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         match theirs {
             Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id), &mailbox);
+                let pipe = end(to_connecter, from_connecter, Some(&ours), &mailbox);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter });
+                let mailbox = Arc::clone(&self.mailbox);
+                names.wait(name, Waiting { party: ours, pipe: id, mailbox, to_connecter, from_connecter });
             }
         }
         Ok(id)
@@ -128,18 +145,20 @@ impl Waiting {
     }
 }
 
-/// A socket's ends of the two pipes to another socket.
+/// A socket's ends of the two pipes to another socket, if that is known yet.
 fn end(
     mut outbound: Producer,
     mut inbound: Consumer,
-    peer: Option<RoutingId>,
+    peer: Option<&Party>,
     mailbox: &Arc<SocketMailbox>,
 ) -> Pipe {
     let id = unique_id();
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, peer, assist: None, feed: None }
+    let feed = peer.and_then(|peer| peer.feed(id, mailbox));
+    let peer = peer.map(|peer| peer.routing_id.clone());
+    Pipe { id, outbound, inbound, peer, assist: None, feed }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

@@ -10,12 +10,15 @@ mod inproc;
 mod linger;
 mod messages;
 mod pair;
+mod pubsub;
 mod queues;
 mod reconnect;
 mod resources;
 mod routing;
+mod subscriptions;
 mod topology;
 mod verbs;
+mod xpubsub;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;

@@ -196,10 +196,10 @@ fn ready(properties: &[(&str, &[u8])]) -> Vec<u8> {
 /// Our READY as a whole frame: with the routing id where RFC 37 asks for it.
 fn ready_of(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
     let name = ("Socket-Type", socket_type.name().as_bytes());
-    match socket_type {
-        SocketType::Dealer | SocketType::Req | SocketType::Router => ready(&[name, ("Identity", routing_id)]),
-        _ => ready(&[name]),
+    if matches!(socket_type, SocketType::Dealer | SocketType::Req | SocketType::Router) {
+        return ready(&[name, ("Identity", routing_id)]);
     }
+    ready(&[name])
 }
 
 /// Our READY for a PULL, and the ERROR that answers a wrong socket type.
