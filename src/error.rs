@@ -227,6 +227,9 @@ pub enum SendError {
     /// The context was shut down; this socket will never send again.
     #[error("the context was shut down")]
     Terminated,
+    /// An XSUB's subscription to a topic that is longer than publishers accept.
+    #[error("the topic is longer than {max} octets", max = crate::limits::TOPIC_OCTETS_MAX)]
+    TopicTooLong,
     /// No peer has this routing id (`router_mandatory`).
     #[error("no peer has this routing id")]
     Unroutable,
@@ -261,6 +264,33 @@ pub enum RecvError {
     /// No message arrived before `recv_timeout` passed; at once for `try_recv`.
     #[error("no message is waiting")]
     WouldBlock,
+}
+
+/// Why a subscription was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// An XPUB subscribes for the peer whose subscription it received last, and there is no such peer.
+    #[error("no subscription was received from a peer that is still there")]
+    NoPeer,
+    /// A topic longer than publishers accept, or more topics than one peer may have.
+    #[error("the topic is longer than {max} octets, or there are too many", max = crate::limits::TOPIC_OCTETS_MAX)]
+    TooMuch,
+}
+
+/// Why there are not as many subscribers as were waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscribersError {
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+    /// There were only so many when the time was over.
+    #[error("only {subscribers} had subscribed when the time was over")]
+    TimedOut {
+        /// Peers that had subscribed to something.
+        subscribers: usize,
+    },
 }
 
 /// What a peer did that ZMTP does not allow; the connection is closed.

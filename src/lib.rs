@@ -11,6 +11,8 @@
 //! * [`Req`] asks the next peer and waits for its answer; [`Rep`] answers one request after the other.
 //! * [`Dealer`] sends to its peers in turn and receives from them in turn; [`Router`] knows them by name and
 //!   answers whom it wants.
+//! * [`Pub`] sends each message to every [`Sub`] that subscribed to what it begins with; [`XPub`] and [`XSub`]
+//!   are the same with subscriptions as messages, for what stands in between.
 //!
 //! ```
 //! use peermq::{Context, Pull, Push};
@@ -78,17 +80,20 @@ pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
     BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
-    ProtocolError, ProxyError, RecvError, SendError, Unsent,
+    ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
 };
-pub use message::{Frame, Frames, Message, Payload};
+pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
     Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
     Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
     OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy,
-    TakesEffect, TcpKeepalive, Timeout,
+    TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
 };
 #[cfg(not(loom))]
-pub use patterns::{Dealer, Dropped, Pair, Pattern, Pull, Push, Receives, Rep, Req, Router, Sends};
+pub use patterns::{
+    Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req, Router, Sends, Sub,
+    Subscribes, XPub, XSub,
+};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
 pub use session::{CloseReason, ConnectionState, Peer};

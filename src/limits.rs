@@ -18,9 +18,38 @@ pub(crate) const INPROC_NAME_MAX: usize = 256;
 /// this is what an unknown peer can make us hold.
 pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 4096;
 
-/// Most octets of one command after the handshake: the longest that the null mechanism knows is a PING
-/// of 23; the room is for what later versions may add.
-pub(crate) const TRAFFIC_COMMAND_MAX: u64 = 65_536;
+/// Most octets of one command after the handshake: a SUBSCRIBE with the longest topic. As much as is reserved
+/// for a large body before any of it came.
+pub(crate) const TRAFFIC_COMMAND_MAX: u64 = TOPIC_OCTETS_MAX as u64 + 16;
+
+/// Longest topic in octets. Real ones have tens; this is what one subscription can make us hold.
+pub(crate) const TOPIC_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Most topics that one peer may subscribe to. Users have up to 100,000; each takes some 150 octets.
+pub(crate) const TOPICS_PER_PEER: usize = 4_000_000;
+
+/// Most octets of topics that one peer may subscribe to, counted as if none shared their beginnings.
+pub(crate) const TOPIC_OCTETS_PER_PEER: usize = 256 * 1024 * 1024;
+
+/// Longest label in the index of topics: what splitting one copies, however long the topic is.
+pub(crate) const LABEL_OCTETS_MAX: usize = 256;
+
+/// Subscriptions that one call takes in before it does what it was called for: under a storm of them, sending
+/// goes on. Some 100 µs of work.
+pub(crate) const NOTES_PER_CALL: usize = 256;
+
+/// Notices of one peer that wait for an XPUB's application; more wait in the peer's queue, and then at the
+/// peer. Many, because a subscription takes effect only when its notice has its place.
+pub(crate) const NEWS_PER_PEER: usize = 65_536;
+
+/// Octets of such notices of one peer.
+pub(crate) const NEWS_OCTETS_PER_PEER: usize = 8 * 1024 * 1024;
+
+/// Notices of all peers, those that left included, that wait for an XPUB's application.
+pub(crate) const NEWS_MAX: usize = 4_000_000;
+
+/// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
+pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.

@@ -8,6 +8,7 @@
 
 mod frame;
 mod payload;
+mod subscription;
 
 use std::iter::{self, FusedIterator};
 use std::str::Utf8Error;
@@ -18,6 +19,7 @@ use bytes::Bytes;
 pub use self::frame::Frame;
 pub use self::payload::Payload;
 pub(crate) use self::payload::PayloadKind;
+pub use self::subscription::Subscription;
 
 /// One or more frames that are sent and received as a whole.
 ///
@@ -156,6 +158,17 @@ impl Message {
     #[inline]
     pub(crate) fn first_and_rest_mut(&mut self) -> (&mut Frame, &mut [Frame]) {
         (&mut self.first, &mut self.rest)
+    }
+
+    /// Makes bodies of more than `octets` octets shared ones, without a copy.
+    #[inline]
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        for frame in iter::once(&mut self.first).chain(&mut self.rest) {
+            if frame.len() > octets {
+                let body = frame.take_bytes();
+                frame.assign_shared(body);
+            }
+        }
     }
 
     fn is_single(&self, octets: &[u8]) -> bool {

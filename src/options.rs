@@ -12,6 +12,7 @@ mod dialing;
 mod hwm;
 mod kernel;
 mod value;
+mod welcome;
 
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
 pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
@@ -21,6 +22,7 @@ pub use self::value::{
     Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, RouterNotify, Timeout,
 };
+pub use self::welcome::WelcomeMessage;
 
 use self::value::Unit;
 use crate::routing_id::RoutingId;
@@ -170,6 +172,27 @@ macro_rules! for_each_option {
 
             /// Most octets that a connection writes before the others of its thread get their turn.
             out_batch_size: BatchSize = BatchSize::WRITE, code 102, when NextConnect;
+            /// Tell the application of every subscription, not only of the first to a topic.
+            xpub_verbose: bool = false, code 40, when Open, only [XPub];
+
+            /// Tell the application of every subscription and of every cancellation.
+            xpub_verboser: bool = false, code 78, when Open, only [XPub];
+
+            /// A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped.
+            xpub_nodrop: bool = false, code 69, when Open, only [Pub, XPub];
+
+            /// Subscriptions have no effect but that the application receives them; it subscribes for the peers.
+            xpub_manual: bool = false, code 71, when Open, only [XPub];
+
+            /// What every new subscriber is sent first, whatever it subscribes to.
+            xpub_welcome_message: WelcomeMessage = WelcomeMessage::NONE, code 72, when Open,
+                only [Pub, XPub];
+
+            /// Pass on what does not match. Set it at both ends, or a SUB leaves nothing over.
+            invert_matching: bool = false, code 74, when Open, only [Pub, Sub, XPub];
+
+            /// Of a message of several frames only the first can be a subscription.
+            only_first_subscribe: bool = false, code 108, when Open, only [XPub, XSub];
         }
     };
 }
@@ -287,6 +310,8 @@ pub enum TakesEffect {
     Live,
     /// With the next `bind` or `connect`; what is bound or connected keeps the old value.
     NextConnect,
+    /// When the socket is opened.
+    Open,
 }
 
 #[cfg(test)]
@@ -350,6 +375,13 @@ mod tests {
             .req_relaxed(true)
             .send_buffer(KernelBuffer::octets(1 << 16).unwrap())
             .recv_buffer(KernelBuffer::SYSTEM)
+            .xpub_verbose(true)
+            .xpub_verboser(true)
+            .xpub_nodrop(true)
+            .xpub_manual(true)
+            .xpub_welcome_message("hello")
+            .invert_matching(true)
+            .only_first_subscribe(true)
             .options;
         assert_eq!(options.send_hwm(), Hwm::messages(7));
         assert_eq!(options.recv_hwm().limit(), None);
@@ -370,6 +402,9 @@ mod tests {
         assert_eq!(options.router_notify(), RouterNotify::BOTH);
         assert_eq!(options.send_buffer().size(), Some(1 << 16));
         assert_eq!(options.recv_buffer(), KernelBuffer::SYSTEM);
+        assert!(options.xpub_verbose() && options.xpub_verboser() && options.xpub_nodrop());
+        assert!(options.xpub_manual() && options.invert_matching() && options.only_first_subscribe());
+        assert_eq!(options.xpub_welcome_message().to_string(), "\"hello\"");
     }
 
     #[test]
@@ -427,6 +462,13 @@ mod tests {
             ("affinity", 4, "any", "mask"),
             ("in_batch_size", 101, "1048576", "octets"),
             ("out_batch_size", 102, "4194304", "octets"),
+            ("xpub_verbose", 40, "false", "boolean"),
+            ("xpub_verboser", 78, "false", "boolean"),
+            ("xpub_nodrop", 69, "false", "boolean"),
+            ("xpub_manual", 71, "false", "boolean"),
+            ("xpub_welcome_message", 72, "none", "octets"),
+            ("invert_matching", 74, "false", "boolean"),
+            ("only_first_subscribe", 108, "false", "boolean"),
         ]
         .map(|(name, code, default, unit)| (name, code, default.to_owned(), unit));
         assert_eq!(rows, expected);

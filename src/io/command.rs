@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
-use crate::pipe::{Mailbox, Pipe, Ready, Wake};
+use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
 use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
 /// To an I/O thread.
@@ -65,6 +65,8 @@ pub(crate) enum ToSocket {
     Disconnect(u64),
     /// Let the peer at this pipe go.
     LetGo(u64),
+    /// What the other end of a pipe of this process subscribes to.
+    Feed(u64, Feed),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.

@@ -60,3 +60,10 @@
 //! | [`affinity`](crate::Options::affinity) | Which I/O threads of the context serve new connections. | any | mask | 4 | next bind or connect |
 //! | [`in_batch_size`](crate::Options::in_batch_size) | Most octets that a connection reads before the others of its thread get their turn. | 1048576 | octets | 101 | next bind or connect |
 //! | [`out_batch_size`](crate::Options::out_batch_size) | Most octets that a connection writes before the others of its thread get their turn. | 4194304 | octets | 102 | next bind or connect |
+//! | [`xpub_verbose`](crate::Options::xpub_verbose) | Tell the application of every subscription, not only of the first to a topic. | false | boolean | 40 | when opened |
+//! | [`xpub_verboser`](crate::Options::xpub_verboser) | Tell the application of every subscription and of every cancellation. | false | boolean | 78 | when opened |
+//! | [`xpub_nodrop`](crate::Options::xpub_nodrop) | A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped. | false | boolean | 69 | when opened |
+//! | [`xpub_manual`](crate::Options::xpub_manual) | Subscriptions have no effect but that the application receives them; it subscribes for the peers. | false | boolean | 71 | when opened |
+//! | [`xpub_welcome_message`](crate::Options::xpub_welcome_message) | What every new subscriber is sent first, whatever it subscribes to. | none | octets | 72 | when opened |
+//! | [`invert_matching`](crate::Options::invert_matching) | Pass on what does not match. Set it at both ends, or a SUB leaves nothing over. | false | boolean | 74 | when opened |
+//! | [`only_first_subscribe`](crate::Options::only_first_subscribe) | Of a message of several frames only the first can be a subscription. | false | boolean | 108 | when opened |

@@ -25,6 +25,7 @@ mod pipes;
 mod producer;
 mod ring;
 mod segment;
+mod upstream;
 mod wake;
 mod watch;
 
@@ -42,6 +43,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use outstanding::Outstanding;
 pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};
 pub(crate) use producer::{Producer, Refused};
+pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 
 use crate::sync::Arc;

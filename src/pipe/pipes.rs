@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Frame, Message, Payload};
-use crate::pipe::{Consumer, Latest, NoMessage, Producer, Refused, Taken};
+use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
@@ -55,6 +55,8 @@ pub(crate) struct Pipe {
     pub(crate) is_up: bool,
     /// The connection behind the pipes; none for inproc.
     pub(crate) assist: Option<Arc<dyn Assist>>,
+    /// What the SUB or XSUB at the other end subscribes to, if that is a socket of this process.
+    pub(crate) feed: Option<Feed>,
 }
 
 impl fmt::Debug for Pipe {
@@ -168,6 +170,56 @@ impl Pipes {
             }
             Err(refused) => self.send_refused(key, payload, refused, try_send),
         }
+    }
+
+    /// Queues a message if there is room now, for senders that never wait: a full pipe does not tell.
+    #[inline]
+    pub(crate) fn offer(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        let mut sent = pipe.outbound.try_send(payload);
+        if let (Err(Refused::Full), Some(assist)) = (&sent, &pipe.assist) {
+            assist.flush();
+            sent = pipe.outbound.try_send(payload);
+        }
+        if sent.is_ok() && pipe.outbound.take_batch() {
+            self.hand_on_batch(key);
+        }
+        sent
+    }
+
+    /// Whether a message would be queued now.
+    #[inline]
+    pub(crate) fn has_room(&mut self, key: PipeKey) -> Result<(), Refused> {
+        self.get_mut(key).map_or(Err(Refused::Closed), |pipe| pipe.outbound.has_room())
+    }
+
+    /// Whether a message would be queued now. Full: the pipe will tell when there is room.
+    pub(crate) fn has_room_or_tells(&mut self, key: PipeKey) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        if let (Err(Refused::Full), Some(assist)) = (pipe.outbound.has_room(), &pipe.assist) {
+            assist.flush();
+        }
+        loop {
+            match pipe.outbound.has_room() {
+                Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
+                room => return room,
+            }
+        }
+    }
+
+    /// The next change in what the socket at the other end of a pipe of this process subscribes to.
+    pub(crate) fn next_change(&mut self, key: PipeKey) -> Option<Change> {
+        self.get_mut(key)?.feed.as_mut()?.next()
+    }
+
+    /// Ends the connection to a peer that is not to be borne. The socket removes the pipe.
+    pub(crate) fn expel(&mut self, key: PipeKey) {
+        let Some(pipe) = self.get_mut(key) else { return };
+        pipe.outbound.cut_off();
+        if let Some(assist) = &pipe.assist {
+            assist.stop(Some(Instant::now()));
+        }
+        self.finished.push(key);
     }
 
     /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.

@@ -69,6 +69,7 @@ mod tests {
             is_up: true,
             assist: None,
             latest_out: None,
+            feed: None,
             latest_in: None,
         })
     }

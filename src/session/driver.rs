@@ -11,8 +11,8 @@ use bytes::Bytes;
 use mio::Events;
 
 use crate::io::{End, Notice};
-use crate::limits::{HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
-use crate::pipe::{Assist, Skimmed, Slices, note};
+use crate::limits::{FEED_OCTETS, HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
+use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
@@ -51,6 +51,8 @@ pub(super) struct Session {
     /// What is queued now is the last.
     is_stopped: bool,
     takes_notes: bool,
+    /// What the socket wants from this peer; from the end of the handshake on.
+    feed: Option<Feed>,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -88,6 +90,7 @@ impl Session {
             is_shaking_hands: true,
             is_stopped: false,
             takes_notes: owner.socket_type.takes_notes(),
+            feed: None,
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
@@ -245,6 +248,7 @@ impl Session {
     fn write(&mut self) -> Result<Progress, End> {
         let mut budget = self.write_batch;
         while self.is_writable {
+            self.tell_topics();
             let mut slices = Slices::new();
             let control = self.outbox.octets();
             if let (false, Some(ends)) = (self.is_shaking_hands, &mut self.ends) {
@@ -290,6 +294,18 @@ impl Session {
         Ok(Progress::Waits)
     }
 
+    /// Puts a batch of subscriptions into an empty outbox.
+    fn tell_topics(&mut self) {
+        let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };
+        while self.outbox.len() < FEED_OCTETS {
+            match feed.next() {
+                Some(Change::Subscribe(topic)) => self.connection.tell_topic(true, &topic, &mut self.outbox),
+                Some(Change::Cancel(topic)) => self.connection.tell_topic(false, &topic, &mut self.outbox),
+                None => return,
+            }
+        }
+    }
+
     fn tell_of_room(&self) {
         if let Some(ends) = &self.ends {
             ends.outbound.tell_of_room();
@@ -303,6 +319,14 @@ impl Session {
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
         if ends.is_finished() || self.is_stopped && ends.is_dry() {
+            if let Some(feed) = &mut self.feed {
+                // The last that the peer hears is that nothing is wanted any more (S-39).
+                feed.close();
+                self.tell_topics();
+                if !self.outbox.is_empty() {
+                    return Ok(false);
+                }
+            }
             self.stream.finish();
             return Err(End::Sent);
         }
@@ -386,6 +410,8 @@ impl Session {
         self.is_shaking_hands = false;
         let name = link.owner().name_of(&peer.routing_id);
         link.on_ready(peer, self.stream.peer());
+        let upstream = link.owner().upstream.as_ref();
+        self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}

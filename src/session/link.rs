@@ -13,7 +13,7 @@ use mio::{Registry, Token};
 use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
-use crate::pipe::{Assist, Handover, Ready, Wake};
+use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::driver::{Progress, Session};
 use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
@@ -80,6 +80,11 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// How the session is woken.
+    pub(super) fn wake_up(&self) -> Option<WakeUp> {
+        Some(WakeUp::new(self.id, self.this.upgrade()?))
     }
 
     /// The poll of the link's I/O thread.

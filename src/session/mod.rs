@@ -28,7 +28,7 @@ use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
 use crate::message::Message;
 use crate::options::Options;
-use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, WakeUp, pipe};
+use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
@@ -43,6 +43,8 @@ pub(crate) struct Owner {
     /// What is bound or connected to.
     pub(crate) endpoint: Endpoint,
     pub(crate) peers: Arc<Peers>,
+    /// What a SUB or XSUB subscribes to.
+    pub(crate) upstream: Option<Arc<Upstream>>,
 }
 
 impl Owner {
@@ -161,6 +163,7 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
         peer: None,
         is_up: false,
         assist: Some(assist),
+        feed: None,
     };
     let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
     if owner.options.conflate() {

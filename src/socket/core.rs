@@ -13,7 +13,7 @@ use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
+use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{Owner, Peers};
 use crate::socket::endpoints::Endpoints;
@@ -28,6 +28,8 @@ pub(super) struct Core {
     pub(super) endpoints: Endpoints,
     pub(super) peers: Arc<Peers>,
     pub(super) socket_type: SocketType,
+    /// What a SUB or XSUB subscribes to.
+    pub(super) upstream: Option<Arc<Upstream>>,
     options: Options,
     mail: Vec<ToSocket>,
     is_terminated: bool,
@@ -38,6 +40,7 @@ impl Core {
         context: &Context,
         socket_type: SocketType,
         options: Options,
+        upstream: Option<Arc<Upstream>>,
     ) -> Result<Self, OpenError> {
         let context = Arc::clone(&context.inner);
         let mailbox = Arc::new(SocketMailbox::new());
@@ -50,6 +53,7 @@ impl Core {
             endpoints: Endpoints::default(),
             peers: Arc::default(),
             socket_type,
+            upstream,
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
@@ -74,6 +78,7 @@ impl Core {
             peer_name,
             endpoint: endpoint.clone(),
             peers: Arc::clone(&self.peers),
+            upstream: self.upstream.as_ref().map(Arc::clone),
         })
     }
 
@@ -236,7 +241,7 @@ impl Core {
 
     /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
     /// mail. `false`: `deadline` has passed.
-    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
         if let Some(connection) = self.pipes.only_connection() {
             let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
             if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {
@@ -315,6 +320,7 @@ impl Core {
                         self.finish(pattern, key);
                     }
                 }
+                ToSocket::Feed(id, feed) => self.on_feed(pattern, id, feed),
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,
             }
@@ -338,6 +344,14 @@ impl Core {
             return None;
         }
         Some(key)
+    }
+
+    fn on_feed<P: Strategy>(&mut self, pattern: &mut P, id: u64, feed: Feed) {
+        let Some(key) = self.pipes.key(id) else { return };
+        if let Some(pipe) = self.pipes.get_mut(key) {
+            pipe.feed = Some(feed);
+        }
+        pattern.on_readable(&mut self.pipes, key);
     }
 
     fn on_ready<P: Strategy>(&mut self, pattern: &mut P, id: u64, ready: Ready) {
@@ -391,7 +405,10 @@ impl Core {
     pub(super) fn let_go(&mut self, key: PipeKey) {
         let deadline = self.linger_deadline();
         if let Some(pipe) = self.remove_pipe(key) {
-            if let Some(assist) = &pipe.assist {
+            let assist = pipe.assist.as_ref().map(Arc::clone);
+            // Its ends first: what is said for the last time when they are gone goes out before the stop.
+            drop(pipe);
+            if let Some(assist) = assist {
                 assist.stop(deadline);
             }
         }

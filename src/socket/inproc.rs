@@ -12,7 +12,7 @@ use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Latest, Pipe, Producer, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
 use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
 use crate::socket::core::Core;
@@ -63,6 +63,8 @@ struct Party {
     recv_hwm: Hwm,
     send_hwm_octets: HwmOctets,
     recv_hwm_octets: HwmOctets,
+    /// What it subscribes to.
+    upstream: Option<Arc<Upstream>>,
 }
 
 impl Core {
@@ -72,7 +74,17 @@ impl Core {
         let (send_hwm_octets, recv_hwm_octets) =
             (self.options().send_hwm_octets(), self.options().recv_hwm_octets());
         let (socket_type, conflates) = (self.socket_type, self.options().conflate());
-        Party { socket_type, routing_id, conflates, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
+        let upstream = self.upstream.as_ref().map(Arc::clone);
+        Party {
+            socket_type,
+            routing_id,
+            conflates,
+            send_hwm,
+            recv_hwm,
+            send_hwm_octets,
+            recv_hwm_octets,
+            upstream,
+        }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(
@@ -89,6 +101,9 @@ impl Core {
             let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
                 waiting;
             let (status, peers, reach) = (waiting.status, waiting.peers, waiting.reach);
+            if from_connecter.is_finished() {
+                continue; // gone, and has left nothing
+            }
             if !ours.socket_type.talks_to(theirs.socket_type) {
                 let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
                 status.fail(ConnectionState::Failed, error.into());
@@ -105,8 +120,13 @@ impl Core {
                 let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
                 to_connecter.note(&note::up(name.as_bytes()));
             }
+            let (mailbox, id) = &reach;
+            if let Some(feed) = ours.feed(*id, mailbox) {
+                mailbox.post(ToSocket::Feed(*id, feed));
+            }
             let peer = Some(theirs.routing_id.clone());
-            let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
+            let mut pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
+            pipe.feed = theirs.feed(pipe.id, &self.mailbox);
             let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
             self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
             if self.attach(pattern, pipe).is_some() {
@@ -165,6 +185,7 @@ impl Core {
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
         let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
         pipe.is_up = theirs.is_some();
+        pipe.feed = theirs.as_ref().and_then(|(party, ..)| party.feed(pipe.id, &self.mailbox));
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         let latest = LatestBoth { out: back, back: out };
@@ -174,7 +195,8 @@ impl Core {
                 self.peers.insert(id, theirs.info(endpoint, false), our_reach);
                 status.set(ConnectionState::Ready);
                 let announced = Some(ours.routing_id.clone());
-                let pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                let mut pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                pipe.feed = ours.feed(pipe.id, &mailbox);
                 let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
                 peers.insert(pipe.id, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
@@ -194,6 +216,11 @@ impl Core {
 }
 
 impl Party {
+    /// What this one subscribes to, for the pipe `id` of a publisher that has its mail at `mailbox`.
+    fn feed(&self, id: u64, mailbox: &Arc<SocketMailbox>) -> Option<Feed> {
+        Some(self.upstream.as_ref()?.open(WakeUp::new(id, Arc::clone(mailbox))))
+    }
+
     /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver
     /// that binds after its sender has connected cannot conflate: the queue is there already.
     fn conflate(sender: Option<&Self>, receiver: Option<&Self>) -> Option<Latest> {
@@ -221,7 +248,7 @@ impl Waiting {
     }
 }
 
-/// A socket's ends of the two pipes to another socket.
+/// A socket's ends of the two pipes to another socket, if that is known yet.
 fn end(
     mut outbound: Producer,
     mut inbound: Consumer,
@@ -237,7 +264,7 @@ fn end(
         latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     }
     let (latest_out, latest_in) = (latest.out, latest.back);
-    Pipe { id, outbound, inbound, latest_out, latest_in, peer, is_up: true, assist: None }
+    Pipe { id, outbound, inbound, latest_out, latest_in, peer, is_up: true, assist: None, feed: None }
 }
 
 /// Limits a pipe by what sender and receiver set together, or by what one of them did.

@@ -7,6 +7,7 @@ mod core;
 mod endpoints;
 mod handles;
 pub(crate) mod inproc;
+mod pubsub;
 mod rep;
 mod req;
 mod router;
@@ -32,7 +33,7 @@ use crate::patterns::{Pattern, Receives, Sends};
 use crate::session::Peer;
 use crate::socket::core::Core;
 
-/// A socket of type `P`, such as [`Push`](crate::Push) or [`Router`](crate::Router).
+/// A socket of type `P`, such as [`Push`](crate::Push), [`Router`](crate::Router) or [`Pub`](crate::Pub).
 ///
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
@@ -170,14 +171,15 @@ impl<P: Sends> Socket<P> {
     /// Sends one message: octets of the caller's, which are copied once, or a [`Message`].
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for
-    /// ever); without peers it waits too. When this returns the message is queued, not yet on the wire. It
-    /// never discards.
+    /// ever); without peers it waits too, and it never discards. Types that send to all
+    /// ([`Pub`](crate::Pub), [`XPub`](crate::XPub), [`XSub`](crate::XSub)) never wait, and drop what has no
+    /// room. When this returns the message is queued, not yet on the wire.
     ///
     /// # Errors
     ///
     /// [`WouldBlock`](crate::SendError::WouldBlock) when the time is over,
-    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down. Both hand the message
-    /// back.
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; and what the socket type
+    /// does not allow, see [`SendError`](crate::SendError). All hand the message back.
     #[inline]
     pub fn send<'a>(&mut self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
         self.core.send(&mut self.pattern, message.into(), Core::send_deadline)

@@ -134,6 +134,11 @@ pub(super) fn push_pong(out: &mut Outbox, context: &[u8]) {
     out.push_command(PONG, &[context]);
 }
 
+/// Sends SUBSCRIBE or CANCEL.
+pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
+    out.push_command(if is_subscribe { SUBSCRIBE } else { CANCEL }, &[topic]);
+}
+
 /// The name, 1 to 255 letters, and the data behind it.
 fn split_name(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name_octets, rest) = body.split_first()?;
@@ -162,10 +167,12 @@ fn grow(octets: &mut Vec<u8>, more: usize, wanted: usize) {
     }
 }
 
+const CANCEL: &str = "CANCEL";
 const ERROR: &str = "ERROR";
 const PING: &str = "PING";
 const PONG: &str = "PONG";
 const READY: &str = "READY";
+const SUBSCRIBE: &str = "SUBSCRIBE";
 
 /// Most octets that a PING may ask to have echoed.
 const PING_CONTEXT_MAX: usize = 16;

@@ -96,6 +96,17 @@ impl Connection {
         command::push_error(out, "Closed");
     }
 
+    /// Tells the peer of a subscription or of the end of one, in the form that its version knows, while `out`
+    /// holds nothing else. A peer of ZMTP 3.0 gets a message (Z-17).
+    pub(crate) fn tell_topic(&self, is_subscribe: bool, topic: &[u8], out: &mut Outbox) {
+        match self.peer() {
+            Some(Peer { major: 3, minor: 0, .. }) => out.push_message(&[&[u8::from(is_subscribe)], topic]),
+            Some(_) => command::push_topic(out, is_subscribe, topic),
+            None => return,
+        }
+        out.count_as_unasked();
+    }
+
     /// The peer, once both READYs are through and until the connection fails.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.phase {

@@ -141,6 +141,7 @@ fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
             peer: None,
             is_up: true,
             assist: None,
+            feed: None,
         };
         keys.push(pipes.insert(pipe));
     }
