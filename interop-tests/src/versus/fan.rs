@@ -71,7 +71,7 @@ pub(crate) fn play<I: FanImplementation>(task: &Task) -> Result<()> {
     let implementation = I::new(task)?;
     let port = Port::Standard;
     match (task.role, task.case.workload) {
-        (Role::Bind, Workload::Pub | Workload::Topics) => publish(&implementation, task, port),
+        (Role::Bind, Workload::Pub | Workload::Topics) => publish(&implementation, task),
         (Role::Connect, Workload::Pub | Workload::Topics) => subscribe(&implementation, task, &port),
         (Role::Bind, Workload::Fanin) => gather(&implementation, task, &port),
         (Role::Connect, Workload::Fanin) => push_all(&implementation, task, &port),
@@ -81,13 +81,14 @@ pub(crate) fn play<I: FanImplementation>(task: &Task) -> Result<()> {
     }
 }
 
-fn publish<I: FanImplementation>(implementation: &I, task: &Task, port: Port) -> Result<()> {
+fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> {
+    let port = Port::Standard;
     let (mut publisher, endpoint) = implementation.bind_publisher()?;
     port.say(Note::Bound(endpoint))?;
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let go = scope.spawn(|| {
-            let order = port.hear();
+            let order = Port::Standard.hear();
             is_over.store(true, Ordering::Relaxed);
             order
         });

@@ -130,7 +130,7 @@ impl FanImplementation for Libzmq {
     type Dealer = LibzmqDealer;
 
     fn bind_publisher(&self) -> Result<(LibzmqPush, String)> {
-        let socket = self.open(zmq::PUB)?;
+        let mut socket = self.open(zmq::PUB)?;
         let wait: c_int = 1;
         let option = zmq_sys::ZMQ_XPUB_NODROP as c_int;
         let (value, octets) = ((&raw const wait).cast(), size_of_val(&wait));
