@@ -159,11 +159,11 @@ impl Conductor {
         let Note::Pulled { messages, elapsed_ns, cpu_ns } = self.hear(Role::Connect)? else {
             return Err(out_of_step());
         };
+        self.binder.tell(Order::Stop)?;
         let Note::Pushed { cpu_ns: router_cpu_ns } = self.hear(Role::Bind)? else {
             return Err(out_of_step());
         };
         self.connecter.tell(Order::Stop)?;
-        self.binder.tell(Order::Stop)?;
         Ok(throughput(messages, elapsed_ns, cpu_ns + router_cpu_ns))
     }
 
@@ -176,7 +176,7 @@ impl Conductor {
 
     fn hear(&self, from: Role) -> Result<Note> {
         let (role, note) = hear(&self.notes, self.deadline)?;
-        if role == from { Ok(note) } else { Err(out_of_step()) }
+        if role == from { Ok(note) } else { bail!("{} said {note:?} out of turn", name(role)) }
     }
 }
 

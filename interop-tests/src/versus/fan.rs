@@ -221,8 +221,9 @@ fn echo<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> R
     for _ in 0..task.messages * u64::from(task.case.fan) {
         router.echo()?;
     }
-    port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })?;
-    await_stop(port)
+    let cpu_ns = cpu_ns()? - cpu_before;
+    await_stop(port)?;
+    port.say(Note::Pushed { cpu_ns })
 }
 
 fn request<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {
