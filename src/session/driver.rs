@@ -65,6 +65,8 @@ impl Session {
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
         let local = Local { socket_type: owner.socket_type, routing_id };
+        // Pipes that are made for one connection come and go with it: no note needs to tell.
+        let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
             stream,
             connection: Connection::new(local, &mut outbox),
@@ -76,7 +78,7 @@ impl Session {
             is_full: false,
             is_closed: false,
             is_shaking_hands: true,
-            takes_notes: owner.socket_type.takes_notes(),
+            takes_notes,
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
