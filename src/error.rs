@@ -141,6 +141,67 @@ pub enum ConnectError {
     Wildcard,
 }
 
+/// Why a connection ended, or could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// [`Peer::close`](crate::Peer::close) ended it.
+    #[error("the connection was closed on request")]
+    Dismissed,
+    /// The operating system says so: connection refused, reset, no route.
+    #[error("{0}")]
+    Io(OsError),
+    /// The host name has no address, or cannot be looked up.
+    #[error("the host name has no address")]
+    NoAddress,
+    /// The peer closed it. With inproc: its socket is gone, or refused us.
+    #[error("the peer closed the connection")]
+    PeerClosed,
+    /// One end broke the protocol, or refused the other.
+    #[error("{0}")]
+    Protocol(#[from] ProtocolError),
+    /// The SOCKS5 proxy did not connect us.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+    /// The peer gave no sign of life in time.
+    #[error("the peer gave no sign of life")]
+    Silent,
+    /// The operating system or a proxy did not connect within
+    /// [`connect_timeout`](crate::Options::connect_timeout).
+    #[error("connecting took too long")]
+    TimedOut,
+}
+
+/// Why a connection is not ready: see [`Connection::wait_ready`](crate::Connection::wait_ready).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It was ended on this side.
+    #[error("the connection was closed")]
+    Closed,
+    /// It will never be: it is not tried again.
+    #[error("the connection failed for good: {0}")]
+    Failed(ConnectionError),
+    /// Not yet; and what went wrong last, if anything did.
+    #[error("the connection is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
+    TimedOut(Option<ConnectionError>),
+}
+
+/// What a SOCKS5 proxy did instead of connecting us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// It wants to know who we are, which is not supported.
+    #[error("the proxy wants authentication")]
+    AuthenticationWanted,
+    /// It does not speak SOCKS5.
+    #[error("the proxy does not speak SOCKS5")]
+    NotSocks5,
+    /// It says no, with this code of RFC 1928: 5 is connection refused, 4 host unreachable.
+    #[error("the proxy refused with code {0}")]
+    Refused(u8),
+}
+
 /// Why a socket could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -77,17 +77,23 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    BindError, ConnectError, EndpointError, InvalidValue, OpenError, OsError, ProtocolError, RecvError,
-    SendError, Unsent,
+    BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
+    ProtocolError, ProxyError, RecvError, SendError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, RouterNotify, TakesEffect, Timeout,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
+    OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy,
+    TakesEffect, TcpKeepalive, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Dealer, Dropped, Pair, Pattern, Pull, Push, Receives, Rep, Req, Router, Sends};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Reply, Request, Socket};
+pub use session::{CloseReason, ConnectionState, Peer};
+#[cfg(not(loom))]
+pub use socket::{
+    Binding, BindingState, Builder, CloseReport, Connection, Reply, Request, Socket, Waits, wait_any,
+};
 pub use socket_type::SocketType;

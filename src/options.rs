@@ -7,10 +7,18 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod connection;
+mod dialing;
+mod hwm;
+mod kernel;
 mod value;
 
+pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
+pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
+pub use self::hwm::{Hwm, HwmOctets};
+pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
 pub use self::value::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
+    Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, RouterNotify, Timeout,
 };
 
@@ -32,6 +40,13 @@ macro_rules! for_each_option {
             /// Most messages from one peer that wait to be received. The peer has to wait when there are more.
             recv_hwm: Hwm = Hwm::messages(1000), code 24, when NextConnect;
 
+            /// Most octets queued for one peer, beside the limit in messages; exact to an eighth of it or
+            /// 128 KiB, whatever is less. A single message of any size finds room in an empty queue.
+            send_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -1, when NextConnect;
+
+            /// Most octets from one peer that wait to be received, as for `send_hwm_octets`.
+            recv_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -2, when NextConnect;
+
             /// How long a closed socket keeps trying to send what is queued.
             linger: Linger = Linger::Forever, code 17, when Live;
 
@@ -48,8 +63,28 @@ macro_rules! for_each_option {
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
 
+            /// After which failures a dialer does not try again.
+            reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
+
+            /// How long the system, or a proxy, may take to connect to one address; never: as long as the system
+            /// tries.
+            connect_timeout: Timeout = Timeout::Never, code 79, when NextConnect;
+
+            /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.
+            socks_proxy: SocksProxy = SocksProxy::NONE, code 68, when NextConnect;
+
             /// How long a new connection may take until both ends have agreed on the protocol.
             handshake_interval: HandshakeInterval = HandshakeInterval::DEFAULT, code 66, when NextConnect;
+
+            /// How often a peer is asked for a sign of life (PING). Off: never.
+            heartbeat_interval: HeartbeatInterval = HeartbeatInterval::OFF, code 75, when NextConnect;
+
+            /// How long a PING may go without any sign of life until the connection is closed; a dialer connects
+            /// again.
+            heartbeat_timeout: HeartbeatTimeout = HeartbeatTimeout::INTERVAL, code 77, when NextConnect;
+
+            /// What our PINGs tell the peer: close when nothing comes from here for so long.
+            heartbeat_ttl: HeartbeatTtl = HeartbeatTtl::NONE, code 76, when NextConnect;
 
             /// Longest frame that a peer may send. A longer one ends the connection before its body is read.
             max_message_size: MaxMessageSize = MaxMessageSize::UNLIMITED, code 22, when NextConnect;
@@ -59,6 +94,10 @@ macro_rules! for_each_option {
 
             /// Queue messages for finished connections only, not for peers that may never answer.
             immediate: bool = false, code 39, when NextConnect;
+
+            /// Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole
+            /// messages; the older ones are discarded.
+            conflate: bool = false, code 54, when NextConnect, only [Dealer, Pub, Pull, Push, Sub];
 
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
@@ -92,6 +131,45 @@ macro_rules! for_each_option {
 
             /// The kernel's receive buffer of a connection (`SO_RCVBUF`).
             recv_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 12, when NextConnect;
+
+            /// Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`).
+            tcp_keepalive: TcpKeepalive = TcpKeepalive::System, code 34, when NextConnect;
+
+            /// Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`).
+            tcp_keepalive_count: KeepaliveProbes = KeepaliveProbes::SYSTEM, code 35, when NextConnect;
+
+            /// How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`).
+            tcp_keepalive_idle: KernelTime = KernelTime::SYSTEM, code 36, when NextConnect;
+
+            /// The pause between two probes, in whole seconds (`TCP_KEEPINTVL`).
+            tcp_keepalive_interval: KernelTime = KernelTime::SYSTEM, code 37, when NextConnect;
+
+            /// The type-of-service octet of every packet (`IP_TOS`, `IPV6_TCLASS`); 0 leaves it to the system.
+            tos: u8 = 0, code 57, when NextConnect;
+
+            /// How long what was sent may go unacknowledged until the kernel gives the connection up
+            /// (`TCP_USER_TIMEOUT`). Linux.
+            tcp_max_retransmit: KernelTime = KernelTime::SYSTEM, code 80, when NextConnect;
+
+            /// The only network interface to use (`SO_BINDTODEVICE`). Linux; may need privileges.
+            bind_to_device: DeviceName = DeviceName::ANY, code 92, when NextConnect;
+
+            /// The priority of every packet inside this host (`SO_PRIORITY`); 0 leaves it to the system, more than
+            /// 6 may need privileges. Linux.
+            priority: u32 = 0, code 112, when NextConnect;
+
+            /// How long the kernel polls the network device when it has nothing (`SO_BUSY_POLL`), in microseconds.
+            /// Linux; may need privileges.
+            busy_poll: KernelTime = KernelTime::SYSTEM, code 113, when NextConnect;
+
+            /// Which I/O threads of the context serve new connections.
+            affinity: IoAffinity = IoAffinity::ANY, code 4, when NextConnect;
+
+            /// Most octets that a connection reads before the others of its thread get their turn.
+            in_batch_size: BatchSize = BatchSize::READ, code 101, when NextConnect;
+
+            /// Most octets that a connection writes before the others of its thread get their turn.
+            out_batch_size: BatchSize = BatchSize::WRITE, code 102, when NextConnect;
         }
     };
 }
@@ -173,7 +251,7 @@ for_each_option!(options);
 pub struct OptionInfo {
     /// The name of the getter and of the builder's method.
     pub name: &'static str,
-    /// libzmq's number, such as 23 for `ZMQ_SNDHWM`.
+    /// libzmq's number, such as 23 for `ZMQ_SNDHWM`; negative for an option that libzmq does not have.
     pub code: i32,
     /// What the value counts or is.
     pub unit: &'static str,
@@ -230,6 +308,7 @@ mod tests {
             $name:ident: $value:ty = $default:expr, code $code:literal, when $when:ident
             $(, only [$($socket_type:ident),+])?;
         )*) => {
+            #[allow(dead_code, reason = "the test sets some of them")]
             impl Builder {
                 $(
                     $(#[doc = $doc])+
@@ -244,10 +323,13 @@ mod tests {
     for_each_option!(builder_methods);
 
     #[test]
-    fn a_builder_made_from_the_table_sets_every_option() {
+    fn a_builder_made_from_the_table_sets_options() {
         let second = Duration::from_secs(1);
         let options = Builder::default()
             .send_hwm(7)
+            .send_hwm_octets(1 << 20)
+            .recv_hwm_octets(HwmOctets::UNLIMITED)
+            .conflate(true)
             .recv_hwm(Hwm::UNLIMITED)
             .linger(second)
             .send_timeout(second)
@@ -271,6 +353,9 @@ mod tests {
             .options;
         assert_eq!(options.send_hwm(), Hwm::messages(7));
         assert_eq!(options.recv_hwm().limit(), None);
+        assert_eq!(options.send_hwm_octets(), HwmOctets::octets(1 << 20));
+        assert_eq!(options.recv_hwm_octets().limit(), None);
+        assert!(options.conflate());
         assert_eq!(options.linger(), Linger::AtMost(second));
         assert_eq!(options.send_timeout(), Timeout::After(second));
         assert_eq!(options.recv_timeout(), Timeout::After(Duration::ZERO));
@@ -302,15 +387,24 @@ mod tests {
         let expected = [
             ("send_hwm", 23, "1000", "messages"),
             ("recv_hwm", 24, "1000", "messages"),
+            ("send_hwm_octets", -1, "unlimited", "octets"),
+            ("recv_hwm_octets", -2, "unlimited", "octets"),
             ("linger", 17, "for ever", "time"),
             ("send_timeout", 28, "never", "time"),
             ("recv_timeout", 27, "never", "time"),
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
+            ("reconnect_stop", 109, "never", "set"),
+            ("connect_timeout", 79, "never", "time"),
+            ("socks_proxy", 68, "none", "host:port"),
             ("handshake_interval", 66, "30s", "time"),
+            ("heartbeat_interval", 75, "off", "time"),
+            ("heartbeat_timeout", 77, "the interval", "time"),
+            ("heartbeat_ttl", 76, "none", "time"),
             ("max_message_size", 22, "unlimited", "octets"),
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
+            ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
             ("router_mandatory", 33, "false", "boolean"),
             ("router_handover", 56, "false", "boolean"),
@@ -321,6 +415,18 @@ mod tests {
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),
+            ("tcp_keepalive", 34, "the system's", "switch"),
+            ("tcp_keepalive_count", 35, "the system's", "probes"),
+            ("tcp_keepalive_idle", 36, "the system's", "time"),
+            ("tcp_keepalive_interval", 37, "the system's", "time"),
+            ("tos", 57, "0", "octet"),
+            ("tcp_max_retransmit", 80, "the system's", "time"),
+            ("bind_to_device", 92, "any", "name"),
+            ("priority", 112, "0", "number"),
+            ("busy_poll", 113, "the system's", "time"),
+            ("affinity", 4, "any", "mask"),
+            ("in_batch_size", 101, "1048576", "octets"),
+            ("out_batch_size", 102, "4194304", "octets"),
         ]
         .map(|(name, code, default, unit)| (name, code, default.to_owned(), unit));
         assert_eq!(rows, expected);

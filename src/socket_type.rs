@@ -74,6 +74,16 @@ impl SocketType {
         matches!(self, Self::Dealer | Self::Req | Self::Router)
     }
 
+    /// Whether `conflate` keeps only the latest message to a peer: as in libzmq.
+    pub(crate) fn conflates_out(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pub | Self::Push)
+    }
+
+    /// Whether `conflate` keeps only the latest message from a peer: as in libzmq.
+    pub(crate) fn conflates_in(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pull | Self::Sub)
+    }
+
     /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
     /// what it subscribes to.
     pub(crate) fn takes_notes(self) -> bool {

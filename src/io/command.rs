@@ -3,12 +3,14 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
 use crate::pipe::{Mailbox, Pipe, Ready, Wake};
+use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -25,6 +27,8 @@ pub(crate) enum ToIo {
 pub(crate) enum Notice {
     /// There is work that needs no event of the kernel.
     Drive,
+    /// Call at this time.
+    WakeAt(Instant),
     /// The connection of this task is over; `was_ready`: after a handshake.
     Ended { end: End, was_ready: bool },
     /// A name was looked up; empty when it has no address.
@@ -38,6 +42,8 @@ pub(crate) enum Notice {
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
+    /// The application asked for it.
+    Dismissed,
     /// The operating system says so.
     Io(OsError),
     /// The peer closed it.
@@ -46,6 +52,8 @@ pub(crate) enum End {
     Protocol(ProtocolError),
     /// The socket closed it, and everything is handed to the kernel.
     Sent,
+    /// The peer gave no sign of life in time.
+    Silent,
 }
 
 /// To a socket.
@@ -53,6 +61,10 @@ pub(crate) enum End {
 pub(crate) enum ToSocket {
     /// A new peer.
     Attach(Box<Pipe>),
+    /// This connection was ended through its handle.
+    Disconnect(u64),
+    /// Let the peer at this pipe go.
+    LetGo(u64),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.
@@ -97,34 +109,81 @@ impl fmt::Debug for IoMailbox {
 }
 
 /// A socket's mailbox.
-pub(crate) struct SocketMailbox(Mailbox<ToSocket>);
+pub(crate) struct SocketMailbox {
+    mailbox: Mailbox<ToSocket>,
+    /// Where a thread sleeps that waits for several sockets.
+    bell: Mutex<Option<Arc<Bell>>>,
+}
+
+/// Where one thread sleeps that waits for several sockets.
+#[derive(Debug, Default)]
+pub(crate) struct Bell {
+    has_rung: Mutex<bool>,
+    ringing: Condvar,
+}
+
+impl Bell {
+    /// Sleeps until it rings or `deadline` has passed. `false`: it has not rung.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut has_rung = lock(&self.has_rung);
+        while !*has_rung {
+            has_rung = match deadline {
+                None => wait(&self.ringing, has_rung),
+                Some(deadline) if Instant::now() >= deadline => return false,
+                Some(deadline) => wait_until(&self.ringing, has_rung, deadline),
+            };
+        }
+        true
+    }
+
+    fn ring(&self) {
+        *lock(&self.has_rung) = true;
+        self.ringing.notify_one();
+    }
+}
 
 impl SocketMailbox {
     pub(crate) fn new() -> Self {
-        Self(Mailbox::new())
+        Self { mailbox: Mailbox::new(), bell: Mutex::new(None) }
     }
 
     pub(crate) fn post(&self, item: ToSocket) {
-        let is_elsewhere = self.0.post(item);
-        debug_assert!(!is_elsewhere, "a socket's thread sleeps in its mailbox only");
+        if self.mailbox.post(item) {
+            let bell = lock(&self.bell).clone();
+            if let Some(bell) = bell {
+                bell.ring();
+            }
+        }
+    }
+
+    /// Announces that the socket's thread will wait for `bell`. `false`: something was posted, do not wait.
+    pub(crate) fn listen(&self, bell: &Arc<Bell>) -> bool {
+        *lock(&self.bell) = Some(Arc::clone(bell));
+        self.mailbox.sleep_elsewhere()
+    }
+
+    /// The socket's thread waits for the bell no more.
+    pub(crate) fn stop_listening(&self) {
+        self.mailbox.awake();
+        *lock(&self.bell) = None;
     }
 
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
-        self.0.has_mail()
+        self.mailbox.has_mail()
     }
 
     pub(crate) fn take(&self, into: &mut Vec<ToSocket>) {
-        self.0.take(into);
+        self.mailbox.take(into);
     }
 
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
-        self.0.wait(deadline)
+        self.mailbox.wait(deadline)
     }
 
     /// The socket is gone: a peer that still comes is let go.
     pub(crate) fn close(&self) {
-        self.0.close();
+        self.mailbox.close();
     }
 }
 

@@ -28,7 +28,7 @@
 //! | D11 | an Identity has up to 255 octets and does not start with zero | does not check the peer's | refuses both |
 //! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
 //! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
-//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends no PING to anybody yet; answers every PING |
+//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING |
 //! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
 //!
 //! D3, D4, D5, D16 and D18 concern CURVE and ZAP, D12 RADIO and DISH: not applicable yet.
@@ -46,6 +46,17 @@
 //! * A second peer of a PAIR is refused by closing its connection. So is a second peer of a ROUTER that announces
 //!   the routing id of the first (libzmq leaves it connected and does not read it), unless
 //!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
+//!
+//! # Heartbeats
+//!
+//! With [`heartbeat_interval`](crate::Options::heartbeat_interval) each peer gets a PING per interval, three at
+//! most without an answer. Everything that comes is a sign of life, not just the PONG; while a PING still waits
+//! behind messages of ours, so is everything that the peer takes. A connection without one for
+//! [`heartbeat_timeout`](crate::Options::heartbeat_timeout) after a PING is closed, and a `connect` tries again
+//! after a pause. The TTL of a peer's PING is honoured in full, up to 6553.5 seconds (libzmq wraps at 65.5), is
+//! renewed by everything that comes, and replaced by the next PING's; zero is no hint.
+//!
+//! A connection whose inbound queue is full is not read, so nobody knows whether its peer lives: it is kept.
 //!
 //! # Limits
 //!

@@ -38,6 +38,11 @@ pub(crate) enum PayloadKind<'a> {
 }
 
 impl Payload<'_> {
+    /// Turns the payload into a message and leaves an empty one.
+    pub(crate) fn take_message(&mut self) -> Message {
+        std::mem::replace(self, Self(PayloadKind::Slice(&[]))).into_message()
+    }
+
     /// Turns the payload into a message; copies what was borrowed.
     #[must_use]
     pub fn into_message(self) -> Message {

@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::error::InvalidValue;
@@ -18,6 +17,14 @@ pub(super) trait Unit {
 
 impl Unit for bool {
     const UNIT: &'static str = "boolean";
+}
+
+impl Unit for u8 {
+    const UNIT: &'static str = "octet";
+}
+
+impl Unit for u32 {
+    const UNIT: &'static str = "number";
 }
 
 impl Unit for RoutingId {
@@ -74,54 +81,6 @@ impl fmt::Display for RouterNotify {
 
 impl Unit for RouterNotify {
     const UNIT: &'static str = "events";
-}
-
-/// A limit on queued messages.
-///
-/// ```
-/// use peermq::Hwm;
-///
-/// assert_eq!(Hwm::messages(10).limit(), Some(10));
-/// assert_eq!(Hwm::messages(0), Hwm::UNLIMITED);
-/// assert_eq!(Hwm::from(10), Hwm::messages(10));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Hwm(Option<NonZeroU32>);
-
-impl Hwm {
-    /// No limit but memory.
-    pub const UNLIMITED: Self = Self(None);
-
-    /// Returns a limit of `n` messages; 0 is no limit.
-    #[must_use]
-    pub const fn messages(n: u32) -> Self {
-        Self(NonZeroU32::new(n))
-    }
-
-    /// Returns the limit in messages; `None` when there is none.
-    #[must_use]
-    pub const fn limit(self) -> Option<u32> {
-        match self.0 {
-            Some(n) => Some(n.get()),
-            None => None,
-        }
-    }
-}
-
-impl From<u32> for Hwm {
-    fn from(n: u32) -> Self {
-        Self::messages(n)
-    }
-}
-
-impl fmt::Display for Hwm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_or(f, self.0, UNLIMITED)
-    }
-}
-
-impl Unit for Hwm {
-    const UNIT: &'static str = "messages";
 }
 
 /// How long a closed socket keeps trying to send what is queued.
@@ -503,31 +462,40 @@ const fn is_c_int(n: u32) -> bool {
     n <= i32::MAX.unsigned_abs()
 }
 
-const fn non_zero(time: Duration) -> Option<Duration> {
+pub(super) const fn non_zero(time: Duration) -> Option<Duration> {
     if time.is_zero() { None } else { Some(time) }
 }
 
-fn write_or(f: &mut fmt::Formatter<'_>, value: Option<impl fmt::Display>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_or(
+    f: &mut fmt::Formatter<'_>,
+    value: Option<impl fmt::Display>,
+    otherwise: &str,
+) -> fmt::Result {
     match value {
         Some(value) => write!(f, "{value}"),
         None => f.write_str(otherwise),
     }
 }
 
-fn write_time_or(f: &mut fmt::Formatter<'_>, time: Option<Duration>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_time_or(
+    f: &mut fmt::Formatter<'_>,
+    time: Option<Duration>,
+    otherwise: &str,
+) -> fmt::Result {
     match time {
         Some(time) => write!(f, "{time:?}"),
         None => f.write_str(otherwise),
     }
 }
 
-const OCTETS: &str = "octets";
-const TIME: &str = "time";
-const UNLIMITED: &str = "unlimited";
+pub(super) const OCTETS: &str = "octets";
+pub(super) const TIME: &str = "time";
+pub(super) const UNLIMITED: &str = "unlimited";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Hwm;
 
     #[test]
     fn zero_means_what_the_type_says() {

@@ -26,8 +26,9 @@ pub(crate) enum NoMessage {
 }
 
 /// What was taken out of a pipe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Taken {
+    #[default]
     Message,
     /// The first frame of the message is the body of a command that the session left for the socket.
     Note,
@@ -60,22 +61,25 @@ impl Position {
         Self { octets: word.octets, bodies: word.bodies, messages: word.messages, ..self }
     }
 
-    /// Moves on to `end` in the same segment and drops the bodies that lie between.
+    /// Moves on to `end` in the same segment, drops the bodies that lie between and returns their octets.
     ///
     /// # Safety
     ///
     /// The caller is the consumer, `self` is what it has taken, the segment is live and has published
     /// everything up to `end`.
-    pub(super) unsafe fn move_to(&mut self, end: Self) {
+    pub(super) unsafe fn move_to(&mut self, end: Self) -> usize {
         let from = self.bodies;
+        let mut octets = 0;
         // Moved before anything is dropped: the drop of a body is foreign code and may panic.
         *self = end;
         // SAFETY: live by the caller's promise.
         let segment = unsafe { end.segment.as_ref() };
         for index in from..end.bodies {
             // SAFETY: published by the caller's promise; the place counted those that were taken before.
-            drop(unsafe { segment.take_body(usize::from(index)) });
+            let body = unsafe { segment.take_body(usize::from(index)) };
+            octets += body.len();
         }
+        octets
     }
 
     /// What orders places in one chain.
@@ -170,6 +174,11 @@ impl Consumer {
         self.ring.set_reader(wake_up);
     }
 
+    /// Whether the other end is gone; messages may be left.
+    pub(crate) fn is_producer_gone(&self) -> bool {
+        self.ring.is_producer_gone()
+    }
+
     /// Whether the other end is gone and no message is left to take.
     pub(crate) fn is_finished(&mut self) -> bool {
         self.ring.is_producer_gone() && !self.has_message()
@@ -214,11 +223,12 @@ impl Consumer {
             taken.octets += 2 + u32::from(*size);
             return Ok((*flags, TakenBody::Copied(body)));
         }
-        Ok(Self::long_frame(segment, taken, limit, octets))
+        Ok(Self::long_frame(&self.ring, segment, taken, limit, octets))
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
     fn long_frame<'a>(
+        ring: &Ring,
         segment: &'a Segment,
         taken: &mut Position,
         limit: Word,
@@ -233,7 +243,9 @@ impl Consumer {
             if at == taken.octets {
                 taken.bodies += 1;
                 // SAFETY: as above; the count has passed it, so it is taken once.
-                return (header.flags, TakenBody::Shared(unsafe { segment.take_body(index) }));
+                let body = unsafe { segment.take_body(index) };
+                ring.free(body.len());
+                return (header.flags, TakenBody::Shared(body));
             }
         }
         let start = header.header_octets;
@@ -267,6 +279,7 @@ impl Consumer {
                 return false;
             }
             let emptied = taken.segment;
+            self.ring.free(limit.octets as usize);
             taken = taken.behind(segment);
             self.taken = Some(taken);
             self.ring.give_spare(emptied);

@@ -217,11 +217,13 @@ impl Drain {
             let passed = if is_last { end } else { taken.end_of(segment.published()) };
             self.consumer.received += u64::from(passed.messages - taken.messages);
             // SAFETY: live until it is given back below, and published up to `passed`.
-            unsafe { taken.move_to(passed) };
+            let octets = unsafe { taken.move_to(passed) };
+            self.consumer.ring.free(octets);
             if is_last {
                 break;
             }
             let emptied = taken.segment;
+            self.consumer.ring.free(passed.octets as usize);
             *taken = taken.behind(segment);
             self.consumer.ring.give_spare(emptied);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Frame, Message, Payload};
-use crate::pipe::{Consumer, NoMessage, Producer, Refused, Taken};
+use crate::pipe::{Consumer, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
@@ -35,6 +35,8 @@ pub(crate) trait Assist: Send + Sync {
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
     fn is_stopped(&self) -> bool;
+    /// Ends the connection now, whatever is queued.
+    fn cut(&self);
 }
 
 /// A socket's ends of the two pipes to one peer.
@@ -43,6 +45,10 @@ pub(crate) struct Pipe {
     pub(crate) id: u64,
     pub(crate) outbound: Producer,
     pub(crate) inbound: Consumer,
+    /// In the place of the outbound queue, if the socket conflates; the pipe takes nothing then.
+    pub(crate) latest_out: Option<Latest>,
+    /// In the place of the inbound queue, if the socket conflates; the pipe carries nothing then.
+    pub(crate) latest_in: Option<Latest>,
     /// The routing id that the peer announced; none if that is not known yet, and a note will tell.
     pub(crate) peer: Option<RoutingId>,
     /// A peer is there now; else, and when that changes, notes tell.
@@ -177,7 +183,7 @@ impl Pipes {
     }
 
     #[inline]
-    fn recv_by<T>(
+    fn recv_by<T: Default>(
         &mut self,
         key: PipeKey,
         message: &mut Message,
@@ -185,6 +191,7 @@ impl Pipes {
     ) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match try_recv(&mut pipe.inbound, message) {
+            Err(_) if pipe.latest_in.is_some() => return self.recv_latest(key, message),
             Err(NoMessage::Dry) => match self.recv_from_dry(key, message, try_recv) {
                 Err(NoMessage::Closed) => {}
                 taken_or_dry => return taken_or_dry,
@@ -194,6 +201,29 @@ impl Pipes {
         }
         self.finished.push(key);
         Err(NoMessage::Closed)
+    }
+
+    /// Takes the only message of a pipe that conflates.
+    #[cold]
+    fn recv_latest<T: Default>(&mut self, key: PipeKey, message: &mut Message) -> Result<T, NoMessage> {
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
+        if let Some(assist) = &pipe.assist {
+            assist.fill();
+        }
+        loop {
+            let latest = pipe.latest_in.as_ref();
+            if let Some(found) = latest.and_then(Latest::take) {
+                *message = found;
+                return Ok(T::default());
+            }
+            if pipe.is_finished() {
+                self.finished.push(key);
+                return Err(NoMessage::Closed);
+            }
+            if pipe.latest_in.as_ref().is_none_or(Latest::wait) {
+                return Err(NoMessage::Dry);
+            }
+        }
     }
 
     /// Says whether the call that comes may wait: then a pipe between two threads is watched for a moment
@@ -289,13 +319,18 @@ impl Pipes {
         mut refused: Refused,
         try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
+        let latest = self.get_mut(key).and_then(|pipe| pipe.latest_out.as_ref());
+        if let (Refused::Full, Some(latest)) = (refused, latest) {
+            latest.put(payload.take_message());
+            return Ok(());
+        }
         if refused == Refused::Full {
             match self.send_to_full(key, payload, try_send) {
                 Ok(()) => return Ok(()),
                 Err(again) => refused = again,
             }
         }
-        let is_over = self.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished());
+        let is_over = self.get_mut(key).is_some_and(Pipe::is_finished);
         if refused == Refused::Closed && is_over {
             self.finished.push(key);
         }
@@ -356,6 +391,11 @@ impl Pipes {
 }
 
 impl Pipe {
+    /// Whether the peer is gone and everything from it was taken.
+    pub(crate) fn is_finished(&mut self) -> bool {
+        self.inbound.is_finished() && self.latest_in.as_ref().is_none_or(Latest::is_empty)
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.assist.as_ref().is_some_and(|assist| assist.is_stopped())
     }

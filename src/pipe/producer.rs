@@ -14,6 +14,7 @@ use crate::limits::{
     BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, STREAM_MESSAGES,
 };
 use crate::message::{Frame, Payload, PayloadKind};
+use crate::pipe::outstanding::Outstanding;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
@@ -64,6 +65,11 @@ pub(crate) struct Producer {
     watched_at: u64,
     /// Longest body that is copied.
     copied_max: usize,
+    /// Octets of filled segments and of bodies by reference since the pipe was made.
+    octets: u64,
+    /// Most of them that the consumer may not have let go.
+    octets_limit: u64,
+    segment_max: usize,
     /// The other end is known to be gone, or to go: nothing more is taken.
     is_cut_off: bool,
 }
@@ -87,6 +93,9 @@ impl Producer {
             batch_at: 0,
             watched_at: 0,
             copied_max: COPIED_BODY_MAX,
+            octets: 0,
+            octets_limit: u64::MAX,
+            segment_max: SEGMENT_OCTETS_MAX,
             is_cut_off: false,
         }
     }
@@ -186,7 +195,36 @@ impl Producer {
 
     /// Asks to be woken when there is room. `false`: something changed already, look again.
     pub(crate) fn wait_for_room(&mut self) -> bool {
-        self.ring.wait_for_room(self.sent)
+        let resume_at = if self.has_octets_left() {
+            self.sent.saturating_sub(self.ring.limit() / 2)
+        } else {
+            let consumed = self.ring.consumed();
+            consumed + (self.sent - consumed).div_ceil(2)
+        };
+        self.ring.wait_for_room(resume_at, || {
+            self.sent - self.ring.consumed() >= self.ring.limit() || !self.has_octets_left()
+        })
+    }
+
+    /// Whether the consumer has let go of enough octets. A pipe that it has emptied has room for any message.
+    fn has_octets_left(&self) -> bool {
+        self.octets.saturating_sub(self.ring.freed()) < self.octets_limit || self.ring.consumed() == self.sent
+    }
+
+    /// Sets a high-water mark in octets beside the one in messages. It is exact to a segment, of which four
+    /// fit.
+    pub(crate) fn limit_octets(&mut self, limit: u64) {
+        self.octets_limit = limit;
+        let quarter = usize::try_from(limit / 4).unwrap_or(usize::MAX);
+        self.segment_max = quarter.clamp(SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MAX);
+    }
+
+    /// More octets were written: the next message has to look whether there is room for it.
+    fn count_octets(&mut self, octets: usize) {
+        self.octets += octets as u64;
+        if self.octets_limit != u64::MAX {
+            self.credit = self.credit.min(self.sent + 1);
+        }
     }
 
     /// Whether a batch's worth of octets was written since this last said so: a good moment to hand them on.
@@ -197,6 +235,11 @@ impl Producer {
             self.batch_octets = 0;
         }
         is_batch
+    }
+
+    /// Sends no more; tells what becomes of what is queued.
+    pub(crate) fn finish(self) -> Outstanding {
+        Outstanding::new(Arc::clone(&self.ring), self.sent)
     }
 
     /// Whoever waits for room in this pipe is told through `wake_up`.
@@ -216,7 +259,6 @@ impl Producer {
     }
 
     /// Messages that the consumer has not taken.
-    #[cfg(test)]
     pub(crate) fn queued(&self) -> u64 {
         self.sent - self.ring.consumed()
     }
@@ -264,18 +306,26 @@ impl Producer {
         visible.unlink();
         chain.tail = chain.visible;
         self.written = mark;
+        if unseen.is_some() {
+            self.octets -= u64::from(in_visible.octets);
+        }
         for index in mark.bodies..in_visible.bodies {
             // SAFETY: written by us, not published, dropped once.
-            drop(unsafe { visible.take_body(usize::from(index)) });
+            let body = unsafe { visible.take_body(usize::from(index)) };
+            self.octets -= body.len() as u64;
         }
         while let Some(segment) = unseen {
             // SAFETY: behind the visible segment, so only we can reach it.
             let block = unsafe { segment.as_ref() };
             let is_tail = segment == old_tail;
-            let bodies = if is_tail { in_tail.bodies } else { block.published().bodies };
-            for index in 0..usize::from(bodies) {
+            let word = if is_tail { in_tail } else { block.published() };
+            if !is_tail {
+                self.octets -= u64::from(word.octets);
+            }
+            for index in 0..usize::from(word.bodies) {
                 // SAFETY: written by us, not visible, dropped once.
-                drop(unsafe { block.take_body(index) });
+                let body = unsafe { block.take_body(index) };
+                self.octets -= body.len() as u64;
             }
             unseen = if is_tail { None } else { block.next() };
             // SAFETY: only we can reach it, and we go on from `unseen`.
@@ -309,7 +359,7 @@ impl Producer {
         // SAFETY: the tail is live.
         let old = unsafe { chain.tail.as_ref() };
         if self.written.octets as usize * 2 >= old.capacity() {
-            self.next_capacity = (old.capacity() * 2).min(SEGMENT_OCTETS_MAX);
+            self.next_capacity = (old.capacity() * 2).min(self.segment_max);
         }
         let tail = self.fresh_segment(needed.max(self.next_capacity));
         old.link(tail);
@@ -322,6 +372,7 @@ impl Producer {
             chain.sealed
         };
         self.chain = Some(Chain { tail, sealed, ..chain });
+        self.count_octets(word.octets as usize);
         self.written = Word::default();
         self.batch_octets += old.capacity();
         self.copied_octets += old.capacity();
@@ -359,7 +410,7 @@ impl Producer {
             return Err(Refused::Closed);
         }
         self.credit = self.ring.consumed().saturating_add(self.ring.limit());
-        if self.credit <= self.sent {
+        if self.credit <= self.sent || !self.has_octets_left() {
             self.credit = self.sent;
             return Err(Refused::Full);
         }
@@ -430,6 +481,7 @@ impl Producer {
     pub(super) fn put_body(&mut self, body: Bytes) {
         let Word { octets, bodies, .. } = self.written;
         self.batch_octets += body.len();
+        self.count_octets(body.len());
         // SAFETY: we are the producer; the slot is free, so neither filled nor published.
         unsafe { self.tail().put_body(usize::from(bodies), octets, body) };
         self.written.bodies += 1;

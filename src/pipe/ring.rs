@@ -25,6 +25,8 @@ const UNLIMITED: u64 = u64::MAX;
 struct Progress {
     /// Messages taken since the pipe was made.
     consumed: AtomicU64,
+    /// Octets of the segments and bodies that were let go since the pipe was made.
+    freed: AtomicU64,
     /// The count at which a waiting producer wants to be woken.
     resume_at: AtomicU64,
 }
@@ -63,6 +65,7 @@ impl Ring {
         Self {
             progress: CachePadded(Progress {
                 consumed: AtomicU64::new(0),
+                freed: AtomicU64::new(0),
                 resume_at: AtomicU64::new(NOT_WAITING),
             }),
             flags: CachePadded(Flags {
@@ -122,15 +125,33 @@ impl Ring {
         }
     }
 
+    /// Octets let go since the pipe was made, in steps of whole segments and bodies.
+    pub(super) fn freed(&self) -> u64 {
+        // Relaxed: a number that stands for itself; `consumed` is read first, and orders it where it matters.
+        self.progress.0.freed.load(Ordering::Relaxed)
+    }
+
     /// Asks to be woken when `resume_at` messages have been taken. `false`: do not wait, look again.
-    pub(super) fn wait_for_room(&self, sent: u64) -> bool {
-        let resume_at = sent.saturating_sub(self.limit() / 2);
+    pub(super) fn wait_for_room(&self, resume_at: u64, is_full: impl FnOnce() -> bool) -> bool {
         // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
         self.progress.0.resume_at.swap(resume_at, Ordering::Relaxed);
         // Pairs with the light fences in `consume` and `raise_limit`: we stored `resume_at` and now read
         // `consumed` and the limit.
         heavy_fence();
-        if self.is_consumer_gone() || sent - self.consumed() < self.limit() {
+        if self.is_consumer_gone() || !is_full() {
+            self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
+    /// Asks to be woken when all that was sent is taken. `false`: do not wait.
+    pub(super) fn wait_for_all(&self, sent: u64) -> bool {
+        // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
+        self.progress.0.resume_at.swap(sent, Ordering::Relaxed);
+        // Pairs with the light fences in `consume` and `consumer_gone`.
+        heavy_fence();
+        if self.is_consumer_gone() || self.consumed() >= sent {
             self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
             return false;
         }
@@ -182,6 +203,13 @@ impl Ring {
         if consumed >= self.progress.0.resume_at.load(Ordering::Relaxed) {
             self.wake_waiting_writer();
         }
+    }
+
+    /// Counts octets that are let go. Called before the messages that they belong to count as taken.
+    pub(super) fn free(&self, octets: usize) {
+        let freed = &self.progress.0.freed;
+        // Relaxed: only the consumer writes; the Release in `consume` publishes it.
+        freed.store(freed.load(Ordering::Relaxed) + octets as u64, Ordering::Relaxed);
     }
 
     /// Wakes the producer if it waits and anything was taken since it sent its last message.

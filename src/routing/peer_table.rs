@@ -61,7 +61,16 @@ mod tests {
 
     fn key() -> PipeKey {
         let ((outbound, _), (_, inbound)) = (pipe(None), pipe(None));
-        Pipes::default().insert(Pipe { id: 0, outbound, inbound, peer: None, is_up: true, assist: None })
+        Pipes::default().insert(Pipe {
+            id: 0,
+            outbound,
+            inbound,
+            peer: None,
+            is_up: true,
+            assist: None,
+            latest_out: None,
+            latest_in: None,
+        })
     }
 
     #[test]

@@ -5,22 +5,20 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::Events;
 
 use crate::io::{End, Notice};
-use crate::limits::{
-    HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
-};
-use crate::pipe::{Skimmed, Slices, note};
+use crate::limits::{HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
+use crate::pipe::{Assist, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, Local, Outbox};
+use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +38,9 @@ pub(super) struct Session {
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
     max_body_octets: u64,
+    /// Most octets of one turn.
+    read_batch: usize,
+    write_batch: usize,
     is_readable: bool,
     is_writable: bool,
     /// The inbound pipe was full: octets that were read may wait in it.
@@ -47,6 +48,8 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
+    /// What is queued now is the last.
+    is_stopped: bool,
     takes_notes: bool,
     care: Care,
     /// The socket's own thread was at work since the last tick.
@@ -55,6 +58,10 @@ pub(super) struct Session {
     events: Events,
     /// Octets read and written.
     moved: u64,
+    /// Octets read.
+    heard: u64,
+    /// When the task was asked to look after heartbeats next.
+    beat_at: Option<Instant>,
     /// What `moved` was when the caller gave the connection back because nothing moved.
     idle_since: u64,
 }
@@ -64,7 +71,8 @@ impl Session {
     pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
-        let local = Local { socket_type: owner.socket_type, routing_id };
+        let heartbeat = HeartbeatSettings::from(&owner.options);
+        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
@@ -73,22 +81,33 @@ impl Session {
             outbox,
             ends,
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
+            read_batch: owner.options.in_batch_size().size() as usize,
+            write_batch: owner.options.out_batch_size().size() as usize,
             is_readable: true,
             is_writable: true,
             is_full: false,
             is_closed: false,
             is_shaking_hands: true,
+            is_stopped: false,
             takes_notes,
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
             moved: 0,
+            heard: 0,
+            beat_at: None,
             idle_since: 0,
         }
     }
 
     pub(super) fn is_shaking_hands(&self) -> bool {
         self.is_shaking_hands
+    }
+
+    /// Tells the peer that it is not wanted, if the kernel takes that.
+    pub(super) fn refuse(&mut self) {
+        self.connection.refuse(&mut self.outbox);
+        let _ = self.write();
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them.
@@ -142,6 +161,7 @@ impl Session {
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         let before = self.moved;
+        self.is_stopped = link.is_stopped();
         let progress = self.read_and_write(noted, link);
         if noted & work::CALLER != 0 {
             self.note_caller(self.moved - before, link);
@@ -183,7 +203,8 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
+        // Before a peer is taken for silent, one look for what it may have said.
+        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0;
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
@@ -199,19 +220,38 @@ impl Session {
                     return Err(end);
                 }
             }
-            if !self.outbox.is_empty() || was_shaking_hands {
-                progress = progress.and(self.write()?);
-            }
+        }
+        if noted & work::BEAT != 0 || self.connection.wants_timer() {
+            self.beat(link)?;
+        }
+        if !self.outbox.is_empty() || was_shaking_hands {
+            progress = progress.and(self.write()?);
         }
         Ok(progress)
     }
 
+    /// Looks after heartbeats, and asks to be called at the next deadline.
+    fn beat(&mut self, link: &Link) -> Result<(), End> {
+        let now = Instant::now();
+        let signs = Signs { heard: self.heard, taken: self.moved, is_deaf: self.is_full };
+        let next = self.connection.handle_timeout(now, signs, &mut self.outbox).map_err(|_| End::Silent)?;
+        self.beat_at = self.beat_at.filter(|at| *at > now);
+        if let Some(next) = next.filter(|next| self.beat_at.is_none_or(|at| *next < at)) {
+            self.beat_at = Some(next);
+            link.post(Notice::WakeAt(next));
+        }
+        Ok(())
+    }
+
     /// Writes until everything is written, the kernel takes no more, or the budget is spent.
     fn write(&mut self) -> Result<Progress, End> {
-        let mut budget = WRITE_OCTETS_PER_TURN;
+        let mut budget = self.write_batch;
         while self.is_writable {
             let mut slices = Slices::new();
             let control = self.outbox.octets();
+            if let (false, Some(ends)) = (self.is_shaking_hands, &mut self.ends) {
+                ends.refill();
+            }
             let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
             let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
             let control_octets = if between { control.len() } else { 0 };
@@ -264,11 +304,11 @@ impl Session {
             return Ok(true);
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
-        if ends.outbound.is_finished() {
+        if ends.is_finished() || self.is_stopped && ends.is_dry() {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(!self.care.is_told() || ends.outbound.wait_for_messages())
+        Ok(!self.care.is_told() || ends.wait_for_messages())
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -278,16 +318,20 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut budget = if self.care.is_told() { READ_OCTETS_PER_TURN } else { STREAM_READ_OCTETS };
+        let mut budget =
+            if self.care.is_told() { self.read_batch } else { self.read_batch.min(STREAM_READ_OCTETS) };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
             let skimmed =
                 ends.inbound.skim(self.max_body_octets, |body| connection.handle_command(body, outbox));
+            let goes_on = ends.hand_over();
             self.is_full = skimmed == Ok(Skimmed::Full);
             match skimmed.map_err(End::Protocol)? {
+                _ if !goes_on => return self.discard(),
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
+                Skimmed::Full if ends.is_conflating() => continue,
                 Skimmed::Full => {
                     if !self.care.is_told() || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);
@@ -316,6 +360,7 @@ impl Session {
                 Read::Octets(count) => {
                     ends.inbound.filled(count);
                     self.moved += count as u64;
+                    self.heard += count as u64;
                     budget = budget.saturating_sub(count);
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.
@@ -336,11 +381,13 @@ impl Session {
             Read::End => return Err(End::PeerClosed),
             Read::Octets(count) => count,
         };
+        self.heard += count as u64;
         let octets = octets.get(..count).unwrap_or_default();
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
         let name = link.owner().name_of(&peer.routing_id);
+        link.on_ready(peer, self.stream.peer());
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}
@@ -356,7 +403,7 @@ impl Session {
     /// what we have sent.
     fn discard(&mut self) -> Result<Progress, End> {
         let mut octets = [0; HANDSHAKE_READ];
-        let mut budget = READ_OCTETS_PER_TURN;
+        let mut budget = self.read_batch;
         while budget > 0 {
             match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
                 Read::Dry => {
@@ -364,7 +411,10 @@ impl Session {
                     return Ok(Progress::Waits);
                 }
                 Read::End => return Err(End::PeerClosed),
-                Read::Octets(count) => budget = budget.saturating_sub(count),
+                Read::Octets(count) => {
+                    self.heard += count as u64;
+                    budget = budget.saturating_sub(count);
+                }
             }
         }
         Ok(Progress::Again)

@@ -9,17 +9,26 @@ mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod peers;
+mod socks;
+mod status;
 mod ticker;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub use peers::{CloseReason, Peer};
+pub(crate) use peers::{PeerInfo, Peers, Reach};
+pub use status::ConnectionState;
+pub(crate) use status::Status;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
+use crate::message::Message;
 use crate::options::Options;
-use crate::pipe::{Drain, Intake, Pipe, WakeUp, pipe};
+use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, WakeUp, pipe};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
@@ -31,6 +40,9 @@ pub(crate) struct Owner {
     pub(crate) mailbox: Arc<SocketMailbox>,
     /// How the socket calls the peer; none: as that announces itself.
     pub(crate) peer_name: RoutingId,
+    /// What is bound or connected to.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peers: Arc<Peers>,
 }
 
 impl Owner {
@@ -50,20 +62,135 @@ impl Owner {
 pub(crate) struct Ends {
     pub(crate) outbound: Drain,
     pub(crate) inbound: Intake,
+    /// Where outbound messages come from, if the socket conflates; boxed, as few do.
+    latest_out: Option<Box<LatestOut>>,
+    latest_in: Option<Box<LatestIn>>,
+}
+
+/// A conflating socket's message on its way to the outbound pipe, which is the session's own then.
+#[derive(Debug)]
+struct LatestOut {
+    latest: Latest,
+    outbound: Producer,
+    /// Tells when the socket is gone; carries nothing.
+    socket: Consumer,
+}
+
+/// Messages from the inbound pipe, which is the session's own, on their way to a conflating socket.
+#[derive(Debug)]
+struct LatestIn {
+    latest: Latest,
+    inbound: Consumer,
+    /// Tells when the socket is gone; carries nothing.
+    socket: Producer,
+}
+
+impl Ends {
+    /// Moves the latest message into an outbound pipe that is dry.
+    fn refill(&mut self) {
+        if let Some(out) = &mut self.latest_out {
+            if self.outbound.is_dry() {
+                if let Some(message) = out.latest.take() {
+                    // The pipe is dry and holds one: it has room.
+                    let _ = out.outbound.try_send(&mut message.into());
+                }
+            }
+        }
+    }
+
+    /// Whether inbound messages replace each other: there is always room for them.
+    fn is_conflating(&self) -> bool {
+        self.latest_in.is_some()
+    }
+
+    /// Moves the last of the inbound messages to the socket. `false`: the socket wants no more.
+    fn hand_over(&mut self) -> bool {
+        let Some(to) = &mut self.latest_in else { return true };
+        let mut message = Message::new();
+        while to.inbound.try_recv(&mut message).is_ok() {
+            to.latest.put(std::mem::take(&mut message));
+        }
+        to.socket.has_room() != Err(Refused::Closed)
+    }
+
+    /// Whether the socket is gone and the kernel has everything.
+    fn is_finished(&mut self) -> bool {
+        match &mut self.latest_out {
+            Some(out) => out.socket.is_finished() && out.latest.is_empty() && self.outbound.is_dry(),
+            None => self.outbound.is_finished(),
+        }
+    }
+
+    /// Whether the kernel has everything, as far as is known.
+    fn is_dry(&mut self) -> bool {
+        self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
+    }
+
+    /// Asks to be told of the next message to send. `false`: there is one already, look again.
+    fn wait_for_messages(&mut self) -> bool {
+        match &self.latest_out {
+            Some(out) => self.outbound.is_dry() && out.latest.wait() && !out.socket.is_producer_gone(),
+            None => self.outbound.wait_for_messages(),
+        }
+    }
 }
 
 /// Makes the two pipes between `owner`'s socket and a link.
 pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     let id = crate::io::unique_id();
     let (mut to_peer, outbound) = pipe(owner.options.send_hwm().limit().map(u64::from));
-    let (inbound, mut from_peer) = pipe(owner.options.recv_hwm().limit().map(u64::from));
+    let (mut inbound, mut from_peer) = pipe(owner.options.recv_hwm().limit().map(u64::from));
+    if let Some(limit) = owner.options.send_hwm_octets().limit() {
+        to_peer.limit_octets(limit);
+    }
+    if let Some(limit) = owner.options.recv_hwm_octets().limit() {
+        inbound.limit_octets(limit);
+    }
     let (mut outbound, mut inbound) = (outbound.into_drain(), inbound.into_intake());
     to_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     from_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     let assist: Arc<Link> = Arc::clone(link);
-    let pipe =
-        Pipe { id, outbound: to_peer, inbound: from_peer, peer: None, is_up: false, assist: Some(assist) };
-    (pipe, Ends { outbound, inbound })
+    let mut pipe = Pipe {
+        id,
+        outbound: to_peer,
+        inbound: from_peer,
+        latest_out: None,
+        latest_in: None,
+        peer: None,
+        is_up: false,
+        assist: Some(assist),
+    };
+    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
+    if owner.options.conflate() {
+        conflate(owner, link, &mut pipe, &mut ends);
+    }
+    (pipe, ends)
+}
+
+/// Puts one place each between the pipes and a socket that conflates: as libzmq, for what it may send or
+/// receive without a peer of its choice.
+fn conflate(owner: &Owner, link: &Arc<Link>, pipe: &mut Pipe, ends: &mut Ends) {
+    let id = pipe.id;
+    if owner.socket_type.conflates_out() {
+        let (mut to_session, mut socket) = crate::pipe::pipe(Some(0));
+        to_session.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
+        socket.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
+        let latest = Latest::new();
+        latest.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
+        pipe.latest_out = Some(latest.clone());
+        let outbound = std::mem::replace(&mut pipe.outbound, to_session);
+        ends.latest_out = Some(Box::new(LatestOut { latest, outbound, socket }));
+    }
+    if owner.socket_type.conflates_in() {
+        let (mut socket, mut from_session) = crate::pipe::pipe(Some(0));
+        from_session.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
+        socket.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
+        let latest = Latest::new();
+        latest.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
+        pipe.latest_in = Some(latest.clone());
+        let inbound = std::mem::replace(&mut pipe.inbound, from_session);
+        ends.latest_in = Some(Box::new(LatestIn { latest, inbound, socket }));
+    }
 }

@@ -7,8 +7,10 @@ use std::marker::PhantomData;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, HandshakeInterval, Hwm, KernelBuffer, Linger, MaxMessageSize, Options, ReconnectInterval,
-    ReconnectIntervalMax, RouterNotify, Timeout, for_each_option,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy, TcpKeepalive, Timeout,
+    for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::context::{Context, ContextInner};
+use crate::endpoint::Endpoint;
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
@@ -14,7 +15,7 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
 use crate::routing_id::RoutingId;
-use crate::session::Owner;
+use crate::session::{Owner, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket_type::SocketType;
 
@@ -25,6 +26,7 @@ pub(super) struct Core {
     pub(super) mailbox: Arc<SocketMailbox>,
     pub(super) pipes: Pipes,
     pub(super) endpoints: Endpoints,
+    pub(super) peers: Arc<Peers>,
     pub(super) socket_type: SocketType,
     options: Options,
     mail: Vec<ToSocket>,
@@ -46,6 +48,7 @@ impl Core {
             mailbox,
             pipes: Pipes::default(),
             endpoints: Endpoints::default(),
+            peers: Arc::default(),
             socket_type,
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
@@ -61,13 +64,16 @@ impl Core {
         &mut self.options
     }
 
-    /// What sessions made from now on know of this socket. A `peer_name` goes before what peers announce.
-    pub(super) fn owner(&self, peer_name: RoutingId) -> Arc<Owner> {
+    /// What sessions at `endpoint` made from now on know of this socket. A `peer_name` goes before what peers
+    /// announce.
+    pub(super) fn owner(&self, endpoint: &Endpoint, peer_name: RoutingId) -> Arc<Owner> {
         Arc::new(Owner {
             socket_type: self.socket_type,
             options: self.options.clone(),
             mailbox: Arc::clone(&self.mailbox),
             peer_name,
+            endpoint: endpoint.clone(),
+            peers: Arc::clone(&self.peers),
         })
     }
 
@@ -303,6 +309,12 @@ impl Core {
                 ToSocket::Attach(pipe) => {
                     self.attach(pattern, *pipe);
                 }
+                ToSocket::Disconnect(id) => self.disconnect_id(pattern, id),
+                ToSocket::LetGo(id) => {
+                    if let Some(key) = self.pipes.key(id) {
+                        self.finish(pattern, key);
+                    }
+                }
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,
             }
@@ -318,10 +330,10 @@ impl Core {
         }
         let key = self.pipes.insert(pipe);
         if pattern.attach(&mut self.pipes, key) == Attach::Refused {
-            drop(self.pipes.remove(key));
+            drop(self.remove_pipe(key));
             return None;
         }
-        if self.pipes.get_mut(key).is_some_and(|pipe| pipe.inbound.is_finished()) {
+        if self.pipes.get_mut(key).is_some_and(Pipe::is_finished) {
             self.finish(pattern, key);
             return None;
         }
@@ -335,7 +347,7 @@ impl Core {
                 let Some(pipe) = self.pipes.get_mut(key) else { return };
                 // Messages from the peer may still be received; none will reach it.
                 pipe.outbound.cut_off();
-                if pipe.inbound.is_finished() {
+                if pipe.is_finished() {
                     self.finish(pattern, key);
                 } else {
                     pattern.on_readable(&mut self.pipes, key);
@@ -363,15 +375,22 @@ impl Core {
     /// Lets a pipe go whose other end is gone and which is empty.
     fn finish<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
         pattern.detach(&mut self.pipes, key);
-        if let Some(pipe) = self.pipes.remove(key) {
+        if let Some(pipe) = self.remove_pipe(key) {
             self.endpoints.forget(pipe.id);
         }
+    }
+
+    pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
+        let pipe = self.pipes.remove(key)?;
+        // With inproc; sessions look after their own peers.
+        self.peers.remove(pipe.id);
+        Some(pipe)
     }
 
     /// Lets a pipe go; its connection may still send what is queued, as `linger` says.
     pub(super) fn let_go(&mut self, key: PipeKey) {
         let deadline = self.linger_deadline();
-        if let Some(pipe) = self.pipes.remove(key) {
+        if let Some(pipe) = self.remove_pipe(key) {
             if let Some(assist) = &pipe.assist {
                 assist.stop(deadline);
             }
@@ -400,7 +419,7 @@ impl Drop for Core {
     fn drop(&mut self) {
         self.context.leave(self.id);
         self.unbind_all();
-        self.stop_all();
+        self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {
             self.let_go(key);
         }

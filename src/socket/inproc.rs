@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError};
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::Hwm;
+use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Latest, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
+use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -27,6 +28,7 @@ pub(crate) type InprocNames = Names<Binder, Waiting>;
 pub(crate) struct Binder {
     party: Party,
     mailbox: Arc<SocketMailbox>,
+    peers: Arc<Peers>,
 }
 
 /// The other ends of the pipes of a connect that came before the bind.
@@ -37,6 +39,18 @@ pub(crate) struct Waiting {
     peer_name: RoutingId,
     to_connecter: Producer,
     from_connecter: Consumer,
+    latest: LatestBoth,
+    /// What the connecter's handle shows, its peers, and how it reaches the one that comes.
+    status: Arc<Status>,
+    peers: Arc<Peers>,
+    reach: (Arc<SocketMailbox>, u64),
+}
+
+/// What takes the place of the queues, if a side conflates, as one socket has it.
+#[derive(Debug, Default)]
+struct LatestBoth {
+    out: Option<Latest>,
+    back: Option<Latest>,
 }
 
 /// What the two sides must know of each other.
@@ -44,49 +58,74 @@ pub(crate) struct Waiting {
 struct Party {
     socket_type: SocketType,
     routing_id: RoutingId,
+    conflates: bool,
     send_hwm: Hwm,
     recv_hwm: Hwm,
+    send_hwm_octets: HwmOctets,
+    recv_hwm_octets: HwmOctets,
 }
 
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
         let routing_id = self.options().routing_id();
-        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
+        let (send_hwm_octets, recv_hwm_octets) =
+            (self.options().send_hwm_octets(), self.options().recv_hwm_octets());
+        let (socket_type, conflates) = (self.socket_type, self.options().conflate());
+        Party { socket_type, routing_id, conflates, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
     }
 
-    pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
+    pub(super) fn bind_inproc<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: &Endpoint,
+        name: &str,
+    ) -> Result<(), BindError> {
         let ours = self.party();
-        let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
+        let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
+        let binder = Binder { party: ours.clone(), mailbox, peers };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter } in waiting {
+        for waiting in waiting {
+            let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
+                waiting;
+            let (status, peers, reach) = (waiting.status, waiting.peers, waiting.reach);
             if !ours.socket_type.talks_to(theirs.socket_type) {
+                let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
+                status.fail(ConnectionState::Failed, error.into());
                 continue; // dropping the ends closes the connecter's
             }
-            to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
-            from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
+            if latest.out.is_none() {
+                to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
+            }
+            limit_octets(&mut to_connecter, ours.send_hwm_octets, theirs.recv_hwm_octets);
+            if latest.back.is_none() {
+                from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
+            }
             if theirs.socket_type.takes_notes() {
                 let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
                 to_connecter.note(&note::up(name.as_bytes()));
             }
-            let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id), &self.mailbox);
-            self.attach(pattern, pipe);
+            let peer = Some(theirs.routing_id.clone());
+            let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
+            let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
+            self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
+            if self.attach(pattern, pipe).is_some() {
+                let (mailbox, id) = reach;
+                peers.insert(id, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                status.set(ConnectionState::Ready);
+            }
         }
         Ok(())
-    }
-
-    pub(super) fn unbind_inproc(&self, endpoint: &Endpoint) {
-        if let Address::Inproc(name) = endpoint.address() {
-            lock(&self.context.inproc).unbind(name);
-        }
     }
 
     /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        endpoint: &Endpoint,
         name: &str,
         peer_name: RoutingId,
+        status: &Arc<Status>,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -95,35 +134,83 @@ impl Core {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(binder) => Some((binder.party.clone(), Arc::clone(&binder.mailbox))),
+            Some(Binder { party, mailbox, peers }) => {
+                Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
+            }
             None => None,
         };
         let (send_hwm, recv_hwm) = theirs
             .as_ref()
-            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, _)| (party.send_hwm, party.recv_hwm));
+            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, ..)| (party.send_hwm, party.recv_hwm));
         let of_nobody = theirs.is_none();
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
-        let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
-        let announced = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let binder = theirs.as_ref().map(|(party, ..)| party);
+        let out = Party::conflate(Some(&ours), binder);
+        let back = Party::conflate(binder, Some(&ours));
+        let no_room = |latest: &Option<Latest>| latest.is_some().then_some(0);
+        let out_limit = no_room(&out).or_else(|| limit(ours.send_hwm, recv_hwm));
+        let back_limit = no_room(&back).or_else(|| limit(ours.recv_hwm, send_hwm));
+        let (mut to_binder, from_connecter) = pipe(out_limit);
+        let (mut to_connecter, from_binder) = pipe(back_limit);
+        let (theirs_in, theirs_out) =
+            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, ..)| {
+                (party.recv_hwm_octets, party.send_hwm_octets)
+            });
+        limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
+        limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
+        let announced = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
-        let mut pipe = end(to_binder, from_binder, peer, &self.mailbox);
+        let latest = LatestBoth { out: out.clone(), back: back.clone() };
+        let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
         pipe.is_up = theirs.is_some();
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
+        let latest = LatestBoth { out: back, back: out };
         match theirs {
-            Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, Some(ours.routing_id), &mailbox);
+            Some((theirs, mailbox, peers)) => {
+                let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), id);
+                self.peers.insert(id, theirs.info(endpoint, false), our_reach);
+                status.set(ConnectionState::Ready);
+                let announced = Some(ours.routing_id.clone());
+                let pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
+                peers.insert(pipe.id, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, peer_name, to_connecter, from_connecter });
+                let (status, peers) = (Arc::clone(status), Arc::clone(&self.peers));
+                let reach = (Arc::clone(&self.mailbox), id);
+                let party = ours;
+                let waiting =
+                    Waiting { party, peer_name, to_connecter, from_connecter, latest, status, peers, reach };
+                names.wait(name, waiting);
             }
         }
         Ok(id)
+    }
+}
+
+impl Party {
+    /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver
+    /// that binds after its sender has connected cannot conflate: the queue is there already.
+    fn conflate(sender: Option<&Self>, receiver: Option<&Self>) -> Option<Latest> {
+        let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
+        let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
+        (by_sender || by_receiver).then(Latest::new)
+    }
+
+    fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {
+        PeerInfo {
+            endpoint: endpoint.clone(),
+            is_accepted,
+            socket_type: self.socket_type,
+            routing_id: self.routing_id.clone(),
+            version: (3, 1),
+            properties: Arc::default(),
+        }
     }
 }
 
@@ -138,6 +225,7 @@ impl Waiting {
 fn end(
     mut outbound: Producer,
     mut inbound: Consumer,
+    latest: LatestBoth,
     peer: Option<RoutingId>,
     mailbox: &Arc<SocketMailbox>,
 ) -> Pipe {
@@ -145,7 +233,20 @@ fn end(
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
-    Pipe { id, outbound, inbound, peer, is_up: true, assist: None }
+    if let Some(latest) = &latest.back {
+        latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
+    }
+    let (latest_out, latest_in) = (latest.out, latest.back);
+    Pipe { id, outbound, inbound, latest_out, latest_in, peer, is_up: true, assist: None }
+}
+
+/// Limits a pipe by what sender and receiver set together, or by what one of them did.
+fn limit_octets(producer: &mut Producer, sender: HwmOctets, receiver: HwmOctets) {
+    match (sender.limit(), receiver.limit()) {
+        (Some(sender), Some(receiver)) => producer.limit_octets(sender.saturating_add(receiver)),
+        (Some(limit), None) | (None, Some(limit)) => producer.limit_octets(limit),
+        (None, None) => {}
+    }
 }
 
 /// Sender's and receiver's high-water marks together; no limit if either has none.

@@ -2,27 +2,34 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod close;
 mod core;
 mod endpoints;
+mod handles;
 pub(crate) mod inproc;
 mod rep;
 mod req;
 mod router;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use close::CloseReport;
+pub use handles::{Binding, BindingState, Connection};
 pub use rep::Request;
 pub use req::Reply;
+pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
+use crate::session::Peer;
 use crate::socket::core::Core;
 
 /// A socket of type `P`, such as [`Push`](crate::Push) or [`Router`](crate::Router).
@@ -30,7 +37,8 @@ use crate::socket::core::Core;
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
 ///
-/// Dropping it closes it without waiting: peers get what was sent as [`linger`](crate::Options::linger)
+/// [`close`](Self::close) waits for what is queued and tells what became of it. Dropping the socket closes it
+/// without waiting: peers get what was sent as [`linger`](crate::Options::linger)
 /// says, and the [`Context`](crate::Context) waits for that when it is dropped itself.
 ///
 /// ```
@@ -51,7 +59,8 @@ pub struct Socket<P: Pattern> {
 }
 
 impl<P: Pattern> Socket<P> {
-    /// Binds to an endpoint and returns the one that it got: with the port, if any free one was asked for.
+    /// Binds to an endpoint and returns a handle, which tells the one that it got: with the port, if any free
+    /// one was asked for.
     ///
     /// tcp: an address, `*` for every interface, an interface's name, or a host name that stands for a
     /// local address (which is looked up here and may block). ipc: a path that does not exist, or is a
@@ -60,7 +69,7 @@ impl<P: Pattern> Socket<P> {
     /// # Errors
     ///
     /// See [`BindError`]; the socket is as before.
-    pub fn bind<E>(&mut self, endpoint: E) -> Result<Endpoint, BindError>
+    pub fn bind<E>(&mut self, endpoint: E) -> Result<Binding, BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -72,13 +81,15 @@ impl<P: Pattern> Socket<P> {
     /// Connects to an endpoint, which need not exist yet.
     ///
     /// Returns at once: an I/O thread connects, and connects again whenever the connection is lost.
+    /// The handle tells how that goes, and can be dropped.
+    ///
     /// Messages for this peer are queued from now on, up to the high-water mark, unless
     /// [`immediate`](crate::Options::immediate) is set.
     ///
     /// # Errors
     ///
     /// See [`ConnectError`]; the socket is as before.
-    pub fn connect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
+    pub fn connect<E>(&mut self, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -116,6 +127,21 @@ impl<P: Pattern> Socket<P> {
     {
         let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
         self.core.disconnect(&mut self.pattern, &endpoint)
+    }
+
+    /// Closes the socket: waits until everything that is queued is handed over, `within` at most, and tells how
+    /// much that was. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
+    ///
+    /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
+    /// it. Messages that arrived and were not received are dropped and not counted.
+    pub fn close(self, within: Duration) -> CloseReport {
+        self.core.close(Instant::now().checked_add(within))
+    }
+
+    /// Returns who this socket is talking to: peers whose handshake is done, in the order in which they came.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        self.core.peers.list()
     }
 
     /// Returns the options, as they are now.

@@ -9,8 +9,8 @@ use crate::message::{Message, Payload};
 use crate::patterns::{Dropped, Router};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
-use crate::socket::Socket;
 use crate::socket::core::Core;
+use crate::socket::{Connection, Socket};
 
 impl Socket<Router> {
     /// Receives the next message, and tells from whom it is. Waits at most
@@ -126,7 +126,7 @@ impl Socket<Router> {
     ///
     /// See [`ConnectError`]; [`RoutingIdInUse`](ConnectError::RoutingIdInUse) when another peer has this name
     /// and [`router_handover`](crate::Options::router_handover) is not set.
-    pub fn connect_as<E>(&mut self, name: &RoutingId, endpoint: E) -> Result<(), ConnectError>
+    pub fn connect_as<E>(&mut self, name: &RoutingId, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,

@@ -137,3 +137,34 @@ fn a_sender_that_waits_for_a_bind_is_told_of_it() {
     assert_eq!(recv(&mut pull), "queued");
     assert_eq!(recv(&mut pull), "waited");
 }
+
+#[test]
+fn a_queue_is_bounded_in_octets_too() {
+    // The limit in octets holds to a segment and the message that crosses it; an empty queue takes any one.
+    const LIMIT: u64 = 1 << 20;
+    for size in [100, 3_000, 100_000, 3 << 20] {
+        over(ALL, |place| {
+            let builder = place.builder::<Push>().send_hwm(0).send_hwm_octets(LIMIT);
+            let mut push = builder.open().unwrap();
+            let endpoint = place.address();
+            push.connect(&endpoint).unwrap();
+            let message = vec![7; size];
+            let mut sent = 0_u64;
+            while push.try_send(&message).is_ok() {
+                sent += 1;
+            }
+            let (octets, size) = (sent * size as u64, size as u64);
+            assert!(octets >= (LIMIT * 7 / 8).min(size) && octets <= LIMIT * 11 / 8 + size, "{octets}");
+            let mut pull = place.builder::<Pull>().recv_hwm_octets(LIMIT).open().unwrap();
+            pull.bind(&endpoint).unwrap();
+            for _ in 0..sent {
+                assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), message[..]);
+            }
+            // And there is room again.
+            for _ in 0..sent * 3 {
+                push.send_timeout(&message, PATIENCE).unwrap();
+                assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), message[..]);
+            }
+        });
+    }
+}

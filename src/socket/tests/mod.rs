@@ -4,9 +4,12 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod close;
+mod conflate;
 mod context;
 mod dealer;
 mod endpoints;
+mod handles;
 mod inproc;
 mod linger;
 mod messages;
@@ -20,6 +23,7 @@ mod router;
 mod routing;
 mod topology;
 mod verbs;
+mod wait;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;
@@ -80,7 +84,7 @@ impl Place {
     /// An open socket that is bound, and where.
     fn bound<P: Pattern>(&self) -> (Socket<P>, Endpoint) {
         let mut socket = self.open();
-        let endpoint = socket.bind(self.address()).unwrap();
+        let endpoint = socket.bind(self.address()).unwrap().into();
         (socket, endpoint)
     }
 

@@ -132,8 +132,16 @@ fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
             producer.try_send(&mut crate::Payload::from(&numbered(id))).unwrap();
         }
         producers.push(producer);
-        let pipe =
-            crate::pipe::Pipe { id: u64::from(id), outbound, inbound, peer: None, is_up: true, assist: None };
+        let pipe = crate::pipe::Pipe {
+            id: u64::from(id),
+            outbound,
+            inbound,
+            latest_out: None,
+            latest_in: None,
+            peer: None,
+            is_up: true,
+            assist: None,
+        };
         keys.push(pipes.insert(pipe));
     }
     for key in [keys[0], keys[1], keys[0]] {

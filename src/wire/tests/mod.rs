@@ -11,6 +11,7 @@
 mod hostile;
 mod rfc37_commands;
 mod rfc37_greeting;
+mod rfc37_heartbeat;
 mod rfc37_metadata;
 mod rfc37_null;
 
@@ -51,7 +52,7 @@ impl Outcome {
 }
 
 fn local(socket_type: SocketType) -> Local {
-    Local { socket_type, routing_id: Bytes::new() }
+    Local { socket_type, routing_id: Bytes::new(), heartbeat: Default::default() }
 }
 
 /// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
