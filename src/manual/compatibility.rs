@@ -125,6 +125,8 @@
 //! * [`router_notify`](crate::Options::router_notify) works over inproc, too.
 //! * [`probe_router`](crate::Options::probe_router) greets each new peer once, as libzmq does, not each new
 //!   connection of a `connect`.
+//! * A peer that connects to a socket is taken up when a verb of that socket is called next, in libzmq, too: only
+//!   then is it greeted, given a name, or refused.
 //!
 //! # How things end
 //!

@@ -102,7 +102,9 @@ impl Req {
     fn next_envelope(&mut self) {
         self.number = self.number.wrapping_add(1);
         if self.correlates {
-            self.envelope = vec![Frame::from(&self.number.to_be_bytes()), Frame::new()];
+            if let Some(first) = self.envelope.first_mut() {
+                *first = Frame::from(&self.number.to_be_bytes());
+            }
         }
     }
 
@@ -127,7 +129,8 @@ impl Strategy for Req {
         Self {
             peers: RoundRobin::default(),
             state: State::Idle,
-            envelope: vec![Frame::new()],
+            // The number and the delimiter, or the delimiter alone.
+            envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
             number: u32::from_ne_bytes([a, b, c, d]),
             front: Vec::new(),
             correlates: options.req_correlate(),

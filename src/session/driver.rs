@@ -75,6 +75,8 @@ impl Session {
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
         let heartbeat = HeartbeatSettings::from(&owner.options);
         let local = Local { socket_type: owner.socket_type, routing_id, heartbeat };
+        // Pipes that are made for one connection come and go with it: no note needs to tell.
+        let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
             stream,
             connection: Connection::new(local, &mut outbox),
@@ -89,7 +91,7 @@ impl Session {
             is_closed: false,
             is_shaking_hands: true,
             is_stopped: false,
-            takes_notes: owner.socket_type.takes_notes(),
+            takes_notes,
             feed: None,
             care: Care::Told,
             was_called: false,

@@ -486,3 +486,23 @@ fn a_message_and_its_sender_are_as_before_when_there_is_none() {
     router.send_to(&from, ["", "answer"]).unwrap();
     assert_eq!(reply.recv().unwrap(), "answer");
 }
+
+#[test]
+fn peers_that_left_leave_nothing_although_nobody_receives() {
+    over(ALL, |place| {
+        let mut router = mandatory(place);
+        let endpoint = router.bind(place.address()).unwrap();
+        for number in 0..20 {
+            let ada = format!("ada-{number}");
+            let mut dealer: Socket<Dealer> = named(place, &ada);
+            dealer.connect(&endpoint).unwrap();
+            send_when_there(&mut router, &name(&ada), "hello");
+            assert_eq!(recv(&mut dealer), "hello");
+        }
+        eventually("they are gone", || {
+            let _ = router.try_send_to(&name("nobody"), "?");
+            router.core.handle_mail(&mut router.pattern);
+            router.core.pipes.keys().is_empty()
+        });
+    });
+}
