@@ -79,9 +79,10 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload};
 pub use options::{
-    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
-    Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy, TakesEffect, TcpKeepalive, Timeout,
+    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
+    HeartbeatTtl, Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
+    Metadata, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy,
+    TakesEffect, TcpKeepalive, Timeout,
 };
 #[cfg(not(loom))]
 pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};

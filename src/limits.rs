@@ -18,6 +18,10 @@ pub(crate) const INPROC_NAME_MAX: usize = 256;
 /// this is what an unknown peer can make us hold.
 pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 4096;
 
+/// Most octets that an application's metadata takes in READY: with our own properties it fits what a peer like
+/// us takes.
+pub(crate) const METADATA_OCTETS_MAX: usize = 3072;
+
 /// Most octets of one command after the handshake: the longest that the null mechanism knows is a PING
 /// of 23; the room is for what later versions may add.
 pub(crate) const TRAFFIC_COMMAND_MAX: u64 = 65_536;

@@ -7,11 +7,13 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod announce;
 mod connection;
 mod dialing;
 mod kernel;
 mod value;
 
+pub use self::announce::{FixedMessage, Metadata};
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
 pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
 pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
@@ -89,6 +91,22 @@ macro_rules! for_each_option {
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
                 only [Dealer, Req, Router];
+
+            /// Properties of the application's own, which every peer is told in READY.
+            metadata: Metadata = Metadata::NONE, code 95, when NextConnect;
+
+            /// The first message to every new peer, before all others.
+            hello_msg: FixedMessage = FixedMessage::NONE, code 110, when NextConnect,
+                only [Dealer, Pair, Push, Router];
+
+            /// Delivered to this socket behind the last message of a peer that had connected to it, when it goes.
+            disconnect_msg: FixedMessage = FixedMessage::NONE, code 111, when NextConnect,
+                only [Dealer, Pair, Pull, Router];
+
+            /// Delivered to this socket when a connection that it made is lost, and will be made again. Not when
+            /// the queue is full.
+            hiccup_msg: FixedMessage = FixedMessage::NONE, code 114, when NextConnect,
+                only [Dealer, Pair, Pull, Router];
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -354,6 +372,10 @@ mod tests {
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
+            ("metadata", 95, "none", "properties"),
+            ("hello_msg", 110, "none", "octets"),
+            ("disconnect_msg", 111, "none", "octets"),
+            ("hiccup_msg", 114, "none", "octets"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

@@ -36,6 +36,10 @@
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
+//! | [`metadata`](crate::Options::metadata) | Properties of the application's own, which every peer is told in READY. | none | properties | 95 | next bind or connect |
+//! | [`hello_msg`](crate::Options::hello_msg) | The first message to every new peer, before all others. | none | octets | 110 | next bind or connect |
+//! | [`disconnect_msg`](crate::Options::disconnect_msg) | Delivered to this socket behind the last message of a peer that had connected to it, when it goes. | none | octets | 111 | next bind or connect |
+//! | [`hiccup_msg`](crate::Options::hiccup_msg) | Delivered to this socket when a connection that it made is lost, and will be made again. Not when the queue is full. | none | octets | 114 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |

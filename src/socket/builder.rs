@@ -7,10 +7,10 @@ use std::marker::PhantomData;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
-    Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
-    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy, TcpKeepalive, Timeout,
-    for_each_option,
+    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
+    HeartbeatTtl, Hwm, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
+    Metadata, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, SocksProxy, TcpKeepalive,
+    Timeout, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::Hwm;
+use crate::options::{FixedMessage, Hwm};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Pipe, Producer, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
@@ -50,13 +50,15 @@ struct Party {
     routing_id: RoutingId,
     send_hwm: Hwm,
     recv_hwm: Hwm,
+    hello: FixedMessage,
 }
 
 impl Core {
     fn party(&self) -> Party {
         let (send_hwm, recv_hwm) = (self.options().send_hwm(), self.options().recv_hwm());
         let routing_id = self.options().routing_id();
-        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm }
+        let hello = self.options().hello_msg();
+        Party { socket_type: self.socket_type, routing_id, send_hwm, recv_hwm, hello }
     }
 
     pub(super) fn bind_inproc<P: Strategy>(
@@ -80,6 +82,7 @@ impl Core {
             if theirs.socket_type.takes_notes() {
                 to_connecter.note(&note::up(ours.routing_id.as_bytes()));
             }
+            ours.greet(&mut to_connecter);
             let pipe = end(to_connecter, from_connecter, Some(theirs.routing_id.clone()), &self.mailbox);
             let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
             self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
@@ -119,8 +122,12 @@ impl Core {
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let (to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
-        let (to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
+        let (mut to_binder, from_connecter) = pipe(limit(ours.send_hwm, recv_hwm));
+        let (mut to_connecter, from_binder) = pipe(limit(ours.recv_hwm, send_hwm));
+        ours.greet(&mut to_binder);
+        if let Some((party, ..)) = &theirs {
+            party.greet(&mut to_connecter);
+        }
         let peer = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let pipe = end(to_binder, from_binder, peer, &self.mailbox);
         let id = pipe.id;
@@ -148,6 +155,13 @@ impl Core {
 }
 
 impl Party {
+    /// Puts the first message to a new peer before all others.
+    fn greet(&self, to_peer: &mut Producer) {
+        if let Some(hello) = self.hello.octets().filter(|_| self.socket_type.sends_unasked()) {
+            to_peer.deliver(hello);
+        }
+    }
+
     fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {
         PeerInfo {
             endpoint: endpoint.clone(),

@@ -28,6 +28,13 @@ impl Outbox {
         }
     }
 
+    /// Appends a message of one frame.
+    pub(crate) fn push_message(&mut self, body: &[u8]) {
+        let (header, header_octets) = frame::encode_header(0, body.len());
+        self.octets.extend(header.iter().take(header_octets));
+        self.octets.extend_from_slice(body);
+    }
+
     /// Appends octets as they are.
     pub(super) fn push(&mut self, octets: &[u8]) {
         self.octets.extend_from_slice(octets);
