@@ -52,7 +52,8 @@ macro_rules! for_each_option {
             /// The pause before a lost or refused connection is tried again.
             reconnect_interval: ReconnectInterval = ReconnectInterval::DEFAULT, code 18, when NextConnect;
 
-            /// How far the pause grows, doubling after each failure.
+            /// How far the pause grows, doubling after each failure. A random part of up to as much again comes on
+            /// top.
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
 

@@ -24,7 +24,10 @@ use crate::message::Frame;
 /// # Ok::<(), InvalidValue>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata(Option<Arc<[(Box<str>, Bytes)]>>);
+pub struct Metadata(Option<Arc<[Property]>>);
+
+/// A name and a value.
+type Property = (Box<str>, Bytes);
 
 impl Metadata {
     /// Nothing but what RFC 37 asks for.
@@ -41,7 +44,7 @@ impl Metadata {
         N: AsRef<str>,
         V: AsRef<[u8]>,
     {
-        let mut all: Vec<(Box<str>, Bytes)> = Vec::new();
+        let mut all: Vec<Property> = Vec::new();
         let mut octets = 0;
         for (name, value) in properties {
             let (name, value) = (name.as_ref(), value.as_ref());
