@@ -391,7 +391,7 @@ impl Session {
         self.is_shaking_hands = false;
         link.on_ready(peer, self.stream.peer());
         if let Some(hello) = link.owner().hello() {
-            self.outbox.push_message(hello);
+            self.outbox.push_message(&[hello]);
         }
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),

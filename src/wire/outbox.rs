@@ -28,11 +28,15 @@ impl Outbox {
         }
     }
 
-    /// Appends a message of one frame.
-    pub(crate) fn push_message(&mut self, body: &[u8]) {
-        let (header, header_octets) = frame::encode_header(0, body.len());
+    /// Appends a message of one frame, whose body is the parts in a row.
+    pub(crate) fn push_message(&mut self, parts: &[&[u8]]) {
+        let body_octets = parts.iter().map(|part| part.len()).sum::<usize>();
+        let (header, header_octets) = frame::encode_header(0, body_octets);
+        self.octets.reserve(header_octets + body_octets);
         self.octets.extend(header.iter().take(header_octets));
-        self.octets.extend_from_slice(body);
+        for part in parts {
+            self.octets.extend_from_slice(part);
+        }
     }
 
     /// Appends octets as they are.
