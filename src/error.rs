@@ -97,6 +97,9 @@ pub enum BindError {
     /// The path holds something that is not a socket, or another program is listening there.
     #[error("the path exists and is not a socket")]
     NotASocket,
+    /// `bind_fd` of a descriptor that does not listen.
+    #[error("the descriptor is not a socket that listens")]
+    NotListening,
     /// `unbind` of an endpoint that this socket did not bind.
     #[error("this socket is not bound to this endpoint")]
     NotBound,

@@ -84,10 +84,10 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
-    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
-    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
-    OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy,
-    TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
+    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
+    HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger,
+    MaxMessageSize, Metadata, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop,
+    RouterNotify, SocksProxy, TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
 };
 #[cfg(not(loom))]
 pub use patterns::{

@@ -51,6 +51,10 @@ pub(crate) const NEWS_MAX: usize = 4_000_000;
 /// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
 pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
+/// Most octets that an application's metadata takes in READY: with our own properties it fits what a peer like
+/// us takes.
+pub(crate) const METADATA_OCTETS_MAX: usize = 3072;
+
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
 pub(crate) const OUTBOX_OCTETS: usize = 4096;

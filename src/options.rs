@@ -7,6 +7,7 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod announce;
 mod connection;
 mod dialing;
 mod hwm;
@@ -14,6 +15,7 @@ mod kernel;
 mod value;
 mod welcome;
 
+pub use self::announce::{FixedMessage, Metadata};
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
 pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
 pub use self::hwm::{Hwm, HwmOctets};
@@ -61,7 +63,8 @@ macro_rules! for_each_option {
             /// The pause before a lost or refused connection is tried again.
             reconnect_interval: ReconnectInterval = ReconnectInterval::DEFAULT, code 18, when NextConnect;
 
-            /// How far the pause grows, doubling after each failure.
+            /// How far the pause grows, doubling after each failure. A random part of up to as much again comes on
+            /// top.
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
 
@@ -124,6 +127,21 @@ macro_rules! for_each_option {
 
             /// Allow a request before the reply to the last one, which is given up.
             req_relaxed: bool = false, code 53, when Live, only [Req];
+            /// Properties of the application's own, which every peer is told in READY.
+            metadata: Metadata = Metadata::NONE, code 95, when NextConnect;
+
+            /// The first message to every new peer, before all others.
+            hello_msg: FixedMessage = FixedMessage::NONE, code 110, when NextConnect,
+                only [Dealer, Pair, Push, Router];
+
+            /// Delivered to this socket behind the last message of a peer that had connected to it, when it goes.
+            disconnect_msg: FixedMessage = FixedMessage::NONE, code 111, when NextConnect,
+                only [Dealer, Pair, Pull, Router];
+
+            /// Delivered to this socket when a connection that it made is lost, and will be made again. Not when
+            /// the queue is full.
+            hiccup_msg: FixedMessage = FixedMessage::NONE, code 114, when NextConnect,
+                only [Dealer, Pair, Pull, Router];
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -447,6 +465,10 @@ mod tests {
             ("probe_router", 51, "false", "boolean"),
             ("req_correlate", 52, "false", "boolean"),
             ("req_relaxed", 53, "false", "boolean"),
+            ("metadata", 95, "none", "properties"),
+            ("hello_msg", 110, "none", "octets"),
+            ("disconnect_msg", 111, "none", "octets"),
+            ("hiccup_msg", 114, "none", "octets"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

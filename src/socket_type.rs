@@ -84,6 +84,16 @@ impl SocketType {
         matches!(self, Self::Dealer | Self::Pull | Self::Sub)
     }
 
+    /// Whether a peer of this type's sockets may hear from them at any time.
+    pub(crate) fn sends_unasked(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pair | Self::Push | Self::Router)
+    }
+
+    /// Whether sockets of this type may receive at any time.
+    pub(crate) fn receives_unasked(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pair | Self::Pull | Self::Router)
+    }
+
     /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
     /// what it subscribes to.
     pub(crate) fn takes_notes(self) -> bool {

@@ -41,8 +41,16 @@
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
 //! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
 //!   closed. The reason has no spaces, because the grammar allows none.
-//! * A peer's ERROR is final: a `connect` does not try again (RFC 37). Every other end of a connection is
-//!   temporary, and a `connect` tries again after a pause.
+//! * A peer's ERROR is final: a `connect` does not try again (RFC 37), and its handle says
+//!   [`Failed`](crate::ConnectionState::Failed). Every other end of a connection is temporary, and a `connect` tries
+//!   again after a pause, unless [`reconnect_stop`](crate::Options::reconnect_stop) names it.
+//! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
+//!   lost a server do not come back at the same moment.
+//! * `hello_msg`, `disconnect_msg` and `hiccup_msg` as in libzmq: the greeting goes before all other messages; the
+//!   farewell of an accepted connection comes behind its last message; that of a dialer's is left out when the queue
+//!   is full, so that a line that breaks often cannot fill it. Over inproc there is only the greeting.
+//! * `in_batch_size` and `out_batch_size` are octets of one turn of a connection, not of one system call, so their
+//!   defaults are 1 and 4 MiB instead of 8192.
 //! * A second peer of a PAIR is refused by closing its connection. So is a second peer of a ROUTER that announces
 //!   the routing id of the first (libzmq leaves it connected and does not read it), unless
 //!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
@@ -130,6 +138,11 @@
 //!
 //! # How things end
 //!
+//! * [`close`](crate::Socket::close) waits until everything that is queued is with the kernel, or the deadline has
+//!   passed, and tells exactly how many messages were handed over and how many were dropped. With inproc they are
+//!   handed over as soon as they are sent.
+//! * [`disconnect`](crate::Connection::disconnect) of a handle works from any thread, also while another one waits in
+//!   the socket; what is queued lingers. A message that another thread sends at that very moment may be dropped.
 //! * Dropping a [`Socket`](crate::Socket) never waits. Its listeners stop; what is queued goes on being sent
 //!   as [`linger`](crate::Options::linger) says (default: for ever, as in libzmq), also while a peer is away.
 //!   Messages that arrived and were not received are dropped.

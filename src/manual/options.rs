@@ -16,6 +16,27 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! Names that end in `_msg` are messages of one frame that the library sends or delivers by itself; over inproc
+//! only `hello_msg` is. `use_fd` (89) is a method here, [`Socket::bind_fd`](crate::Socket::bind_fd), because a
+//! descriptor that is handed over has an owner.
+//!
+//! # Options of libzmq that do not exist here
+//!
+//! | options | why |
+//! |---|---|
+//! | `RATE` 8, `RECOVERY_IVL` 9, `MULTICAST_HOPS` 25, `MULTICAST_MAXTPDU` 84, `MULTICAST_LOOP` 96, NORM 117 to 124 | pgm and norm: no such transport |
+//! | `VMCI_` 85 to 88 | vmci: no such transport |
+//! | `GSSAPI_` 62 to 65, 90, 91 | no such mechanism |
+//! | `LOOPBACK_FASTPATH` 94 | Windows, where it is obsolete |
+//! | `TCP_ACCEPT_FILTER` 38, `IPC_FILTER_` 58 to 60 | obsolete: ZAP takes their place |
+//! | `IPV4ONLY` 31, `ROUTER_RAW` 41 | old names of `ipv6` and STREAM |
+//! | `FD` 14, `EVENTS` 15, `RCVMORE` 13 | of the C interface |
+//! | `SOCKS_USERNAME` 99, `SOCKS_PASSWORD` 100 | a proxy is used without authentication |
+//!
+//! tipc is no transport here either; libzmq has no options for it.
+//!
+//! # The options
+//!
 //! | option | what it does | default | unit | code | takes effect |
 //! |---|---|---|---|---|---|
 //! | [`send_hwm`](crate::Options::send_hwm) | Most messages queued for one peer. A full queue blocks or drops, as the socket type says. | 1000 | messages | 23 | next bind or connect |
@@ -26,7 +47,7 @@
 //! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | never | time | 28 | at once |
 //! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | never | time | 27 | at once |
 //! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
-//! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. | no growth | time | 21 | next bind or connect |
+//! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. A random part of up to as much again comes on top. | no growth | time | 21 | next bind or connect |
 //! | [`reconnect_stop`](crate::Options::reconnect_stop) | After which failures a dialer does not try again. | never | set | 109 | next bind or connect |
 //! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system, or a proxy, may take to connect to one address; never: as long as the system tries. | never | time | 79 | next bind or connect |
 //! | [`socks_proxy`](crate::Options::socks_proxy) | The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up. | none | host:port | 68 | next bind or connect |
@@ -45,6 +66,10 @@
 //! | [`probe_router`](crate::Options::probe_router) | Send an empty message to each new peer, so that a ROUTER learns of this socket at once. | false | boolean | 51 | next bind or connect |
 //! | [`req_correlate`](crate::Options::req_correlate) | Put a number in front of each request, and take only the reply that brings it back. | false | boolean | 52 | at once |
 //! | [`req_relaxed`](crate::Options::req_relaxed) | Allow a request before the reply to the last one, which is given up. | false | boolean | 53 | at once |
+//! | [`metadata`](crate::Options::metadata) | Properties of the application's own, which every peer is told in READY. | none | properties | 95 | next bind or connect |
+//! | [`hello_msg`](crate::Options::hello_msg) | The first message to every new peer, before all others. | none | octets | 110 | next bind or connect |
+//! | [`disconnect_msg`](crate::Options::disconnect_msg) | Delivered to this socket behind the last message of a peer that had connected to it, when it goes. | none | octets | 111 | next bind or connect |
+//! | [`hiccup_msg`](crate::Options::hiccup_msg) | Delivered to this socket when a connection that it made is lost, and will be made again. Not when the queue is full. | none | octets | 114 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |

@@ -36,7 +36,7 @@ fn the_table_of_options_is_the_one_in_the_code() {
     }
     let page: String =
         include_str!("options.rs").lines().map(|line| line[3..].trim_start().to_owned() + "\n").collect();
-    let table = page.split_once("```\n\n").unwrap().1;
+    let table = page.split_once("# The options\n\n").unwrap().1;
     assert_eq!(
         table,
         render(),

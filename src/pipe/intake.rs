@@ -119,6 +119,15 @@ impl Intake {
         self.raw_end = self.producer.written.octets as usize;
     }
 
+    /// Puts a message of one frame behind everything that was skimmed, if there is room, or if it is the last.
+    /// Called between sessions, as [`note`](Self::note).
+    pub(crate) fn deliver(&mut self, body: &[u8], is_last: bool) {
+        if is_last || self.producer.has_room().is_ok() {
+            self.producer.deliver(body);
+            self.raw_end = self.producer.written.octets as usize;
+        }
+    }
+
     /// Finds whole messages in what was read and publishes them. Each command's body goes to `on_command`,
     /// which says whether it is a note for the socket.
     ///

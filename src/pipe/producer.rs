@@ -155,6 +155,14 @@ impl Producer {
         self.publish();
     }
 
+    /// Publishes a message of one frame, also beyond the high-water mark.
+    pub(crate) fn deliver(&mut self, body: &[u8]) {
+        self.write_slice(body);
+        self.end_messages(1);
+        self.credit = self.credit.max(self.sent);
+        self.publish();
+    }
+
     /// Takes no more messages: nobody will read them. Without this, as many as there is credit for would be
     /// taken before the other end is looked at again.
     pub(crate) fn cut_off(&mut self) {

@@ -23,7 +23,8 @@ impl Backoff {
     /// The pause before the next try; `None` when there is to be none. `random` is a number from all of u64.
     ///
     /// The base doubles with each failure up to `reconnect_interval_max`, if that is set; on top comes a
-    /// random part of up to one base, as in libzmq.
+    /// random part of up to as much again. libzmq has none when the maximum is set, and its clients come all at
+    /// once.
     pub(super) fn next_pause(&mut self, options: &Options, random: u64) -> Option<Duration> {
         let base = match options.reconnect_interval() {
             ReconnectInterval::Never => return None,
@@ -35,7 +36,7 @@ impl Backoff {
             Some(most) if most > base => base.saturating_mul(factor).min(most),
             _ => base,
         };
-        let share = Duration::from_nanos(random % u64::try_from(base.as_nanos()).unwrap_or(u64::MAX).max(1));
+        let share = Duration::from_nanos(random % u64::try_from(pause.as_nanos()).unwrap_or(u64::MAX).max(1));
         Some(pause.saturating_add(share))
     }
 }
@@ -76,5 +77,46 @@ mod tests {
         let every = ReconnectInterval::Every(Duration::ZERO);
         let options = Options { reconnect_interval: every, ..Options::default() };
         assert_eq!(Backoff::default().next_pause(&options, 0), Some(RECONNECT_PAUSE_MIN));
+    }
+
+    #[test]
+    fn the_attempts_of_64_clients_grow_rare_and_do_not_align() {
+        // E-05, B-38: a server that is down for a minute, and clients that lost it at the same moment.
+        let options = Options {
+            reconnect_interval_max: ReconnectIntervalMax::up_to(Duration::from_secs(5)),
+            ..Options::default()
+        };
+        let mut seed = 0x5EED_u64;
+        let mut random = || {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed
+        };
+        let mut attempts = Vec::new();
+        for _ in 0..64 {
+            let (mut backoff, mut now) = (Backoff::default(), Duration::ZERO);
+            for failures in 0.. {
+                let pause = backoff.next_pause(&options, random()).unwrap();
+                let grown = (BASE * 2_u32.pow(failures.min(10))).min(Duration::from_secs(5));
+                assert!((grown..2 * grown).contains(&pause), "{failures}: {pause:?}");
+                now += pause;
+                if now > Duration::from_secs(60) {
+                    break;
+                }
+                attempts.push(now);
+            }
+        }
+        attempts.sort_unstable();
+        assert!(attempts.windows(2).all(|two| two[0] < two[1]), "two at the same time");
+        // A second has no more of them than the first, and from the twentieth on all are alike.
+        let in_second = |second| attempts.iter().filter(|at| at.as_secs() == second).count();
+        let most = (0..60).map(in_second).max().unwrap();
+        assert!(most <= 3 * 64, "{most}");
+        let late: Vec<usize> = (20..60).map(in_second).collect();
+        let expected = late.iter().sum::<usize>() as f64 / late.len() as f64;
+        let chi_squared: f64 = late.iter().map(|count| (*count as f64 - expected).powi(2) / expected).sum();
+        // 99.9 % of 39 degrees of freedom.
+        assert!(chi_squared < 72.1, "{chi_squared}: {late:?}");
     }
 }

@@ -32,7 +32,7 @@ use crate::session::backoff::Backoff;
 use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
 use crate::session::socks::Socks;
-use crate::session::ticker::Ticker;
+use crate::session::ticker::{Beat, Ticker};
 use crate::transport::{Read, Stream, Target};
 
 /// One endpoint that a socket is connected to.
@@ -46,6 +46,7 @@ pub(crate) struct Dialer {
     error: ConnectionError,
     backoff: Backoff,
     ticker: Ticker,
+    beat: Beat,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
     stop: Option<Option<Instant>>,
 }
@@ -69,6 +70,7 @@ impl Dialer {
             error: ConnectionError::NoAddress,
             backoff: Backoff::default(),
             ticker: Ticker::default(),
+            beat: Beat::default(),
             stop: None,
         };
         link.start(Box::new(dialer));
@@ -306,7 +308,7 @@ impl Task for Dialer {
                 Fate::Goes
             }
             Notice::WakeAt(at) => {
-                turn.wake_at(at);
+                self.beat.wake_at(at, turn);
                 Fate::Goes
             }
         }
@@ -332,9 +334,13 @@ impl Task for Dialer {
                 }
                 self.state = State::Connected { shake_hands_by: None };
                 // And work that was noted while we held the session.
-                self.drive(work::BEAT, turn)
+                let noted = self.beat.due(turn.now);
+                self.drive(noted, turn)
             }
-            State::Connected { .. } => self.drive(work::BEAT, turn),
+            State::Connected { .. } => match self.beat.due(turn.now) {
+                0 => Fate::Goes,
+                noted => self.drive(noted, turn),
+            },
             State::Connecting { .. } | State::Pausing(_) | State::Proxying { .. } | State::Resolving => {
                 Fate::Goes
             }

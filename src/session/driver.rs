@@ -29,6 +29,13 @@ pub(super) enum Progress {
     Waits,
 }
 
+/// What the application is told at the end of a connection, as a message.
+pub(super) struct Farewell<'a> {
+    pub(super) octets: &'a [u8],
+    /// Nothing comes behind it.
+    pub(super) is_last: bool,
+}
+
 /// One connection at work.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -74,7 +81,8 @@ impl Session {
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
         let heartbeat = HeartbeatSettings::from(&owner.options);
-        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat };
+        let metadata = owner.options.metadata.clone();
+        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat, metadata };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
@@ -113,11 +121,14 @@ impl Session {
         let _ = self.write();
     }
 
-    /// Gives the pipe ends back, with nothing of this connection in them.
-    pub(super) fn into_ends(self) -> Option<Box<Ends>> {
+    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`.
+    pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
         let mut ends = self.ends?;
         ends.outbound.rewind();
         ends.inbound.roll_back();
+        if let (Some(farewell), false) = (farewell, self.is_shaking_hands) {
+            ends.inbound.deliver(farewell.octets, farewell.is_last);
+        }
         if self.takes_notes && !self.is_shaking_hands {
             ends.inbound.note(note::DOWN);
         }
@@ -414,6 +425,9 @@ impl Session {
         link.on_ready(peer, self.stream.peer());
         let upstream = link.owner().upstream.as_ref();
         self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
+        if let Some(hello) = link.owner().hello() {
+            self.outbox.push_message(&[hello]);
+        }
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}

@@ -15,7 +15,7 @@ use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
-use crate::session::driver::{Progress, Session};
+use crate::session::driver::{Farewell, Progress, Session};
 use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
 use crate::sync::{AtomicBool, Ordering};
 use crate::wire;
@@ -136,7 +136,7 @@ impl Link {
     pub(super) fn down(&self) {
         let mut place = self.place.lock();
         *place = match std::mem::replace(&mut *place, Place::Down(None)) {
-            Place::Up(session) => Place::Down(session.into_ends()),
+            Place::Up(session) => Place::Down(session.into_ends(self.farewell())),
             down @ Place::Down(_) => down,
         };
     }
@@ -153,9 +153,17 @@ impl Link {
             Place::Down(ends) => ends,
             Place::Up(session) => {
                 self.owner.peers.remove(self.id);
-                session.into_ends()
+                session.into_ends(self.farewell())
             }
         }
+    }
+
+    fn farewell(&self) -> Option<Farewell<'_>> {
+        let options = &self.owner.options;
+        let is_last = self.status.is_none();
+        let message = if is_last { &options.disconnect_msg } else { &options.hiccup_msg };
+        let octets = message.octets().filter(|_| self.owner.socket_type.receives_unasked())?;
+        Some(Farewell { octets, is_last })
     }
 
     /// Moves the handle's state on, if there is a handle.
@@ -272,7 +280,7 @@ impl Link {
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
             self.owner.peers.remove(self.id);
-            *place = Place::Down(session.into_ends());
+            *place = Place::Down(session.into_ends(self.farewell()));
         }
         self.post(Notice::Ended { end, was_ready });
     }

@@ -12,7 +12,7 @@ use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::Owner;
 use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
-use crate::session::ticker::Ticker;
+use crate::session::ticker::{Beat, Ticker};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
 
@@ -92,6 +92,7 @@ impl ListenerTask {
             stream: Some(stream),
             stop_at: None,
             ticker: Ticker::default(),
+            beat: Beat::default(),
         };
         link.start(Box::new(task));
     }
@@ -134,6 +135,7 @@ struct Accepted {
     stream: Option<Stream>,
     stop_at: Option<Instant>,
     ticker: Ticker,
+    beat: Beat,
 }
 
 impl Accepted {
@@ -185,7 +187,7 @@ impl Task for Accepted {
                 Fate::Goes
             }
             Notice::WakeAt(at) => {
-                turn.wake_at(at);
+                self.beat.wake_at(at, turn);
                 Fate::Goes
             }
             Notice::Resolved(_) => Fate::Goes,
@@ -202,7 +204,8 @@ impl Task for Accepted {
             return Fate::Done;
         }
         // And work that was noted while we held the session.
-        self.drive(work::BEAT, turn)
+        let noted = self.beat.due(turn.now);
+        self.drive(noted, turn)
     }
 }
 

@@ -59,6 +59,13 @@ impl Owner {
     }
 }
 
+impl Owner {
+    /// The first message to every new peer.
+    pub(crate) fn hello(&self) -> Option<&[u8]> {
+        self.options.hello_msg.octets().filter(|_| self.socket_type.sends_unasked())
+    }
+}
+
 /// A session's ends of the two pipes to its socket.
 #[derive(Debug)]
 pub(crate) struct Ends {

@@ -61,7 +61,21 @@ impl Peers {
     }
 }
 
-/// Why a connection is closed on request.
+/// Why a connection is closed on request: see [`Peer::close`].
+///
+/// ```
+/// use peermq::{CloseReason, Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// pull.bind("inproc://guests")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect("inproc://guests")?;
+/// pull.peers()[0].close(CloseReason::Dismissed);
+/// assert!(pull.try_recv().is_err());
+/// assert!(pull.peers().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CloseReason {

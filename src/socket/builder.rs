@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
-    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
-    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy, TcpKeepalive, Timeout,
-    WelcomeMessage, for_each_option,
+    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
+    HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger,
+    MaxMessageSize, Metadata, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify,
+    SocksProxy, TcpKeepalive, Timeout, WelcomeMessage, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

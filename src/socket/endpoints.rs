@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError, ConnectionError};
-use crate::io::unique_id;
+use crate::io::{IoMailbox, unique_id};
 use crate::patterns::Strategy;
 use crate::pipe::{Assist, PipeKey};
 use crate::routing_id::RoutingId;
@@ -62,15 +62,34 @@ impl Core {
             self.endpoints.bound.push(binding.clone());
             return Ok(binding);
         }
-        let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
+        let mailbox = self.pick_for_binding()?;
+        let (listener, resolved) = Listener::bind(endpoint.address(), self.options())?;
+        Ok(self.listen(listener, resolved, mailbox))
+    }
+
+    /// Listens on a descriptor that is bound and listens already.
+    #[cfg(unix)]
+    pub(super) fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindError> {
+        if self.is_terminated() {
+            return Err(BindError::Terminated);
+        }
+        let (listener, endpoint) = Listener::from_fd(fd)?;
+        let mailbox = self.pick_for_binding()?;
+        Ok(self.listen(listener, endpoint, mailbox))
+    }
+
+    fn pick_for_binding(&self) -> Result<Arc<IoMailbox>, BindError> {
+        self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
             Some(error) => BindError::Io(error.into()),
             None => BindError::Terminated,
-        })?;
-        let (listener, resolved) = Listener::bind(endpoint.address(), self.options())?;
+        })
+    }
+
+    fn listen(&mut self, listener: Listener, resolved: Endpoint, mailbox: Arc<IoMailbox>) -> Binding {
         let bound = Bound::start(listener, mailbox, self.owner(&resolved, RoutingId::NONE));
         let binding = Binding::listening(resolved, bound);
         self.endpoints.bound.push(binding.clone());
-        Ok(binding)
+        binding
     }
 
     pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindError> {

@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::{Hwm, HwmOctets};
+use crate::options::{FixedMessage, Hwm, HwmOctets};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
@@ -65,6 +65,7 @@ struct Party {
     recv_hwm_octets: HwmOctets,
     /// What it subscribes to.
     upstream: Option<Arc<Upstream>>,
+    hello: FixedMessage,
 }
 
 impl Core {
@@ -84,6 +85,7 @@ impl Core {
             send_hwm_octets,
             recv_hwm_octets,
             upstream,
+            hello: self.options().hello_msg(),
         }
     }
 
@@ -119,6 +121,9 @@ impl Core {
             if theirs.socket_type.takes_notes() {
                 let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
                 to_connecter.note(&note::up(name.as_bytes()));
+            }
+            if latest.out.is_none() {
+                ours.greet(&mut to_connecter);
             }
             let (mailbox, id) = &reach;
             if let Some(feed) = ours.feed(*id, mailbox) {
@@ -180,6 +185,12 @@ impl Core {
             });
         limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
         limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
+        if out.is_none() {
+            ours.greet(&mut to_binder);
+        }
+        if let (Some((party, ..)), true) = (&theirs, back.is_none()) {
+            party.greet(&mut to_connecter);
+        }
         let announced = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
@@ -227,6 +238,13 @@ impl Party {
         let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
         let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
         (by_sender || by_receiver).then(Latest::new)
+    }
+
+    /// Puts the first message to a new peer before all others.
+    fn greet(&self, to_peer: &mut Producer) {
+        if let Some(hello) = self.hello.octets().filter(|_| self.socket_type.sends_unasked()) {
+            to_peer.deliver(hello);
+        }
     }
 
     fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {

@@ -79,6 +79,29 @@ impl<P: Pattern> Socket<P> {
         self.core.bind(&mut self.pattern, endpoint)
     }
 
+    /// Listens on a descriptor that is bound and listens already: from systemd's socket activation, or from a
+    /// parent that opened a privileged port. tcp and Unix domain sockets; the file of the latter stays when the
+    /// binding is closed. Takes the place of libzmq's option `USE_FD`.
+    ///
+    /// # Errors
+    ///
+    /// [`BindError::NotListening`], [`BindError::NotSupported`] for other kinds of sockets, `Io` and `Terminated`;
+    /// the descriptor is closed.
+    ///
+    /// ```
+    /// use peermq::{Context, Pull};
+    ///
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// let mut pull = Context::new().open::<Pull>()?;
+    /// let binding = pull.bind_fd(listener.into())?;
+    /// assert_ne!(binding.port(), Some(0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[cfg(unix)]
+    pub fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindError> {
+        self.core.bind_fd(fd)
+    }
+
     /// Connects to an endpoint, which need not exist yet.
     ///
     /// Returns at once: an I/O thread connects, and connects again whenever the connection is lost.

@@ -64,6 +64,16 @@ impl Listener {
         Ok((Self { listener, file }, endpoint))
     }
 
+    /// A listener that somebody else has made, and whose file is somebody else's.
+    pub(super) fn from_socket(socket: Socket, address: &SockAddr) -> Result<(Self, Endpoint), BindError> {
+        let endpoint = match (address.as_pathname(), address.as_abstract_namespace()) {
+            (Some(path), _) => Endpoint::ipc(path)?,
+            (None, Some(name)) => format!("ipc://@{}", String::from_utf8_lossy(name)).parse()?,
+            (None, None) => return Err(BindError::NotSupported),
+        };
+        Ok((Self { listener: UnixListener::from_std(socket.into()), file: None }, endpoint))
+    }
+
     pub(super) fn accept(&self, options: &Options) -> io::Result<UnixStream> {
         let (stream, _) = self.listener.accept()?;
         kernel::set_buffers(&SockRef::from(&stream), options)?;

@@ -175,6 +175,29 @@ impl Listener {
         }
     }
 
+    /// Takes over a descriptor that listens already, and tells its endpoint.
+    #[cfg(unix)]
+    pub(crate) fn from_fd(fd: std::os::fd::OwnedFd) -> Result<(Self, Endpoint), BindError> {
+        let socket = socket2::Socket::from(fd);
+        let os_error = |error: io::Error| BindError::Io(error.into());
+        let address = socket.local_addr().map_err(os_error)?;
+        // Only Linux tells; elsewhere the first accept does.
+        if cfg!(target_os = "linux") && !matches!(socket.is_listener(), Ok(true)) {
+            return Err(BindError::NotListening);
+        }
+        socket.set_nonblocking(true).map_err(os_error)?;
+        match address.as_socket() {
+            Some(address) => {
+                let listener = mio::net::TcpListener::from_std(socket.into());
+                Ok((Self::Tcp(listener), Endpoint::tcp(address)))
+            }
+            None => {
+                let (listener, endpoint) = ipc::Listener::from_socket(socket, &address)?;
+                Ok((Self::Ipc(listener), endpoint))
+            }
+        }
+    }
+
     /// Takes the next connection; `None` when none waits.
     pub(crate) fn accept(&self, options: &Options) -> io::Result<Option<Stream>> {
         loop {

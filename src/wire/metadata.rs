@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use crate::error::ProtocolError;
 use crate::limits::ROUTING_ID_MAX;
+use crate::options::Metadata;
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
 use crate::wire::heartbeat;
@@ -24,6 +25,8 @@ pub(crate) struct Local {
     /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
     pub(crate) routing_id: Bytes,
     pub(crate) heartbeat: heartbeat::Settings,
+    /// The application's own properties.
+    pub(crate) metadata: Metadata,
 }
 
 /// What the peer says of itself.
@@ -58,6 +61,9 @@ pub(super) fn encode(local: &Local) -> Vec<u8> {
     if local.socket_type.announces_routing_id() {
         push_property(&mut octets, IDENTITY, &local.routing_id);
     }
+    for (name, value) in local.metadata.properties() {
+        push_property(&mut octets, name, value);
+    }
     octets
 }
 
@@ -88,9 +94,9 @@ pub(super) fn find<'a>(properties: &'a [Property], name: &str) -> Option<&'a Byt
     properties.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
-fn push_property(octets: &mut Vec<u8>, name: &'static str, value: &[u8]) {
+fn push_property(octets: &mut Vec<u8>, name: &str, value: &[u8]) {
     let (Ok(name_octets), Ok(value_octets)) = (u8::try_from(name.len()), i32::try_from(value.len())) else {
-        unreachable!("names are literals, values are type names and routing ids of up to 255 octets")
+        unreachable!("names are literals or checked, values are type names, routing ids and checked")
     };
     octets.push(name_octets);
     octets.extend_from_slice(name.as_bytes());

@@ -31,6 +31,17 @@ impl Outbox {
         }
     }
 
+    /// Appends a message of one frame, whose body is the parts in a row.
+    pub(crate) fn push_message(&mut self, parts: &[&[u8]]) {
+        let body_octets = parts.iter().map(|part| part.len()).sum::<usize>();
+        let (header, header_octets) = frame::encode_header(0, body_octets);
+        self.octets.reserve(header_octets + body_octets);
+        self.octets.extend(header.iter().take(header_octets));
+        for part in parts {
+            self.octets.extend_from_slice(part);
+        }
+    }
+
     /// Appends octets as they are.
     pub(super) fn push(&mut self, octets: &[u8]) {
         self.octets.extend_from_slice(octets);
@@ -48,17 +59,6 @@ impl Outbox {
         self.octets.push(name_octets);
         self.octets.extend_from_slice(name.as_bytes());
         for part in data {
-            self.octets.extend_from_slice(part);
-        }
-    }
-
-    /// Appends a message of one frame, whose body is the parts in a row.
-    pub(super) fn push_message(&mut self, parts: &[&[u8]]) {
-        let body_octets = parts.iter().map(|part| part.len()).sum::<usize>();
-        let (header, header_octets) = frame::encode_header(0, body_octets);
-        self.octets.reserve(header_octets + body_octets);
-        self.octets.extend(header.iter().take(header_octets));
-        for part in parts {
             self.octets.extend_from_slice(part);
         }
     }

@@ -138,3 +138,43 @@ fn a_context_without_endpoints_starts_and_stops() {
         drop(socket);
     }
 }
+
+#[test]
+fn shutdown_ends_each_kind_of_call_many_times() {
+    // Promise 11, X-31: with and without a deadline of its own, and while the caller streams.
+    over(ALL, |place| {
+        for round in 0..100 {
+            let place = Place::new(place.transport);
+            let (mut pull, endpoint) = place.bound::<Pull>();
+            let mut push: Socket<Push> = place.connected(&endpoint);
+            let mut lonely: Socket<Push> = place.open();
+            let is_streaming = round % 4 == 0;
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    let ended = loop {
+                        match if round % 2 == 0 { pull.recv() } else { pull.recv_timeout(PATIENCE) } {
+                            Ok(_) => {}
+                            Err(error) => break error,
+                        }
+                    };
+                    assert_eq!(ended, RecvError::Terminated);
+                });
+                scope.spawn(move || {
+                    let ended = loop {
+                        match push.send_timeout(vec![1; 100], PATIENCE) {
+                            Ok(()) if is_streaming => {}
+                            Ok(()) => return,
+                            Err(unsent) => break unsent.error,
+                        }
+                    };
+                    assert_eq!(ended, SendError::Terminated);
+                });
+                scope.spawn(move || {
+                    let unsent = lonely.send_timeout("to nobody", PATIENCE).unwrap_err();
+                    assert_eq!(unsent.error, SendError::Terminated);
+                });
+                place.context.shutdown();
+            });
+        }
+    });
+}

@@ -272,3 +272,32 @@ fn immediate_queues_nothing_for_a_peer_that_is_not_there() {
         });
     });
 }
+
+#[test]
+fn a_descriptor_that_listens_can_be_bound() {
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::UnixListener;
+
+    use crate::BindError;
+
+    let place = Place::new(Transport::Ipc);
+    let path = place.directory.path().join("activated");
+    let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+    let expected = Endpoint::tcp(tcp.local_addr().unwrap());
+    let stream = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+    let mut pull: Socket<Pull> = place.open();
+    let by_path = pull.bind_fd(UnixListener::bind(&path).unwrap().into()).unwrap();
+    assert_eq!(by_path.endpoint(), &Endpoint::ipc(&path).unwrap());
+    let by_port = pull.bind_fd(tcp.into()).unwrap();
+    assert_eq!(by_port.endpoint(), &expected);
+    for binding in [&by_path, &by_port] {
+        let mut push: Socket<Push> = place.connected(binding);
+        send(&mut push, "through a descriptor");
+        assert_eq!(recv(&mut pull), "through a descriptor");
+        binding.unbind();
+    }
+    assert!(path.exists(), "the file is not ours");
+    for fd in [UdpSocket::bind("127.0.0.1:0").unwrap().into(), stream.into()] {
+        assert_eq!(pull.bind_fd(fd), Err(BindError::NotListening));
+    }
+}

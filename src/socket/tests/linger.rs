@@ -169,3 +169,56 @@ fn a_shutdown_does_not_discard_what_was_accepted() {
         }
     });
 }
+
+#[test]
+fn a_disconnect_lingers_as_a_drop_does() {
+    // Promise 10: -1 delivers everything, 0 discards, t bounds it.
+    over(WIRES, |place| {
+        for round in 0..20 {
+            let (mut pull, endpoint) = place.bound::<Pull>();
+            let mut push = place.context.open::<Push>().unwrap();
+            let connection = push.connect(&endpoint).unwrap();
+            for number in 0..100 {
+                push.try_send(&numbered(number)).unwrap();
+            }
+            if round % 2 == 0 {
+                connection.disconnect()
+            } else {
+                push.disconnect(&endpoint).unwrap()
+            }
+            for number in 0..100 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+        }
+        for linger in [Duration::ZERO, STALL / 10] {
+            let drops = Drops::default();
+            let mut push: Socket<Push> = place.context.builder_for().linger(linger).open().unwrap();
+            let connection = push.connect(place.address()).unwrap();
+            for _ in 0..10 {
+                push.try_send(drops.body()).unwrap();
+            }
+            connection.disconnect();
+            eventually("everything is discarded", || drops.count() == 10);
+            drop(push);
+        }
+    });
+}
+
+#[test]
+fn closes_without_end_deliver_everything_and_closes_without_linger_end() {
+    // Promise 10: many closes of each kind, each with a context of its own to wait for.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        for round in 0..100 {
+            let (context, push, _) = unsent(place, Linger::DISCARD);
+            drop((push, context));
+            let context = Context::new();
+            let mut push = context.open::<Push>().unwrap();
+            push.connect(&endpoint).unwrap();
+            push.try_send(&numbered(round)).unwrap();
+            drop((push, context));
+            assert_eq!(number_of(&recv(&mut pull)), round);
+        }
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    });
+}

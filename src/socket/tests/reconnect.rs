@@ -145,13 +145,27 @@ fn a_connection_that_may_not_be_tried_again_is_not() {
     assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
+/// How a line breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// FIN: what was sent arrives.
+    Finish,
+    /// RST: what is on its way is thrown away, at both ends.
+    Reset,
+}
+
 /// Carries octets both ways, and cuts the connection after a while: one direction's `octets`.
-fn carry(client: TcpStream, server: &str, octets: usize) {
+fn carry(client: TcpStream, server: &str, octets: usize, cut: Cut) {
     let Ok(server) = TcpStream::connect(server) else { return };
     let (from_client, from_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
     thread::scope(|scope| {
         scope.spawn(|| copy(from_server, &client, usize::MAX));
         copy(from_client, &server, octets);
+        if cut == Cut::Reset {
+            for stream in [&client, &server] {
+                socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO)).unwrap();
+            }
+        }
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     });
@@ -171,7 +185,17 @@ fn copy(mut from: TcpStream, mut to: &TcpStream, most: usize) {
 
 #[test]
 fn no_message_comes_twice_or_in_part_over_a_line_that_breaks() {
-    // E-09, E-10, F-14: cut at any octet; what is lost is lost whole.
+    // E-09, E-10, E-11, F-14: cut at any octet; what is lost is lost whole.
+    over_a_line_that_breaks(Cut::Finish);
+}
+
+#[test]
+fn no_message_comes_twice_or_in_part_over_a_line_that_is_reset() {
+    // E-09, E-10, E-11, X-11, B-28: a sequence-numbered soak with RSTs.
+    over_a_line_that_breaks(Cut::Reset);
+}
+
+fn over_a_line_that_breaks(cut: Cut) {
     let place = Place::new(Transport::Tcp);
     let (mut pull, endpoint) = place.bound::<Pull>();
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -184,10 +208,10 @@ fn no_message_comes_twice_or_in_part_over_a_line_that_breaks() {
             let mut dice = Dice(3);
             for _ in 0..60 {
                 let (client, _) = proxy.accept().unwrap();
-                carry(client, &server, 1 + dice.roll(60_000));
+                carry(client, &server, 1 + dice.roll(60_000), cut);
             }
             let (client, _) = proxy.accept().unwrap();
-            carry(client, &server, usize::MAX);
+            carry(client, &server, usize::MAX, cut);
         });
         scope.spawn(move || {
             let mut number = 0;

@@ -52,7 +52,12 @@ impl Outcome {
 }
 
 fn local(socket_type: SocketType) -> Local {
-    Local { socket_type, routing_id: Bytes::new(), heartbeat: Default::default() }
+    Local {
+        socket_type,
+        routing_id: Bytes::new(),
+        heartbeat: Default::default(),
+        metadata: Default::default(),
+    }
 }
 
 /// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
