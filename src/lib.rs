@@ -28,8 +28,8 @@
 //! ```
 //!
 //! I/O threads connect, reconnect and move octets in the background; nothing has to be flushed. Queues are
-//! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded, and a send that fails hands the message
-//! back.
+//! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded (but for types that send to all, which
+//! never wait), and a send that fails hands the message back.
 //!
 //! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
 //! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. The only mechanism

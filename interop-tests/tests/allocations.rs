@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use peermq::{Context, Message, Pull, Push, Socket};
+use peermq::{Context, Message, Pub, Pull, Push, Socket, Sub};
 
 /// Counts what it hands out.
 struct Counting;
@@ -98,6 +98,40 @@ fn allocations(address: &str) -> u64 {
     after - before
 }
 
+/// Allocations while 20,000 messages go from one PUB to three SUBs, which want everything, or a part.
+fn allocations_of_fan_out(address: &str) -> u64 {
+    let context = Context::new();
+    let mut publisher: Socket<Pub> = context.open().unwrap();
+    let endpoint = publisher.bind(address).unwrap();
+    let mut subscribers: Vec<Socket<Sub>> = Vec::new();
+    for topics in [&[""][..], &["topic"], &["t", "topic", "other"]] {
+        let mut subscriber: Socket<Sub> = context.open().unwrap();
+        subscriber.connect(&endpoint).unwrap();
+        topics.iter().for_each(|topic| subscriber.subscribe(topic).unwrap());
+        subscribers.push(subscriber);
+    }
+    while publisher.topic_count() < 4 {
+        thread::yield_now();
+    }
+    let mut message = Message::new();
+    let mut batches = |count| {
+        for _ in 0..count {
+            for _ in 0..500 {
+                publisher.send(b"topic, and 64 octets in all, as in the other half of this test...").unwrap();
+            }
+            for subscriber in &mut subscribers {
+                for _ in 0..500 {
+                    subscriber.recv_into(&mut message).unwrap();
+                }
+            }
+        }
+    };
+    batches(200);
+    let before = ALLOCATIONS.load(Ordering::SeqCst);
+    batches(40);
+    ALLOCATIONS.load(Ordering::SeqCst) - before
+}
+
 /// Both ends wait once: the sender for room, the receiver for messages.
 fn fill_and_drain(push: &mut Socket<Push>, pull: &mut Socket<Pull>) {
     let mut sent = 0;
@@ -114,5 +148,10 @@ fn fill_and_drain(push: &mut Socket<Push>, pull: &mut Socket<Pull>) {
 fn a_message_costs_no_allocation() {
     for address in ["inproc://allocations", "tcp://127.0.0.1:0", "ipc://*"] {
         assert_eq!(allocations(address), 0, "{address}");
+    }
+    for address in ["inproc://fan-out", "tcp://127.0.0.1:0", "ipc://*"] {
+        // Three connections share threads: a queue may have its longest at any time, but hardly twice.
+        let allocations = allocations_of_fan_out(address);
+        assert!(allocations < 10, "{address}: {allocations} in 20,000 messages");
     }
 }

@@ -1,8 +1,8 @@
 //! Where the specifications leave a choice, what libzmq does, and what this library does.
 //!
-//! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 28 (REQ, REP, DEALER,
-//! ROUTER), RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0
-//! (RFC 23) and of any higher version are accepted; ZMTP 1.0 and 2.0 are recognised and refused.
+//! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB,
+//! XSUB), RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0 (RFC 23) and of any higher version are
+//! accepted; ZMTP 1.0 and 2.0 are recognised and refused.
 //!
 //! # NULL is not for public networks
 //!
@@ -94,7 +94,32 @@
 //! PUSH passes over a peer whose queue is full. When all are full, and without peers, `send` waits or hands the
 //! message back. So do DEALER and REQ. ROUTER and REP never wait: what they cannot queue is dropped, and
 //! [counted](crate::Dropped); a ROUTER with [`router_mandatory`](crate::Options::router_mandatory) waits for room,
-//! and says when nobody has the routing id. No other socket type discards.
+//! and says when nobody has the routing id. PUB, XPUB
+//! and XSUB discard what finds a queue full, and count it. No other socket type discards.
+//!
+//! # Publish and subscribe
+//!
+//! The patterns are RFC 29 and the PUB-SUB part of RFC 37.
+//!
+//! * Subscriptions count: two to the same topic need two cancellations, and a cancellation of nothing has no
+//!   effect. libzmq keeps a set for each peer; a SUB tells only the first of several and the last
+//!   cancellation, which is right for both. An XSUB tells all, and at the end cancels as often.
+//! * Every connection that comes up is told all topics, in their order, while the application is in no call.
+//!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers of ZMTP
+//!   3.0 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.
+//! * A topic may have a mebioctet, a peer 4,000,000 topics of 256 mebioctets in all. Who wants more is
+//!   disconnected. A subscription of libzmq 4.3.4 to a topic of 246 to 255 octets is no legal frame, and ends
+//!   that connection.
+//! * A SUB looks through what comes, so that it receives nothing from the moment of `unsubscribe` on; an XSUB
+//!   does not, as in libzmq.
+//! * PUB, XPUB and XSUB never wait, not even the millisecond that others give the kernel (below), unless
+//!   [`xpub_nodrop`](crate::Options::xpub_nodrop) is set. [`dropped`](crate::Socket::dropped) counts.
+//! * The application of an XPUB that does not receive is told of 65,536 subscriptions of each peer, or 8
+//!   mebioctets; more wait at the peer, and have no effect yet. In libzmq they gather without limit. A peer's
+//!   message to an XPUB waits in its queue, and its later subscriptions behind it.
+//! * A connection that ends by `disconnect` or drop ends with cancellations of everything, as far as the kernel
+//!   takes them at once: `linger` of SUB and XSUB is nothing by default, as in libzmq.
+//! * A queue of a PUB that connected outlives the connection; the subscriptions do not.
 //!
 //! # What may be lost when a connection dies
 //!

@@ -2,7 +2,7 @@
 //!
 //! Set with the socket's [`Builder`](crate::Builder), read with [`Socket::options`](crate::Socket::options).
 //! `linger`, `send_timeout` and `recv_timeout` can be changed later; the others hold from the next `bind` or
-//! `connect` on. The same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs; the code is
+//! `connect` on, or from the start. The same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs; the code is
 //! libzmq's, for those who come from there.
 //!
 //! ```

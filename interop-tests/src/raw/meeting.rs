@@ -3,7 +3,10 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use peermq::{Context, Message, Pair, Pattern, Pull, Push, ReconnectInterval, Sends, Socket};
+use peermq::{
+    Context, Message, Pair, Pattern, Pub, Publishes, Pull, Push, ReconnectInterval, Sends, Socket, Sub,
+    Subscribes, XPub, XSub,
+};
 
 use super::{DEADLINE, Listener, Peer, Transport, vectors};
 
@@ -204,6 +207,61 @@ impl Speaks for Pair {
         }
         true
     }
+}
+
+impl Speaks for Pub {
+    const PEER: &'static str = "SUB";
+    const NAME: &'static str = "PUB";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        publish_until_heard(socket, peer, count)
+    }
+}
+
+impl Speaks for XPub {
+    const PEER: &'static str = "SUB";
+    const NAME: &'static str = "XPUB";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        publish_until_heard(socket, peer, count)
+    }
+}
+
+impl Speaks for Sub {
+    const PEER: &'static str = "PUB";
+    const NAME: &'static str = "SUB";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        hear_what_is_published(socket, peer, count)
+    }
+}
+
+impl Speaks for XSub {
+    const PEER: &'static str = "PUB";
+    const NAME: &'static str = "XSUB";
+    const HAS_MANY_PEERS: bool = true;
+
+    fn exchange(socket: &mut Socket<Self>, peer: &mut Peer, count: usize) -> bool {
+        hear_what_is_published(socket, peer, count)
+    }
+}
+
+fn publish_until_heard<P: Publishes>(socket: &mut Socket<P>, peer: &mut Peer, count: usize) -> bool {
+    _ = peer.try_write(&vectors::command("SUBSCRIBE", GOOD.as_bytes()));
+    send_until_heard(socket, peer, count)
+}
+
+fn hear_what_is_published<P: Subscribes>(socket: &mut Socket<P>, peer: &mut Peer, count: usize) -> bool {
+    socket.subscribe(GOOD).unwrap();
+    for number in 0..count {
+        peer.write(&vectors::message(&[good(number)]));
+        assert_eq!(socket.recv().unwrap(), good(number));
+    }
+    assert!(socket.unsubscribe(GOOD));
+    true
 }
 
 /// Sends numbered messages until `peer` has heard so many of them. Others may get some: each comes once, whole

@@ -62,7 +62,7 @@ impl Dice {
 
 #[test]
 fn the_index_finds_what_a_list_finds() {
-    // S-04, S-05, S-06: 60,000 random cases here, which take a second without optimisation; the clause's 10^6
+    // S-04, S-05, S-06: 60,000 random cases here, about a second without optimisation; the clause's 10^6
     // with PEERMQ_CASES=1000000.
     let cases = std::env::var("PEERMQ_CASES").map_or(60_000, |cases| cases.parse().unwrap());
     let (mut dice, mut topics, mut naive) = (Dice(0x5EED), Topics::new(), Naive::default());
