@@ -168,6 +168,14 @@ pub(crate) const LENT_IDLE_WAITS: u32 = 3;
 /// enough to be in the cache still, many enough to be worth a system call.
 pub(crate) const BATCH_OCTETS: usize = 128 * 1024;
 
+/// The smallest batch, of a sender with many peers. Half of it does not count as streaming, and each message
+/// would wake an I/O thread.
+pub(crate) const BATCH_OCTETS_MIN: usize = 16 * 1024;
+
+/// Whole batches that stay in a core's cache together. One message to each of 64 peers took 217 ns of processor
+/// time with batches of 128 KiB, 130 ns with 16 KiB.
+pub(crate) const PIPES_IN_CACHE: usize = 4;
+
 /// Octets behind a large body that the same read may bring: the next header. More would be copied once more
 /// when the next body is large, too.
 pub(crate) const BEHIND_LARGE_BODY: usize = 512;

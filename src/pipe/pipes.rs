@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
 use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
@@ -84,6 +85,8 @@ pub(crate) struct Pipes {
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
     is_patient: bool,
+    /// Octets of a batch to one peer.
+    batch_octets: usize,
 }
 
 impl Pipes {
@@ -96,7 +99,23 @@ impl Pipes {
         let key = PipeKey { index, generation: slot.generation };
         self.by_id.insert(pipe.id, key);
         slot.pipe = Some(pipe);
+        self.share_cache(key);
         key
+    }
+
+    /// Makes batches smaller where there are more pipes, so that all of them together stay in the cache.
+    fn share_cache(&mut self, key: PipeKey) {
+        let share = PIPES_IN_CACHE * BATCH_OCTETS / self.by_id.len().next_power_of_two();
+        let batch = share.clamp(BATCH_OCTETS_MIN, BATCH_OCTETS);
+        if batch != self.batch_octets {
+            self.batch_octets = batch;
+            self.slots
+                .iter_mut()
+                .filter_map(|slot| slot.pipe.as_mut())
+                .for_each(|pipe| pipe.outbound.set_batch(batch));
+        } else if let Some(pipe) = self.get_mut(key) {
+            pipe.outbound.set_batch(batch);
+        }
     }
 
     pub(crate) fn remove(&mut self, key: PipeKey) -> Option<Pipe> {

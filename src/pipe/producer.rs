@@ -57,6 +57,8 @@ pub(crate) struct Producer {
     next_capacity: usize,
     /// Octets in filled segments and in bodies by reference since the last batch.
     batch_octets: usize,
+    /// How many of them are a batch.
+    batch_max: usize,
     /// The same, less the bodies by reference.
     copied_octets: usize,
     /// What `sent` was at the last batch of copied octets.
@@ -89,6 +91,7 @@ impl Producer {
             credit,
             next_capacity: SEGMENT_OCTETS_MIN,
             batch_octets: 0,
+            batch_max: BATCH_OCTETS,
             copied_octets: 0,
             batch_at: 0,
             watched_at: 0,
@@ -227,6 +230,12 @@ impl Producer {
         self.segment_max = quarter.clamp(SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MAX);
     }
 
+    /// Sets how many octets are a batch: a part of what stays in the cache, if there are many pipes.
+    pub(crate) fn set_batch(&mut self, octets: usize) {
+        self.batch_max = octets;
+        self.segment_max = self.segment_max.min(octets);
+    }
+
     /// More octets were written: the next message has to look whether there is room for it.
     fn count_octets(&mut self, octets: usize) {
         self.octets += octets as u64;
@@ -238,7 +247,7 @@ impl Producer {
     /// Whether a batch's worth of octets was written since this last said so: a good moment to hand them on.
     #[inline]
     pub(crate) fn take_batch(&mut self) -> bool {
-        let is_batch = self.batch_octets >= BATCH_OCTETS;
+        let is_batch = self.batch_octets >= self.batch_max;
         if is_batch {
             self.batch_octets = 0;
         }

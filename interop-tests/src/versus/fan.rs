@@ -1,7 +1,7 @@
 //! What each side does in the workloads with several sockets on one side, the same for every
 //! implementation: fan-out, fan-in, and requests to a router.
 //!
-//! Each socket that receives has a thread of its own, except the dealers, which one thread serves in turn.
+//! One thread on each side serves all of its sockets, as one that waits for many would.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,7 +39,7 @@ pub(crate) type Topic = [u8; TOPIC_OCTETS];
 /// An implementation that has these patterns.
 pub(crate) trait FanImplementation: Implementation {
     type Publisher: Publisher;
-    type Subscriber: Pull + Send;
+    type Subscriber: Subscriber;
     type Router: Router;
     type Dealer: Push + Pull;
 
@@ -47,6 +47,8 @@ pub(crate) trait FanImplementation: Implementation {
     fn bind_publisher(&self) -> Result<(Self::Publisher, String)>;
     /// Connects a subscriber that takes these topics, or everything without any.
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<Self::Subscriber>;
+    /// Waits until one of them may have a message.
+    fn wait(&self, subscribers: &mut [Self::Subscriber]) -> Result<()>;
     /// Binds a router; returns the endpoint to connect to.
     fn bind_router(&self) -> Result<(Self::Router, String)>;
     /// Connects a dealer.
@@ -57,6 +59,12 @@ pub(crate) trait FanImplementation: Implementation {
 pub(crate) trait Publisher {
     /// Sends a message of the task's size: the topic, if there is one, and `sequence`.
     fn publish(&mut self, topic: Option<Topic>, sequence: u64) -> Result<()>;
+}
+
+/// A receiver of `pub` and `topics`.
+pub(crate) trait Subscriber {
+    /// Receives a message if one is there, and returns its sequence number.
+    fn try_pull(&mut self) -> Result<Option<u64>>;
 }
 
 /// The side of `route` that echoes.
@@ -116,54 +124,101 @@ fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port)
     let subscribers = (0..u64::from(task.case.fan))
         .map(|subscriber| implementation.connect_subscriber(&endpoint, &topics_of(task, subscriber)));
     let mut subscribers = subscribers.collect::<Result<Vec<_>>>()?;
-    for subscriber in &mut subscribers {
-        stamp::check(subscriber.pull()?, HELLO)?;
-    }
+    let mut expected: Vec<_> =
+        (0..u64::from(task.case.fan)).map(|number| Expected::new(task, number)).collect();
+    let mut unheard = expected.len();
+    receive(implementation, &mut subscribers, |at, found| {
+        stamp::check(found, HELLO)?;
+        let heard = expected.get_mut(at).context("a message of nobody")?;
+        unheard -= usize::from(!std::mem::replace(&mut heard.has_heard, true));
+        Ok(unheard > 0)
+    })?;
     let cpu_before = cpu_ns()?;
     port.say(Note::Ready)?;
-    let outcomes: Vec<Result<Received>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..)
-            .zip(&mut subscribers)
-            .map(|(number, subscriber)| scope.spawn(move || take_all(subscriber, task, number)))
-            .collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().map_err(|_| anyhow!("a subscriber panicked"))?)
-            .collect()
-    });
-    let received = outcomes.into_iter().collect::<Result<Vec<_>>>()?;
-    let first = received.iter().map(|it| it.first).min().context("no subscriber")?;
-    let last = received.iter().map(|it| it.last).max().context("no subscriber")?;
-    let messages = received.iter().map(|it| it.messages).sum::<u64>() - 1;
+    let (mut first, mut messages, mut unfinished) = (None, 0, expected.len());
+    receive(implementation, &mut subscribers, |at, found| {
+        if found == HELLO {
+            return Ok(true);
+        }
+        first.get_or_insert_with(Instant::now);
+        let expected = expected.get_mut(at).context("a message of nobody")?;
+        stamp::check(found, expected.next)?;
+        messages += 1;
+        unfinished -= usize::from(!expected.advance());
+        Ok(unfinished > 0)
+    })?;
+    let elapsed_ns = nanoseconds(first.context("no message")?.elapsed());
     let cpu_ns = cpu_ns()? - cpu_before;
-    port.say(Note::Pulled { messages, elapsed_ns: nanoseconds(last - first), cpu_ns })?;
+    port.say(Note::Pulled { messages: messages - 1, elapsed_ns, cpu_ns })?;
     await_stop(port)
 }
 
-/// What one subscriber had.
-struct Received {
-    first: Instant,
-    last: Instant,
-    messages: u64,
+/// Hands every message to `take` until that says `false`.
+fn receive<I: FanImplementation>(
+    implementation: &I,
+    subscribers: &mut [I::Subscriber],
+    mut take: impl FnMut(usize, u64) -> Result<bool>,
+) -> Result<()> {
+    loop {
+        let mut is_idle = true;
+        for (at, subscriber) in subscribers.iter_mut().enumerate() {
+            while let Some(found) = subscriber.try_pull()? {
+                is_idle = false;
+                if !take(at, found)? {
+                    return Ok(());
+                }
+            }
+        }
+        if is_idle {
+            implementation.wait(subscribers)?;
+        }
+    }
 }
 
-/// Receives all that `subscriber` is to have; fails at the first message that is lost or out of order.
-fn take_all<P: Pull>(subscriber: &mut P, task: &Task, number: u64) -> Result<Received> {
-    let mut expected = (0..task.messages)
-        .filter(|&sequence| task.case.workload == Workload::Pub || is_taken(topic_number(sequence), number));
-    let next = expected.next().context("a subscriber without messages")?;
-    let mut found = HELLO;
-    while found == HELLO {
-        found = subscriber.pull()?;
+/// What a subscriber is to have: fails at the first message that is lost or out of order.
+struct Expected {
+    has_heard: bool,
+    next: u64,
+    stride: Stride,
+    end: u64,
+}
+
+/// Which of the messages a subscriber takes.
+enum Stride {
+    All,
+    Topics { subscriber: u64 },
+}
+
+impl Expected {
+    fn new(task: &Task, subscriber: u64) -> Self {
+        let stride = match task.case.workload {
+            Workload::Topics => Stride::Topics { subscriber },
+            _ => Stride::All,
+        };
+        let mut expected = Self { has_heard: false, next: 0, stride, end: task.messages };
+        if !expected.is_taken() {
+            expected.advance();
+        }
+        expected
     }
-    stamp::check(found, next)?;
-    let first = Instant::now();
-    let mut messages = 1;
-    for next in expected {
-        stamp::check(subscriber.pull()?, next)?;
-        messages += 1;
+
+    fn is_taken(&self) -> bool {
+        match self.stride {
+            Stride::All => true,
+            Stride::Topics { subscriber } => is_taken(topic_number(self.next), subscriber),
+        }
     }
-    Ok(Received { first, last: Instant::now(), messages })
+
+    /// Goes on to the next; `false`: that was the last.
+    #[inline]
+    fn advance(&mut self) -> bool {
+        loop {
+            self.next += 1;
+            if self.next >= self.end || self.is_taken() {
+                return self.next < self.end;
+            }
+        }
+    }
 }
 
 fn gather<I: Implementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {

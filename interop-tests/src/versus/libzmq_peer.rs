@@ -12,7 +12,7 @@ use std::mem;
 use anyhow::{Context, Result};
 use zmq::{Message, Socket};
 
-use super::fan::{FanImplementation, Publisher, Router, TOPIC_OCTETS, Topic};
+use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
 use super::side::{Implementation, Pair, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -152,6 +152,12 @@ impl FanImplementation for Libzmq {
         Ok(LibzmqPull { socket, message: Message::new(), size: self.size, stamp_at })
     }
 
+    fn wait(&self, subscribers: &mut [LibzmqPull]) -> Result<()> {
+        let mut items: Vec<_> = subscribers.iter().map(|it| it.socket.as_poll_item(zmq::POLLIN)).collect();
+        zmq::poll(&mut items, -1)?;
+        Ok(())
+    }
+
     fn bind_router(&self) -> Result<(LibzmqRouter, String)> {
         let (socket, endpoint) = self.bind(zmq::ROUTER)?;
         Ok((LibzmqRouter { socket, id: Message::new(), message: Message::new(), size: self.size }, endpoint))
@@ -203,6 +209,17 @@ impl Pull for LibzmqPull {
     fn pull(&mut self) -> Result<u64> {
         self.socket.recv(&mut self.message, 0)?;
         stamp::read_at(&self.message, self.size, self.stamp_at)
+    }
+}
+
+impl Subscriber for LibzmqPull {
+    #[inline]
+    fn try_pull(&mut self) -> Result<Option<u64>> {
+        match self.socket.recv(&mut self.message, zmq::DONTWAIT) {
+            Ok(()) => stamp::read_at(&self.message, self.size, self.stamp_at).map(Some),
+            Err(zmq::Error::EAGAIN) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

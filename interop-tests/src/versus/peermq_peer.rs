@@ -6,10 +6,10 @@ use anyhow::{Result, anyhow};
 use bytes::{Bytes, BytesMut};
 use peermq::{
     Builder, Context, Dealer, Hwm, Message, Pair as PairType, Pattern, Pub, Pull as PullType,
-    Push as PushType, Router as RouterType, RoutingId, Socket, Sub,
+    Push as PushType, RecvError, Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
 };
 
-use super::fan::{FanImplementation, Publisher, Router, TOPIC_OCTETS, Topic};
+use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
 use super::side::{Implementation, Pair, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -170,6 +170,13 @@ impl FanImplementation for Peermq {
         Ok(PeermqSubscriber { socket, message: Message::new(), size: self.size, stamp_at })
     }
 
+    fn wait(&self, subscribers: &mut [PeermqSubscriber]) -> Result<()> {
+        let mut sockets: Vec<&mut dyn Waits> =
+            subscribers.iter_mut().map(|it| &mut it.socket as &mut dyn Waits).collect();
+        wait_any(&mut sockets, None);
+        Ok(())
+    }
+
     fn bind_router(&self) -> Result<(PeermqRouter, String)> {
         let mut socket = self.open::<RouterType>()?;
         let endpoint = socket.bind(self.address.as_str())?.to_string();
@@ -198,11 +205,14 @@ impl Publisher for PeermqPublisher {
     }
 }
 
-impl Pull for PeermqSubscriber {
+impl Subscriber for PeermqSubscriber {
     #[inline]
-    fn pull(&mut self) -> Result<u64> {
-        self.socket.recv_into(&mut self.message)?;
-        stamp::read_at(self.message.body(), self.size, self.stamp_at)
+    fn try_pull(&mut self) -> Result<Option<u64>> {
+        match self.socket.try_recv_into(&mut self.message) {
+            Ok(()) => stamp::read_at(self.message.body(), self.size, self.stamp_at).map(Some),
+            Err(RecvError::WouldBlock) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
