@@ -111,9 +111,11 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
         ensure!(order == Order::Go, "told to stop before the start");
         anyhow::Ok(())
     })?;
+    let round: Vec<Option<Topic>> = (0..TOPICS).map(|sequence| topic_of(task, sequence)).collect();
+    let mut topics = round.iter().cycle();
     let cpu_before = cpu_ns()?;
     for sequence in 0..task.messages {
-        publisher.publish(topic_of(task, sequence), sequence)?;
+        publisher.publish(topics.next().copied().flatten(), sequence)?;
     }
     await_stop(&port)?;
     port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })
@@ -175,49 +177,43 @@ fn receive<I: FanImplementation>(
     }
 }
 
-/// What a subscriber is to have: fails at the first message that is lost or out of order.
+/// What a subscriber is to have.
 struct Expected {
     has_heard: bool,
     next: u64,
-    stride: Stride,
+    /// One past the last message.
     end: u64,
-}
-
-/// Which of the messages a subscriber takes.
-enum Stride {
-    All,
-    Topics { subscriber: u64 },
+    /// Which messages of each round through all topics it takes, in order; without topics: every one of one.
+    of_round: Vec<u64>,
+    round_length: u64,
+    /// Where in `of_round` the next one is, and the first message of its round.
+    at: usize,
+    round: u64,
 }
 
 impl Expected {
     fn new(task: &Task, subscriber: u64) -> Self {
-        let stride = match task.case.workload {
-            Workload::Topics => Stride::Topics { subscriber },
-            _ => Stride::All,
+        let (of_round, round_length) = match task.case.workload {
+            Workload::Topics => {
+                let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
+                (taken.collect(), TOPICS)
+            }
+            _ => (vec![0], 1),
         };
-        let mut expected = Self { has_heard: false, next: 0, stride, end: task.messages };
-        if !expected.is_taken() {
-            expected.advance();
-        }
-        expected
-    }
-
-    fn is_taken(&self) -> bool {
-        match self.stride {
-            Stride::All => true,
-            Stride::Topics { subscriber } => is_taken(topic_number(self.next), subscriber),
-        }
+        let next = of_round.first().copied().unwrap_or_default();
+        Self { has_heard: false, next, end: task.messages, of_round, round_length, at: 0, round: 0 }
     }
 
     /// Goes on to the next; `false`: that was the last.
     #[inline]
     fn advance(&mut self) -> bool {
-        loop {
-            self.next += 1;
-            if self.next >= self.end || self.is_taken() {
-                return self.next < self.end;
-            }
+        self.at += 1;
+        if self.at == self.of_round.len() {
+            self.at = 0;
+            self.round += self.round_length;
         }
+        self.next = self.round + self.of_round.get(self.at).copied().unwrap_or_default();
+        self.next < self.end
     }
 }
 
@@ -348,6 +344,7 @@ fn topic(number: u64) -> Topic {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::versus::task::{Case, Peer, Pin, Transport};
 
     #[test]
     fn every_topic_has_its_turn_and_a_name_of_its_own() {
@@ -355,6 +352,30 @@ mod tests {
         numbers.sort_unstable();
         assert!(numbers.into_iter().eq(0..TOPICS));
         assert_eq!((topic(0), topic(7), topic(999)), (*b"topic000", *b"topic007", *b"topic999"));
+    }
+
+    #[test]
+    fn a_subscriber_expects_what_is_published_under_its_topics() {
+        let case = Case { workload: Workload::Topics, transport: Transport::Tcp, size: 64, fan: 8 };
+        let task = Task {
+            case,
+            peer: Peer::Peermq,
+            messages: 2_500,
+            warm_up: 0,
+            hwm: None,
+            pin: Pin::None,
+            role: Role::Connect,
+            address: String::new(),
+        };
+        for subscriber in 0..8 {
+            let mut expected = Expected::new(&task, subscriber);
+            let mut found = vec![expected.next];
+            while expected.advance() {
+                found.push(expected.next);
+            }
+            let all = (0..2_500).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
+            assert!(found.into_iter().eq(all));
+        }
     }
 
     #[test]
