@@ -130,12 +130,76 @@ pub enum ConnectError {
     /// The socket type has one peer only, and there is one.
     #[error("this socket has its one peer already")]
     OnePeerOnly,
+    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set).
+    #[error("another peer has this routing id")]
+    RoutingIdInUse,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,
     /// A wildcard host or port, which only `bind` can use.
     #[error("a wildcard host or port can be bound, not connected to")]
     Wildcard,
+}
+
+/// Why a connection ended, or could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// [`Peer::close`](crate::Peer::close) ended it.
+    #[error("the connection was closed on request")]
+    Dismissed,
+    /// The operating system says so: connection refused, reset, no route.
+    #[error("{0}")]
+    Io(OsError),
+    /// The host name has no address, or cannot be looked up.
+    #[error("the host name has no address")]
+    NoAddress,
+    /// The peer closed it. With inproc: its socket is gone, or refused us.
+    #[error("the peer closed the connection")]
+    PeerClosed,
+    /// One end broke the protocol, or refused the other.
+    #[error("{0}")]
+    Protocol(#[from] ProtocolError),
+    /// The SOCKS5 proxy did not connect us.
+    #[error("{0}")]
+    Proxy(#[from] ProxyError),
+    /// The peer gave no sign of life in time.
+    #[error("the peer gave no sign of life")]
+    Silent,
+    /// The operating system or a proxy did not connect within
+    /// [`connect_timeout`](crate::Options::connect_timeout).
+    #[error("connecting took too long")]
+    TimedOut,
+}
+
+/// Why a connection is not ready: see [`Connection::wait_ready`](crate::Connection::wait_ready).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotReady {
+    /// It was ended on this side.
+    #[error("the connection was closed")]
+    Closed,
+    /// It will never be: it is not tried again.
+    #[error("the connection failed for good: {0}")]
+    Failed(ConnectionError),
+    /// Not yet; and what went wrong last, if anything did.
+    #[error("the connection is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
+    TimedOut(Option<ConnectionError>),
+}
+
+/// What a SOCKS5 proxy did instead of connecting us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// It wants to know who we are, which is not supported.
+    #[error("the proxy wants authentication")]
+    AuthenticationWanted,
+    /// It does not speak SOCKS5.
+    #[error("the proxy does not speak SOCKS5")]
+    NotSocks5,
+    /// It says no, with this code of RFC 1928: 5 is connection refused, 4 host unreachable.
+    #[error("the proxy refused with code {0}")]
+    Refused(u8),
 }
 
 /// Why a socket could not be opened.
@@ -163,6 +227,9 @@ pub enum SendError {
     /// The context was shut down; this socket will never send again.
     #[error("the context was shut down")]
     Terminated,
+    /// An XSUB's subscription to a topic that is longer than publishers accept.
+    #[error("the topic is longer than {max} octets", max = crate::limits::TOPIC_OCTETS_MAX)]
+    TopicTooLong,
     /// No peer has this routing id (`router_mandatory`).
     #[error("no peer has this routing id")]
     Unroutable,
@@ -197,6 +264,33 @@ pub enum RecvError {
     /// No message arrived before `recv_timeout` passed; at once for `try_recv`.
     #[error("no message is waiting")]
     WouldBlock,
+}
+
+/// Why a subscription was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// An XPUB subscribes for the peer whose subscription it received last, and there is no such peer.
+    #[error("no subscription was received from a peer that is still there")]
+    NoPeer,
+    /// A topic longer than publishers accept, or more topics than one peer may have.
+    #[error("the topic is longer than {max} octets, or there are too many", max = crate::limits::TOPIC_OCTETS_MAX)]
+    TooMuch,
+}
+
+/// Why there are not as many subscribers as were waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum SubscribersError {
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+    /// There were only so many when the time was over.
+    #[error("only {subscribers} had subscribed when the time was over")]
+    TimedOut {
+        /// Peers that had subscribed to something.
+        subscribers: usize,
+    },
 }
 
 /// What a peer did that ZMTP does not allow; the connection is closed.

@@ -17,7 +17,7 @@ const FLOORS: &[&[&[&str]]] = &[
 ];
 
 const NEVER: &[(&str, &[&str])] = &[
-    ("wire", &["mio", "socket2", "std::net", "std::thread", "Instant", "crate::sync"]),
+    ("wire", &["mio", "socket2", "std::net", "std::thread", "Instant::now", "crate::sync"]),
     ("pipe", &["mio", "socket2", "std::net", "std::os", "std::thread"]),
     ("transport", &["crate::wire", "crate::pipe", "crate::message", "crate::frame", "std::thread"]),
     ("io", &["crate::wire", "crate::message", "crate::frame"]),

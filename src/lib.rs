@@ -8,6 +8,11 @@
 //!
 //! * [`Push`] hands each message to the next peer that has room; [`Pull`] takes one from each in turn.
 //! * [`Pair`] talks to a single peer, both ways.
+//! * [`Req`] asks the next peer and waits for its answer; [`Rep`] answers one request after the other.
+//! * [`Dealer`] sends to its peers in turn and receives from them in turn; [`Router`] knows them by name and
+//!   answers whom it wants.
+//! * [`Pub`] sends each message to every [`Sub`] that subscribed to what it begins with; [`XPub`] and [`XSub`]
+//!   are the same with subscriptions as messages, for what stands in between.
 //!
 //! ```
 //! use peermq::{Context, Pull, Push};
@@ -74,17 +79,26 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    BindError, ConnectError, EndpointError, InvalidValue, OpenError, OsError, ProtocolError, RecvError,
-    SendError, Unsent,
+    BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
+    ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
 };
-pub use message::{Frame, Frames, Message, Payload};
+pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
-    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, OptionInfo, Options,
-    ReconnectInterval, ReconnectIntervalMax, TakesEffect, Timeout,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize,
+    OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy,
+    TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
 };
 #[cfg(not(loom))]
-pub use patterns::{Pair, Pattern, Pull, Push, Receives, Sends};
+pub use patterns::{
+    Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req, Router, Sends, Sub,
+    Subscribes, XPub, XSub,
+};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use socket::{Builder, Socket, Waits, wait_any};
+pub use session::{CloseReason, ConnectionState, Peer};
+#[cfg(not(loom))]
+pub use socket::{
+    Binding, BindingState, Builder, CloseReport, Connection, Reply, Request, Socket, Waits, wait_any,
+};
 pub use socket_type::SocketType;

@@ -8,6 +8,9 @@ use std::time::Duration;
 /// Longest ipc path in octets: `sun_path` has 108 on Linux, one of them for the NUL.
 pub(crate) const IPC_PATH_MAX: usize = 107;
 
+/// Longest name of a network interface in octets: `IFNAMSIZ` is 16 on Linux, one of them for the NUL.
+pub(crate) const DEVICE_NAME_MAX: usize = 15;
+
 /// Longest inproc name in octets, as in libzmq.
 pub(crate) const INPROC_NAME_MAX: usize = 256;
 
@@ -15,13 +18,50 @@ pub(crate) const INPROC_NAME_MAX: usize = 256;
 /// this is what an unknown peer can make us hold.
 pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 4096;
 
-/// Most octets of one command after the handshake: the longest that the null mechanism knows is a PING
-/// of 23; the room is for what later versions may add.
-pub(crate) const TRAFFIC_COMMAND_MAX: u64 = 65_536;
+/// Most octets of one command after the handshake: a SUBSCRIBE with the longest topic. As much as is reserved
+/// for a large body before any of it came.
+pub(crate) const TRAFFIC_COMMAND_MAX: u64 = TOPIC_OCTETS_MAX as u64 + 16;
+
+/// Longest topic in octets. Real ones have tens; this is what one subscription can make us hold.
+pub(crate) const TOPIC_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Most topics that one peer may subscribe to. Users have up to 100,000; each takes some 150 octets.
+pub(crate) const TOPICS_PER_PEER: usize = 4_000_000;
+
+/// Most octets of topics that one peer may subscribe to, counted as if none shared their beginnings.
+pub(crate) const TOPIC_OCTETS_PER_PEER: usize = 256 * 1024 * 1024;
+
+/// Longest label in the index of topics: what splitting one copies, however long the topic is.
+pub(crate) const LABEL_OCTETS_MAX: usize = 256;
+
+/// Subscriptions that one call takes in before it does what it was called for: under a storm of them, sending
+/// goes on. Some 100 µs of work.
+pub(crate) const NOTES_PER_CALL: usize = 256;
+
+/// Notices of one peer that wait for an XPUB's application; more wait in the peer's queue, and then at the
+/// peer. Many, because a subscription takes effect only when its notice has its place.
+pub(crate) const NEWS_PER_PEER: usize = 65_536;
+
+/// Octets of such notices of one peer.
+pub(crate) const NEWS_OCTETS_PER_PEER: usize = 8 * 1024 * 1024;
+
+/// Notices of all peers, those that left included, that wait for an XPUB's application.
+pub(crate) const NEWS_MAX: usize = 4_000_000;
+
+/// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
+pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
 pub(crate) const OUTBOX_OCTETS: usize = 4096;
+
+/// PINGs that we send without a sign of life between them: a peer that answers late must not find a heap of
+/// them (RFC 37), and one whose time to live we renew must hear from us.
+pub(crate) const PINGS_UNANSWERED_MAX: u8 = 3;
+
+/// The longest pause between two looks at a connection whose peer gave a time to live. Bounds the timers
+/// that one peer can leave behind by changing its mind.
+pub(crate) const HEARTBEAT_LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// Most parts of one message. Users send up to 100,000; a peer that never ends its message stops here.
 pub(crate) const PARTS_MAX: u32 = 131_072;
@@ -80,13 +120,13 @@ pub(crate) const HOST_NAME_MAX: usize = 253;
 pub(crate) const EVENTS_PER_POLL: usize = 256;
 
 /// Most octets one connection reads before the others of its thread get their turn.
-pub(crate) const READ_OCTETS_PER_TURN: usize = 1024 * 1024;
+pub(crate) const READ_OCTETS_PER_TURN: u32 = 1024 * 1024;
 
 /// Most octets of a routing id: RFC 37, "The Identity property".
 pub(crate) const ROUTING_ID_MAX: usize = 255;
 
 /// Most octets one connection writes before the others of its thread get their turn.
-pub(crate) const WRITE_OCTETS_PER_TURN: usize = 4 * 1024 * 1024;
+pub(crate) const WRITE_OCTETS_PER_TURN: u32 = 4 * 1024 * 1024;
 
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;

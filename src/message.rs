@@ -8,16 +8,18 @@
 
 mod frame;
 mod payload;
+mod subscription;
 
 use std::iter::{self, FusedIterator};
 use std::str::Utf8Error;
-use std::{fmt, slice};
+use std::{fmt, mem, slice};
 
 use bytes::Bytes;
 
 pub use self::frame::Frame;
 pub use self::payload::Payload;
 pub(crate) use self::payload::PayloadKind;
+pub use self::subscription::Subscription;
 
 /// One or more frames that are sent and received as a whole.
 ///
@@ -127,6 +129,27 @@ impl Message {
         frame
     }
 
+    /// Puts a frame in front.
+    pub(crate) fn prepend(&mut self, frame: Frame) {
+        let second = mem::replace(&mut self.first, frame);
+        self.rest.insert(0, second);
+    }
+
+    /// Takes frames off the front into `front`, and leaves the others, of which there must be one at least.
+    pub(crate) fn split_front(&mut self, count: usize, front: &mut Vec<Frame>) {
+        debug_assert!(count < self.frame_count(), "a message has a frame");
+        front.clear();
+        if count == 0 {
+            return;
+        }
+        let mut rest = self.rest.drain(..count);
+        let mut frame = mem::take(&mut self.first);
+        for next in &mut rest {
+            front.push(mem::replace(&mut frame, next));
+        }
+        self.first = frame;
+    }
+
     #[inline]
     pub(crate) fn first_and_rest(&self) -> (&Frame, &[Frame]) {
         (&self.first, &self.rest)
@@ -135,6 +158,17 @@ impl Message {
     #[inline]
     pub(crate) fn first_and_rest_mut(&mut self) -> (&mut Frame, &mut [Frame]) {
         (&mut self.first, &mut self.rest)
+    }
+
+    /// Makes bodies of more than `octets` octets shared ones, without a copy.
+    #[inline]
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        for frame in iter::once(&mut self.first).chain(&mut self.rest) {
+            if frame.len() > octets {
+                let body = frame.take_bytes();
+                frame.assign_shared(body);
+            }
+        }
     }
 
     fn is_single(&self, octets: &[u8]) -> bool {

@@ -7,12 +7,22 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod connection;
+mod dialing;
+mod hwm;
+mod kernel;
 mod value;
+mod welcome;
 
+pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
+pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
+pub use self::hwm::{Hwm, HwmOctets};
+pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
 pub use self::value::{
-    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
-    ReconnectIntervalMax, Timeout,
+    Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
+    ReconnectIntervalMax, RouterNotify, Timeout,
 };
+pub use self::welcome::WelcomeMessage;
 
 use self::value::Unit;
 use crate::routing_id::RoutingId;
@@ -55,8 +65,28 @@ macro_rules! for_each_option {
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
 
+            /// After which failures a dialer does not try again.
+            reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
+
+            /// How long the system, or a proxy, may take to connect to one address; never: as long as the system
+            /// tries.
+            connect_timeout: Timeout = Timeout::Never, code 79, when NextConnect;
+
+            /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.
+            socks_proxy: SocksProxy = SocksProxy::NONE, code 68, when NextConnect;
+
             /// How long a new connection may take until both ends have agreed on the protocol.
             handshake_interval: HandshakeInterval = HandshakeInterval::DEFAULT, code 66, when NextConnect;
+
+            /// How often a peer is asked for a sign of life (PING). Off: never.
+            heartbeat_interval: HeartbeatInterval = HeartbeatInterval::OFF, code 75, when NextConnect;
+
+            /// How long a PING may go without any sign of life until the connection is closed; a dialer connects
+            /// again.
+            heartbeat_timeout: HeartbeatTimeout = HeartbeatTimeout::INTERVAL, code 77, when NextConnect;
+
+            /// What our PINGs tell the peer: close when nothing comes from here for so long.
+            heartbeat_ttl: HeartbeatTtl = HeartbeatTtl::NONE, code 76, when NextConnect;
 
             /// Longest frame that a peer may send. A longer one ends the connection before its body is read.
             max_message_size: MaxMessageSize = MaxMessageSize::UNLIMITED, code 22, when NextConnect;
@@ -75,6 +105,26 @@ macro_rules! for_each_option {
             routing_id: RoutingId = RoutingId::NONE, code 5, when NextConnect,
                 only [Dealer, Req, Router];
 
+            /// Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full
+            /// queue is waited for. Without it such messages are dropped and counted.
+            router_mandatory: bool = false, code 33, when Live, only [Router];
+
+            /// A new peer with the routing id of another takes its place, and the old connection is closed.
+            /// Without it the new one is refused.
+            router_handover: bool = false, code 56, when Live, only [Router];
+
+            /// Receive an empty message from a peer when it connects or disconnects.
+            router_notify: RouterNotify = RouterNotify::NOTHING, code 97, when Live, only [Router];
+
+            /// Send an empty message to each new peer, so that a ROUTER learns of this socket at once.
+            probe_router: bool = false, code 51, when NextConnect, only [Dealer, Req, Router];
+
+            /// Put a number in front of each request, and take only the reply that brings it back.
+            req_correlate: bool = false, code 52, when Live, only [Req];
+
+            /// Allow a request before the reply to the last one, which is given up.
+            req_relaxed: bool = false, code 53, when Live, only [Req];
+
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
 
@@ -83,6 +133,66 @@ macro_rules! for_each_option {
 
             /// The kernel's receive buffer of a connection (`SO_RCVBUF`).
             recv_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 12, when NextConnect;
+
+            /// Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`).
+            tcp_keepalive: TcpKeepalive = TcpKeepalive::System, code 34, when NextConnect;
+
+            /// Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`).
+            tcp_keepalive_count: KeepaliveProbes = KeepaliveProbes::SYSTEM, code 35, when NextConnect;
+
+            /// How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`).
+            tcp_keepalive_idle: KernelTime = KernelTime::SYSTEM, code 36, when NextConnect;
+
+            /// The pause between two probes, in whole seconds (`TCP_KEEPINTVL`).
+            tcp_keepalive_interval: KernelTime = KernelTime::SYSTEM, code 37, when NextConnect;
+
+            /// The type-of-service octet of every packet (`IP_TOS`, `IPV6_TCLASS`); 0 leaves it to the system.
+            tos: u8 = 0, code 57, when NextConnect;
+
+            /// How long what was sent may go unacknowledged until the kernel gives the connection up
+            /// (`TCP_USER_TIMEOUT`). Linux.
+            tcp_max_retransmit: KernelTime = KernelTime::SYSTEM, code 80, when NextConnect;
+
+            /// The only network interface to use (`SO_BINDTODEVICE`). Linux; may need privileges.
+            bind_to_device: DeviceName = DeviceName::ANY, code 92, when NextConnect;
+
+            /// The priority of every packet inside this host (`SO_PRIORITY`); 0 leaves it to the system, more than
+            /// 6 may need privileges. Linux.
+            priority: u32 = 0, code 112, when NextConnect;
+
+            /// How long the kernel polls the network device when it has nothing (`SO_BUSY_POLL`), in microseconds.
+            /// Linux; may need privileges.
+            busy_poll: KernelTime = KernelTime::SYSTEM, code 113, when NextConnect;
+
+            /// Which I/O threads of the context serve new connections.
+            affinity: IoAffinity = IoAffinity::ANY, code 4, when NextConnect;
+
+            /// Most octets that a connection reads before the others of its thread get their turn.
+            in_batch_size: BatchSize = BatchSize::READ, code 101, when NextConnect;
+
+            /// Most octets that a connection writes before the others of its thread get their turn.
+            out_batch_size: BatchSize = BatchSize::WRITE, code 102, when NextConnect;
+            /// Tell the application of every subscription, not only of the first to a topic.
+            xpub_verbose: bool = false, code 40, when Open, only [XPub];
+
+            /// Tell the application of every subscription and of every cancellation.
+            xpub_verboser: bool = false, code 78, when Open, only [XPub];
+
+            /// A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped.
+            xpub_nodrop: bool = false, code 69, when Open, only [Pub, XPub];
+
+            /// Subscriptions have no effect but that the application receives them; it subscribes for the peers.
+            xpub_manual: bool = false, code 71, when Open, only [XPub];
+
+            /// What every new subscriber is sent first, whatever it subscribes to.
+            xpub_welcome_message: WelcomeMessage = WelcomeMessage::NONE, code 72, when Open,
+                only [Pub, XPub];
+
+            /// Pass on what does not match. Set it at both ends, or a SUB leaves nothing over.
+            invert_matching: bool = false, code 74, when Open, only [Pub, Sub, XPub];
+
+            /// Of a message of several frames only the first can be a subscription.
+            only_first_subscribe: bool = false, code 108, when Open, only [XPub, XSub];
         }
     };
 }
@@ -200,6 +310,8 @@ pub enum TakesEffect {
     Live,
     /// With the next `bind` or `connect`; what is bound or connected keeps the old value.
     NextConnect,
+    /// When the socket is opened.
+    Open,
 }
 
 #[cfg(test)]
@@ -221,6 +333,7 @@ mod tests {
             $name:ident: $value:ty = $default:expr, code $code:literal, when $when:ident
             $(, only [$($socket_type:ident),+])?;
         )*) => {
+            #[allow(dead_code, reason = "the test sets some of them")]
             impl Builder {
                 $(
                     $(#[doc = $doc])+
@@ -235,10 +348,13 @@ mod tests {
     for_each_option!(builder_methods);
 
     #[test]
-    fn a_builder_made_from_the_table_sets_every_option() {
+    fn a_builder_made_from_the_table_sets_options() {
         let second = Duration::from_secs(1);
         let options = Builder::default()
             .send_hwm(7)
+            .send_hwm_octets(1 << 20)
+            .recv_hwm_octets(HwmOctets::UNLIMITED)
+            .conflate(true)
             .recv_hwm(Hwm::UNLIMITED)
             .linger(second)
             .send_timeout(second)
@@ -250,11 +366,28 @@ mod tests {
             .backlog(500)
             .immediate(true)
             .ipv6(true)
+            .routing_id(RoutingId::new("me").unwrap())
+            .router_mandatory(true)
+            .router_handover(true)
+            .router_notify(RouterNotify::BOTH)
+            .probe_router(true)
+            .req_correlate(true)
+            .req_relaxed(true)
             .send_buffer(KernelBuffer::octets(1 << 16).unwrap())
             .recv_buffer(KernelBuffer::SYSTEM)
+            .xpub_verbose(true)
+            .xpub_verboser(true)
+            .xpub_nodrop(true)
+            .xpub_manual(true)
+            .xpub_welcome_message("hello")
+            .invert_matching(true)
+            .only_first_subscribe(true)
             .options;
         assert_eq!(options.send_hwm(), Hwm::messages(7));
         assert_eq!(options.recv_hwm().limit(), None);
+        assert_eq!(options.send_hwm_octets(), HwmOctets::octets(1 << 20));
+        assert_eq!(options.recv_hwm_octets().limit(), None);
+        assert!(options.conflate());
         assert_eq!(options.linger(), Linger::AtMost(second));
         assert_eq!(options.send_timeout(), Timeout::After(second));
         assert_eq!(options.recv_timeout(), Timeout::After(Duration::ZERO));
@@ -264,8 +397,14 @@ mod tests {
         assert_eq!(options.max_message_size().limit(), Some(1 << 20));
         assert_eq!(options.backlog().limit(), 500);
         assert!(options.immediate() && options.ipv6());
+        assert!(options.router_mandatory() && options.router_handover() && options.probe_router());
+        assert!(options.req_correlate() && options.req_relaxed());
+        assert_eq!(options.router_notify(), RouterNotify::BOTH);
         assert_eq!(options.send_buffer().size(), Some(1 << 16));
         assert_eq!(options.recv_buffer(), KernelBuffer::SYSTEM);
+        assert!(options.xpub_verbose() && options.xpub_verboser() && options.xpub_nodrop());
+        assert!(options.xpub_manual() && options.invert_matching() && options.only_first_subscribe());
+        assert_eq!(options.xpub_welcome_message().to_string(), "\"hello\"");
     }
 
     #[test]
@@ -290,15 +429,46 @@ mod tests {
             ("recv_timeout", 27, "never", "time"),
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
+            ("reconnect_stop", 109, "never", "set"),
+            ("connect_timeout", 79, "never", "time"),
+            ("socks_proxy", 68, "none", "host:port"),
             ("handshake_interval", 66, "30s", "time"),
+            ("heartbeat_interval", 75, "off", "time"),
+            ("heartbeat_timeout", 77, "the interval", "time"),
+            ("heartbeat_ttl", 76, "none", "time"),
             ("max_message_size", 22, "unlimited", "octets"),
             ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
             ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),
+            ("router_mandatory", 33, "false", "boolean"),
+            ("router_handover", 56, "false", "boolean"),
+            ("router_notify", 97, "nothing", "events"),
+            ("probe_router", 51, "false", "boolean"),
+            ("req_correlate", 52, "false", "boolean"),
+            ("req_relaxed", 53, "false", "boolean"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),
+            ("tcp_keepalive", 34, "the system's", "switch"),
+            ("tcp_keepalive_count", 35, "the system's", "probes"),
+            ("tcp_keepalive_idle", 36, "the system's", "time"),
+            ("tcp_keepalive_interval", 37, "the system's", "time"),
+            ("tos", 57, "0", "octet"),
+            ("tcp_max_retransmit", 80, "the system's", "time"),
+            ("bind_to_device", 92, "any", "name"),
+            ("priority", 112, "0", "number"),
+            ("busy_poll", 113, "the system's", "time"),
+            ("affinity", 4, "any", "mask"),
+            ("in_batch_size", 101, "1048576", "octets"),
+            ("out_batch_size", 102, "4194304", "octets"),
+            ("xpub_verbose", 40, "false", "boolean"),
+            ("xpub_verboser", 78, "false", "boolean"),
+            ("xpub_nodrop", 69, "false", "boolean"),
+            ("xpub_manual", 71, "false", "boolean"),
+            ("xpub_welcome_message", 72, "none", "octets"),
+            ("invert_matching", 74, "false", "boolean"),
+            ("only_first_subscribe", 108, "false", "boolean"),
         ]
         .map(|(name, code, default, unit)| (name, code, default.to_owned(), unit));
         assert_eq!(rows, expected);

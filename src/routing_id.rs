@@ -58,6 +58,11 @@ impl RoutingId {
         self.as_bytes().is_empty()
     }
 
+    /// Becomes the same name as `other`, and uses its allocation again.
+    pub(crate) fn assign(&mut self, other: &Self) {
+        self.0.assign(other.as_bytes());
+    }
+
     /// A name as it came from a peer, whose handshake was checked, or from an application that addresses one.
     pub(crate) fn from_peer(octets: &[u8]) -> Self {
         Self(Frame::from(octets))
@@ -73,6 +78,12 @@ impl RoutingId {
 impl AsRef<[u8]> for RoutingId {
     fn as_ref(&self) -> &[u8] {
         self.as_bytes()
+    }
+}
+
+impl Default for RoutingId {
+    fn default() -> Self {
+        Self::NONE
     }
 }
 

@@ -87,7 +87,13 @@ impl SocketType {
     /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
     /// what it subscribes to.
     pub(crate) fn takes_notes(self) -> bool {
-        matches!(self, Self::Pub | Self::Rep | Self::Router | Self::XPub)
+        matches!(self, Self::Pub | Self::Router | Self::XPub)
+    }
+
+    /// Whether what is queued for a peer that we connected to waits for its next connection. A reply of a REP
+    /// does not: the one who asked is gone.
+    pub(crate) fn keeps_queues(self) -> bool {
+        self != Self::Rep
     }
 }
 

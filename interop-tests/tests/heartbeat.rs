@@ -1,12 +1,13 @@
-//! PING and PONG on real sockets: H-03 to H-06, B-42, B-60.
+//! PING and PONG on real sockets: H-01 to H-14, B-42, B-60.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::thread;
+use std::time::{Duration, Instant};
 
 use interop_tests::raw::random::Random;
-use interop_tests::raw::vectors::{PING, command, message, ping};
-use interop_tests::raw::{Speaks, everywhere};
-use peermq::{Pair, Pull, Push, Receives};
+use interop_tests::raw::vectors::{G_NULL31, PING, command, greeting, message, ping, ready};
+use interop_tests::raw::{Meeting, Role, Speaks, Transport, everywhere};
+use peermq::{Builder, HeartbeatTimeout, HeartbeatTtl, Pair, Pull, Push, Receives};
 
 fn contexts_come_back<P: Speaks>() {
     everywhere::<P>(|meeting| {
@@ -76,7 +77,7 @@ fn a_ping_inside_the_handshake_is_refused() {
     // B-60, H-01
     everywhere::<Push>(|meeting| {
         let mut peer = meeting.peer();
-        peer.write(&interop_tests::raw::vectors::G_NULL31);
+        peer.write(&G_NULL31);
         peer.write(PING);
         let heard = peer.read_to_end();
         assert!(!heard.windows(4).any(|octets| octets == b"PONG"));
@@ -111,4 +112,180 @@ fn pings_between_the_frames_of_a_message_leave_it_whole() {
     // D14, F-16
     pings_inside_a_message::<Pull>();
     pings_inside_a_message::<Pair>();
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How often ours asks in these tests: often, but no test fails because a machine is slow.
+const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Each role over each transport, with PINGs every [`INTERVAL`] and these options on top.
+fn asking(options: impl Fn(Builder<Pull>) -> Builder<Pull>, test: impl Fn(Meeting<Pull>)) {
+    for role in [Role::Binds, Role::Connects] {
+        for transport in [Transport::Ipc, Transport::Tcp] {
+            test(Meeting::with(role, transport, |builder| options(builder.heartbeat_interval(INTERVAL))));
+        }
+    }
+}
+
+#[test]
+fn our_pings_come_after_the_handshake_and_carry_our_ttl() {
+    // H-01, H-02
+    let ttl = HeartbeatTtl::after(Duration::from_millis(25_650)).unwrap();
+    asking(
+        |builder| builder.heartbeat_ttl(ttl).heartbeat_timeout(HeartbeatTimeout::NEVER),
+        |meeting| {
+            let mut peer = meeting.peer();
+            peer.write(&G_NULL31);
+            assert_eq!(peer.read(64), G_NULL31);
+            assert_eq!(peer.frame().unwrap().body[..6], *b"\x05READY");
+            // Longer than the interval: nothing more before our READY.
+            assert_eq!(peer.frame_within(4 * INTERVAL), None);
+            peer.write(&ready(Pull::PEER));
+            assert_eq!(peer.frame().unwrap().body, b"\x04PING\x01\x00");
+        },
+    );
+}
+
+#[test]
+fn a_peer_of_zmtp_3_0_is_asked_when_heartbeats_are_configured() {
+    // D15
+    asking(
+        |builder| builder,
+        |meeting| {
+            let mut peer = meeting.peer();
+            peer.write(&[&greeting(3, 0, b"NULL")[..], &ready(Pull::PEER)].concat());
+            assert!(peer.take_handshake());
+            assert_eq!(peer.frame().unwrap().body, b"\x04PING\0\0");
+        },
+    );
+}
+
+#[test]
+fn a_peer_that_gives_no_sign_of_life_is_closed_and_connected_to_again() {
+    // H-07, H-10, H-12
+    asking(
+        |builder| builder,
+        |mut meeting| {
+            for _ in 0..3 {
+                let mut peer = meeting.ready_peer();
+                let start = Instant::now();
+                assert_eq!(peer.frame().unwrap().body, b"\x04PING\0\0");
+                assert_eq!(peer.read_to_end(), b"");
+                assert!(start.elapsed() >= INTERVAL);
+            }
+            meeting.live();
+        },
+    );
+}
+
+#[test]
+fn data_without_pong_is_a_sign_of_life() {
+    // H-08: also while the application streams, and reads the connection itself.
+    asking(
+        |builder| builder.heartbeat_timeout(SECOND),
+        |mut meeting| {
+            let mut peer = meeting.ready_peer();
+            let mut writer = peer.try_clone();
+            let until = Instant::now() + 3 * SECOND;
+            let writing = thread::spawn(move || {
+                let block: Vec<u8> = (0..500).flat_map(|_| message(&[[7; 100]])).collect();
+                let mut messages = 0;
+                while Instant::now() < until {
+                    writer.write(&block);
+                    messages += 500;
+                }
+                messages
+            });
+            let mut received = 0;
+            while !writing.is_finished() {
+                received += i32::from(meeting.socket.recv_timeout(INTERVAL).is_ok());
+            }
+            let sent = writing.join().unwrap();
+            while received < sent {
+                assert_eq!(meeting.socket.recv().unwrap().body(), [7; 100]);
+                received += 1;
+            }
+            assert_eq!(peer.frame().unwrap().body, b"\x04PING\0\0");
+        },
+    );
+}
+
+#[test]
+fn few_pings_go_to_a_peer_that_does_not_answer() {
+    // H-09
+    asking(
+        |builder| builder.heartbeat_timeout(20 * INTERVAL),
+        |meeting| {
+            let mut peer = meeting.ready_peer();
+            let pings = peer.read_to_end();
+            assert_eq!(pings, PING.repeat(3));
+        },
+    );
+}
+
+#[test]
+fn a_peer_that_outlives_its_own_ttl_in_silence_is_closed() {
+    // H-11, H-12: ours asks nothing itself.
+    everywhere::<Pull>(|meeting| {
+        let mut peer = meeting.ready_peer();
+        let start = Instant::now();
+        peer.write(&command("PING", b"\0\x01"));
+        assert_eq!(peer.frame().unwrap().body, b"\x04PONG");
+        assert_eq!(peer.read_to_end(), b"");
+        assert!(start.elapsed() >= SECOND / 10);
+        meeting.live();
+    });
+}
+
+#[test]
+fn a_ttl_of_zero_and_a_later_ping_take_a_ttl_back() {
+    // H-13, H-14
+    everywhere::<Pull>(|meeting| {
+        let mut peer = meeting.ready_peer();
+        peer.write(&[command("PING", b"\0\x05"), command("PING", b"\0\0")].concat());
+        for _ in 0..2 {
+            assert_eq!(peer.frame().unwrap().body, b"\x04PONG");
+        }
+        // Twice the first TTL later it is still there.
+        assert_eq!(peer.frame_within(SECOND), None);
+        peer.write(&message(&["still here"]));
+        assert_eq!(meeting.socket.recv().unwrap(), "still here");
+    });
+}
+
+/// One of theirs that asks every [`INTERVAL`] and closes after four of them.
+fn theirs_that_asks(context: &zmq::Context) -> zmq::Socket {
+    let theirs = context.socket(zmq::PUSH).unwrap();
+    theirs.set_linger(0).unwrap();
+    theirs.set_heartbeat_ivl(50).unwrap();
+    theirs.set_heartbeat_timeout(200).unwrap();
+    theirs.set_heartbeat_ttl(1000).unwrap();
+    theirs
+}
+
+#[test]
+fn libzmq_and_ours_keep_each_other_alive_in_both_roles() {
+    // H-03, H-06, H-08: both ask for two seconds; a connection that breaks is seen by the monitor of theirs.
+    for we_bind in [true, false] {
+        let context = zmq::Context::new();
+        let theirs = theirs_that_asks(&context);
+        let events = i32::try_from(zmq_sys::ZMQ_EVENT_DISCONNECTED).unwrap();
+        theirs.monitor("inproc://monitor", events).unwrap();
+        let monitor = context.socket(zmq::PAIR).unwrap();
+        monitor.connect("inproc://monitor").unwrap();
+        let builder = peermq::Context::new().builder_for::<Pull>();
+        let mut ours = builder.heartbeat_interval(INTERVAL).heartbeat_timeout(4 * INTERVAL).open().unwrap();
+        if we_bind {
+            theirs.connect(&ours.bind("tcp://127.0.0.1:0").unwrap().to_string()).unwrap();
+        } else {
+            theirs.bind("tcp://127.0.0.1:*").unwrap();
+            ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+        }
+        for number in 0..2 {
+            theirs.send(&number.to_string(), 0).unwrap();
+            assert_eq!(ours.recv_timeout(30 * SECOND).unwrap(), number.to_string());
+            assert_eq!(monitor.poll(zmq::POLLIN, 2000).unwrap(), 0, "the connection broke");
+        }
+    }
 }

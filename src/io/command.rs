@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
-use crate::pipe::{Mailbox, Pipe, Ready, Wake};
+use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
 use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
 /// To an I/O thread.
@@ -27,6 +27,8 @@ pub(crate) enum ToIo {
 pub(crate) enum Notice {
     /// There is work that needs no event of the kernel.
     Drive,
+    /// Call at this time.
+    WakeAt(Instant),
     /// The connection of this task is over; `was_ready`: after a handshake.
     Ended { end: End, was_ready: bool },
     /// A name was looked up; empty when it has no address.
@@ -40,6 +42,8 @@ pub(crate) enum Notice {
 /// Why a connection is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
+    /// The application asked for it.
+    Dismissed,
     /// The operating system says so.
     Io(OsError),
     /// The peer closed it.
@@ -48,6 +52,8 @@ pub(crate) enum End {
     Protocol(ProtocolError),
     /// The socket closed it, and everything is handed to the kernel.
     Sent,
+    /// The peer gave no sign of life in time.
+    Silent,
 }
 
 /// To a socket.
@@ -55,6 +61,12 @@ pub(crate) enum End {
 pub(crate) enum ToSocket {
     /// A new peer.
     Attach(Box<Pipe>),
+    /// This connection was ended through its handle.
+    Disconnect(u64),
+    /// Let the peer at this pipe go.
+    LetGo(u64),
+    /// What the other end of a pipe of this process subscribes to.
+    Feed(u64, Feed),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.

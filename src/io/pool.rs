@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::io::thread::IoThread;
 use crate::io::{IoMailbox, ToIo};
+use crate::options::IoAffinity;
 use crate::sync::{AtomicU64, Mutex, Ordering, lock};
 
 /// Where I/O threads come from.
@@ -25,6 +26,8 @@ struct State {
 }
 
 struct Handle {
+    /// Threads are counted from zero, but not started in that order.
+    number: usize,
     mailbox: Arc<IoMailbox>,
     load: Arc<AtomicU64>,
     thread: JoinHandle<()>,
@@ -36,29 +39,34 @@ impl Pool {
         Self { most_threads: most_threads.max(1), cores, state: Mutex::default() }
     }
 
-    /// The least loaded thread; a new one as long as there may be more and every other has something to do.
+    /// The least loaded thread among those that `affinity` allows, or among all if there is none; a new one as
+    /// long as there may be more and every other has something to do.
     ///
     /// # Errors
     ///
     /// What the operating system says when the first thread cannot be started; `None` when the pool is
     /// finished.
-    pub(crate) fn pick(self: &Arc<Self>) -> Result<Arc<IoMailbox>, Option<io::Error>> {
+    pub(crate) fn pick(self: &Arc<Self>, affinity: IoAffinity) -> Result<Arc<IoMailbox>, Option<io::Error>> {
+        let is_possible = (0..self.most_threads).any(|number| affinity.allows(number));
+        let affinity = if is_possible { affinity } else { IoAffinity::ANY };
         let mut state = lock(&self.state);
         if state.is_finished {
             return Err(None);
         }
-        // Relaxed: a hint.
-        let least = state.threads.iter().min_by_key(|handle| handle.load.load(Ordering::Relaxed));
-        let idle = least.filter(|handle| handle.load.load(Ordering::Relaxed) == 0);
-        if idle.is_none() && state.threads.len() < self.most_threads {
-            match self.start(state.threads.len()) {
-                Ok(handle) => state.threads.push(handle),
-                Err(error) if state.threads.is_empty() => return Err(Some(error)),
-                Err(_) => {} // the threads that we have will do
+        let is_idle = state.least_loaded(affinity).is_some_and(|handle| handle.load() == 0);
+        let mut failed = None;
+        if !is_idle {
+            let is_new = |number: &usize| {
+                affinity.allows(*number) && !state.threads.iter().any(|handle| handle.number == *number)
+            };
+            match (0..self.most_threads).find(is_new).map(|number| self.start(number)) {
+                Some(Ok(handle)) => state.threads.push(handle),
+                // The threads that we have will do.
+                Some(Err(error)) => failed = Some(error),
+                None => {}
             }
         }
-        let least = state.threads.iter().min_by_key(|handle| handle.load.load(Ordering::Relaxed));
-        let Some(handle) = least else { return Err(None) };
+        let Some(handle) = state.least_loaded(affinity) else { return Err(failed) };
         handle.load.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::clone(&handle.mailbox))
     }
@@ -93,7 +101,21 @@ impl Pool {
             }
             io_thread.run();
         })?;
-        Ok(Handle { mailbox, load, thread })
+        Ok(Handle { number: index, mailbox, load, thread })
+    }
+}
+
+impl State {
+    fn least_loaded(&self, affinity: IoAffinity) -> Option<&Handle> {
+        let allowed = self.threads.iter().filter(|handle| affinity.allows(handle.number));
+        allowed.min_by_key(|handle| handle.load())
+    }
+}
+
+impl Handle {
+    fn load(&self) -> u64 {
+        // Relaxed: a hint.
+        self.load.load(Ordering::Relaxed)
     }
 }
 
@@ -108,5 +130,25 @@ fn pin_to(core: core_affinity::CoreId) {
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("most_threads", &self.most_threads).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_go_to_the_threads_that_they_name() {
+        let pool = Arc::new(Pool::new(4, Vec::new()));
+        let pick = |mask| pool.pick(IoAffinity::from_mask(mask)).unwrap();
+        let third = pick(0b100);
+        assert!(Arc::ptr_eq(&pick(0b100), &third));
+        assert_eq!(lock(&pool.state).threads.len(), 1);
+        // The third has work, so another one is started; two more are all there are.
+        assert!(!Arc::ptr_eq(&pick(0b1100), &third));
+        assert!(!Arc::ptr_eq(&pick(0b0011), &third));
+        // A thread that does not exist is no reason to refuse a connection.
+        drop(pick(1 << 60));
+        pool.finish(Instant::now());
     }
 }

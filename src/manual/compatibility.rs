@@ -1,6 +1,7 @@
 //! Where the specifications leave a choice, what libzmq does, and what this library does.
 //!
-//! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0
+//! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 28 (REQ, REP, DEALER,
+//! ROUTER), RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0
 //! (RFC 23) and of any higher version are accepted; ZMTP 1.0 and 2.0 are recognised and refused.
 //!
 //! # NULL is not for public networks
@@ -27,8 +28,8 @@
 //! | D11 | an Identity has up to 255 octets and does not start with zero | does not check the peer's | refuses both |
 //! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
 //! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
-//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends no PING to anybody yet; answers every PING |
-//! | D17 | nothing on a REQ/REP request without delimiter | drops the message | not applicable yet: no REP |
+//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING |
+//! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
 //!
 //! D3, D4, D5, D16 and D18 concern CURVE and ZAP, D12 RADIO and DISH: not applicable yet.
 //!
@@ -42,7 +43,20 @@
 //!   closed. The reason has no spaces, because the grammar allows none.
 //! * A peer's ERROR is final: a `connect` does not try again (RFC 37). Every other end of a connection is
 //!   temporary, and a `connect` tries again after a pause.
-//! * A second peer of a PAIR is refused by closing its connection.
+//! * A second peer of a PAIR is refused by closing its connection. So is a second peer of a ROUTER that announces
+//!   the routing id of the first (libzmq leaves it connected and does not read it), unless
+//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
+//!
+//! # Heartbeats
+//!
+//! With [`heartbeat_interval`](crate::Options::heartbeat_interval) each peer gets a PING per interval, three at
+//! most without an answer. Everything that comes is a sign of life, not just the PONG; while a PING still waits
+//! behind messages of ours, so is everything that the peer takes. A connection without one for
+//! [`heartbeat_timeout`](crate::Options::heartbeat_timeout) after a PING is closed, and a `connect` tries again
+//! after a pause. The TTL of a peer's PING is honoured in full, up to 6553.5 seconds (libzmq wraps at 65.5), is
+//! renewed by everything that comes, and replaced by the next PING's; zero is no hint.
+//!
+//! A connection whose inbound queue is full is not read, so nobody knows whether its peer lives: it is kept.
 //!
 //! # Limits
 //!
@@ -70,7 +84,9 @@
 //! `bind`, only its own mark counts.
 //!
 //! PUSH passes over a peer whose queue is full. When all are full, and without peers, `send` waits or hands the
-//! message back. No socket type discards.
+//! message back. So do DEALER and REQ. ROUTER and REP never wait: what they cannot queue is dropped, and
+//! [counted](crate::Dropped); a ROUTER with [`router_mandatory`](crate::Options::router_mandatory) waits for room,
+//! and says when nobody has the routing id. No other socket type discards.
 //!
 //! # What may be lost when a connection dies
 //!
@@ -83,10 +99,34 @@
 //! | with the kernel, not read by the peer | lost | |
 //! | arrived, not received | still received, whole ones only | still received |
 //!
-//! This holds for PUSH, PULL and PAIR alike. Messages that are queued for one PULL peer are not given to
+//! This holds for all types alike, but for REP: its replies are lost with the connection that the request came
+//! from, whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that are queued for one PULL peer are not given to
 //! another. With [`immediate`](crate::Options::immediate), the side that connected loses its queue with the
 //! connection, too. [`disconnect`](crate::Socket::disconnect) drops what arrived from that peer and was not
 //! received. Whoever needs more counts and acknowledges, as the example `pipeline` does.
+//!
+//! # Requests and replies
+//!
+//! * REQ has no `send` and `recv` that must be called in turn: [`request`](crate::Socket::request) returns a
+//!   [`Reply`](crate::Reply), from which the answer is taken. Dropping it gives the request up, at any time and
+//!   without any option. What libzmq does with `ZMQ_REQ_RELAXED` and `ZMQ_REQ_CORRELATE` off can take a late reply
+//!   for the answer to the next request; here the connection is closed instead, as libzmq's manual intends, and a
+//!   `connect` tried again. With [`req_correlate`](crate::Options::req_correlate) it stays; the number is libzmq's:
+//!   a frame of four octets in front of the empty one. A ROUTER of ours or libzmq's that *connects* to a REQ keeps
+//!   its replies over a reconnect: use the number there.
+//! * A REQ whose peer dies waits for its reply until a timeout, as in libzmq. A request that was given up before
+//!   it was on the wire is not sent, unless `req_correlate` is set.
+//! * A reply without the empty frame, or from a peer that was not asked, is discarded.
+//! * REP hands out a [`Request`](crate::Request), the only thing that can be replied to. Dropping it leaves it
+//!   unanswered.
+//! * ROUTER has the routing id beside the message, not in its first frame. A peer that announces none is called by
+//!   five octets, a zero and a number that starts at random; a ROUTER that connects gives a peer without a name
+//!   the same one again after a reconnect, and follows one that announces another (libzmq keeps the first).
+//! * [`router_notify`](crate::Options::router_notify) works over inproc, too.
+//! * [`probe_router`](crate::Options::probe_router) greets each new peer once, as libzmq does, not each new
+//!   connection of a `connect`.
+//! * A peer that connects to a socket is taken up when a verb of that socket is called next, in libzmq, too: only
+//!   then is it greeted, given a name, or refused.
 //!
 //! # How things end
 //!
@@ -113,6 +153,7 @@
 //! | `ENODEV`, `EADDRNOTAVAIL` | [`BindError::NoSuchInterface`](crate::BindError::NoSuchInterface), or `Io` with the system's code |
 //! | `ENOENT` of unbind and disconnect | `NotBound`, `NotConnected` |
 //! | `ENOTSUP`, `EFSM` | does not compile: a verb exists only where it means something |
+//! | `EHOSTUNREACH` of a ROUTER | [`SendError::Unroutable`](crate::SendError::Unroutable) |
 //! | `ENOTSOCK`, `EFAULT` | cannot happen |
 //!
 //! Out of descriptors (`EMFILE`), a listener pauses for 50 ms and looks again; connections that wait stay in the

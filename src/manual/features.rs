@@ -2,13 +2,13 @@
 //!
 //! | | works now | planned |
 //! |---|---|---|
-//! | Socket types | PUSH, PULL, PAIR | REQ, REP, DEALER, ROUTER; PUB, SUB, XPUB, XSUB; CLIENT, SERVER and the other draft types |
+//! | Socket types | PUSH, PULL, PAIR; REQ, REP, DEALER, ROUTER | PUB, SUB, XPUB, XSUB; CLIENT, SERVER and the other draft types |
 //! | Transports | tcp over IPv4 and IPv6, ipc by path and (Linux) abstract name, inproc | WebSocket |
-//! | Wire | ZMTP 3.1, and 3.0 peers; PING is answered | PING is sent: heartbeats |
+//! | Wire | ZMTP 3.1, and 3.0 peers; heartbeats both ways, the TTL of a peer honoured in full | |
 //! | Security | NULL, which is none: see [compatibility](super::compatibility#null-is-not-for-public-networks) | PLAIN, CURVE, ZAP |
 //! | Connections | bind and connect in any number and order, unbind, disconnect, reconnect with a jittered pause that can grow, names looked up off the I/O threads and again at each try, all addresses tried | events and states of a connection (monitor) |
 //! | Messages | one or many frames, small ones without allocation, large ones by reference, a failed send hands the message back | |
-//! | Queues | high-water marks in messages, exact; nothing is discarded | marks in octets; statistics for each peer |
+//! | Queues | high-water marks in messages, exact; nothing is discarded, but by ROUTER and REP, which count it | marks in octets; statistics for each peer |
 //! | Waiting | blocking, with a timeout, not at all | futures for any executor, a poller for many sockets, a readable descriptor |
 //! | Threads | I/O threads started when needed, count and cores by the context's builder; sockets are `Send` | a handle for many threads, split halves, a proxy |
 //! | Limits on a peer | frame size, parts of a message, size of handshake commands, one deadline for the whole handshake | |

@@ -27,12 +27,43 @@
 //! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | never | time | 27 | at once |
 //! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
 //! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. | no growth | time | 21 | next bind or connect |
+//! | [`reconnect_stop`](crate::Options::reconnect_stop) | After which failures a dialer does not try again. | never | set | 109 | next bind or connect |
+//! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system, or a proxy, may take to connect to one address; never: as long as the system tries. | never | time | 79 | next bind or connect |
+//! | [`socks_proxy`](crate::Options::socks_proxy) | The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up. | none | host:port | 68 | next bind or connect |
 //! | [`handshake_interval`](crate::Options::handshake_interval) | How long a new connection may take until both ends have agreed on the protocol. | 30s | time | 66 | next bind or connect |
+//! | [`heartbeat_interval`](crate::Options::heartbeat_interval) | How often a peer is asked for a sign of life (PING). Off: never. | off | time | 75 | next bind or connect |
+//! | [`heartbeat_timeout`](crate::Options::heartbeat_timeout) | How long a PING may go without any sign of life until the connection is closed; a dialer connects again. | the interval | time | 77 | next bind or connect |
+//! | [`heartbeat_ttl`](crate::Options::heartbeat_ttl) | What our PINGs tell the peer: close when nothing comes from here for so long. | none | time | 76 | next bind or connect |
 //! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
 //! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
+//! | [`router_mandatory`](crate::Options::router_mandatory) | Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full queue is waited for. Without it such messages are dropped and counted. | false | boolean | 33 | at once |
+//! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed. Without it the new one is refused. | false | boolean | 56 | at once |
+//! | [`router_notify`](crate::Options::router_notify) | Receive an empty message from a peer when it connects or disconnects. | nothing | events | 97 | at once |
+//! | [`probe_router`](crate::Options::probe_router) | Send an empty message to each new peer, so that a ROUTER learns of this socket at once. | false | boolean | 51 | next bind or connect |
+//! | [`req_correlate`](crate::Options::req_correlate) | Put a number in front of each request, and take only the reply that brings it back. | false | boolean | 52 | at once |
+//! | [`req_relaxed`](crate::Options::req_relaxed) | Allow a request before the reply to the last one, which is given up. | false | boolean | 53 | at once |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). | the system's | octets | 12 | next bind or connect |
+//! | [`tcp_keepalive`](crate::Options::tcp_keepalive) | Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`). | the system's | switch | 34 | next bind or connect |
+//! | [`tcp_keepalive_count`](crate::Options::tcp_keepalive_count) | Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`). | the system's | probes | 35 | next bind or connect |
+//! | [`tcp_keepalive_idle`](crate::Options::tcp_keepalive_idle) | How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`). | the system's | time | 36 | next bind or connect |
+//! | [`tcp_keepalive_interval`](crate::Options::tcp_keepalive_interval) | The pause between two probes, in whole seconds (`TCP_KEEPINTVL`). | the system's | time | 37 | next bind or connect |
+//! | [`tos`](crate::Options::tos) | The type-of-service octet of every packet (`IP_TOS`, `IPV6_TCLASS`); 0 leaves it to the system. | 0 | octet | 57 | next bind or connect |
+//! | [`tcp_max_retransmit`](crate::Options::tcp_max_retransmit) | How long what was sent may go unacknowledged until the kernel gives the connection up (`TCP_USER_TIMEOUT`). Linux. | the system's | time | 80 | next bind or connect |
+//! | [`bind_to_device`](crate::Options::bind_to_device) | The only network interface to use (`SO_BINDTODEVICE`). Linux; may need privileges. | any | name | 92 | next bind or connect |
+//! | [`priority`](crate::Options::priority) | The priority of every packet inside this host (`SO_PRIORITY`); 0 leaves it to the system, more than 6 may need privileges. Linux. | 0 | number | 112 | next bind or connect |
+//! | [`busy_poll`](crate::Options::busy_poll) | How long the kernel polls the network device when it has nothing (`SO_BUSY_POLL`), in microseconds. Linux; may need privileges. | the system's | time | 113 | next bind or connect |
+//! | [`affinity`](crate::Options::affinity) | Which I/O threads of the context serve new connections. | any | mask | 4 | next bind or connect |
+//! | [`in_batch_size`](crate::Options::in_batch_size) | Most octets that a connection reads before the others of its thread get their turn. | 1048576 | octets | 101 | next bind or connect |
+//! | [`out_batch_size`](crate::Options::out_batch_size) | Most octets that a connection writes before the others of its thread get their turn. | 4194304 | octets | 102 | next bind or connect |
+//! | [`xpub_verbose`](crate::Options::xpub_verbose) | Tell the application of every subscription, not only of the first to a topic. | false | boolean | 40 | when opened |
+//! | [`xpub_verboser`](crate::Options::xpub_verboser) | Tell the application of every subscription and of every cancellation. | false | boolean | 78 | when opened |
+//! | [`xpub_nodrop`](crate::Options::xpub_nodrop) | A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped. | false | boolean | 69 | when opened |
+//! | [`xpub_manual`](crate::Options::xpub_manual) | Subscriptions have no effect but that the application receives them; it subscribes for the peers. | false | boolean | 71 | when opened |
+//! | [`xpub_welcome_message`](crate::Options::xpub_welcome_message) | What every new subscriber is sent first, whatever it subscribes to. | none | octets | 72 | when opened |
+//! | [`invert_matching`](crate::Options::invert_matching) | Pass on what does not match. Set it at both ends, or a SUB leaves nothing over. | false | boolean | 74 | when opened |
+//! | [`only_first_subscribe`](crate::Options::only_first_subscribe) | Of a message of several frames only the first can be a subscription. | false | boolean | 108 | when opened |

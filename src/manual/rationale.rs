@@ -85,3 +85,10 @@
 //!
 //! The consumer publishes how many messages it took; the producer keeps a credit and looks at that number only
 //! when the credit is used up. So the mark is exact, and the cache line is shared once for each refill.
+//!
+//! # A request that is given up closes its connection
+//!
+//! Its reply may be on the way, and nothing on the wire tells it from the reply to the next request, unless both
+//! ends agree on a number, which not every peer brings back. A new connection, with new pipes, cannot carry it.
+//! Counting outstanding replies instead would be wrong with peers that leave requests unanswered. For the same
+//! reason the pipes of a REP end with each connection: a reply finds its pipe closed, or the one who asked.

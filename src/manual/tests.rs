@@ -13,6 +13,7 @@ fn render() -> String {
         let takes_effect = match row.takes_effect {
             TakesEffect::Live => "at once",
             TakesEffect::NextConnect => "next bind or connect",
+            TakesEffect::Open => "when opened",
         };
         let (name, default) = (row.name, row.default_text());
         table += &format!(

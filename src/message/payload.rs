@@ -52,6 +52,65 @@ impl Payload<'_> {
             PayloadKind::Owned(message) => message,
         }
     }
+
+    /// The octets of the first frame.
+    #[inline]
+    pub(crate) fn body(&self) -> &[u8] {
+        match &self.0 {
+            PayloadKind::Slice(octets) => octets,
+            PayloadKind::Borrowed(message) => message.body(),
+            PayloadKind::Owned(message) => message.body(),
+        }
+    }
+
+    /// The octets of each frame.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
+        let (slice, message) = match &self.0 {
+            PayloadKind::Slice(octets) => (Some(*octets), None),
+            PayloadKind::Borrowed(message) => (None, Some(*message)),
+            PayloadKind::Owned(message) => (None, Some(message)),
+        };
+        slice.into_iter().chain(message.into_iter().flatten().map(Frame::as_bytes))
+    }
+
+    /// The same payload, not to be moved out of.
+    #[inline]
+    pub(crate) fn borrow(&self) -> Payload<'_> {
+        Payload(match &self.0 {
+            PayloadKind::Slice(octets) => PayloadKind::Slice(octets),
+            PayloadKind::Borrowed(message) => PayloadKind::Borrowed(message),
+            PayloadKind::Owned(message) => PayloadKind::Borrowed(message),
+        })
+    }
+
+    /// Makes bodies of more than `octets` octets such that many pipes can share them.
+    #[inline]
+    pub(crate) fn share_above(&mut self, octets: usize) {
+        let message = match &mut self.0 {
+            PayloadKind::Slice(body) if body.len() <= octets => return,
+            PayloadKind::Slice(body) => Message::from(Bytes::copy_from_slice(body)),
+            PayloadKind::Borrowed(message) if message.frames().all(|frame| frame.len() <= octets) => return,
+            PayloadKind::Borrowed(message) => Message::clone(message),
+            PayloadKind::Owned(message) => return message.share_above(octets),
+        };
+        let mut message = message;
+        message.share_above(octets);
+        self.0 = PayloadKind::Owned(message);
+    }
+}
+
+impl Payload<'_> {
+    /// The payload as a message of its own; copies what was borrowed.
+    pub(crate) fn make_message(&mut self) -> &mut Message {
+        let owned = match &mut self.0 {
+            PayloadKind::Slice(octets) => Message::from(*octets),
+            PayloadKind::Borrowed(message) => message.clone(),
+            PayloadKind::Owned(message) => std::mem::take(message),
+        };
+        self.0 = PayloadKind::Owned(owned);
+        let PayloadKind::Owned(message) = &mut self.0 else { unreachable!("just made") };
+        message
+    }
 }
 
 impl<'a> From<&'a [u8]> for Payload<'a> {

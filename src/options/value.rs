@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use crate::error::InvalidValue;
@@ -20,103 +19,68 @@ impl Unit for bool {
     const UNIT: &'static str = "boolean";
 }
 
+impl Unit for u8 {
+    const UNIT: &'static str = "octet";
+}
+
+impl Unit for u32 {
+    const UNIT: &'static str = "number";
+}
+
 impl Unit for RoutingId {
     const UNIT: &'static str = "octets";
 }
 
-/// A limit on queued messages.
+/// Of which events a ROUTER tells by empty messages.
 ///
 /// ```
-/// use peermq::Hwm;
+/// use peermq::RouterNotify;
 ///
-/// assert_eq!(Hwm::messages(10).limit(), Some(10));
-/// assert_eq!(Hwm::messages(0), Hwm::UNLIMITED);
-/// assert_eq!(Hwm::from(10), Hwm::messages(10));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Hwm(Option<NonZeroU32>);
-
-impl Hwm {
-    /// No limit but memory.
-    pub const UNLIMITED: Self = Self(None);
-
-    /// Returns a limit of `n` messages; 0 is no limit.
-    #[must_use]
-    pub const fn messages(n: u32) -> Self {
-        Self(NonZeroU32::new(n))
-    }
-
-    /// Returns the limit in messages; `None` when there is none.
-    #[must_use]
-    pub const fn limit(self) -> Option<u32> {
-        match self.0 {
-            Some(n) => Some(n.get()),
-            None => None,
-        }
-    }
-}
-
-impl From<u32> for Hwm {
-    fn from(n: u32) -> Self {
-        Self::messages(n)
-    }
-}
-
-impl fmt::Display for Hwm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_or(f, self.0, UNLIMITED)
-    }
-}
-
-impl Unit for Hwm {
-    const UNIT: &'static str = "messages";
-}
-
-/// A limit on octets of queued messages.
-///
-/// ```
-/// use peermq::HwmOctets;
-///
-/// assert_eq!(HwmOctets::octets(1 << 20).limit(), Some(1 << 20));
-/// assert_eq!(HwmOctets::octets(0), HwmOctets::UNLIMITED);
+/// assert!(RouterNotify::CONNECT.on_connect() && !RouterNotify::CONNECT.on_disconnect());
+/// assert_eq!(RouterNotify::BOTH.to_string(), "connect and disconnect");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HwmOctets(Option<NonZeroU64>);
+pub struct RouterNotify {
+    on_connect: bool,
+    on_disconnect: bool,
+}
 
-impl HwmOctets {
-    /// No limit but memory.
-    pub const UNLIMITED: Self = Self(None);
+impl RouterNotify {
+    /// That a peer has connected, and that it is gone.
+    pub const BOTH: Self = Self { on_connect: true, on_disconnect: true };
+    /// That a peer has connected.
+    pub const CONNECT: Self = Self { on_connect: true, on_disconnect: false };
+    /// That a peer is gone.
+    pub const DISCONNECT: Self = Self { on_connect: false, on_disconnect: true };
+    /// Of nothing.
+    pub const NOTHING: Self = Self { on_connect: false, on_disconnect: false };
 
-    /// Returns a limit of `n` octets; 0 is no limit.
+    /// Whether it tells that a peer has connected.
     #[must_use]
-    pub const fn octets(n: u64) -> Self {
-        Self(NonZeroU64::new(n))
+    pub const fn on_connect(self) -> bool {
+        self.on_connect
     }
 
-    /// Returns the limit in octets; `None` when there is none.
+    /// Whether it tells that a peer is gone.
     #[must_use]
-    pub const fn limit(self) -> Option<u64> {
-        match self.0 {
-            Some(n) => Some(n.get()),
-            None => None,
-        }
+    pub const fn on_disconnect(self) -> bool {
+        self.on_disconnect
     }
 }
 
-impl From<u64> for HwmOctets {
-    fn from(n: u64) -> Self {
-        Self::octets(n)
-    }
-}
-
-impl fmt::Display for HwmOctets {
+impl fmt::Display for RouterNotify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_or(f, self.0, UNLIMITED)
+        f.write_str(match (self.on_connect, self.on_disconnect) {
+            (true, true) => "connect and disconnect",
+            (true, false) => "connect",
+            (false, true) => "disconnect",
+            (false, false) => "nothing",
+        })
     }
 }
 
-impl Unit for HwmOctets {
-    const UNIT: &'static str = "octets";
+impl Unit for RouterNotify {
+    const UNIT: &'static str = "events";
 }
 
 /// How long a closed socket keeps trying to send what is queued.
@@ -498,31 +462,40 @@ const fn is_c_int(n: u32) -> bool {
     n <= i32::MAX.unsigned_abs()
 }
 
-const fn non_zero(time: Duration) -> Option<Duration> {
+pub(super) const fn non_zero(time: Duration) -> Option<Duration> {
     if time.is_zero() { None } else { Some(time) }
 }
 
-fn write_or(f: &mut fmt::Formatter<'_>, value: Option<impl fmt::Display>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_or(
+    f: &mut fmt::Formatter<'_>,
+    value: Option<impl fmt::Display>,
+    otherwise: &str,
+) -> fmt::Result {
     match value {
         Some(value) => write!(f, "{value}"),
         None => f.write_str(otherwise),
     }
 }
 
-fn write_time_or(f: &mut fmt::Formatter<'_>, time: Option<Duration>, otherwise: &str) -> fmt::Result {
+pub(super) fn write_time_or(
+    f: &mut fmt::Formatter<'_>,
+    time: Option<Duration>,
+    otherwise: &str,
+) -> fmt::Result {
     match time {
         Some(time) => write!(f, "{time:?}"),
         None => f.write_str(otherwise),
     }
 }
 
-const OCTETS: &str = "octets";
-const TIME: &str = "time";
-const UNLIMITED: &str = "unlimited";
+pub(super) const OCTETS: &str = "octets";
+pub(super) const TIME: &str = "time";
+pub(super) const UNLIMITED: &str = "unlimited";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Hwm;
 
     #[test]
     fn zero_means_what_the_type_says() {

@@ -4,20 +4,40 @@
 //! and tells the pattern when one came, went, or has messages or room again.
 #![forbid(unsafe_code)]
 
+mod dealer;
 mod pair;
+mod r#pub;
+mod publisher;
 mod pull;
 mod push;
+mod rep;
+mod req;
+mod router;
+mod sub;
+mod xpub;
+mod xsub;
 
+pub use dealer::Dealer;
 pub use pair::Pair;
+pub use r#pub::Pub;
 pub use pull::Pull;
 pub use push::Push;
+pub use rep::Rep;
+pub use req::Req;
+pub use router::Router;
+pub use sub::Sub;
+pub use xpub::XPub;
+pub use xsub::XSub;
+
+pub(crate) use publisher::Publisher;
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::error::{RecvError, SendError};
+use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::pipe::{PipeKey, Pipes};
+use crate::pipe::{PipeKey, Pipes, Upstream};
 use crate::socket_type::SocketType;
 
 /// What a pattern says to a new peer.
@@ -33,6 +53,11 @@ pub(crate) trait Strategy: fmt::Debug + Send {
     const TYPE: SocketType;
 
     fn new(options: &Options) -> Self;
+
+    /// What the socket subscribes to, for its connections.
+    fn upstream(&self) -> Option<&Arc<Upstream>> {
+        None
+    }
 
     /// A new peer.
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach;
@@ -54,6 +79,33 @@ pub(crate) trait Strategy: fmt::Debug + Send {
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError>;
 }
 
+/// Messages that a socket has dropped, by reason. They were accepted, or arrived, and nobody will see them.
+///
+/// ```
+/// use peermq::{Context, RoutingId, Router};
+///
+/// let mut router = Context::new().open::<Router>()?;
+/// router.send_to(&RoutingId::new("nobody")?, "lost")?;
+/// assert_eq!(router.dropped().unroutable, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// The queue to the peer was full.
+    pub full: u64,
+    /// What came is not what peers of this type send.
+    pub malformed: u64,
+    /// No such peer, or it is gone.
+    pub unroutable: u64,
+}
+
+/// Greets a new peer with an empty message (`probe_router`).
+fn probe(pipes: &mut Pipes, key: PipeKey) {
+    // A peer without room for it has other worries.
+    let _ = pipes.send(key, &mut Payload::from(""));
+}
+
 /// A socket type, as in [`Socket<Push>`](crate::Socket). Implemented by this crate only.
 #[allow(private_bounds, reason = "sealed: what a pattern does with pipes is not for other crates")]
 pub trait Pattern: Strategy {}
@@ -63,3 +115,26 @@ pub trait Sends: Pattern {}
 
 /// A socket type that receives.
 pub trait Receives: Pattern {}
+
+/// A socket type that sends to subscribers.
+#[allow(private_bounds, reason = "sealed, as `Pattern` is")]
+pub trait Publishes: Sends + Publishing {}
+
+/// A socket type that subscribes.
+#[allow(private_bounds, reason = "sealed, as `Pattern` is")]
+pub trait Subscribes: Receives + Subscribing {}
+
+/// What a socket asks of a type that publishes.
+pub(crate) trait Publishing {
+    fn publisher(&mut self) -> &mut Publisher;
+    fn publisher_ref(&self) -> &Publisher;
+}
+
+/// What a socket asks of a type that subscribes.
+pub(crate) trait Subscribing {
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError>;
+    /// `false`: there was no such subscription.
+    fn unsubscribe(&mut self, topic: &[u8]) -> bool;
+    /// Topics with subscriptions.
+    fn topic_count(&self) -> usize;
+}

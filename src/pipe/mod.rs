@@ -20,10 +20,12 @@ mod large_body;
 mod latest;
 mod mailbox;
 pub(crate) mod note;
+mod outstanding;
 mod pipes;
 mod producer;
 mod ring;
 mod segment;
+mod upstream;
 mod wake;
 mod watch;
 
@@ -38,8 +40,10 @@ pub(crate) use handover::Handover;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::Mailbox;
+pub(crate) use outstanding::Outstanding;
 pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};
 pub(crate) use producer::{Producer, Refused};
+pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 
 use crate::sync::Arc;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::message::{Frame, Message, Payload};
-use crate::pipe::{Consumer, Latest, NoMessage, Producer, Refused, Taken};
+use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
@@ -29,10 +29,14 @@ pub(crate) trait Assist: Send + Sync {
     /// Waits until the kernel has something to read or room to write, `timeout` at most, and does it.
     /// `false`: the connection is not lent to this thread, which must wait for its I/O thread.
     fn wait(&self, timeout: Duration) -> bool;
+    /// Ends the connection at once, as if the peer had: a connect is tried again.
+    fn hang_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
     fn is_stopped(&self) -> bool;
+    /// Ends the connection now, whatever is queued.
+    fn cut(&self);
 }
 
 /// A socket's ends of the two pipes to one peer.
@@ -47,8 +51,12 @@ pub(crate) struct Pipe {
     pub(crate) latest_in: Option<Latest>,
     /// The routing id that the peer announced; none if that is not known yet, and a note will tell.
     pub(crate) peer: Option<RoutingId>,
+    /// A peer is there now; else, and when that changes, notes tell.
+    pub(crate) is_up: bool,
     /// The connection behind the pipes; none for inproc.
     pub(crate) assist: Option<Arc<dyn Assist>>,
+    /// What the SUB or XSUB at the other end subscribes to, if that is a socket of this process.
+    pub(crate) feed: Option<Feed>,
 }
 
 impl fmt::Debug for Pipe {
@@ -71,6 +79,8 @@ pub(crate) struct Pipes {
     by_id: HashMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
     finished: Vec<PipeKey>,
+    /// Pipes that the pattern wants to be rid of.
+    given_up: Vec<PipeKey>,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
     is_patient: bool,
@@ -160,6 +170,56 @@ impl Pipes {
             }
             Err(refused) => self.send_refused(key, payload, refused, try_send),
         }
+    }
+
+    /// Queues a message if there is room now, for senders that never wait: a full pipe does not tell.
+    #[inline]
+    pub(crate) fn offer(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        let mut sent = pipe.outbound.try_send(payload);
+        if let (Err(Refused::Full), Some(assist)) = (&sent, &pipe.assist) {
+            assist.flush();
+            sent = pipe.outbound.try_send(payload);
+        }
+        if sent.is_ok() && pipe.outbound.take_batch() {
+            self.hand_on_batch(key);
+        }
+        sent
+    }
+
+    /// Whether a message would be queued now.
+    #[inline]
+    pub(crate) fn has_room(&mut self, key: PipeKey) -> Result<(), Refused> {
+        self.get_mut(key).map_or(Err(Refused::Closed), |pipe| pipe.outbound.has_room())
+    }
+
+    /// Whether a message would be queued now. Full: the pipe will tell when there is room.
+    pub(crate) fn has_room_or_tells(&mut self, key: PipeKey) -> Result<(), Refused> {
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        if let (Err(Refused::Full), Some(assist)) = (pipe.outbound.has_room(), &pipe.assist) {
+            assist.flush();
+        }
+        loop {
+            match pipe.outbound.has_room() {
+                Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
+                room => return room,
+            }
+        }
+    }
+
+    /// The next change in what the socket at the other end of a pipe of this process subscribes to.
+    pub(crate) fn next_change(&mut self, key: PipeKey) -> Option<Change> {
+        self.get_mut(key)?.feed.as_mut()?.next()
+    }
+
+    /// Ends the connection to a peer that is not to be borne. The socket removes the pipe.
+    pub(crate) fn expel(&mut self, key: PipeKey) {
+        let Some(pipe) = self.get_mut(key) else { return };
+        pipe.outbound.cut_off();
+        if let Some(assist) = &pipe.assist {
+            assist.stop(Some(Instant::now()));
+        }
+        self.finished.push(key);
     }
 
     /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.
@@ -335,10 +395,50 @@ impl Pipes {
         while self.recv(key, &mut message).is_ok() {}
     }
 
+    /// Drops the messages that are there, and does not ask to be told of more.
+    pub(crate) fn clear(&mut self, key: PipeKey) {
+        let mut message = Message::new();
+        let Some(pipe) = self.get_mut(key) else { return };
+        let why = loop {
+            if let Err(why) = pipe.inbound.try_recv(&mut message) {
+                break why;
+            }
+        };
+        if why == NoMessage::Closed {
+            self.finished.push(key);
+        }
+    }
+
+    /// Whether nothing that is sent to this peer can reach it any more.
+    pub(crate) fn is_gone(&mut self, key: PipeKey) -> bool {
+        self.get_mut(key).is_none_or(|pipe| pipe.outbound.is_closed())
+    }
+
+    /// Ends the connection of a pipe at once. What arrived is still received; a connect is tried again, with
+    /// what is queued for it.
+    pub(crate) fn hang_up(&mut self, key: PipeKey) {
+        let Some(pipe) = self.get_mut(key) else { return };
+        match &pipe.assist {
+            Some(assist) => assist.hang_up(),
+            None => self.finished.push(key),
+        }
+    }
+
+    /// Ends the connection of a pipe soon, and drops what is queued, both ways. A connect is tried again, with
+    /// a new pipe.
+    pub(crate) fn give_up(&mut self, key: PipeKey) {
+        self.given_up.push(key);
+    }
+
     /// The next pipe that was found closed and empty.
     #[inline]
     pub(crate) fn next_finished(&mut self) -> Option<PipeKey> {
         self.finished.pop()
+    }
+
+    /// The next pipe that the pattern wants to be rid of.
+    pub(crate) fn next_given_up(&mut self) -> Option<PipeKey> {
+        self.given_up.pop()
     }
 }
 

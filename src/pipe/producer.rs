@@ -14,6 +14,7 @@ use crate::limits::{
     BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, STREAM_MESSAGES,
 };
 use crate::message::{Frame, Payload, PayloadKind};
+use crate::pipe::outstanding::Outstanding;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
@@ -161,6 +162,11 @@ impl Producer {
         self.credit = self.sent;
     }
 
+    /// Whether nobody will read what is written.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_cut_off || self.ring.is_consumer_gone()
+    }
+
     /// Whether a message would be taken now.
     #[inline]
     pub(crate) fn has_room(&mut self) -> Result<(), Refused> {
@@ -231,6 +237,11 @@ impl Producer {
         is_batch
     }
 
+    /// Sends no more; tells what becomes of what is queued.
+    pub(crate) fn finish(self) -> Outstanding {
+        Outstanding::new(Arc::clone(&self.ring), self.sent)
+    }
+
     /// Whoever waits for room in this pipe is told through `wake_up`.
     pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
         self.ring.set_writer(wake_up);
@@ -248,7 +259,6 @@ impl Producer {
     }
 
     /// Messages that the consumer has not taken.
-    #[cfg(test)]
     pub(crate) fn queued(&self) -> u64 {
         self.sent - self.ring.consumed()
     }
@@ -396,7 +406,7 @@ impl Producer {
 
     #[cold]
     fn refresh_credit(&mut self) -> Result<(), Refused> {
-        if self.is_cut_off || self.ring.is_consumer_gone() {
+        if self.is_closed() {
             return Err(Refused::Closed);
         }
         self.credit = self.ring.consumed().saturating_add(self.ring.limit());

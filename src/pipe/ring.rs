@@ -145,6 +145,19 @@ impl Ring {
         true
     }
 
+    /// Asks to be woken when all that was sent is taken. `false`: do not wait.
+    pub(super) fn wait_for_all(&self, sent: u64) -> bool {
+        // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
+        self.progress.0.resume_at.swap(sent, Ordering::Relaxed);
+        // Pairs with the light fences in `consume` and `consumer_gone`.
+        heavy_fence();
+        if self.is_consumer_gone() || self.consumed() >= sent {
+            self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
+            return false;
+        }
+        true
+    }
+
     pub(super) fn is_consumer_gone(&self) -> bool {
         // Acquire: pairs with the Release in `consumer_gone`.
         self.flags().is_consumer_gone.load(Ordering::Acquire)

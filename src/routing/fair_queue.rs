@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::message::Message;
-use crate::pipe::{PipeKey, Pipes};
+use crate::pipe::{NoMessage, PipeKey, Pipes, Taken};
 use crate::routing::NoneReady;
 
 /// Peers in turn.
@@ -28,9 +28,28 @@ impl FairQueue {
         self.active.retain(|other| *other != key);
     }
 
-    /// Takes the next message.
+    /// Takes the next message; passes over notes. From whom it is.
     #[inline]
-    pub(crate) fn recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), NoneReady> {
+    pub(crate) fn recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<PipeKey, NoneReady> {
+        let next = self.next_by(|key| pipes.recv(key, message).map(|()| Taken::Message))?;
+        Ok(next.0)
+    }
+
+    /// Takes the next message or note, and tells from whom it is. A note does not use up a peer's turn.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        pipes: &mut Pipes,
+        message: &mut Message,
+    ) -> Result<(PipeKey, Taken), NoneReady> {
+        self.next_by(|key| pipes.take(key, message))
+    }
+
+    #[inline]
+    fn next_by(
+        &mut self,
+        mut take: impl FnMut(PipeKey) -> Result<Taken, NoMessage>,
+    ) -> Result<(PipeKey, Taken), NoneReady> {
         loop {
             let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
                 return Err(NoneReady);
@@ -38,9 +57,9 @@ impl FairQueue {
             if self.next >= self.active.len() {
                 self.next = 0;
             }
-            if pipes.recv(key, message).is_ok() {
-                self.next += 1;
-                return Ok(());
+            if let Ok(taken) = take(key) {
+                self.next += usize::from(taken == Taken::Message);
+                return Ok((key, taken));
             }
             // Dry, or closed: the next peer moves into its place.
             self.active.remove(self.next);

@@ -2,13 +2,21 @@
 //!
 //! They keep pipe keys only; the pipes belong to the socket. Never sees a descriptor, the wire or a thread.
 
+mod envelope;
 mod fair_queue;
+mod fan_out;
+mod peer_table;
 mod round_robin;
 mod single;
+mod topics;
 
+pub(crate) use envelope::Envelope;
 pub(crate) use fair_queue::FairQueue;
+pub(crate) use fan_out::FanOut;
+pub(crate) use peer_table::PeerTable;
 pub(crate) use round_robin::RoundRobin;
 pub(crate) use single::Single;
+pub(crate) use topics::{Removed, Seat, TooMuch, TopicId, Topics};
 
 use crate::error::{RecvError, SendError};
 

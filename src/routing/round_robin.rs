@@ -39,6 +39,16 @@ impl RoundRobin {
     /// Queues the payload for the next peer with room.
     #[inline]
     pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+        self.send_by(pipes, |pipes, key| pipes.send(key, payload)).map(|_| ())
+    }
+
+    /// Queues what `try_send` does for the next peer with room, and tells which one that is.
+    #[inline]
+    pub(crate) fn send_by(
+        &mut self,
+        pipes: &mut Pipes,
+        mut try_send: impl FnMut(&mut Pipes, PipeKey) -> Result<(), Refused>,
+    ) -> Result<PipeKey, NoneReady> {
         loop {
             let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
                 self.look_at_full(pipes)?;
@@ -47,10 +57,10 @@ impl RoundRobin {
             if self.next >= self.active.len() {
                 self.next = 0;
             }
-            match pipes.send(key, payload) {
+            match try_send(pipes, key) {
                 Ok(()) => {
                     self.next += 1;
-                    return Ok(());
+                    return Ok(key);
                 }
                 Err(Refused::Full) => {
                     self.active.remove(self.next);

@@ -1,11 +1,11 @@
 //! Dialers: connect, keep connected, and connect again after a pause.
 //!
 //! ```text
-//!            ┌──────────── pause over ────────────────┐
-//!            ▼                                        │
-//!       Resolving ──▶ Connecting ──▶ Connected ──▶ Pausing
-//!            │            │ next address    │         ▲
-//!            └────────────┴────── failed ───┴─────────┘
+//!            ┌──────────────────── pause over ─────────────────────┐
+//!            ▼                                                     │
+//!       Resolving ──▶ Connecting ──▶ Proxying ──▶ Connected ──▶ Pausing
+//!            │            │ next address │             │           ▲
+//!            └────────────┴──────────────┴─── failed ──┴───────────┘
 //! ```
 //!
 //! The pipes to the socket outlive every session, so that what was queued waits for the next one; with
@@ -15,19 +15,25 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::time::Instant;
 
 use mio::Token;
 
 use crate::endpoint::{Address, Host};
-use crate::error::ProtocolError;
+use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
+use crate::limits::HANDSHAKE_READ;
+use crate::options::{Options, ReconnectStop};
+use crate::pipe::Assist;
+use crate::session::ConnectionState;
 use crate::session::backoff::Backoff;
 use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
+use crate::session::socks::Socks;
 use crate::session::ticker::Ticker;
-use crate::transport::{Stream, Target};
+use crate::transport::{Read, Stream, Target};
 
 /// One endpoint that a socket is connected to.
 pub(crate) struct Dialer {
@@ -36,6 +42,8 @@ pub(crate) struct Dialer {
     state: State,
     /// Addresses of this try that were not tried yet.
     targets: VecDeque<Target>,
+    /// What was wrong with the last of them.
+    error: ConnectionError,
     backoff: Backoff,
     ticker: Ticker,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
@@ -44,8 +52,9 @@ pub(crate) struct Dialer {
 
 enum State {
     Connected { shake_hands_by: Option<Instant> },
-    Connecting(Stream),
+    Connecting { stream: Stream, give_up_at: Option<Instant> },
     Pausing(Instant),
+    Proxying { stream: Stream, socks: Socks, give_up_at: Option<Instant> },
     Resolving,
 }
 
@@ -57,6 +66,7 @@ impl Dialer {
             address,
             state: State::Resolving,
             targets: VecDeque::new(),
+            error: ConnectionError::NoAddress,
             backoff: Backoff::default(),
             ticker: Ticker::default(),
             stop: None,
@@ -64,12 +74,26 @@ impl Dialer {
         link.start(Box::new(dialer));
     }
 
+    fn options(&self) -> &Options {
+        &self.link.owner().options
+    }
+
+    /// The address to connect to first: the proxy's, if there is one.
+    fn first_hop(&self) -> &Address {
+        match (&self.address, self.options().socks_proxy.endpoint()) {
+            (Address::Tcp { .. }, Some(proxy)) => proxy.address(),
+            (address, _) => address,
+        }
+    }
+
     fn resolve(&mut self, turn: &mut Turn<'_>) -> Fate {
         self.state = State::Resolving;
-        let target = match &self.address {
+        self.error = ConnectionError::NoAddress;
+        self.link.show(ConnectionState::Connecting);
+        let target = match self.first_hop() {
             Address::Tcp { host: Host::Ip(ip), port } => Target::Tcp((*ip, *port).into()),
             Address::Tcp { host: Host::Name(name), port } => {
-                resolve(name, *port, &self.link.owner().options, turn.mailbox, turn.id);
+                resolve(name, *port, self.options(), turn.mailbox, turn.id);
                 return Fate::Goes;
             }
             Address::Ipc(address) => Target::Ipc(address.clone()),
@@ -83,34 +107,88 @@ impl Dialer {
     fn connect(&mut self, turn: &mut Turn<'_>) -> Fate {
         let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
         while let Some(target) = self.targets.pop_front() {
-            let Ok(mut stream) = Stream::connect(&target, &self.link.owner().options) else { continue };
-            if stream.register(turn.registry, token).is_err() {
-                continue;
+            let connected = Stream::connect(&target, self.options()).and_then(|mut stream| {
+                stream.register(turn.registry, token)?;
+                Ok(stream)
+            });
+            match connected {
+                Ok(stream) => {
+                    let limit = self.options().connect_timeout().limit();
+                    let give_up_at = limit.and_then(|limit| turn.now.checked_add(limit));
+                    if let Some(at) = give_up_at {
+                        turn.wake_at(at);
+                    }
+                    self.state = State::Connecting { stream, give_up_at };
+                    // ipc connects at once, and an edge may have been before the registration.
+                    return self.check_connected(turn);
+                }
+                Err(error) => self.error = ConnectionError::Io(error.into()),
             }
-            self.state = State::Connecting(stream);
-            // ipc connects at once, and an edge may have been before the registration.
-            return self.check_connected(turn);
         }
-        self.pause(turn)
+        let refused = if is_refusal(self.error) { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
+        self.failed(self.error, refused, turn)
     }
 
     fn check_connected(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let State::Connecting(stream) = &self.state else { return Fate::Goes };
+        let State::Connecting { stream, .. } = &self.state else { return Fate::Goes };
         match stream.check_connected() {
             Ok(false) => Fate::Goes,
-            Err(_) => self.connect(turn),
             Ok(true) => self.connected(turn),
+            Err(error) => self.next_address(ConnectionError::Io(error.into()), turn),
         }
     }
 
+    fn next_address(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
+        self.error = error;
+        self.state = State::Resolving; // drops the stream before the next one is there
+        self.connect(turn)
+    }
+
     fn connected(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let limit = self.link.owner().options.handshake_interval().limit();
-        let shake_hands_by = limit.map(|limit| turn.now + limit);
-        if let Some(by) = shake_hands_by {
-            turn.wake_at(by);
+        let State::Connecting { stream, give_up_at } = std::mem::replace(&mut self.state, State::Resolving)
+        else {
+            return Fate::Goes;
+        };
+        match (&self.address, self.options().socks_proxy.endpoint()) {
+            (Address::Tcp { host, port }, Some(_)) => {
+                let socks = Socks::new(host, *port);
+                let give_up_at = give_up_at.or_else(|| self.handshake_deadline(turn));
+                self.state = State::Proxying { stream, socks, give_up_at };
+                self.ask_proxy(turn)
+            }
+            _ => self.begin(stream, turn),
         }
-        let state = std::mem::replace(&mut self.state, State::Connected { shake_hands_by });
-        let State::Connecting(stream) = state else { return Fate::Goes };
+    }
+
+    /// Talks to the proxy as far as the kernel goes along.
+    fn ask_proxy(&mut self, turn: &mut Turn<'_>) -> Fate {
+        let State::Proxying { stream, socks, .. } = &mut self.state else { return Fate::Goes };
+        match talk(stream, socks) {
+            Ok(false) => Fate::Goes,
+            Ok(true) => match std::mem::replace(&mut self.state, State::Resolving) {
+                State::Proxying { stream, .. } => self.begin(stream, turn),
+                State::Connected { .. } | State::Connecting { .. } | State::Pausing(_) | State::Resolving => {
+                    Fate::Goes
+                }
+            },
+            Err(error) => self.next_address(error, turn),
+        }
+    }
+
+    fn handshake_deadline(&self, turn: &mut Turn<'_>) -> Option<Instant> {
+        let limit = self.options().handshake_interval().limit();
+        let deadline = limit.and_then(|limit| turn.now.checked_add(limit));
+        if let Some(at) = deadline {
+            turn.wake_at(at);
+        }
+        deadline
+    }
+
+    /// Begins the handshake.
+    fn begin(&mut self, stream: Stream, turn: &mut Turn<'_>) -> Fate {
+        let shake_hands_by = self.handshake_deadline(turn);
+        self.state = State::Connected { shake_hands_by };
+        self.link.show(ConnectionState::ShakingHands);
         self.link.up(|ends| Session::new(stream, self.link.owner(), ends));
         self.drive(work::READABLE, turn)
     }
@@ -122,35 +200,52 @@ impl Dialer {
         Fate::Goes
     }
 
-    fn ended(&mut self, end: End, turn: &mut Turn<'_>) -> Fate {
-        match end {
+    fn ended(&mut self, end: End, was_ready: bool, turn: &mut Turn<'_>) -> Fate {
+        let error = match end {
+            End::Dismissed => ConnectionError::Dismissed,
+            End::Io(error) => ConnectionError::Io(error),
+            End::PeerClosed => ConnectionError::PeerClosed,
             // A refusal is final: the same credentials would be refused again (E-01).
-            End::Sent | End::Protocol(ProtocolError::RefusedByPeer) => return Fate::Done,
-            End::Io(_) | End::PeerClosed | End::Protocol(_) => {}
-        }
-        if self.link.owner().options.immediate() {
+            End::Protocol(error @ ProtocolError::RefusedByPeer) => return self.give_up(error.into()),
+            End::Protocol(error) => ConnectionError::Protocol(error),
+            End::Sent if self.stop.is_some() || self.link.owner().keeps_pipes() => return Fate::Done,
+            // Sent, and not stopped: the socket had no place for this peer.
+            End::Sent => ConnectionError::PeerClosed,
+            End::Silent => ConnectionError::Silent,
+        };
+        if !self.link.owner().keeps_pipes() {
             drop(self.link.take_ends());
         }
-        self.pause(turn)
+        let stop = if was_ready { ReconnectStop::DISCONNECTED } else { ReconnectStop::HANDSHAKE_FAILED };
+        self.failed(error, stop, turn)
     }
 
-    fn pause(&mut self, turn: &mut Turn<'_>) -> Fate {
-        if self.stop.is_some() && self.has_nothing_to_send() {
-            return Fate::Done;
+    /// Pauses, unless this kind of failure is not to be tried again.
+    fn failed(&mut self, error: ConnectionError, kind: ReconnectStop, turn: &mut Turn<'_>) -> Fate {
+        let stops = kind != ReconnectStop::NEVER && self.options().reconnect_stop().contains(kind);
+        let is_done = self.stop.is_some() && self.has_nothing_to_send();
+        if stops || is_done {
+            return self.give_up(error);
         }
         let random = RandomState::new().build_hasher().finish();
         let Some(pause) = self.backoff.next_pause(&self.link.owner().options, random) else {
-            return Fate::Done;
+            return self.give_up(error);
         };
         let until = turn.now + pause;
         self.state = State::Pausing(until);
+        self.link.show_error(ConnectionState::Waiting, error);
         turn.wake_at(until);
         Fate::Goes
     }
 
+    fn give_up(&self, error: ConnectionError) -> Fate {
+        self.link.show_error(ConnectionState::Failed, error);
+        Fate::Done
+    }
+
     fn has_nothing_to_send(&self) -> bool {
         let Some(mut ends) = self.link.take_ends() else { return true };
-        let is_dry = ends.is_finished();
+        let is_dry = ends.is_finished() || self.link.is_stopped() && ends.is_dry();
         self.link.set_ends(ends);
         is_dry
     }
@@ -162,7 +257,7 @@ impl Dialer {
         }
         match self.state {
             State::Connected { .. } => self.drive(work::PIPES, turn),
-            State::Connecting(_) | State::Pausing(_) | State::Resolving => {
+            State::Connecting { .. } | State::Pausing(_) | State::Proxying { .. } | State::Resolving => {
                 if self.has_nothing_to_send() {
                     Fate::Done
                 } else {
@@ -181,7 +276,8 @@ impl Task for Dialer {
     fn on_event(&mut self, ready: Readiness, turn: &mut Turn<'_>) -> Fate {
         match self.state {
             State::Connected { .. } => self.drive(noted(ready), turn),
-            State::Connecting(_) => self.check_connected(turn),
+            State::Connecting { .. } => self.check_connected(turn),
+            State::Proxying { .. } => self.ask_proxy(turn),
             State::Pausing(_) | State::Resolving => Fate::Goes,
         }
     }
@@ -198,7 +294,7 @@ impl Task for Dialer {
                 if was_ready {
                     self.backoff.reset();
                 }
-                self.ended(end, turn)
+                self.ended(end, was_ready, turn)
             }
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();
@@ -207,6 +303,10 @@ impl Task for Dialer {
             Notice::Stop(deadline) => self.stop(deadline, turn),
             Notice::Tick => {
                 self.ticker.start(&self.link, turn);
+                Fate::Goes
+            }
+            Notice::WakeAt(at) => {
+                turn.wake_at(at);
                 Fate::Goes
             }
         }
@@ -219,19 +319,23 @@ impl Task for Dialer {
         self.ticker.on_timer(&self.link, turn);
         match self.state {
             State::Pausing(until) if turn.now >= until => self.resolve(turn),
+            State::Connecting { give_up_at: Some(at), .. } | State::Proxying { give_up_at: Some(at), .. }
+                if turn.now >= at =>
+            {
+                self.next_address(ConnectionError::TimedOut, turn)
+            }
             State::Connected { shake_hands_by: Some(by) } if turn.now >= by => {
                 if self.link.is_shaking_hands() {
-                    let ends = self.link.take_ends();
-                    if let Some(ends) = ends {
-                        self.link.set_ends(ends);
-                    }
-                    return self.pause(turn);
+                    self.link.down();
+                    let error = ProtocolError::HandshakeTimeout.into();
+                    return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);
                 }
                 self.state = State::Connected { shake_hands_by: None };
-                // Work that was noted while we held the session.
-                self.drive(0, turn)
+                // And work that was noted while we held the session.
+                self.drive(work::BEAT, turn)
             }
-            State::Connected { .. } | State::Connecting(_) | State::Pausing(_) | State::Resolving => {
+            State::Connected { .. } => self.drive(work::BEAT, turn),
+            State::Connecting { .. } | State::Pausing(_) | State::Proxying { .. } | State::Resolving => {
                 Fate::Goes
             }
         }
@@ -240,7 +344,37 @@ impl Task for Dialer {
 
 impl Drop for Dialer {
     fn drop(&mut self) {
+        // Unless it failed: then the handle says why.
+        self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
     }
+}
+
+/// Writes and reads until the kernel has no more. `true`: the stream is the target's.
+fn talk(stream: &mut Stream, socks: &mut Socks) -> Result<bool, ConnectionError> {
+    let mut octets = [0; HANDSHAKE_READ];
+    loop {
+        while !socks.octets().is_empty() {
+            match stream.write(&[IoSlice::new(socks.octets())]).map_err(ConnectionError::Io)? {
+                0 => return Ok(false),
+                count => socks.advance(count),
+            }
+        }
+        let wanted = socks.wanted().min(octets.len());
+        let Some(room) = octets.get_mut(..wanted) else { return Ok(false) };
+        match stream.read(&mut [IoSliceMut::new(room)]).map_err(ConnectionError::Io)? {
+            Read::Dry => return Ok(false),
+            Read::End => return Err(ConnectionError::PeerClosed),
+            Read::Octets(count) => {
+                if socks.handle_octets(room.get(..count).unwrap_or_default())? {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+fn is_refusal(error: ConnectionError) -> bool {
+    matches!(error, ConnectionError::Io(OsError { kind: ErrorKind::ConnectionRefused, .. }))
 }

@@ -5,22 +5,20 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use mio::Events;
 
 use crate::io::{End, Notice};
-use crate::limits::{
-    HANDSHAKE_READ, READ_OCTETS_PER_TURN, STREAM_OCTETS, STREAM_READ_OCTETS, WRITE_OCTETS_PER_TURN,
-};
-use crate::pipe::{Skimmed, Slices, note};
+use crate::limits::{FEED_OCTETS, HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
+use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, Local, Outbox};
+use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +38,9 @@ pub(super) struct Session {
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
     max_body_octets: u64,
+    /// Most octets of one turn.
+    read_batch: usize,
+    write_batch: usize,
     is_readable: bool,
     is_writable: bool,
     /// The inbound pipe was full: octets that were read may wait in it.
@@ -47,7 +48,11 @@ pub(super) struct Session {
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
     is_shaking_hands: bool,
+    /// What is queued now is the last.
+    is_stopped: bool,
     takes_notes: bool,
+    /// What the socket wants from this peer; from the end of the handshake on.
+    feed: Option<Feed>,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -55,6 +60,10 @@ pub(super) struct Session {
     events: Events,
     /// Octets read and written.
     moved: u64,
+    /// Octets read.
+    heard: u64,
+    /// When the task was asked to look after heartbeats next.
+    beat_at: Option<Instant>,
     /// What `moved` was when the caller gave the connection back because nothing moved.
     idle_since: u64,
 }
@@ -64,29 +73,44 @@ impl Session {
     pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
-        let local = Local { socket_type: owner.socket_type, routing_id };
+        let heartbeat = HeartbeatSettings::from(&owner.options);
+        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat };
+        // Pipes that are made for one connection come and go with it: no note needs to tell.
+        let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
             stream,
             connection: Connection::new(local, &mut outbox),
             outbox,
             ends,
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
+            read_batch: owner.options.in_batch_size().size() as usize,
+            write_batch: owner.options.out_batch_size().size() as usize,
             is_readable: true,
             is_writable: true,
             is_full: false,
             is_closed: false,
             is_shaking_hands: true,
-            takes_notes: owner.socket_type.takes_notes(),
+            is_stopped: false,
+            takes_notes,
+            feed: None,
             care: Care::Told,
             was_called: false,
             events: Events::with_capacity(1),
             moved: 0,
+            heard: 0,
+            beat_at: None,
             idle_since: 0,
         }
     }
 
     pub(super) fn is_shaking_hands(&self) -> bool {
         self.is_shaking_hands
+    }
+
+    /// Tells the peer that it is not wanted, if the kernel takes that.
+    pub(super) fn refuse(&mut self) {
+        self.connection.refuse(&mut self.outbox);
+        let _ = self.write();
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them.
@@ -140,6 +164,7 @@ impl Session {
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         let before = self.moved;
+        self.is_stopped = link.is_stopped();
         let progress = self.read_and_write(noted, link);
         if noted & work::CALLER != 0 {
             self.note_caller(self.moved - before, link);
@@ -181,7 +206,8 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
+        // Before a peer is taken for silent, one look for what it may have said.
+        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0;
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
@@ -197,24 +223,40 @@ impl Session {
                     return Err(end);
                 }
             }
-            if !self.outbox.is_empty() || was_shaking_hands {
-                progress = progress.and(self.write()?);
-            }
+        }
+        if noted & work::BEAT != 0 || self.connection.wants_timer() {
+            self.beat(link)?;
+        }
+        if !self.outbox.is_empty() || was_shaking_hands {
+            progress = progress.and(self.write()?);
         }
         Ok(progress)
     }
 
+    /// Looks after heartbeats, and asks to be called at the next deadline.
+    fn beat(&mut self, link: &Link) -> Result<(), End> {
+        let now = Instant::now();
+        let signs = Signs { heard: self.heard, taken: self.moved, is_deaf: self.is_full };
+        let next = self.connection.handle_timeout(now, signs, &mut self.outbox).map_err(|_| End::Silent)?;
+        self.beat_at = self.beat_at.filter(|at| *at > now);
+        if let Some(next) = next.filter(|next| self.beat_at.is_none_or(|at| *next < at)) {
+            self.beat_at = Some(next);
+            link.post(Notice::WakeAt(next));
+        }
+        Ok(())
+    }
+
     /// Writes until everything is written, the kernel takes no more, or the budget is spent.
     fn write(&mut self) -> Result<Progress, End> {
-        let mut budget = WRITE_OCTETS_PER_TURN;
+        let mut budget = self.write_batch;
         while self.is_writable {
+            self.tell_topics();
             let mut slices = Slices::new();
             let control = self.outbox.octets();
-            let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
-            let ready = ready.map(|ends| {
+            if let (false, Some(ends)) = (self.is_shaking_hands, &mut self.ends) {
                 ends.refill();
-                ends
-            });
+            }
+            let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
             let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
             let control_octets = if between { control.len() } else { 0 };
             if control_octets > 0 {
@@ -254,6 +296,18 @@ impl Session {
         Ok(Progress::Waits)
     }
 
+    /// Puts a batch of subscriptions into an empty outbox.
+    fn tell_topics(&mut self) {
+        let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };
+        while self.outbox.len() < FEED_OCTETS {
+            match feed.next() {
+                Some(Change::Subscribe(topic)) => self.connection.tell_topic(true, &topic, &mut self.outbox),
+                Some(Change::Cancel(topic)) => self.connection.tell_topic(false, &topic, &mut self.outbox),
+                None => return,
+            }
+        }
+    }
+
     fn tell_of_room(&self) {
         if let Some(ends) = &self.ends {
             ends.outbound.tell_of_room();
@@ -266,7 +320,15 @@ impl Session {
             return Ok(true);
         }
         let Some(ends) = &mut self.ends else { return Ok(true) };
-        if ends.is_finished() {
+        if ends.is_finished() || self.is_stopped && ends.is_dry() {
+            if let Some(feed) = &mut self.feed {
+                // The last that the peer hears is that nothing is wanted any more (S-39).
+                feed.close();
+                self.tell_topics();
+                if !self.outbox.is_empty() {
+                    return Ok(false);
+                }
+            }
             self.stream.finish();
             return Err(End::Sent);
         }
@@ -280,7 +342,8 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut budget = if self.care.is_told() { READ_OCTETS_PER_TURN } else { STREAM_READ_OCTETS };
+        let mut budget =
+            if self.care.is_told() { self.read_batch } else { self.read_batch.min(STREAM_READ_OCTETS) };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
@@ -321,6 +384,7 @@ impl Session {
                 Read::Octets(count) => {
                     ends.inbound.filled(count);
                     self.moved += count as u64;
+                    self.heard += count as u64;
                     budget = budget.saturating_sub(count);
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.
@@ -341,14 +405,19 @@ impl Session {
             Read::End => return Err(End::PeerClosed),
             Read::Octets(count) => count,
         };
+        self.heard += count as u64;
         let octets = octets.get(..count).unwrap_or_default();
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
         self.is_shaking_hands = false;
+        let name = link.owner().name_of(&peer.routing_id);
+        link.on_ready(peer, self.stream.peer());
+        let upstream = link.owner().upstream.as_ref();
+        self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
         match &mut self.ends {
-            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(&peer.routing_id)),
+            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}
-            None => self.ends = link.attach(RoutingId::from_peer(&peer.routing_id)),
+            None => self.ends = link.attach(RoutingId::from_peer(name)),
         }
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(octets.get(taken..).unwrap_or_default());
@@ -360,7 +429,7 @@ impl Session {
     /// what we have sent.
     fn discard(&mut self) -> Result<Progress, End> {
         let mut octets = [0; HANDSHAKE_READ];
-        let mut budget = READ_OCTETS_PER_TURN;
+        let mut budget = self.read_batch;
         while budget > 0 {
             match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
                 Read::Dry => {
@@ -368,7 +437,10 @@ impl Session {
                     return Ok(Progress::Waits);
                 }
                 Read::End => return Err(End::PeerClosed),
-                Read::Octets(count) => budget = budget.saturating_sub(count),
+                Read::Octets(count) => {
+                    self.heard += count as u64;
+                    budget = budget.saturating_sub(count);
+                }
             }
         }
         Ok(Progress::Again)

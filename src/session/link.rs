@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
+use crate::endpoint::Endpoint;
+use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
-use crate::pipe::{Assist, Handover, Ready, Wake};
+use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::driver::{Progress, Session};
-use crate::session::{Ends, Owner, connect_pipes};
+use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
 use crate::sync::{AtomicBool, Ordering};
+use crate::wire;
 
 /// Notes of work to be done on a session.
 pub(crate) mod work {
@@ -31,6 +34,8 @@ pub(crate) mod work {
     pub(crate) const FILL: u8 = 16;
     /// The socket's own thread is at work.
     pub(crate) const CALLER: u8 = 32;
+    /// It may be time for a heartbeat.
+    pub(crate) const BEAT: u8 = 64;
 }
 
 /// A session, or the pipe ends that wait for one.
@@ -48,12 +53,14 @@ pub(crate) struct Link {
     /// A notice to drive is on its way to the task: one is enough, however many ask.
     is_drive_posted: AtomicBool,
     is_stopped: AtomicBool,
+    /// What the handle of a dialer's connection shows; none for an accepted one.
+    status: Option<Arc<Status>>,
     place: Handover<Place>,
 }
 
 impl Link {
     /// A link without a session, driven by the thread of `mailbox` under the number `id`.
-    pub(crate) fn new(mailbox: Arc<IoMailbox>, owner: Arc<Owner>) -> Arc<Self> {
+    pub(crate) fn new(mailbox: Arc<IoMailbox>, owner: Arc<Owner>, status: Option<Arc<Status>>) -> Arc<Self> {
         let id = crate::io::unique_id();
         Arc::new_cyclic(|this| Self {
             id,
@@ -62,6 +69,7 @@ impl Link {
             this: Weak::clone(this),
             is_drive_posted: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
+            status,
             place: Handover::new(Place::Down(None), work::PIPES),
         })
     }
@@ -72,6 +80,11 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// How the session is woken.
+    pub(super) fn wake_up(&self) -> Option<WakeUp> {
+        Some(WakeUp::new(self.id, self.this.upgrade()?))
     }
 
     /// The poll of the link's I/O thread.
@@ -108,12 +121,82 @@ impl Link {
         }
     }
 
+    /// Ends the session, if there is one, and goes on with new pipe ends; without a task, drops them.
+    pub(crate) fn renew(&self, ends: Box<Ends>) {
+        let mut place = self.place.lock();
+        self.end_session(&mut place);
+        if let Place::Down(old @ Some(_)) = &mut *place {
+            *old = Some(ends);
+        }
+        drop(place);
+        self.drive_rest();
+    }
+
+    /// Ends the session, if there is one, without a notice.
+    pub(super) fn down(&self) {
+        let mut place = self.place.lock();
+        *place = match std::mem::replace(&mut *place, Place::Down(None)) {
+            Place::Up(session) => Place::Down(session.into_ends()),
+            down @ Place::Down(_) => down,
+        };
+    }
+
+    fn end_session(&self, place: &mut Place) {
+        if matches!(place, Place::Up(_)) {
+            self.end(place, End::PeerClosed);
+        }
+    }
+
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
         match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
             Place::Down(ends) => ends,
-            Place::Up(session) => session.into_ends(),
+            Place::Up(session) => {
+                self.owner.peers.remove(self.id);
+                session.into_ends()
+            }
         }
+    }
+
+    /// Moves the handle's state on, if there is a handle.
+    pub(super) fn show(&self, state: ConnectionState) {
+        if let Some(status) = &self.status {
+            status.set(state);
+        }
+    }
+
+    /// As [`show`](Self::show), because of an error.
+    pub(super) fn show_error(&self, state: ConnectionState, error: ConnectionError) {
+        if let Some(status) = &self.status {
+            status.fail(state, error);
+        }
+    }
+
+    /// The handshake is done.
+    pub(super) fn on_ready(&self, peer: &wire::Peer, address: Option<Endpoint>) {
+        let info = PeerInfo {
+            endpoint: address.unwrap_or_else(|| self.owner.endpoint.clone()),
+            is_accepted: self.status.is_none(),
+            socket_type: peer.socket_type,
+            routing_id: RoutingId::from_peer(&peer.routing_id),
+            version: (peer.major, peer.minor),
+            properties: Arc::clone(&peer.properties),
+        };
+        self.owner.peers.insert(self.id, info, Reach::Link(Weak::clone(&self.this)));
+        self.show(ConnectionState::Ready);
+    }
+
+    /// Ends the connection to this peer, if it is still the one.
+    pub(super) fn close(&self, peer: &Arc<PeerInfo>, reason: CloseReason) {
+        let mut place = self.place.lock();
+        if self.owner.peers.is_current(self.id, peer) {
+            if let (Place::Up(session), CloseReason::Refused) = (&mut *place, reason) {
+                session.refuse();
+            }
+            self.end(&mut place, End::Dismissed);
+        }
+        drop(place);
+        self.drive_rest();
     }
 
     /// Whether a session is in place that has not finished its handshake.
@@ -188,6 +271,7 @@ impl Link {
         let mut was_ready = false;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
+            self.owner.peers.remove(self.id);
             *place = Place::Down(session.into_ends());
         }
         self.post(Notice::Ended { end, was_ready });
@@ -197,6 +281,7 @@ impl Link {
     pub(super) fn attach(&self, peer: RoutingId) -> Option<Box<Ends>> {
         let (mut pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
         pipe.peer = Some(peer);
+        pipe.is_up = true;
         self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         Some(Box::new(ends))
     }
@@ -240,14 +325,24 @@ impl Assist for Link {
         is_lent
     }
 
+    fn hang_up(&self) {
+        self.end_session(&mut self.place.lock());
+        self.drive_rest();
+    }
+
     fn stop(&self, deadline: Option<Instant>) {
-        // Relaxed: set and read by the socket's thread.
+        // Relaxed: a session that runs now may miss it, and runs again for the notice.
         self.is_stopped.store(true, Ordering::Relaxed);
         self.post(Notice::Stop(deadline));
     }
 
     fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    fn cut(&self) {
+        drop(self.take_ends());
+        self.post(Notice::Stop(Some(Instant::now())));
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use mio::Token;
 
+use crate::error::OsError;
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::Owner;
@@ -16,51 +17,62 @@ use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
 
 /// A bound listener, shared by its socket and its I/O thread: unbinding must not wait for the thread.
-type Shared = Arc<Mutex<Option<Listener>>>;
+#[derive(Debug)]
+struct Shared {
+    listener: Mutex<Option<Listener>>,
+    last_error: Mutex<Option<OsError>>,
+}
 
 /// The socket's handle of a listener; dropping it closes the listener at once.
 #[derive(Debug)]
 pub(crate) struct Bound {
     id: u64,
     mailbox: Arc<IoMailbox>,
-    listener: Shared,
+    shared: Arc<Shared>,
 }
 
 impl Bound {
     /// Starts to accept on `listener` for `owner`'s socket.
     pub(crate) fn start(listener: Listener, mailbox: Arc<IoMailbox>, owner: Arc<Owner>) -> Self {
         let id = crate::io::unique_id();
-        let listener = Arc::new(Mutex::new(Some(listener)));
-        let task = ListenerTask { listener: Arc::clone(&listener), owner };
+        let shared = Shared { listener: Mutex::new(Some(listener)), last_error: Mutex::new(None) };
+        let shared = Arc::new(shared);
+        let task = ListenerTask { shared: Arc::clone(&shared), owner };
         mailbox.post(ToIo::Start(id, Box::new(task)));
-        Self { id, mailbox, listener }
+        Self { id, mailbox, shared }
+    }
+
+    /// Why a connection could last not be accepted.
+    pub(crate) fn last_error(&self) -> Option<OsError> {
+        *lock(&self.shared.last_error)
     }
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        drop(lock(&self.listener).take());
+        drop(lock(&self.shared.listener).take());
         self.mailbox.post(ToIo::Notice(self.id, Notice::Stop(None)));
     }
 }
 
 /// The I/O thread's side of a listener.
 pub(crate) struct ListenerTask {
-    listener: Shared,
+    shared: Arc<Shared>,
     owner: Arc<Owner>,
 }
 
 impl ListenerTask {
     fn accept(&self, turn: &mut Turn<'_>) -> Fate {
         for _ in 0..ACCEPTS_PER_TURN {
-            let accepted = match &*lock(&self.listener) {
+            let accepted = match &*lock(&self.shared.listener) {
                 Some(listener) => listener.accept(&self.owner.options),
                 None => return Fate::Done,
             };
             match accepted {
                 Ok(Some(stream)) => self.hand_over(stream, turn),
                 Ok(None) => return Fate::Goes,
-                Err(_) => {
+                Err(error) => {
+                    *lock(&self.shared.last_error) = Some(error.into());
                     // Out of descriptors or memory. What waits stays in the backlog, for which no new event
                     // will come: the timer looks again.
                     turn.wake_at(turn.now + ACCEPT_PAUSE);
@@ -73,8 +85,8 @@ impl ListenerTask {
     }
 
     fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
-        let Ok(mailbox) = turn.pool.pick() else { return };
-        let link = Link::new(mailbox, Arc::clone(&self.owner));
+        let Ok(mailbox) = turn.pool.pick(self.owner.options.affinity()) else { return };
+        let link = Link::new(mailbox, Arc::clone(&self.owner), None);
         let task = Accepted {
             link: Arc::clone(&link),
             stream: Some(stream),
@@ -88,7 +100,7 @@ impl ListenerTask {
 impl Task for ListenerTask {
     fn on_start(&mut self, turn: &mut Turn<'_>) -> Fate {
         let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
-        let registered = match &mut *lock(&self.listener) {
+        let registered = match &mut *lock(&self.shared.listener) {
             Some(listener) => listener.register(turn.registry, token).is_ok(),
             None => return Fate::Done,
         };
@@ -106,7 +118,7 @@ impl Task for ListenerTask {
         match notice {
             Notice::Stop(_) => Fate::Done,
             Notice::Drive => self.accept(turn),
-            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick => Fate::Goes,
+            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick | Notice::WakeAt(_) => Fate::Goes,
         }
     }
 
@@ -172,6 +184,10 @@ impl Task for Accepted {
                 self.ticker.start(&self.link, turn);
                 Fate::Goes
             }
+            Notice::WakeAt(at) => {
+                turn.wake_at(at);
+                Fate::Goes
+            }
             Notice::Resolved(_) => Fate::Goes,
         }
     }
@@ -185,8 +201,8 @@ impl Task for Accepted {
         if self.link.is_shaking_hands() {
             return Fate::Done;
         }
-        // Work that was noted while we held the session.
-        self.drive(0, turn)
+        // And work that was noted while we held the session.
+        self.drive(work::BEAT, turn)
     }
 }
 

@@ -9,18 +9,27 @@ mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod peers;
+mod socks;
+mod status;
 mod ticker;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub use peers::{CloseReason, Peer};
+pub(crate) use peers::{PeerInfo, Peers, Reach};
+pub use status::ConnectionState;
+pub(crate) use status::Status;
 
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
 use crate::message::Message;
 use crate::options::Options;
-use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, WakeUp, pipe};
+use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
+use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
 /// What every session of a socket needs to know of it.
@@ -29,6 +38,25 @@ pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
     pub(crate) options: Options,
     pub(crate) mailbox: Arc<SocketMailbox>,
+    /// How the socket calls the peer; none: as that announces itself.
+    pub(crate) peer_name: RoutingId,
+    /// What is bound or connected to.
+    pub(crate) endpoint: Endpoint,
+    pub(crate) peers: Arc<Peers>,
+    /// What a SUB or XSUB subscribes to.
+    pub(crate) upstream: Option<Arc<Upstream>>,
+}
+
+impl Owner {
+    /// Whether the pipes to a peer that the socket connects to outlive the connection.
+    pub(crate) fn keeps_pipes(&self) -> bool {
+        self.socket_type.keeps_queues() && !self.options.immediate()
+    }
+
+    /// How the socket calls a peer that announces itself so.
+    fn name_of<'a>(&'a self, announced: &'a [u8]) -> &'a [u8] {
+        if self.peer_name.is_none() { announced } else { self.peer_name.as_bytes() }
+    }
 }
 
 /// A session's ends of the two pipes to its socket.
@@ -95,6 +123,11 @@ impl Ends {
         }
     }
 
+    /// Whether the kernel has everything, as far as is known.
+    fn is_dry(&mut self) -> bool {
+        self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
+    }
+
     /// Asks to be told of the next message to send. `false`: there is one already, look again.
     fn wait_for_messages(&mut self) -> bool {
         match &self.latest_out {
@@ -128,7 +161,9 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
         latest_out: None,
         latest_in: None,
         peer: None,
+        is_up: false,
         assist: Some(assist),
+        feed: None,
     };
     let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
     if owner.options.conflate() {

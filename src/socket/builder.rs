@@ -3,17 +3,21 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, HandshakeInterval, Hwm, HwmOctets, KernelBuffer, Linger, MaxMessageSize, Options,
-    ReconnectInterval, ReconnectIntervalMax, Timeout, for_each_option,
+    Backlog, BatchSize, DeviceName, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl,
+    Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Options,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, SocksProxy, TcpKeepalive, Timeout,
+    WelcomeMessage, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;
 use crate::socket::Socket;
 use crate::socket::core::Core;
+use crate::socket_type::SocketType;
 
 /// Opens a socket with options of its own; made by [`Context::builder_for`].
 ///
@@ -39,7 +43,12 @@ pub struct Builder<P: Pattern> {
 
 impl<P: Pattern> Builder<P> {
     pub(crate) fn new(context: Context) -> Self {
-        Self { context, options: Options::default(), pattern: PhantomData }
+        let mut options = Options::default();
+        if matches!(P::TYPE, SocketType::Sub | SocketType::XSub) {
+            // As in libzmq: subscriptions that nobody has heard of yet are not worth waiting for.
+            options.linger = Linger::DISCARD;
+        }
+        Self { context, options, pattern: PhantomData }
     }
 
     /// Opens the socket.
@@ -49,7 +58,8 @@ impl<P: Pattern> Builder<P> {
     /// [`OpenError::Terminated`] when the context was shut down.
     pub fn open(self) -> Result<Socket<P>, OpenError> {
         let pattern = P::new(&self.options);
-        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options)?, pattern })
+        let upstream = pattern.upstream().map(Arc::clone);
+        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options, upstream)?, pattern })
     }
 }
 

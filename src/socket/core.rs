@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::context::{Context, ContextInner};
+use crate::endpoint::Endpoint;
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Pipe, PipeKey, Pipes, Ready};
-use crate::session::Owner;
+use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
+use crate::routing_id::RoutingId;
+use crate::session::{Owner, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket_type::SocketType;
 
@@ -24,7 +26,10 @@ pub(super) struct Core {
     pub(super) mailbox: Arc<SocketMailbox>,
     pub(super) pipes: Pipes,
     pub(super) endpoints: Endpoints,
+    pub(super) peers: Arc<Peers>,
     pub(super) socket_type: SocketType,
+    /// What a SUB or XSUB subscribes to.
+    pub(super) upstream: Option<Arc<Upstream>>,
     options: Options,
     mail: Vec<ToSocket>,
     is_terminated: bool,
@@ -35,6 +40,7 @@ impl Core {
         context: &Context,
         socket_type: SocketType,
         options: Options,
+        upstream: Option<Arc<Upstream>>,
     ) -> Result<Self, OpenError> {
         let context = Arc::clone(&context.inner);
         let mailbox = Arc::new(SocketMailbox::new());
@@ -45,7 +51,9 @@ impl Core {
             mailbox,
             pipes: Pipes::default(),
             endpoints: Endpoints::default(),
+            peers: Arc::default(),
             socket_type,
+            upstream,
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
@@ -60,12 +68,17 @@ impl Core {
         &mut self.options
     }
 
-    /// What sessions made from now on know of this socket.
-    pub(super) fn owner(&self) -> Arc<Owner> {
+    /// What sessions at `endpoint` made from now on know of this socket. A `peer_name` goes before what peers
+    /// announce.
+    pub(super) fn owner(&self, endpoint: &Endpoint, peer_name: RoutingId) -> Arc<Owner> {
         Arc::new(Owner {
             socket_type: self.socket_type,
             options: self.options.clone(),
             mailbox: Arc::clone(&self.mailbox),
+            peer_name,
+            endpoint: endpoint.clone(),
+            peers: Arc::clone(&self.peers),
+            upstream: self.upstream.as_ref().map(Arc::clone),
         })
     }
 
@@ -87,10 +100,21 @@ impl Core {
     pub(super) fn try_send<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        payload: Payload<'_>,
+    ) -> Result<(), Unsent> {
+        self.try_send_by(pattern, payload, P::try_send)
+    }
+
+    /// [`try_send`](Self::try_send) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn try_send_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
         mut payload: Payload<'_>,
+        mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
         self.pipes.set_patient(false);
-        match self.poll_send(pattern, &mut payload) {
+        match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
         }
@@ -100,18 +124,30 @@ impl Core {
     pub(super) fn send<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        mut payload: Payload<'_>,
+        payload: Payload<'_>,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), Unsent> {
+        self.send_by(pattern, payload, deadline, P::try_send)
+    }
+
+    /// [`send`](Self::send) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn send_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut payload: Payload<'_>,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl SendVerb<P>,
+    ) -> Result<(), Unsent> {
         self.pipes.set_patient(true);
-        match self.poll_send(pattern, &mut payload) {
+        match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => {
                 if self.pipes.take_far_ahead() {
                     self.wait_for_kernel();
                 }
                 Ok(())
             }
-            Err(error) => self.send_waiting(pattern, payload, error, deadline),
+            Err(error) => self.send_waiting(pattern, payload, error, deadline, verb),
         }
     }
 
@@ -122,12 +158,13 @@ impl Core {
         mut payload: Payload<'_>,
         mut error: SendError,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
         while error == SendError::WouldBlock {
             let is_over = !self.wait(deadline);
             // Also when the time is over: a queue tells of room when half of it is free, and less will do.
-            match self.poll_send(pattern, &mut payload) {
+            match self.poll_send(pattern, &mut payload, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
@@ -144,8 +181,18 @@ impl Core {
         pattern: &mut P,
         message: &mut Message,
     ) -> Result<(), RecvError> {
+        self.try_recv_by(pattern, |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message))
+    }
+
+    /// [`try_recv`](Self::try_recv) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn try_recv_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        mut verb: impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         self.pipes.set_patient(false);
-        self.poll_recv(pattern, message)
+        self.poll_recv(pattern, &mut verb)
     }
 
     #[inline]
@@ -155,10 +202,22 @@ impl Core {
         message: &mut Message,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
     ) -> Result<(), RecvError> {
+        let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message);
+        self.recv_by(pattern, deadline, verb)
+    }
+
+    /// [`recv`](Self::recv) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn recv_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         self.pipes.set_patient(true);
-        match self.poll_recv(pattern, message) {
+        match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
-            Err(error) => self.recv_waiting(pattern, message, error, deadline),
+            Err(error) => self.recv_waiting(pattern, error, deadline, verb),
         }
     }
 
@@ -166,13 +225,13 @@ impl Core {
     fn recv_waiting<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        message: &mut Message,
         mut error: RecvError,
         deadline: impl FnOnce(&Self) -> Option<Instant>,
+        mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
         let deadline = deadline(self);
         while error == RecvError::WouldBlock && self.wait(deadline) {
-            match self.poll_recv(pattern, message) {
+            match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
             }
@@ -182,7 +241,7 @@ impl Core {
 
     /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
     /// mail. `false`: `deadline` has passed.
-    fn wait(&mut self, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
         if let Some(connection) = self.pipes.only_connection() {
             let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
             if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {
@@ -207,6 +266,7 @@ impl Core {
         &mut self,
         pattern: &mut P,
         payload: &mut Payload<'_>,
+        verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
         if self.mailbox.has_mail() {
             self.handle_mail(pattern);
@@ -215,7 +275,7 @@ impl Core {
             if self.is_terminated {
                 return Err(SendError::Terminated);
             }
-            match pattern.try_send(&mut self.pipes, payload) {
+            match verb(pattern, &mut self.pipes, payload) {
                 Err(SendError::WouldBlock) if self.handle_mail(pattern) => {}
                 sent_or_not => return sent_or_not,
             }
@@ -224,7 +284,11 @@ impl Core {
 
     /// Receives without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
     #[inline]
-    fn poll_recv<P: Strategy>(&mut self, pattern: &mut P, message: &mut Message) -> Result<(), RecvError> {
+    fn poll_recv<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        verb: &mut impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         if self.mailbox.has_mail() {
             self.handle_mail(pattern);
         }
@@ -232,14 +296,14 @@ impl Core {
             if self.is_terminated {
                 return Err(RecvError::Terminated);
             }
-            match pattern.try_recv(&mut self.pipes, message) {
+            match verb(pattern, &mut self.pipes) {
                 Err(RecvError::WouldBlock) if self.handle_mail(pattern) => {}
                 taken_or_not => return taken_or_not,
             }
         }
     }
 
-    /// Does what was posted. `false`: there was nothing.
+    /// Does what was posted, and what the pattern left to be done. `false`: there was nothing.
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
         let mut mail = std::mem::take(&mut self.mail);
@@ -250,13 +314,19 @@ impl Core {
                 ToSocket::Attach(pipe) => {
                     self.attach(pattern, *pipe);
                 }
+                ToSocket::Disconnect(id) => self.disconnect_id(pattern, id),
+                ToSocket::LetGo(id) => {
+                    if let Some(key) = self.pipes.key(id) {
+                        self.finish(pattern, key);
+                    }
+                }
+                ToSocket::Feed(id, feed) => self.on_feed(pattern, id, feed),
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,
             }
         }
         self.mail = mail;
-        self.remove_finished(pattern);
-        was_mail
+        self.settle(pattern) || was_mail
     }
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
@@ -266,7 +336,7 @@ impl Core {
         }
         let key = self.pipes.insert(pipe);
         if pattern.attach(&mut self.pipes, key) == Attach::Refused {
-            drop(self.pipes.remove(key));
+            drop(self.remove_pipe(key));
             return None;
         }
         if self.pipes.get_mut(key).is_some_and(Pipe::is_finished) {
@@ -274,6 +344,14 @@ impl Core {
             return None;
         }
         Some(key)
+    }
+
+    fn on_feed<P: Strategy>(&mut self, pattern: &mut P, id: u64, feed: Feed) {
+        let Some(key) = self.pipes.key(id) else { return };
+        if let Some(pipe) = self.pipes.get_mut(key) {
+            pipe.feed = Some(feed);
+        }
+        pattern.on_readable(&mut self.pipes, key);
     }
 
     fn on_ready<P: Strategy>(&mut self, pattern: &mut P, id: u64, ready: Ready) {
@@ -285,6 +363,8 @@ impl Core {
                 pipe.outbound.cut_off();
                 if pipe.is_finished() {
                     self.finish(pattern, key);
+                } else {
+                    pattern.on_readable(&mut self.pipes, key);
                 }
             }
             Ready::Readable => pattern.on_readable(&mut self.pipes, key),
@@ -292,25 +372,43 @@ impl Core {
         }
     }
 
-    fn remove_finished<P: Strategy>(&mut self, pattern: &mut P) {
+    /// Lets pipes go that are over, and replaces those that the pattern gave up. `false`: there were none.
+    pub(super) fn settle<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        let mut were_any = false;
         while let Some(key) = self.pipes.next_finished() {
             self.finish(pattern, key);
+            were_any = true;
         }
+        while let Some(key) = self.pipes.next_given_up() {
+            self.give_up(pattern, key);
+            were_any = true;
+        }
+        were_any
     }
 
     /// Lets a pipe go whose other end is gone and which is empty.
     fn finish<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
         pattern.detach(&mut self.pipes, key);
-        if let Some(pipe) = self.pipes.remove(key) {
+        if let Some(pipe) = self.remove_pipe(key) {
             self.endpoints.forget(pipe.id);
         }
+    }
+
+    pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
+        let pipe = self.pipes.remove(key)?;
+        // With inproc; sessions look after their own peers.
+        self.peers.remove(pipe.id);
+        Some(pipe)
     }
 
     /// Lets a pipe go; its connection may still send what is queued, as `linger` says.
     pub(super) fn let_go(&mut self, key: PipeKey) {
         let deadline = self.linger_deadline();
-        if let Some(pipe) = self.pipes.remove(key) {
-            if let Some(assist) = &pipe.assist {
+        if let Some(pipe) = self.remove_pipe(key) {
+            let assist = pipe.assist.as_ref().map(Arc::clone);
+            // Its ends first: what is said for the last time when they are gone goes out before the stop.
+            drop(pipe);
+            if let Some(assist) = assist {
                 assist.stop(deadline);
             }
         }
@@ -321,11 +419,24 @@ impl Core {
     }
 }
 
+/// How a pattern sends: [`Strategy::try_send`], or a verb that only its type of socket has.
+pub(super) trait SendVerb<P>:
+    FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>
+{
+}
+
+impl<P, F: FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>> SendVerb<P> for F {}
+
+/// How a pattern receives: [`Strategy::try_recv`], or a verb that only its type of socket has.
+pub(super) trait RecvVerb<P>: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError> {}
+
+impl<P, F: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError>> RecvVerb<P> for F {}
+
 impl Drop for Core {
     fn drop(&mut self) {
         self.context.leave(self.id);
         self.unbind_all();
-        self.stop_all();
+        self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {
             self.let_go(key);
         }

@@ -2,25 +2,29 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError};
+use crate::error::{BindError, ConnectError, ConnectionError};
+use crate::io::unique_id;
 use crate::patterns::Strategy;
-use crate::pipe::Assist;
-use crate::session::{Bound, Dialer, Link, connect_pipes};
+use crate::pipe::{Assist, PipeKey};
+use crate::routing_id::RoutingId;
+use crate::session::{Bound, ConnectionState, Dialer, Link, Status, connect_pipes};
 use crate::socket::core::Core;
+use crate::socket::{Binding, BindingState, Connection};
 use crate::transport::Listener;
 
 /// The endpoints of one socket.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
-    bound: Vec<(Endpoint, Option<Bound>)>,
+    bound: Vec<Binding>,
     connected: Vec<Connected>,
 }
 
 #[derive(Debug)]
 struct Connected {
-    endpoint: Endpoint,
+    connection: Connection,
     /// The connection; none for inproc.
     link: Option<Arc<Link>>,
     /// The pipe that lasts as long as the connect; none with `immediate`.
@@ -30,7 +34,14 @@ struct Connected {
 impl Endpoints {
     /// The pipe is gone for good, and with it the connect that it belongs to.
     pub(super) fn forget(&mut self, pipe: u64) {
-        self.connected.retain(|connected| connected.pipe != Some(pipe));
+        self.connected.retain(|connected| {
+            let is_gone = connected.pipe == Some(pipe);
+            if is_gone {
+                // inproc does not come back; a dialer has said itself how it ended.
+                connected.connection.status().fail(ConnectionState::Failed, ConnectionError::PeerClosed);
+            }
+            !is_gone
+        });
     }
 }
 
@@ -39,32 +50,34 @@ impl Core {
         &mut self,
         pattern: &mut P,
         endpoint: Endpoint,
-    ) -> Result<Endpoint, BindError> {
+    ) -> Result<Binding, BindError> {
         self.handle_mail(pattern);
         if self.is_terminated() {
             return Err(BindError::Terminated);
         }
+        self.endpoints.bound.retain(|binding| binding.state() == BindingState::Listening);
         if let Address::Inproc(name) = endpoint.address() {
-            self.bind_inproc(pattern, name)?;
-            self.endpoints.bound.push((endpoint.clone(), None));
-            return Ok(endpoint);
+            self.bind_inproc(pattern, &endpoint, name)?;
+            let binding = Binding::inproc(endpoint, &self.context);
+            self.endpoints.bound.push(binding.clone());
+            return Ok(binding);
         }
-        let mailbox = self.context.pool.pick().map_err(|error| match error {
+        let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
             Some(error) => BindError::Io(error.into()),
             None => BindError::Terminated,
         })?;
         let (listener, resolved) = Listener::bind(endpoint.address(), self.options())?;
-        let bound = Bound::start(listener, mailbox, self.owner());
-        self.endpoints.bound.push((resolved.clone(), Some(bound)));
-        Ok(resolved)
+        let bound = Bound::start(listener, mailbox, self.owner(&resolved, RoutingId::NONE));
+        let binding = Binding::listening(resolved, bound);
+        self.endpoints.bound.push(binding.clone());
+        Ok(binding)
     }
 
     pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindError> {
-        let position = self.endpoints.bound.iter().position(|(bound, _)| bound == endpoint);
-        let (_, listener) = self.endpoints.bound.swap_remove(position.ok_or(BindError::NotBound)?);
-        if listener.is_none() {
-            self.unbind_inproc(endpoint);
-        }
+        let is_it =
+            |bound: &Binding| bound.state() == BindingState::Listening && bound.endpoint() == endpoint;
+        let position = self.endpoints.bound.iter().position(is_it).ok_or(BindError::NotBound)?;
+        self.endpoints.bound.swap_remove(position).unbind();
         Ok(())
     }
 
@@ -72,7 +85,17 @@ impl Core {
         &mut self,
         pattern: &mut P,
         endpoint: Endpoint,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<Connection, ConnectError> {
+        self.connect_as(pattern, endpoint, RoutingId::NONE)
+    }
+
+    /// Connects to a peer that shall have this name here, whatever it announces; none: what it announces.
+    pub(super) fn connect_as<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: Endpoint,
+        peer_name: RoutingId,
+    ) -> Result<Connection, ConnectError> {
         self.handle_mail(pattern);
         if self.is_terminated() {
             return Err(ConnectError::Terminated);
@@ -83,26 +106,35 @@ impl Core {
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
             return Err(ConnectError::NotSupported);
         }
+        // With `immediate` nothing else tells of a dialer that has given up.
+        self.endpoints.connected.retain(|it| it.pipe.is_some() || !it.connection.state().is_final());
+        let (id, status) = (unique_id(), Arc::new(Status::new()));
         if let Address::Inproc(name) = endpoint.address() {
-            let pipe = self.connect_inproc(pattern, name)?;
-            self.endpoints.connected.push(Connected { endpoint, link: None, pipe: Some(pipe) });
-            return Ok(());
+            let pipe = self.connect_inproc(pattern, &endpoint, name, peer_name, &status)?;
+            let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), None);
+            let entry = Connected { connection: connection.clone(), link: None, pipe: Some(pipe) };
+            self.endpoints.connected.push(entry);
+            return Ok(connection);
         }
-        let mailbox = self.context.pool.pick().map_err(|error| match error {
+        let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
             Some(error) => ConnectError::Io(error.into()),
             None => ConnectError::Terminated,
         })?;
-        let link = Link::new(mailbox, self.owner());
-        let mut id = None;
-        if !self.options().immediate() {
-            let (pipe, ends) = connect_pipes(link.owner(), &link);
-            id = Some(pipe.id);
+        let owner = self.owner(&endpoint, peer_name.clone());
+        let link = Link::new(mailbox, owner, Some(Arc::clone(&status)));
+        let mut pipe_id = None;
+        if link.owner().keeps_pipes() {
+            let (mut pipe, ends) = connect_pipes(link.owner(), &link);
+            pipe.peer = (!peer_name.is_none()).then_some(peer_name);
+            pipe_id = Some(pipe.id);
             self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
             link.set_ends(Box::new(ends));
         }
         Dialer::start(&link, endpoint.address().clone());
-        self.endpoints.connected.push(Connected { endpoint, link: Some(link), pipe: id });
-        Ok(())
+        let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), Some(&link));
+        let entry = Connected { connection: connection.clone(), link: Some(link), pipe: pipe_id };
+        self.endpoints.connected.push(entry);
+        Ok(connection)
     }
 
     pub(super) fn disconnect<P: Strategy>(
@@ -111,9 +143,26 @@ impl Core {
         endpoint: &Endpoint,
     ) -> Result<(), ConnectError> {
         self.handle_mail(pattern);
-        let position = self.endpoints.connected.iter().position(|connected| connected.endpoint == *endpoint);
-        let position = position.ok_or(ConnectError::NotConnected)?;
+        let is_it = |connected: &Connected| {
+            connected.connection.endpoint() == endpoint && !connected.connection.state().is_final()
+        };
+        let position = self.endpoints.connected.iter().position(is_it).ok_or(ConnectError::NotConnected)?;
         let connected = self.endpoints.connected.swap_remove(position);
+        self.let_connection_go(pattern, connected);
+        Ok(())
+    }
+
+    /// A connection was ended through its handle.
+    pub(super) fn disconnect_id<P: Strategy>(&mut self, pattern: &mut P, id: u64) {
+        let position = self.endpoints.connected.iter().position(|it| it.connection.id() == id);
+        if let Some(position) = position {
+            let connected = self.endpoints.connected.swap_remove(position);
+            self.let_connection_go(pattern, connected);
+        }
+    }
+
+    fn let_connection_go<P: Strategy>(&mut self, pattern: &mut P, connected: Connected) {
+        connected.connection.status().set(ConnectionState::Closed);
         if let Some(key) = connected.pipe.and_then(|pipe| self.pipes.key(pipe)) {
             pattern.detach(&mut self.pipes, key);
             self.let_go(key);
@@ -121,25 +170,55 @@ impl Core {
             link.stop(self.linger_deadline());
             for key in self.pipes.stopped() {
                 pattern.detach(&mut self.pipes, key);
-                drop(self.pipes.remove(key));
+                drop(self.remove_pipe(key));
             }
         }
-        Ok(())
+    }
+
+    /// Ends the connection of a pipe at once and drops what is queued, both ways. A connect goes on with a new
+    /// pipe; a peer that connected may come again.
+    pub(super) fn give_up<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
+        pattern.detach(&mut self.pipes, key);
+        let Some(pipe) = self.remove_pipe(key) else { return };
+        let mut connects = self.endpoints.connected.iter();
+        let Some(position) = connects.position(|connected| connected.pipe == Some(pipe.id)) else {
+            if let Some(assist) = &pipe.assist {
+                assist.hang_up();
+            }
+            return;
+        };
+        let mut connected = self.endpoints.connected.swap_remove(position);
+        let endpoint = connected.connection.endpoint().clone();
+        connected.pipe = match (&connected.link, endpoint.address()) {
+            (Some(link), _) => {
+                let (fresh, ends) = connect_pipes(link.owner(), link);
+                let (id, ends) = (fresh.id, Box::new(ends));
+                // Before the old pipe is dropped: that would end the connect.
+                link.renew(ends);
+                self.attach(pattern, fresh).map(|_| id)
+            }
+            (None, Address::Inproc(name)) => {
+                let status = Arc::clone(connected.connection.status());
+                self.connect_inproc(pattern, &endpoint, name, RoutingId::NONE, &status).ok()
+            }
+            (None, Address::Ipc(_) | Address::Tcp { .. }) => None,
+        };
+        if connected.pipe.is_some() {
+            self.endpoints.connected.push(connected);
+        }
     }
 
     /// Stops listening everywhere.
     pub(super) fn unbind_all(&mut self) {
-        for (endpoint, listener) in std::mem::take(&mut self.endpoints.bound) {
-            if listener.is_none() {
-                self.unbind_inproc(&endpoint);
-            }
+        for binding in std::mem::take(&mut self.endpoints.bound) {
+            binding.unbind();
         }
     }
 
     /// Stops every dialer that has no pipe now; the others stop with their pipes.
-    pub(super) fn stop_all(&mut self) {
-        let deadline = self.linger_deadline();
+    pub(super) fn stop_all(&mut self, deadline: Option<Instant>) {
         for connected in std::mem::take(&mut self.endpoints.connected) {
+            connected.connection.status().set(ConnectionState::Closed);
             if let (Some(link), None) = (connected.link, connected.pipe) {
                 link.stop(deadline);
             }

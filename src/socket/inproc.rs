@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError};
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectError, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Latest, Pipe, Producer, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
+use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -27,15 +28,22 @@ pub(crate) type InprocNames = Names<Binder, Waiting>;
 pub(crate) struct Binder {
     party: Party,
     mailbox: Arc<SocketMailbox>,
+    peers: Arc<Peers>,
 }
 
 /// The other ends of the pipes of a connect that came before the bind.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     party: Party,
+    /// How the connecter calls its peer; none: as that announces itself.
+    peer_name: RoutingId,
     to_connecter: Producer,
     from_connecter: Consumer,
     latest: LatestBoth,
+    /// What the connecter's handle shows, its peers, and how it reaches the one that comes.
+    status: Arc<Status>,
+    peers: Arc<Peers>,
+    reach: (Arc<SocketMailbox>, u64),
 }
 
 /// What takes the place of the queues, if a side conflates, as one socket has it.
@@ -55,6 +63,8 @@ struct Party {
     recv_hwm: Hwm,
     send_hwm_octets: HwmOctets,
     recv_hwm_octets: HwmOctets,
+    /// What it subscribes to.
+    upstream: Option<Arc<Upstream>>,
 }
 
 impl Core {
@@ -64,15 +74,39 @@ impl Core {
         let (send_hwm_octets, recv_hwm_octets) =
             (self.options().send_hwm_octets(), self.options().recv_hwm_octets());
         let (socket_type, conflates) = (self.socket_type, self.options().conflate());
-        Party { socket_type, routing_id, conflates, send_hwm, recv_hwm, send_hwm_octets, recv_hwm_octets }
+        let upstream = self.upstream.as_ref().map(Arc::clone);
+        Party {
+            socket_type,
+            routing_id,
+            conflates,
+            send_hwm,
+            recv_hwm,
+            send_hwm_octets,
+            recv_hwm_octets,
+            upstream,
+        }
     }
 
-    pub(super) fn bind_inproc<P: Strategy>(&mut self, pattern: &mut P, name: &str) -> Result<(), BindError> {
+    pub(super) fn bind_inproc<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: &Endpoint,
+        name: &str,
+    ) -> Result<(), BindError> {
         let ours = self.party();
-        let binder = Binder { party: ours.clone(), mailbox: Arc::clone(&self.mailbox) };
+        let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
+        let binder = Binder { party: ours.clone(), mailbox, peers };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
-        for Waiting { party: theirs, mut to_connecter, mut from_connecter, latest } in waiting {
+        for waiting in waiting {
+            let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
+                waiting;
+            let (status, peers, reach) = (waiting.status, waiting.peers, waiting.reach);
+            if from_connecter.is_finished() {
+                continue; // gone, and has left nothing
+            }
             if !ours.socket_type.talks_to(theirs.socket_type) {
+                let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
+                status.fail(ConnectionState::Failed, error.into());
                 continue; // dropping the ends closes the connecter's
             }
             if latest.out.is_none() {
@@ -83,26 +117,35 @@ impl Core {
                 from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
             }
             if theirs.socket_type.takes_notes() {
-                to_connecter.note(&note::up(ours.routing_id.as_bytes()));
+                let name = if peer_name.is_none() { &ours.routing_id } else { &peer_name };
+                to_connecter.note(&note::up(name.as_bytes()));
             }
-            let peer = Some(theirs.routing_id);
-            let pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
-            self.attach(pattern, pipe);
+            let (mailbox, id) = &reach;
+            if let Some(feed) = ours.feed(*id, mailbox) {
+                mailbox.post(ToSocket::Feed(*id, feed));
+            }
+            let peer = Some(theirs.routing_id.clone());
+            let mut pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
+            pipe.feed = theirs.feed(pipe.id, &self.mailbox);
+            let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
+            self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
+            if self.attach(pattern, pipe).is_some() {
+                let (mailbox, id) = reach;
+                peers.insert(id, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                status.set(ConnectionState::Ready);
+            }
         }
         Ok(())
     }
 
-    pub(super) fn unbind_inproc(&self, endpoint: &Endpoint) {
-        if let Address::Inproc(name) = endpoint.address() {
-            lock(&self.context.inproc).unbind(name);
-        }
-    }
-
-    /// Connects to `name` and returns the id of the pipe.
+    /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
+        endpoint: &Endpoint,
         name: &str,
+        peer_name: RoutingId,
+        status: &Arc<Status>,
     ) -> Result<u64, ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
@@ -111,17 +154,19 @@ impl Core {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(binder) => Some((binder.party.clone(), Arc::clone(&binder.mailbox))),
+            Some(Binder { party, mailbox, peers }) => {
+                Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
+            }
             None => None,
         };
         let (send_hwm, recv_hwm) = theirs
             .as_ref()
-            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, _)| (party.send_hwm, party.recv_hwm));
+            .map_or((Hwm::messages(0), Hwm::messages(0)), |(party, ..)| (party.send_hwm, party.recv_hwm));
         let of_nobody = theirs.is_none();
         let limit = |ours: Hwm, theirs: Hwm| {
             if of_nobody { ours.limit().map(u64::from) } else { sum(ours, theirs) }
         };
-        let binder = theirs.as_ref().map(|(party, _)| party);
+        let binder = theirs.as_ref().map(|(party, ..)| party);
         let out = Party::conflate(Some(&ours), binder);
         let back = Party::conflate(binder, Some(&ours));
         let no_room = |latest: &Option<Latest>| latest.is_some().then_some(0);
@@ -130,25 +175,40 @@ impl Core {
         let (mut to_binder, from_connecter) = pipe(out_limit);
         let (mut to_connecter, from_binder) = pipe(back_limit);
         let (theirs_in, theirs_out) =
-            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, _)| {
+            theirs.as_ref().map_or((HwmOctets::UNLIMITED, HwmOctets::UNLIMITED), |(party, ..)| {
                 (party.recv_hwm_octets, party.send_hwm_octets)
             });
         limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
         limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
-        let peer = theirs.as_ref().map(|(party, _)| party.routing_id.clone());
+        let announced = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
+        let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
-        let pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
+        let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
+        pipe.is_up = theirs.is_some();
+        pipe.feed = theirs.as_ref().and_then(|(party, ..)| party.feed(pipe.id, &self.mailbox));
         let id = pipe.id;
         self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
         let latest = LatestBoth { out: back, back: out };
         match theirs {
-            Some((_, mailbox)) => {
-                let pipe = end(to_connecter, from_connecter, latest, Some(ours.routing_id), &mailbox);
+            Some((theirs, mailbox, peers)) => {
+                let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), id);
+                self.peers.insert(id, theirs.info(endpoint, false), our_reach);
+                status.set(ConnectionState::Ready);
+                let announced = Some(ours.routing_id.clone());
+                let mut pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                pipe.feed = ours.feed(pipe.id, &mailbox);
+                let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
+                peers.insert(pipe.id, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                names.wait(name, Waiting { party: ours, to_connecter, from_connecter, latest });
+                let (status, peers) = (Arc::clone(status), Arc::clone(&self.peers));
+                let reach = (Arc::clone(&self.mailbox), id);
+                let party = ours;
+                let waiting =
+                    Waiting { party, peer_name, to_connecter, from_connecter, latest, status, peers, reach };
+                names.wait(name, waiting);
             }
         }
         Ok(id)
@@ -156,12 +216,28 @@ impl Core {
 }
 
 impl Party {
+    /// What this one subscribes to, for the pipe `id` of a publisher that has its mail at `mailbox`.
+    fn feed(&self, id: u64, mailbox: &Arc<SocketMailbox>) -> Option<Feed> {
+        Some(self.upstream.as_ref()?.open(WakeUp::new(id, Arc::clone(mailbox))))
+    }
+
     /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver
     /// that binds after its sender has connected cannot conflate: the queue is there already.
     fn conflate(sender: Option<&Self>, receiver: Option<&Self>) -> Option<Latest> {
         let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
         let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
         (by_sender || by_receiver).then(Latest::new)
+    }
+
+    fn info(&self, endpoint: &Endpoint, is_accepted: bool) -> PeerInfo {
+        PeerInfo {
+            endpoint: endpoint.clone(),
+            is_accepted,
+            socket_type: self.socket_type,
+            routing_id: self.routing_id.clone(),
+            version: (3, 1),
+            properties: Arc::default(),
+        }
     }
 }
 
@@ -172,7 +248,7 @@ impl Waiting {
     }
 }
 
-/// A socket's ends of the two pipes to another socket.
+/// A socket's ends of the two pipes to another socket, if that is known yet.
 fn end(
     mut outbound: Producer,
     mut inbound: Consumer,
@@ -187,7 +263,8 @@ fn end(
     if let Some(latest) = &latest.back {
         latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     }
-    Pipe { id, outbound, inbound, latest_out: latest.out, latest_in: latest.back, peer, assist: None }
+    let (latest_out, latest_in) = (latest.out, latest.back);
+    Pipe { id, outbound, inbound, latest_out, latest_in, peer, is_up: true, assist: None, feed: None }
 }
 
 /// Limits a pipe by what sender and receiver set together, or by what one of them did.

@@ -2,9 +2,15 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod close;
 mod core;
 mod endpoints;
+mod handles;
 pub(crate) mod inproc;
+mod pubsub;
+mod rep;
+mod req;
+mod router;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -13,6 +19,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use close::CloseReport;
+pub use handles::{Binding, BindingState, Connection};
+pub use rep::Request;
+pub use req::Reply;
 pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;
@@ -20,14 +30,16 @@ use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
+use crate::session::Peer;
 use crate::socket::core::Core;
 
-/// A socket of type `P`: [`Push`](crate::Push), [`Pull`](crate::Pull) or [`Pair`](crate::Pair).
+/// A socket of type `P`, such as [`Push`](crate::Push), [`Router`](crate::Router) or [`Pub`](crate::Pub).
 ///
 /// Binds and connects to any number of endpoints, in any order, over tcp, ipc and inproc. It is `Send` and
 /// can be moved between threads; its verbs take `&mut self`, so that two threads cannot be in one socket.
 ///
-/// Dropping it closes it without waiting: peers get what was sent as [`linger`](crate::Options::linger)
+/// [`close`](Self::close) waits for what is queued and tells what became of it. Dropping the socket closes it
+/// without waiting: peers get what was sent as [`linger`](crate::Options::linger)
 /// says, and the [`Context`](crate::Context) waits for that when it is dropped itself.
 ///
 /// ```
@@ -48,7 +60,8 @@ pub struct Socket<P: Pattern> {
 }
 
 impl<P: Pattern> Socket<P> {
-    /// Binds to an endpoint and returns the one that it got: with the port, if any free one was asked for.
+    /// Binds to an endpoint and returns a handle, which tells the one that it got: with the port, if any free
+    /// one was asked for.
     ///
     /// tcp: an address, `*` for every interface, an interface's name, or a host name that stands for a
     /// local address (which is looked up here and may block). ipc: a path that does not exist, or is a
@@ -57,7 +70,7 @@ impl<P: Pattern> Socket<P> {
     /// # Errors
     ///
     /// See [`BindError`]; the socket is as before.
-    pub fn bind<E>(&mut self, endpoint: E) -> Result<Endpoint, BindError>
+    pub fn bind<E>(&mut self, endpoint: E) -> Result<Binding, BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -69,13 +82,15 @@ impl<P: Pattern> Socket<P> {
     /// Connects to an endpoint, which need not exist yet.
     ///
     /// Returns at once: an I/O thread connects, and connects again whenever the connection is lost.
+    /// The handle tells how that goes, and can be dropped.
+    ///
     /// Messages for this peer are queued from now on, up to the high-water mark, unless
     /// [`immediate`](crate::Options::immediate) is set.
     ///
     /// # Errors
     ///
     /// See [`ConnectError`]; the socket is as before.
-    pub fn connect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
+    pub fn connect<E>(&mut self, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
@@ -115,6 +130,21 @@ impl<P: Pattern> Socket<P> {
         self.core.disconnect(&mut self.pattern, &endpoint)
     }
 
+    /// Closes the socket: waits until everything that is queued is handed over, `within` at most, and tells how
+    /// much that was. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
+    ///
+    /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
+    /// it. Messages that arrived and were not received are dropped and not counted.
+    pub fn close(self, within: Duration) -> CloseReport {
+        self.core.close(Instant::now().checked_add(within))
+    }
+
+    /// Returns who this socket is talking to: peers whose handshake is done, in the order in which they came.
+    #[must_use]
+    pub fn peers(&self) -> Vec<Peer> {
+        self.core.peers.list()
+    }
+
     /// Returns the options, as they are now.
     #[must_use]
     pub fn options(&self) -> &Options {
@@ -126,19 +156,13 @@ impl<P: Pattern> Socket<P> {
         self.core.options_mut().linger = linger.into();
     }
 
-    /// Changes how long [`send`](Self::send) waits.
-    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Sends,
-    {
+    /// Changes how long `send`, `send_to` and `request` wait.
+    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().send_timeout = timeout.into();
     }
 
-    /// Changes how long [`recv`](Self::recv) waits.
-    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>)
-    where
-        P: Receives,
-    {
+    /// Changes how long `recv` waits.
+    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>) {
         self.core.options_mut().recv_timeout = timeout.into();
     }
 }
@@ -147,14 +171,15 @@ impl<P: Sends> Socket<P> {
     /// Sends one message: octets of the caller's, which are copied once, or a [`Message`].
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for
-    /// ever); without peers it waits too. When this returns the message is queued, not yet on the wire. It
-    /// never discards.
+    /// ever); without peers it waits too, and it never discards. Types that send to all
+    /// ([`Pub`](crate::Pub), [`XPub`](crate::XPub), [`XSub`](crate::XSub)) never wait, and drop what has no
+    /// room. When this returns the message is queued, not yet on the wire.
     ///
     /// # Errors
     ///
     /// [`WouldBlock`](crate::SendError::WouldBlock) when the time is over,
-    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down. Both hand the message
-    /// back.
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; and what the socket type
+    /// does not allow, see [`SendError`](crate::SendError). All hand the message back.
     #[inline]
     pub fn send<'a>(&mut self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
         self.core.send(&mut self.pattern, message.into(), Core::send_deadline)

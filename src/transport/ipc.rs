@@ -17,10 +17,11 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::endpoint::{Endpoint, IpcAddress};
 use crate::error::BindError;
 use crate::options::Options;
+use crate::transport::kernel;
 
 pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<UnixStream> {
     let socket = new_socket()?;
-    super::set_buffers(SockRef::from(&socket), options)?;
+    kernel::set_buffers(&SockRef::from(&socket), options)?;
     // A full backlog answers at once with WouldBlock: an ordinary failure, tried again later.
     socket.connect(&socket_address(address)?)?;
     Ok(UnixStream::from_std(socket.into()))
@@ -65,7 +66,7 @@ impl Listener {
 
     pub(super) fn accept(&self, options: &Options) -> io::Result<UnixStream> {
         let (stream, _) = self.listener.accept()?;
-        super::set_buffers(SockRef::from(&stream), options)?;
+        kernel::set_buffers(&SockRef::from(&stream), options)?;
         Ok(stream)
     }
 

@@ -8,6 +8,7 @@
 pub(crate) mod inproc;
 #[cfg(unix)]
 mod ipc;
+mod kernel;
 mod tcp;
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
@@ -78,6 +79,15 @@ impl Stream {
             #[cfg(unix)]
             Self::Ipc(stream) => is_connected(stream.peer_addr().map(drop)),
             Self::Tcp(stream) => tcp::check_connected(stream),
+        }
+    }
+
+    /// The peer's address; `None` for ipc, where peers have no names.
+    pub(crate) fn peer(&self) -> Option<Endpoint> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            Self::Tcp(stream) => stream.peer_addr().ok().map(Endpoint::tcp),
         }
     }
 
@@ -224,16 +234,6 @@ fn is_of_one_peer(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::Interrupted
             | io::ErrorKind::NotConnected
     )
-}
-
-fn set_buffers(socket: socket2::SockRef<'_>, options: &Options) -> io::Result<()> {
-    if let Some(octets) = options.send_buffer().size() {
-        socket.set_send_buffer_size(octets as usize)?;
-    }
-    if let Some(octets) = options.recv_buffer().size() {
-        socket.set_recv_buffer_size(octets as usize)?;
-    }
-    Ok(())
 }
 
 pub(crate) use tcp::resolve;

@@ -10,11 +10,13 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::endpoint::Host;
 use crate::error::BindError;
 use crate::options::Options;
+use crate::transport::kernel;
 
 pub(super) fn connect(address: SocketAddr, options: &Options) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
-    set_stream_options(SockRef::from(&socket), options)?;
+    kernel::prepare(&socket, address, options)?;
+    kernel::set_stream_options(&SockRef::from(&socket), address, options)?;
     match socket.connect(&address.into()) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
@@ -42,6 +44,7 @@ pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpLis
     if address.is_ipv6() {
         let _ = socket.set_only_v6(false); // dual stack where the system has it
     }
+    kernel::prepare(&socket, address, options)?;
     socket.bind(&address.into())?;
     socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
     let listener = TcpListener::from_std(socket.into());
@@ -50,8 +53,8 @@ pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpLis
 }
 
 pub(super) fn accept(listener: &TcpListener, options: &Options) -> io::Result<TcpStream> {
-    let (stream, _) = listener.accept()?;
-    set_stream_options(SockRef::from(&stream), options)?;
+    let (stream, peer) = listener.accept()?;
+    kernel::set_stream_options(&SockRef::from(&stream), peer, options)?;
     Ok(stream)
 }
 
@@ -100,12 +103,6 @@ fn interface_addresses(name: &str, options: &Options) -> Vec<IpAddr> {
         .collect();
     addresses.sort_by_key(|address| address.is_ipv4() == options.ipv6());
     addresses
-}
-
-fn set_stream_options(socket: SockRef<'_>, options: &Options) -> io::Result<()> {
-    // Batches are made in the pipe; the kernel's waiting for more would only add latency.
-    socket.set_tcp_nodelay(true)?;
-    super::set_buffers(socket, options)
 }
 
 fn is_in_progress(error: &io::Error) -> bool {

@@ -23,8 +23,8 @@ pub(super) enum Command<'a> {
     Other,
     /// SUBSCRIBE or CANCEL: for the socket.
     Topic,
-    /// A heartbeat, to be answered with the same context of 0 to 16 octets.
-    Ping { context: &'a [u8] },
+    /// A heartbeat, to be answered with the same context of 0 to 16 octets. Its TTL is in tenths of a second.
+    Ping { ttl_tenths: u16, context: &'a [u8] },
     /// The peer is ready; its metadata, still encoded.
     Ready(&'a [u8]),
 }
@@ -47,7 +47,9 @@ impl<'a> Command<'a> {
         }
         if name == PING.as_bytes() {
             return match data {
-                [_, _, context @ ..] if context.len() <= PING_CONTEXT_MAX => Ok(Self::Ping { context }),
+                [high, low, context @ ..] if context.len() <= PING_CONTEXT_MAX => {
+                    Ok(Self::Ping { ttl_tenths: u16::from_be_bytes([*high, *low]), context })
+                }
                 _ => Err(ProtocolError::MalformedCommand),
             };
         }
@@ -122,9 +124,19 @@ pub(super) fn push_error(out: &mut Outbox, reason: &'static str) {
     out.push_command(ERROR, &[&[reason_octets], reason.as_bytes()]);
 }
 
+/// Asks for a sign of life, without a context.
+pub(super) fn push_ping(out: &mut Outbox, ttl_tenths: u16) {
+    out.push_command(PING, &[&ttl_tenths.to_be_bytes()]);
+}
+
 /// Answers a PING.
 pub(super) fn push_pong(out: &mut Outbox, context: &[u8]) {
     out.push_command(PONG, &[context]);
+}
+
+/// Sends SUBSCRIBE or CANCEL.
+pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
+    out.push_command(if is_subscribe { SUBSCRIBE } else { CANCEL }, &[topic]);
 }
 
 /// The name, 1 to 255 letters, and the data behind it.
@@ -155,10 +167,12 @@ fn grow(octets: &mut Vec<u8>, more: usize, wanted: usize) {
     }
 }
 
+const CANCEL: &str = "CANCEL";
 const ERROR: &str = "ERROR";
 const PING: &str = "PING";
 const PONG: &str = "PONG";
 const READY: &str = "READY";
+const SUBSCRIBE: &str = "SUBSCRIBE";
 
 /// Most octets that a PING may ask to have echoed.
 const PING_CONTEXT_MAX: usize = 16;

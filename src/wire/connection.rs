@@ -15,9 +15,12 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::time::Instant;
+
 use crate::error::ProtocolError;
 use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Version};
+use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
 use crate::wire::mechanism::{Name, null};
 use crate::wire::metadata::{Local, Peer};
 use crate::wire::outbox::Outbox;
@@ -27,6 +30,7 @@ use crate::wire::outbox::Outbox;
 pub(crate) struct Connection {
     local: Local,
     phase: Phase,
+    heartbeat: Heartbeat,
 }
 
 #[derive(Debug)]
@@ -45,7 +49,8 @@ impl Connection {
     /// Starts a connection and puts our greeting into `out`, whole.
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::push(out, Name::NULL);
-        Self { local, phase: Phase::Greeting(greeting::Incoming::default()) }
+        let heartbeat = Heartbeat::new(local.heartbeat);
+        Self { local, phase: Phase::Greeting(greeting::Incoming::default()), heartbeat }
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.
@@ -77,7 +82,8 @@ impl Connection {
     pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
         let answered = match self.phase {
             Phase::Traffic(_) => {
-                answer(body, out).map(|is_note| is_note && self.local.socket_type.takes_notes())
+                let answered = answer(body, &mut self.heartbeat, out);
+                answered.map(|is_note| is_note && self.local.socket_type.takes_notes())
             }
             Phase::Failed(error) => Err(error),
             Phase::Greeting(_) | Phase::Handshake { .. } => Err(ProtocolError::UnexpectedCommand),
@@ -85,11 +91,49 @@ impl Connection {
         answered.map_err(|error| self.fail(error))
     }
 
+    /// Tells the peer that it is not wanted.
+    pub(crate) fn refuse(&self, out: &mut Outbox) {
+        command::push_error(out, "Closed");
+    }
+
+    /// Tells the peer of a subscription or of the end of one, in the form that its version knows, while `out`
+    /// holds nothing else. A peer of ZMTP 3.0 gets a message (Z-17).
+    pub(crate) fn tell_topic(&self, is_subscribe: bool, topic: &[u8], out: &mut Outbox) {
+        match self.peer() {
+            Some(Peer { major: 3, minor: 0, .. }) => out.push_message(&[&[u8::from(is_subscribe)], topic]),
+            Some(_) => command::push_topic(out, is_subscribe, topic),
+            None => return,
+        }
+        out.count_as_unasked();
+    }
+
     /// The peer, once both READYs are through and until the connection fails.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.phase {
             Phase::Traffic(peer) => Some(peer),
             Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Failed(_) => None,
+        }
+    }
+
+    /// Whether [`handle_timeout`](Self::handle_timeout) should be called without waiting for a deadline.
+    pub(crate) fn wants_timer(&self) -> bool {
+        self.heartbeat.has_news() && self.peer().is_some()
+    }
+
+    /// Looks after heartbeats, which begin with the traffic: see [`Heartbeat::handle_timeout`].
+    ///
+    /// # Errors
+    ///
+    /// [`Silent`] when the peer is taken for gone.
+    pub(crate) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        signs: Signs,
+        out: &mut Outbox,
+    ) -> Result<Option<Instant>, Silent> {
+        match self.phase {
+            Phase::Traffic(_) => self.heartbeat.handle_timeout(now, signs, out),
+            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Failed(_) => Ok(None),
         }
     }
 
@@ -129,9 +173,12 @@ impl Connection {
 }
 
 /// Answers a command of the traffic phase, or leaves it at that. `true`: it is for the socket.
-fn answer(body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
+fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<bool, ProtocolError> {
     match Command::parse(body)? {
-        Command::Ping { context } => command::push_pong(out, context),
+        Command::Ping { ttl_tenths, context } => {
+            heartbeat.on_ping(ttl_tenths);
+            command::push_pong(out, context);
+        }
         Command::Topic => return Ok(true),
         Command::Other => {}
         Command::Error => return Err(ProtocolError::RefusedByPeer),

@@ -7,19 +7,23 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use crate::error::ProtocolError;
 use crate::limits::ROUTING_ID_MAX;
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
+use crate::wire::heartbeat;
 
-/// What we say of ourselves.
+/// What we say of ourselves, and how we keep the connection alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Local {
     pub(crate) socket_type: SocketType,
     /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
     pub(crate) routing_id: Bytes,
+    pub(crate) heartbeat: heartbeat::Settings,
 }
 
 /// What the peer says of itself.
@@ -33,15 +37,16 @@ pub(crate) struct Peer {
     /// The major version, 3 or higher.
     pub(crate) major: u8,
     /// Every property in the order and spelling in which it was sent, the known ones too.
-    pub(crate) properties: Vec<Property>,
+    pub(crate) properties: Arc<[Property]>,
 }
 
 /// A property's name and value.
-pub(super) type Property = (Box<str>, Bytes);
+pub(crate) type Property = (Box<str>, Bytes);
 
 impl Peer {
     pub(super) fn new(version: Version, socket_type: SocketType, properties: Vec<Property>) -> Self {
         let routing_id = find(&properties, IDENTITY).cloned().unwrap_or_default();
+        let properties = properties.into();
         Self { socket_type, routing_id, minor: version.minor, major: version.major, properties }
     }
 }

@@ -12,12 +12,14 @@
 mod command;
 mod connection;
 mod greeting;
+mod heartbeat;
 mod mechanism;
 mod metadata;
 mod outbox;
 
 pub(crate) use connection::Connection;
-pub(crate) use metadata::Local;
+pub(crate) use heartbeat::{Settings as HeartbeatSettings, Signs};
+pub(crate) use metadata::{Local, Peer};
 pub(crate) use outbox::Outbox;
 
 #[cfg(test)]

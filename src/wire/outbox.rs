@@ -12,15 +12,18 @@ use crate::limits;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     octets: Vec<u8>,
+    /// Octets at the front that nobody asked for: they do not count as answers.
+    unasked: usize,
 }
 
 impl Outbox {
     pub(crate) const fn new() -> Self {
-        Self { octets: Vec::new() }
+        Self { octets: Vec::new(), unasked: 0 }
     }
 
     /// Forgets the first `n` octets: they are written.
     pub(crate) fn advance(&mut self, n: usize) {
+        self.unasked = self.unasked.saturating_sub(n);
         if n >= self.octets.len() {
             self.octets = Vec::new();
         } else {
@@ -49,6 +52,22 @@ impl Outbox {
         }
     }
 
+    /// Appends a message of one frame, whose body is the parts in a row.
+    pub(super) fn push_message(&mut self, parts: &[&[u8]]) {
+        let body_octets = parts.iter().map(|part| part.len()).sum::<usize>();
+        let (header, header_octets) = frame::encode_header(0, body_octets);
+        self.octets.reserve(header_octets + body_octets);
+        self.octets.extend(header.iter().take(header_octets));
+        for part in parts {
+            self.octets.extend_from_slice(part);
+        }
+    }
+
+    /// What is in it now answers nothing.
+    pub(super) fn count_as_unasked(&mut self) {
+        self.unasked = self.octets.len();
+    }
+
     /// The octets still to be written.
     pub(crate) fn octets(&self) -> &[u8] {
         &self.octets
@@ -61,10 +80,9 @@ impl Outbox {
     /// Whether a peer that sends PINGs and reads nothing has filled it: no more is read from that peer until
     /// this is `false` again. The check is the driver's; a push always succeeds.
     pub(crate) fn is_full(&self) -> bool {
-        self.octets.len() >= limits::OUTBOX_OCTETS
+        self.octets.len() - self.unasked >= limits::OUTBOX_OCTETS
     }
 
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.octets.len()
     }

@@ -27,17 +27,21 @@ pub(crate) struct Arguments {
     #[arg(long)]
     json: bool,
 
-    /// What to measure: throughput from PUSH to PULL, round trips between PAIRs
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "thr,lat")]
+    /// What to measure
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "thr,lat,pub,topics,fanin,route")]
     workload: Vec<Workload>,
 
     /// What carries the messages
     #[arg(long, value_enum, value_delimiter = ',', default_value = "tcp,ipc,inproc")]
     transport: Vec<Transport>,
 
-    /// Message sizes in octets, 8 or more each
-    #[arg(long, value_delimiter = ',', default_value = "8,64,256,1024,8192,65536,1048576")]
+    /// Message sizes in octets, 8 or more each (topics: 16) [default: each workload its own]
+    #[arg(long, value_delimiter = ',')]
     sizes: Vec<usize>,
+
+    /// Subscribers, senders or dealers [default: pub 1, 8, 64; topics 8, 64; fanin and route 8]
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=256))]
+    fan: Vec<u32>,
 
     /// Binding side on CPU 0 and connecting side on CPU 1, both on CPU 0, or not pinned
     #[arg(long, value_enum, default_value = "split")]
@@ -48,6 +52,7 @@ pub(crate) struct Arguments {
     reps: Option<u32>,
 
     /// Queue limit in messages on both sides of every implementation, 0 for none [default: each its own]
+    /// A publisher waits for room: nothing is dropped.
     #[arg(long)]
     hwm: Option<u32>,
 
@@ -74,10 +79,11 @@ pub(crate) struct Plan {
     /// Repetitions of each run.
     pub(crate) reps: u32,
     /// Whom to compare, in turn.
-    pub(crate) peers: Vec<Peer>,
+    peers: Vec<Peer>,
     workloads: Vec<Workload>,
     transports: Vec<Transport>,
     sizes: Vec<usize>,
+    fans: Vec<u32>,
     quick: bool,
     pin: Pin,
     hwm: Option<u32>,
@@ -103,6 +109,7 @@ impl Arguments {
             workloads: distinct(self.workload),
             transports: distinct(self.transport),
             sizes: distinct(self.sizes),
+            fans: distinct(self.fan),
             quick: self.quick,
             pin: self.pin,
             hwm: self.hwm,
@@ -113,14 +120,27 @@ impl Arguments {
 impl Plan {
     /// Workloads and transports, each pair a table of its own.
     pub(crate) fn sections(&self) -> impl Iterator<Item = (Workload, Transport)> {
-        self.workloads
+        let pairs = self
+            .workloads
             .iter()
-            .flat_map(|&workload| self.transports.iter().map(move |&transport| (workload, transport)))
+            .flat_map(|&workload| self.transports.iter().map(move |&transport| (workload, transport)));
+        pairs.filter(|(workload, transport)| workload.is_one_to_one() || *transport != Transport::Inproc)
     }
 
     /// The lines of one section.
     pub(crate) fn cases(&self, workload: Workload, transport: Transport) -> impl Iterator<Item = Case> {
-        self.sizes.iter().map(move |&size| Case { workload, transport, size })
+        let sizes = if self.sizes.is_empty() { workload.sizes() } else { &self.sizes };
+        let fans =
+            if self.fans.is_empty() || workload.is_one_to_one() { workload.fans() } else { &self.fans };
+        sizes
+            .iter()
+            .flat_map(move |&size| fans.iter().map(move |&fan| Case { workload, transport, size, fan }))
+    }
+
+    /// Who can play `workload`.
+    pub(crate) fn peers(&self, workload: Workload) -> Vec<Peer> {
+        let plays = |peer: &Peer| workload.is_one_to_one() || *peer != Peer::Raw;
+        self.peers.iter().copied().filter(plays).collect()
     }
 
     /// A run of `peer`; whoever starts it fills in the role and the address.
@@ -140,8 +160,10 @@ impl Plan {
 
     /// How many runs there are in all.
     pub(crate) fn run_count(&self) -> u64 {
-        let cases = self.workloads.len() * self.transports.len() * self.sizes.len();
-        (cases * self.peers.len()) as u64 * u64::from(self.reps)
+        let runs = self.sections().map(|(workload, transport)| {
+            self.cases(workload, transport).count() * self.peers(workload).len()
+        });
+        runs.sum::<usize>() as u64 * u64::from(self.reps)
     }
 }
 
@@ -175,11 +197,12 @@ mod tests {
     #[test]
     fn without_options_everything_runs_five_times() {
         let plan = plan(&[]);
-        assert_eq!(plan.sections().count(), 6);
-        assert_eq!(plan.sizes, [8, 64, 256, 1024, 8192, 65_536, 1_048_576]);
+        assert_eq!(plan.sections().count(), 2 * 3 + 4 * 2);
         assert_eq!(plan.peers, [Peer::Peermq, Peer::Libzmq, Peer::Raw]);
         assert_eq!((plan.reps, plan.pin, plan.hwm), (5, Pin::Split, None));
-        assert_eq!(plan.run_count(), 6 * 7 * 3 * 5);
+        let pairs = 2 * 3 * 7 * 3;
+        let fans = 2 * (3 * 2 + 2 + 1 + 1) * 2;
+        assert_eq!(plan.run_count(), (pairs + fans) * 5);
     }
 
     #[test]

@@ -118,7 +118,9 @@ impl Conductor {
         let Note::Bound(endpoint) = self.hear(Role::Bind)? else { return Err(out_of_step()) };
         self.connecter.tell(Order::Connect(endpoint))?;
         match workload {
-            Workload::Thr => self.lead_throughput(one_process),
+            Workload::Thr | Workload::Fanin => self.lead_throughput(one_process),
+            Workload::Pub | Workload::Topics => self.lead_fan_out(),
+            Workload::Route => self.lead_routing(),
             Workload::Lat => self.lead_round_trips(),
         }
     }
@@ -135,10 +137,34 @@ impl Conductor {
         };
         self.binder.tell(Order::Stop)?;
         let cpu_ns = if one_process { cpu_ns } else { cpu_ns + sender_cpu_ns };
-        Ok(Sample::Thr {
-            msgs_per_s: messages as f64 * 1e9 / elapsed_ns as f64,
-            cpu_ns_per_msg: cpu_ns as f64 / messages as f64,
-        })
+        Ok(throughput(messages, elapsed_ns, cpu_ns))
+    }
+
+    /// As throughput, but it is the connecting side that receives.
+    fn lead_fan_out(&mut self) -> Result<Sample> {
+        let Note::Ready = self.hear(Role::Connect)? else { return Err(out_of_step()) };
+        self.binder.tell(Order::Go)?;
+        let Note::Pulled { messages, elapsed_ns, cpu_ns } = self.hear(Role::Connect)? else {
+            return Err(out_of_step());
+        };
+        self.binder.tell(Order::Stop)?;
+        let Note::Pushed { cpu_ns: sender_cpu_ns } = self.hear(Role::Bind)? else {
+            return Err(out_of_step());
+        };
+        self.connecter.tell(Order::Stop)?;
+        Ok(throughput(messages, elapsed_ns, cpu_ns + sender_cpu_ns))
+    }
+
+    fn lead_routing(&mut self) -> Result<Sample> {
+        let Note::Pulled { messages, elapsed_ns, cpu_ns } = self.hear(Role::Connect)? else {
+            return Err(out_of_step());
+        };
+        self.binder.tell(Order::Stop)?;
+        let Note::Pushed { cpu_ns: router_cpu_ns } = self.hear(Role::Bind)? else {
+            return Err(out_of_step());
+        };
+        self.connecter.tell(Order::Stop)?;
+        Ok(throughput(messages, elapsed_ns, cpu_ns + router_cpu_ns))
     }
 
     fn lead_round_trips(&mut self) -> Result<Sample> {
@@ -150,7 +176,7 @@ impl Conductor {
 
     fn hear(&self, from: Role) -> Result<Note> {
         let (role, note) = hear(&self.notes, self.deadline)?;
-        if role == from { Ok(note) } else { Err(out_of_step()) }
+        if role == from { Ok(note) } else { bail!("{} said {note:?} out of turn", name(role)) }
     }
 }
 
@@ -163,6 +189,13 @@ pub(crate) fn hear(notes: &Receiver<(Role, Note)>, deadline: Instant) -> Result<
         Ok(heard) => Ok(heard),
         Err(RecvTimeoutError::Timeout) => bail!("not done before the deadline"),
         Err(RecvTimeoutError::Disconnected) => bail!("both sides ended early"),
+    }
+}
+
+fn throughput(messages: u64, elapsed_ns: u64, cpu_ns: u64) -> Sample {
+    Sample::Thr {
+        msgs_per_s: messages as f64 * 1e9 / elapsed_ns as f64,
+        cpu_ns_per_msg: cpu_ns as f64 / messages as f64,
     }
 }
 

@@ -12,6 +12,7 @@ use std::mem;
 use anyhow::{Context, Result};
 use zmq::{Message, Socket};
 
+use super::fan::{FanImplementation, Publisher, Router, TOPIC_OCTETS, Topic};
 use super::side::{Implementation, Pair, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -24,17 +25,33 @@ pub(crate) struct Libzmq {
     address: String,
 }
 
-/// PUSH.
+/// PUSH or PUB.
 pub(crate) struct LibzmqPush {
     socket: Socket,
     size: usize,
 }
 
-/// PULL.
+/// PULL or SUB.
 pub(crate) struct LibzmqPull {
     socket: Socket,
     message: Message,
     size: usize,
+    /// Where in a message the stamp is.
+    stamp_at: usize,
+}
+
+/// ROUTER.
+pub(crate) struct LibzmqRouter {
+    socket: Socket,
+    id: Message,
+    message: Message,
+    size: usize,
+}
+
+/// DEALER.
+pub(crate) struct LibzmqDealer {
+    push: LibzmqPush,
+    message: Message,
 }
 
 /// PAIR, either side.
@@ -56,10 +73,14 @@ impl Libzmq {
 
     fn bind(&self, kind: zmq::SocketType) -> Result<(Socket, String)> {
         let socket = self.open(kind)?;
+        let endpoint = self.bind_socket(&socket)?;
+        Ok((socket, endpoint))
+    }
+
+    fn bind_socket(&self, socket: &Socket) -> Result<String> {
         socket.bind(&self.address).with_context(|| format!("bind to {}", self.address))?;
         let endpoint = socket.get_last_endpoint()?;
-        let endpoint = endpoint.map_err(|_| zmq::Error::EINVAL).context("the endpoint is not text")?;
-        Ok((socket, endpoint))
+        endpoint.map_err(|_| zmq::Error::EINVAL).context("the endpoint is not text")
     }
 
     fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
@@ -85,7 +106,7 @@ impl Implementation for Libzmq {
 
     fn bind_pull(&self) -> Result<(LibzmqPull, String)> {
         let (socket, endpoint) = self.bind(zmq::PULL)?;
-        Ok((LibzmqPull { socket, message: Message::new(), size: self.size }, endpoint))
+        Ok((LibzmqPull { socket, message: Message::new(), size: self.size, stamp_at: 0 }, endpoint))
     }
 
     fn connect_push(&self, endpoint: &str) -> Result<LibzmqPush> {
@@ -102,17 +123,73 @@ impl Implementation for Libzmq {
     }
 }
 
+impl FanImplementation for Libzmq {
+    type Publisher = LibzmqPush;
+    type Subscriber = LibzmqPull;
+    type Router = LibzmqRouter;
+    type Dealer = LibzmqDealer;
+
+    fn bind_publisher(&self) -> Result<(LibzmqPush, String)> {
+        let mut socket = self.open(zmq::PUB)?;
+        let wait: c_int = 1;
+        let option = zmq_sys::ZMQ_XPUB_NODROP as c_int;
+        let (value, octets) = ((&raw const wait).cast(), size_of_val(&wait));
+        // SAFETY: the socket is open, and the value is an int that outlives the call.
+        check(unsafe { zmq_sys::zmq_setsockopt(socket.as_mut_ptr(), option, value, octets) })?;
+        let endpoint = self.bind_socket(&socket)?;
+        Ok((LibzmqPush { socket, size: self.size }, endpoint))
+    }
+
+    fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<LibzmqPull> {
+        let socket = self.connect(zmq::SUB, endpoint)?;
+        if topics.is_empty() {
+            socket.set_subscribe(b"")?;
+        }
+        for topic in topics {
+            socket.set_subscribe(topic)?;
+        }
+        let stamp_at = if topics.is_empty() { 0 } else { TOPIC_OCTETS };
+        Ok(LibzmqPull { socket, message: Message::new(), size: self.size, stamp_at })
+    }
+
+    fn bind_router(&self) -> Result<(LibzmqRouter, String)> {
+        let (socket, endpoint) = self.bind(zmq::ROUTER)?;
+        Ok((LibzmqRouter { socket, id: Message::new(), message: Message::new(), size: self.size }, endpoint))
+    }
+
+    fn connect_dealer(&self, endpoint: &str) -> Result<LibzmqDealer> {
+        let socket = self.connect(zmq::DEALER, endpoint)?;
+        Ok(LibzmqDealer { push: LibzmqPush { socket, size: self.size }, message: Message::new() })
+    }
+}
+
 impl Push for LibzmqPush {
     #[inline]
     fn push(&mut self, sequence: u64) -> Result<()> {
+        self.publish(None, sequence)
+    }
+}
+
+impl Publisher for LibzmqPush {
+    #[inline]
+    fn publish(&mut self, topic: Option<Topic>, sequence: u64) -> Result<()> {
         let mut message = zmq_sys::zmq_msg_t::default();
         // SAFETY: `message` is memory for a message, valid for writes, and holds none yet.
         check(unsafe { zmq_sys::zmq_msg_init_size(&raw mut message, self.size) })?;
         // SAFETY: the call above succeeded, so `message` is initialised.
         let body = unsafe { zmq_sys::zmq_msg_data(&raw mut message) }.cast::<[u8; stamp::OCTETS]>();
         // SAFETY: the body has `self.size` octets, which `Arguments::plan` keeps at `stamp::OCTETS` or
-        // more; nobody else knows it yet; an array of octets has no alignment.
-        unsafe { body.write(sequence.to_le_bytes()) };
+        // more, and at twice as many with topics; nobody else knows it yet; an array of octets has no
+        // alignment.
+        unsafe {
+            match topic {
+                None => body.write(sequence.to_le_bytes()),
+                Some(topic) => {
+                    body.write(topic);
+                    body.add(1).write(sequence.to_le_bytes());
+                }
+            }
+        }
         // SAFETY: `message` is initialised, and `self.socket` is open for as long as we have it.
         let sent = check(unsafe { zmq_sys::zmq_msg_send(&raw mut message, self.socket.as_mut_ptr(), 0) });
         // SAFETY: `message` is initialised: empty if it was sent, as it was if not. Not used after.
@@ -125,7 +202,30 @@ impl Pull for LibzmqPull {
     #[inline]
     fn pull(&mut self) -> Result<u64> {
         self.socket.recv(&mut self.message, 0)?;
-        stamp::read(&self.message, self.size)
+        stamp::read_at(&self.message, self.size, self.stamp_at)
+    }
+}
+
+impl Router for LibzmqRouter {
+    fn echo(&mut self) -> Result<()> {
+        self.socket.recv(&mut self.id, 0)?;
+        self.socket.recv(&mut self.message, 0)?;
+        stamp::read(&self.message, self.size)?;
+        self.socket.send(mem::replace(&mut self.id, Message::new()), zmq::SNDMORE)?;
+        Ok(self.socket.send(mem::replace(&mut self.message, Message::new()), 0)?)
+    }
+}
+
+impl Push for LibzmqDealer {
+    fn push(&mut self, sequence: u64) -> Result<()> {
+        self.push.push(sequence)
+    }
+}
+
+impl Pull for LibzmqDealer {
+    fn pull(&mut self) -> Result<u64> {
+        self.push.socket.recv(&mut self.message, 0)?;
+        stamp::read(&self.message, self.push.size)
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod args;
 mod conductor;
+mod fan;
 mod libzmq_peer;
 mod machine;
 mod peermq_peer;
@@ -67,7 +68,7 @@ fn compare(plan: &Plan) -> Result<bool> {
         for case in plan.cases(workload, transport) {
             let mut samples: BTreeMap<Peer, Vec<Option<Sample>>> = BTreeMap::new();
             for _ in 0..plan.reps {
-                for &peer in &plan.peers {
+                for peer in plan.peers(workload) {
                     let path = directory.path().join(progress.position().to_string());
                     progress.set_message(format!("{case}, {peer}"));
                     let sample = match run::run(plan.task(case, peer), &path) {
@@ -89,7 +90,9 @@ fn compare(plan: &Plan) -> Result<bool> {
             rows.push(row);
         }
         if !plan.json {
-            progress.suspend(|| println!("\n{}", report::section(workload, transport, &plan.peers, &rows)));
+            progress.suspend(|| {
+                println!("\n{}", report::section(workload, transport, &plan.peers(workload), &rows))
+            });
         }
     }
     progress.finish_and_clear();

@@ -4,8 +4,12 @@ use std::collections::VecDeque;
 
 use anyhow::{Result, anyhow};
 use bytes::{Bytes, BytesMut};
-use peermq::{Context, Hwm, Message, Pair as PairType, Pattern, Pull as PullType, Push as PushType, Socket};
+use peermq::{
+    Builder, Context, Dealer, Hwm, Message, Pair as PairType, Pattern, Pub, Pull as PullType,
+    Push as PushType, Router as RouterType, RoutingId, Socket, Sub,
+};
 
+use super::fan::{FanImplementation, Publisher, Router, TOPIC_OCTETS, Topic};
 use super::side::{Implementation, Pair, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -37,6 +41,40 @@ pub(crate) struct PeermqPull {
     size: usize,
 }
 
+/// PUB.
+#[derive(Debug)]
+pub(crate) struct PeermqPublisher {
+    socket: Socket<Pub>,
+    buffer: Vec<u8>,
+}
+
+/// SUB.
+#[derive(Debug)]
+pub(crate) struct PeermqSubscriber {
+    socket: Socket<Sub>,
+    message: Message,
+    size: usize,
+    /// Where in a message the stamp is.
+    stamp_at: usize,
+}
+
+/// ROUTER.
+#[derive(Debug)]
+pub(crate) struct PeermqRouter {
+    socket: Socket<RouterType>,
+    id: RoutingId,
+    message: Message,
+    size: usize,
+}
+
+/// DEALER.
+#[derive(Debug)]
+pub(crate) struct PeermqDealer {
+    socket: Socket<Dealer>,
+    message: Message,
+    buffer: Vec<u8>,
+}
+
 /// PAIR, either side.
 #[derive(Debug)]
 pub(crate) struct PeermqPair {
@@ -55,12 +93,16 @@ enum Bodies {
 }
 
 impl Peermq {
-    fn open<P: Pattern>(&self) -> Result<Socket<P>> {
+    fn builder<P: Pattern>(&self) -> Builder<P> {
         let builder = self.context.builder_for::<P>();
-        Ok(match self.hwm {
-            Some(hwm) => builder.send_hwm(hwm).recv_hwm(hwm).open()?,
-            None => builder.open()?,
-        })
+        match self.hwm {
+            Some(hwm) => builder.send_hwm(hwm).recv_hwm(hwm),
+            None => builder,
+        }
+    }
+
+    fn open<P: Pattern>(&self) -> Result<Socket<P>> {
+        Ok(self.builder().open()?)
     }
 
     fn pair(&self, socket: Socket<PairType>) -> PeermqPair {
@@ -100,6 +142,92 @@ impl Implementation for Peermq {
         let mut socket = self.open::<PairType>()?;
         socket.connect(endpoint)?;
         Ok(self.pair(socket))
+    }
+}
+
+impl FanImplementation for Peermq {
+    type Publisher = PeermqPublisher;
+    type Subscriber = PeermqSubscriber;
+    type Router = PeermqRouter;
+    type Dealer = PeermqDealer;
+
+    fn bind_publisher(&self) -> Result<(PeermqPublisher, String)> {
+        let mut socket = self.builder::<Pub>().xpub_nodrop(true).open()?;
+        let endpoint = socket.bind(self.address.as_str())?.to_string();
+        Ok((PeermqPublisher { socket, buffer: vec![0; self.size] }, endpoint))
+    }
+
+    fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<PeermqSubscriber> {
+        let mut socket = self.open::<Sub>()?;
+        if topics.is_empty() {
+            socket.subscribe("")?;
+        }
+        for topic in topics {
+            socket.subscribe(topic)?;
+        }
+        socket.connect(endpoint)?;
+        let stamp_at = if topics.is_empty() { 0 } else { TOPIC_OCTETS };
+        Ok(PeermqSubscriber { socket, message: Message::new(), size: self.size, stamp_at })
+    }
+
+    fn bind_router(&self) -> Result<(PeermqRouter, String)> {
+        let mut socket = self.open::<RouterType>()?;
+        let endpoint = socket.bind(self.address.as_str())?.to_string();
+        let (id, message) = (RoutingId::NONE, Message::new());
+        Ok((PeermqRouter { socket, id, message, size: self.size }, endpoint))
+    }
+
+    fn connect_dealer(&self, endpoint: &str) -> Result<PeermqDealer> {
+        let mut socket = self.open::<Dealer>()?;
+        socket.connect(endpoint)?;
+        Ok(PeermqDealer { socket, message: Message::new(), buffer: vec![0; self.size] })
+    }
+}
+
+impl Publisher for PeermqPublisher {
+    #[inline]
+    fn publish(&mut self, topic: Option<Topic>, sequence: u64) -> Result<()> {
+        match topic.and_then(|topic| self.buffer.split_first_chunk_mut().map(|split| (topic, split))) {
+            None => stamp::write(&mut self.buffer, sequence),
+            Some((topic, (front, rest))) => {
+                *front = topic;
+                stamp::write(rest, sequence);
+            }
+        }
+        self.socket.send(&self.buffer[..]).map_err(|unsent| anyhow!("not sent: {unsent}"))
+    }
+}
+
+impl Pull for PeermqSubscriber {
+    #[inline]
+    fn pull(&mut self) -> Result<u64> {
+        self.socket.recv_into(&mut self.message)?;
+        stamp::read_at(self.message.body(), self.size, self.stamp_at)
+    }
+}
+
+impl Router for PeermqRouter {
+    #[inline]
+    fn echo(&mut self) -> Result<()> {
+        self.socket.recv_from_into(&mut self.id, &mut self.message)?;
+        stamp::read(self.message.body(), self.size)?;
+        self.socket.send_to(&self.id, &self.message).map_err(|unsent| anyhow!("not sent: {unsent}"))
+    }
+}
+
+impl Push for PeermqDealer {
+    #[inline]
+    fn push(&mut self, sequence: u64) -> Result<()> {
+        stamp::write(&mut self.buffer, sequence);
+        self.socket.send(&self.buffer[..]).map_err(|unsent| anyhow!("not sent: {unsent}"))
+    }
+}
+
+impl Pull for PeermqDealer {
+    #[inline]
+    fn pull(&mut self) -> Result<u64> {
+        self.socket.recv_into(&mut self.message)?;
+        stamp::read(self.message.body(), self.buffer.len())
     }
 }
 

@@ -41,9 +41,9 @@ impl Row {
 
     /// One object per peer that has a result.
     pub(crate) fn json_lines(&self) -> Vec<String> {
-        let Case { workload, transport, size } = self.case;
+        let Case { workload, transport, size, fan } = self.case;
         let lines = self.samples.keys().filter_map(|&peer| {
-            let line = Line { workload, transport, size, fan: 1, peer, figures: self.figures(peer)? };
+            let line = Line { workload, transport, size, fan, peer, figures: self.figures(peer)? };
             serde_json::to_string(&line).ok()
         });
         lines.collect()
@@ -51,7 +51,7 @@ impl Row {
 
     fn figures(&self, peer: Peer) -> Option<Figures> {
         Some(match self.case.workload {
-            Workload::Thr => {
+            Workload::Thr | Workload::Pub | Workload::Topics | Workload::Fanin | Workload::Route => {
                 let msgs_per_s = self.median(peer, main_figure)?;
                 let mb_per_s = msgs_per_s * self.case.size as f64 / 1e6;
                 Figures::Thr { msgs_per_s, mb_per_s, cpu_ns_per_msg: self.median(peer, second_figure)? }
@@ -84,25 +84,31 @@ pub(crate) fn section(workload: Workload, transport: Transport, peers: &[Peer], 
     let ratios = ratio_pairs(peers);
     let (title, main, scale, second) = match workload {
         Workload::Thr => ("million messages/s, PUSH to PULL", "M/s", 1e-6, "cpu ns/msg"),
+        Workload::Pub => ("million deliveries/s, PUB to SUBs, none lost", "M/s", 1e-6, "cpu ns/msg"),
+        Workload::Topics => {
+            ("million deliveries/s, 1,000 topics, SUBs take 10 each, none lost", "M/s", 1e-6, "cpu ns/msg")
+        }
+        Workload::Fanin => ("million messages/s, PUSHes to one PULL", "M/s", 1e-6, "cpu ns/msg"),
+        Workload::Route => ("million replies/s, DEALERs to one ROUTER", "M/s", 1e-6, "cpu ns/msg"),
         Workload::Lat => ("round trip in µs, PAIR to PAIR", "p50", 1.0, "p99"),
     };
-    let mut header = vec!["size".to_owned()];
+    let mut header = vec!["size".to_owned(), "fan".to_owned()];
     header.extend(peers.iter().map(|peer| format!("{peer} {main}")));
     header.extend(ratios.iter().map(|(peer, other)| format!("{peer}/{other}")));
     header.extend(peers.iter().map(|peer| format!("{peer} {second}")));
-    if workload == Workload::Thr {
+    if workload != Workload::Lat {
         header.extend(peers.iter().map(|peer| format!("{peer} MB/s")));
     }
     let mut table = Table::new(header);
     for row in rows {
-        let mut cells = vec![row.case.size.to_string()];
+        let mut cells = vec![row.case.size.to_string(), row.case.fan.to_string()];
         let medians = |figure, scale: f64| {
             peers.iter().map(move |&peer| cell(row.median(peer, figure).map(|value| value * scale)))
         };
         cells.extend(medians(main_figure, scale));
         cells.extend(ratios.iter().map(|&(peer, other)| cell(row.ratio(peer, other, main_figure))));
         cells.extend(medians(second_figure, 1.0));
-        if workload == Workload::Thr {
+        if workload != Workload::Lat {
             cells.extend(medians(main_figure, row.case.size as f64 / 1e6));
         }
         table.push(cells);
@@ -143,7 +149,7 @@ mod tests {
     }
 
     fn row() -> Row {
-        let case = Case { workload: Workload::Thr, transport: Transport::Tcp, size: 64 };
+        let case = Case { workload: Workload::Thr, transport: Transport::Tcp, size: 64, fan: 1 };
         let samples = BTreeMap::from([
             (Peer::Peermq, vec![thr(40e6), thr(50e6), thr(60e6)]),
             (Peer::Libzmq, vec![thr(5e6), None, thr(6e6)]),
@@ -165,7 +171,7 @@ mod tests {
 
     #[test]
     fn latency_lines_have_percentiles() {
-        let case = Case { workload: Workload::Lat, transport: Transport::Ipc, size: 8 };
+        let case = Case { workload: Workload::Lat, transport: Transport::Ipc, size: 8, fan: 1 };
         let samples = BTreeMap::from([(Peer::Raw, vec![Some(Sample::Lat { p50_us: 1.5, p99_us: 2.5 })])]);
         assert_eq!(
             Row::new(case, samples).json_lines(),
@@ -180,6 +186,9 @@ mod tests {
         let text = section(Workload::Thr, Transport::Tcp, &peers, &[row()]);
         let last = text.lines().last().unwrap();
         let cells: Vec<&str> = last.split('|').map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        assert_eq!(cells, ["64", "50.0", "5.50", "–", "9.00", "–", "20.0", "20.0", "–", "3200", "352", "–"]);
+        assert_eq!(
+            cells,
+            ["64", "1", "50.0", "5.50", "–", "9.00", "–", "20.0", "20.0", "–", "3200", "352", "–"]
+        );
     }
 }

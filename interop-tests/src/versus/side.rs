@@ -10,6 +10,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 
 use super::conductor::{Conductor, Note, Order, Outlet, Port};
+use super::fan;
 use super::libzmq_peer::Libzmq;
 use super::peermq_peer::Peermq;
 use super::raw_peer::Raw;
@@ -69,16 +70,16 @@ pub(crate) trait Pair {
 /// Plays the side that `text` describes (a [`Task`] as JSON), led by the parent process.
 pub(crate) fn main(text: &str) -> Result<()> {
     let task: Task = serde_json::from_str(text).context("not a task")?;
-    match task.peer {
-        Peer::Peermq => play_process::<Peermq>(&task),
-        Peer::Libzmq => play_process::<Libzmq>(&task),
-        Peer::Raw => play_process::<Raw>(&task),
-    }
-}
-
-/// The parent reports a failure: this process only tells it.
-fn play_process<I: Implementation>(task: &Task) -> Result<()> {
-    if let Err(error) = play_role::<I>(task) {
+    let is_one_to_one = task.case.workload.is_one_to_one();
+    let outcome = match task.peer {
+        Peer::Peermq if is_one_to_one => play_role::<Peermq>(&task),
+        Peer::Libzmq if is_one_to_one => play_role::<Libzmq>(&task),
+        Peer::Raw => play_role::<Raw>(&task),
+        Peer::Peermq => fan::play::<Peermq>(&task),
+        Peer::Libzmq => fan::play::<Libzmq>(&task),
+    };
+    // The parent reports a failure: this process only tells it.
+    if let Err(error) = outcome {
         Port::Standard.say(Note::Failed(format!("{error:#}")))?;
         std::process::exit(1);
     }
@@ -131,7 +132,7 @@ fn play_both<I: Implementation>(task: &Task) -> Result<()> {
 }
 
 /// Pins this thread, and so all that it starts.
-fn pin(task: &Task, role: Role) -> Result<()> {
+pub(crate) fn pin(task: &Task, role: Role) -> Result<()> {
     match task.core(role) {
         Some(id) => {
             let pinned = core_affinity::set_for_current(CoreId { id });
@@ -168,6 +169,9 @@ fn play<I: Implementation>(implementation: &I, task: &Task, role: Role, port: &P
             await_stop(port)
         }
         (Role::Both, _) => bail!("a port has one role"),
+        (_, Workload::Pub | Workload::Topics | Workload::Fanin | Workload::Route) => {
+            bail!("not a workload of two sockets")
+        }
     }
 }
 
@@ -214,24 +218,24 @@ fn measure_round_trips<P: Pair>(pair: &mut P, task: &Task, port: &Port) -> Resul
     port.say(Note::Pinged { p50_ns, p99_ns })
 }
 
-fn await_endpoint(port: &Port) -> Result<String> {
+pub(crate) fn await_endpoint(port: &Port) -> Result<String> {
     match port.hear()? {
         Order::Connect(endpoint) => Ok(endpoint),
         Order::Go | Order::Stop => bail!("told to start before there is an endpoint"),
     }
 }
 
-fn await_stop(port: &Port) -> Result<()> {
+pub(crate) fn await_stop(port: &Port) -> Result<()> {
     ensure!(port.hear()? == Order::Stop, "told to start twice");
     Ok(())
 }
 
 /// User and system time of this process so far.
-fn cpu_ns() -> Result<u64> {
+pub(crate) fn cpu_ns() -> Result<u64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok(u64::try_from((usage.user_time() + usage.system_time()).num_nanoseconds())?)
 }
 
-fn nanoseconds(duration: Duration) -> u64 {
+pub(crate) fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -19,7 +19,13 @@ pub(crate) fn write(body: &mut [u8], sequence: u64) {
 /// Returns the sequence number of `body`, which must have exactly `size` octets.
 #[inline]
 pub(crate) fn read(body: &[u8], size: usize) -> Result<u64> {
-    match body.first_chunk::<OCTETS>() {
+    read_at(body, size, 0)
+}
+
+/// Returns the sequence number that is `at` octets into `body`, which must have exactly `size` octets.
+#[inline]
+pub(crate) fn read_at(body: &[u8], size: usize, at: usize) -> Result<u64> {
+    match body.get(at..).and_then(<[u8]>::first_chunk::<OCTETS>) {
         Some(front) if body.len() == size => Ok(u64::from_le_bytes(*front)),
         _ => bail!("a message of {} octets arrived where {size} were sent", body.len()),
     }

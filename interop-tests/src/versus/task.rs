@@ -13,6 +13,40 @@ pub(crate) enum Workload {
     Thr,
     /// Round trips, one at a time.
     Lat,
+    /// One PUB to several SUBs, which take all.
+    Pub,
+    /// One PUB with 1,000 topics to several SUBs, which take 10 each.
+    Topics,
+    /// Several PUSHes to one PULL.
+    Fanin,
+    /// Several DEALERs with 100 requests in flight each, to one ROUTER, which echoes.
+    Route,
+}
+
+impl Workload {
+    /// Sockets on the side that connects, without `--fan`.
+    pub(crate) fn fans(self) -> &'static [u32] {
+        match self {
+            Self::Thr | Self::Lat => &[1],
+            Self::Pub => &[1, 8, 64],
+            Self::Topics => &[8, 64],
+            Self::Fanin | Self::Route => &[8],
+        }
+    }
+
+    /// Message sizes without `--sizes`.
+    pub(crate) fn sizes(self) -> &'static [usize] {
+        match self {
+            Self::Thr | Self::Lat => &[8, 64, 256, 1024, 8192, 65_536, 1_048_576],
+            Self::Pub => &[64, 1024],
+            Self::Topics | Self::Fanin | Self::Route => &[64],
+        }
+    }
+
+    /// Whether there is a plain-sockets side, and an inproc one.
+    pub(crate) fn is_one_to_one(self) -> bool {
+        matches!(self, Self::Thr | Self::Lat)
+    }
 }
 
 /// What carries the messages.
@@ -72,6 +106,8 @@ pub(crate) struct Case {
     pub(crate) transport: Transport,
     /// Octets of a message.
     pub(crate) size: usize,
+    /// Sockets on the side that connects.
+    pub(crate) fan: u32,
 }
 
 /// All that a side of a run has to know.
@@ -81,7 +117,7 @@ pub(crate) struct Task {
     pub(crate) case: Case,
     /// Whose implementation.
     pub(crate) peer: Peer,
-    /// Messages or round trips that are timed.
+    /// Messages or round trips that are timed; with several sockets, those of each.
     pub(crate) messages: u64,
     /// Round trips before the clock starts (`lat` only).
     pub(crate) warm_up: u64,
@@ -139,15 +175,27 @@ pub(crate) fn message_count(case: Case, peer: Peer, quick: bool) -> u64 {
         (Workload::Thr, Transport::Inproc, Peer::Libzmq) => (300, 6, 400),
         (Workload::Thr, Transport::Inproc, Peer::Raw) => (6, 30, 400),
         (Workload::Lat, _, _) => (60_000, 1_000, 200),
+        (Workload::Pub | Workload::Fanin, _, Peer::Peermq) => (25, 200, 400),
+        (Workload::Pub | Workload::Fanin, _, _) => (150, 500, 400),
+        (Workload::Topics, _, Peer::Peermq) => (60, 60, 20_000),
+        (Workload::Topics, _, _) => (300, 300, 20_000),
+        (Workload::Route, _, Peer::Peermq) => (250, 400, 400),
+        (Workload::Route, _, _) => (1_000, 800, 400),
     };
     let budget_ns: u64 = if quick { 250_000_000 } else { 1_000_000_000 };
     let message_ns = fixed_ns + per_kib_ns * case.size as u64 / 1024;
-    (budget_ns / message_ns).max(least)
+    let total = budget_ns / message_ns;
+    match case.workload {
+        // Every message that is sent counts: few of them are delivered.
+        Workload::Topics => total.max(least),
+        _ => (total / u64::from(case.fan)).max(least),
+    }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} B", self.workload, self.transport, self.size)
+        write!(f, "{} {} {} B", self.workload, self.transport, self.size)?;
+        if self.fan > 1 { write!(f, " to {}", self.fan) } else { Ok(()) }
     }
 }
 
@@ -156,6 +204,10 @@ impl fmt::Display for Workload {
         f.write_str(match self {
             Self::Thr => "thr",
             Self::Lat => "lat",
+            Self::Pub => "pub",
+            Self::Topics => "topics",
+            Self::Fanin => "fanin",
+            Self::Route => "route",
         })
     }
 }
@@ -185,7 +237,7 @@ mod tests {
     use super::*;
 
     fn case(workload: Workload, size: usize) -> Case {
-        Case { workload, transport: Transport::Tcp, size }
+        Case { workload, transport: Transport::Tcp, size, fan: 1 }
     }
 
     #[test]

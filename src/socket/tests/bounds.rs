@@ -8,7 +8,7 @@ use crate::{Hwm, KernelBuffer, Pair, SendError};
 const IN_THE_KERNEL: u64 = 24;
 
 /// Tq3: accepted ≤ send_hwm + recv_hwm + kernel buffers; inproc exactly send_hwm + recv_hwm.
-fn a_stalled_peer_bounds_what_is_accepted<S: Sends, R: Receives>(place: &Place) {
+pub(super) fn a_stalled_peer_bounds_what_is_accepted<S: Sends, R: Receives>(place: &Place) {
     let small = KernelBuffer::octets(64 * 1024).unwrap();
     for (send_hwm, recv_hwm) in [(1, 1), (2, 1), (1, 10), (10, 2), (1000, 1000)] {
         let drops = Drops::default();

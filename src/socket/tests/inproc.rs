@@ -12,9 +12,9 @@ fn a_name_is_bound_once_and_free_after_unbind_or_drop() {
     assert_eq!(first.bind(&name), Err(BindError::AddressInUse));
     first.unbind(&name).unwrap();
     assert_eq!(first.unbind(&name), Err(BindError::NotBound));
-    assert_eq!(second.bind(&name).as_ref(), Ok(&name));
+    assert_eq!(second.bind(&name).as_deref(), Ok(&name));
     drop(second);
-    assert_eq!(first.bind(&name).as_ref(), Ok(&name));
+    assert_eq!(first.bind(&name).as_deref(), Ok(&name));
 }
 
 #[test]

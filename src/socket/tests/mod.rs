@@ -4,20 +4,29 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod bounds;
+mod close;
 mod conflate;
 mod context;
+mod dealer;
 mod endpoints;
+mod handles;
 mod inproc;
 mod linger;
 mod messages;
 mod pair;
+mod pubsub;
 mod queues;
 mod reconnect;
+mod rep;
+mod req;
 mod resources;
+mod router;
 mod routing;
+mod subscriptions;
 mod topology;
 mod verbs;
 mod wait;
+mod xpubsub;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;
@@ -78,7 +87,7 @@ impl Place {
     /// An open socket that is bound, and where.
     fn bound<P: Pattern>(&self) -> (Socket<P>, Endpoint) {
         let mut socket = self.open();
-        let endpoint = socket.bind(self.address()).unwrap();
+        let endpoint = socket.bind(self.address()).unwrap().into();
         (socket, endpoint)
     }
 
@@ -154,7 +163,7 @@ fn fill<P: Sends>(socket: &mut Socket<P>, message: &Message) -> u64 {
 }
 
 /// Sends until every peer has received something, and then receives everything that was sent.
-fn settle(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
+fn settle<S: Sends, R: Receives>(push: &mut Socket<S>, pulls: &mut [Socket<R>]) {
     let (mut sent, mut received) = (0, vec![0; pulls.len()]);
     eventually("every peer has its place in the turn", || {
         if received.contains(&0) && push.try_send("settling").is_ok() {

@@ -15,7 +15,7 @@ fn address(endpoint: &Endpoint) -> String {
 /// Takes the connection that a socket which lost its peer makes next, and loses it.
 ///
 /// That it comes is how one knows from outside that the loss was noticed.
-fn lose_again(endpoint: &Endpoint) {
+pub(super) fn lose_again(endpoint: &Endpoint) {
     let mut listener = None;
     eventually("the address is free", || {
         listener = TcpListener::bind(address(endpoint)).ok();
@@ -24,12 +24,12 @@ fn lose_again(endpoint: &Endpoint) {
     drop(listener.unwrap().accept().unwrap());
 }
 
-fn quick<P: Pattern>(place: &Place) -> Socket<P> {
+pub(super) fn quick<P: Pattern>(place: &Place) -> Socket<P> {
     place.builder().reconnect_interval(Duration::from_millis(1)).open().unwrap()
 }
 
 /// Tq1, R-25: the queue is created at connect and survives reconnects, in order, nothing twice.
-fn the_queue_survives_reconnects<S: Sends, R: Receives>() {
+pub(super) fn the_queue_survives_reconnects<S: Sends, R: Receives>() {
     let place = Place::new(Transport::Tcp);
     let endpoint = place.address();
     let mut sender: Socket<S> = quick(&place);

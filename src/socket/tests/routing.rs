@@ -7,7 +7,7 @@ const PEERS: usize = 5;
 const ROUNDS: usize = 100;
 
 /// Tq6: p ready peers, k·p sends, each gets exactly k.
-fn each_gets_its_share(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
+fn each_gets_its_share<S: Sends, R: Receives>(push: &mut Socket<S>, pulls: &mut [Socket<R>]) {
     for number in 0..u32::try_from(PEERS * ROUNDS).unwrap() {
         send(push, &numbered(number));
     }
@@ -19,92 +19,104 @@ fn each_gets_its_share(push: &mut Socket<Push>, pulls: &mut [Socket<Pull>]) {
     }
 }
 
+/// Tq6, with peers that `S` connects to.
+pub(super) fn those_connected_to_are_served_in_turn<S: Sends, R: Receives>(place: &Place) {
+    let mut push: Socket<S> = place.open();
+    let mut pulls: Vec<_> = (0..PEERS)
+        .map(|_| {
+            let (pull, endpoint) = place.bound::<R>();
+            push.connect(&endpoint).unwrap();
+            pull
+        })
+        .collect();
+    each_gets_its_share(&mut push, &mut pulls);
+}
+
 #[test]
 fn push_serves_the_peers_that_it_connected_to_in_turn() {
     // L-03, Tq6
-    over(ALL, |place| {
-        let mut push: Socket<Push> = place.open();
-        let mut pulls: Vec<_> = (0..PEERS)
-            .map(|_| {
-                let (pull, endpoint) = place.bound::<Pull>();
-                push.connect(&endpoint).unwrap();
-                pull
-            })
-            .collect();
-        each_gets_its_share(&mut push, &mut pulls);
-    });
+    over(ALL, those_connected_to_are_served_in_turn::<Push, Pull>);
+}
+
+/// Tq6, with peers that connect to `S`.
+pub(super) fn those_that_connected_are_served_in_turn<S: Sends, R: Receives>(place: &Place) {
+    let (mut push, endpoint) = place.bound::<S>();
+    let mut pulls: Vec<_> = (0..PEERS).map(|_| place.connected::<R>(&endpoint)).collect();
+    settle(&mut push, &mut pulls);
+    each_gets_its_share(&mut push, &mut pulls);
 }
 
 #[test]
 fn push_serves_the_peers_that_connected_to_it_in_turn() {
     // L-03, Tq6
-    over(ALL, |place| {
-        let (mut push, endpoint) = place.bound::<Push>();
-        let mut pulls: Vec<_> = (0..PEERS).map(|_| place.connected::<Pull>(&endpoint)).collect();
-        settle(&mut push, &mut pulls);
-        each_gets_its_share(&mut push, &mut pulls);
+    over(ALL, those_that_connected_are_served_in_turn::<Push, Pull>);
+}
+
+/// "SHALL consider a peer as available only when it has a outgoing queue that is not full."
+pub(super) fn a_stalled_peer_is_skipped<S: Sends, R: Receives>(place: &Place) {
+    let small = KernelBuffer::octets(64 * 1024).unwrap();
+    let mut push: Socket<S> = place.builder().send_hwm(10).send_buffer(small).open().unwrap();
+    let mut pulls = Vec::new();
+    for _ in 0..2 {
+        let mut pull: Socket<R> = place.builder().recv_hwm(10).recv_buffer(small).open().unwrap();
+        push.connect(pull.bind(place.address()).unwrap()).unwrap();
+        pulls.push(pull);
+    }
+    let body = Message::from(vec![1; LARGE]);
+    let accepted = fill(&mut push, &body);
+    let [stalled, lively] = &mut pulls[..] else { unreachable!("two were made") };
+    let (mut from_stalled, mut from_lively) = (0, 0);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            // It held 20 at least: more than may be free before a queue tells that it has room.
+            for _ in 0..515 {
+                recv(lively);
+                from_lively += 1;
+            }
+        });
+        for _ in 0..500 {
+            send(&mut push, &body);
+        }
     });
+    eventually("everything accepted is delivered", || {
+        from_lively += u64::from(lively.try_recv().is_ok());
+        from_stalled += u64::from(stalled.try_recv().is_ok());
+        from_lively + from_stalled == accepted + 500
+    });
+    assert!(from_stalled <= accepted - 20, "{from_stalled} of {accepted}");
 }
 
 #[test]
 fn push_skips_a_stalled_peer() {
-    // L-03: "SHALL consider a peer as available only when it has a outgoing queue that is not full."
-    over(ALL, |place| {
-        let small = KernelBuffer::octets(64 * 1024).unwrap();
-        let mut push: Socket<Push> = place.builder().send_hwm(10).send_buffer(small).open().unwrap();
-        let mut pulls = Vec::new();
-        for _ in 0..2 {
-            let mut pull: Socket<Pull> = place.builder().recv_hwm(10).recv_buffer(small).open().unwrap();
-            push.connect(pull.bind(place.address()).unwrap()).unwrap();
-            pulls.push(pull);
+    // L-03
+    over(ALL, a_stalled_peer_is_skipped::<Push, Pull>);
+}
+
+/// Tq5: p peers each with a full queue, over k·p receives every peer is served k ± 1.
+pub(super) fn peers_are_received_from_in_turn<S: Sends, R: Receives>(place: &Place) {
+    let rounds = u32::try_from(ROUNDS).unwrap();
+    let mut pull: Socket<R> = place.builder().recv_hwm(rounds + 1).open().unwrap();
+    let endpoint = pull.bind(place.address()).unwrap();
+    let small = KernelBuffer::octets(16 * 1024).unwrap();
+    let mut pushes: Vec<Socket<S>> =
+        (0..PEERS).map(|_| place.builder().send_hwm(1).send_buffer(small).open().unwrap()).collect();
+    thread::scope(|scope| {
+        for (peer, push) in (0..).zip(&mut pushes) {
+            push.connect(&endpoint).unwrap();
+            scope.spawn(move || fill(push, &Message::from([numbered(peer).to_vec(), vec![0; LARGE]])));
         }
-        let body = Message::from(vec![1; LARGE]);
-        let accepted = fill(&mut push, &body);
-        let [stalled, lively] = &mut pulls[..] else { unreachable!("two were made") };
-        let (mut from_stalled, mut from_lively) = (0, 0);
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                // It held 20 at least: more than may be free before a queue tells that it has room.
-                for _ in 0..515 {
-                    recv(lively);
-                    from_lively += 1;
-                }
-            });
-            for _ in 0..500 {
-                send(&mut push, &body);
-            }
-        });
-        eventually("everything accepted is delivered", || {
-            from_lively += u64::from(lively.try_recv().is_ok());
-            from_stalled += u64::from(stalled.try_recv().is_ok());
-            from_lively + from_stalled == accepted + 500
-        });
-        assert!(from_stalled <= accepted - 20, "{from_stalled} of {accepted}");
     });
+    let mut served = [0_usize; PEERS];
+    for _ in 0..PEERS * ROUNDS {
+        served[number_of(&recv(&mut pull)) as usize] += 1;
+    }
+    assert!(served.iter().all(|count| count.abs_diff(ROUNDS) <= 1), "{served:?}");
 }
 
 #[test]
 fn pull_takes_from_its_peers_in_turn() {
-    // L-08, Tq5: p peers each with a full queue, over k·p receives every peer is served k ± 1.
-    over(ALL, |place| {
-        let rounds = u32::try_from(ROUNDS).unwrap();
-        let mut pull: Socket<Pull> = place.builder().recv_hwm(rounds + 1).open().unwrap();
-        let endpoint = pull.bind(place.address()).unwrap();
-        let small = KernelBuffer::octets(16 * 1024).unwrap();
-        let mut pushes: Vec<Socket<Push>> =
-            (0..PEERS).map(|_| place.builder().send_hwm(1).send_buffer(small).open().unwrap()).collect();
-        thread::scope(|scope| {
-            for (peer, push) in (0..).zip(&mut pushes) {
-                push.connect(&endpoint).unwrap();
-                scope.spawn(move || fill(push, &Message::from([numbered(peer).to_vec(), vec![0; LARGE]])));
-            }
-        });
-        let mut served = [0_usize; PEERS];
-        for _ in 0..PEERS * ROUNDS {
-            served[number_of(&recv(&mut pull)) as usize] += 1;
-        }
-        assert!(served.iter().all(|count| count.abs_diff(ROUNDS) <= 1), "{served:?}");
-    });
+    // L-08, Tq5
+    over(ALL, peers_are_received_from_in_turn::<Push, Pull>);
 }
 
 #[test]
@@ -127,7 +139,9 @@ fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
             latest_out: None,
             latest_in: None,
             peer: None,
+            is_up: true,
             assist: None,
+            feed: None,
         };
         keys.push(pipes.insert(pipe));
     }
@@ -144,7 +158,7 @@ fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
     assert_eq!(turns, [0, 1, 0, 1, 0, 1]);
 }
 
-fn without_a_peer_the_message_is_handed_back<S: Sends>(place: &Place) {
+pub(super) fn without_a_peer_the_message_is_handed_back<S: Sends>(place: &Place) {
     let mut sender: Socket<S> = place.open();
     for _ in 0..2 {
         let large = Message::from([vec![1; 100_000], vec![], b"tail".to_vec()]);

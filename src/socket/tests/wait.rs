@@ -48,8 +48,7 @@ fn a_thread_serves_two_sockets_and_misses_nothing() {
 fn a_shutdown_ends_the_wait() {
     let context = Context::new();
     let (mut one, mut other) = (context.open::<Pull>().unwrap(), context.open::<Push>().unwrap());
-    let stopper = context.clone();
-    let stopping = thread::spawn(move || stopper.shutdown());
+    let stopping = thread::spawn(move || context.shutdown());
     while one.try_recv() != Err(crate::RecvError::Terminated) {
         assert!(wait_any(&mut [&mut one, &mut other], Some(PATIENCE)));
     }

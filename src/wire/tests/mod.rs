@@ -11,6 +11,7 @@
 mod hostile;
 mod rfc37_commands;
 mod rfc37_greeting;
+mod rfc37_heartbeat;
 mod rfc37_metadata;
 mod rfc37_null;
 
@@ -51,7 +52,7 @@ impl Outcome {
 }
 
 fn local(socket_type: SocketType) -> Local {
-    Local { socket_type, routing_id: Bytes::new() }
+    Local { socket_type, routing_id: Bytes::new(), heartbeat: Default::default() }
 }
 
 /// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
@@ -196,10 +197,8 @@ fn ready(properties: &[(&str, &[u8])]) -> Vec<u8> {
 /// Our READY as a whole frame: with the routing id where RFC 37 asks for it.
 fn ready_of(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
     let name = ("Socket-Type", socket_type.name().as_bytes());
-    match socket_type {
-        SocketType::Dealer | SocketType::Req | SocketType::Router => ready(&[name, ("Identity", routing_id)]),
-        _ => ready(&[name]),
-    }
+    let announces = matches!(socket_type, SocketType::Dealer | SocketType::Req | SocketType::Router);
+    if announces { ready(&[name, ("Identity", routing_id)]) } else { ready(&[name]) }
 }
 
 /// Our READY for a PULL, and the ERROR that answers a wrong socket type.

@@ -1,0 +1,452 @@
+//! A publisher: what PUB and XPUB have in common. Takes subscriptions in and sends what was subscribed to.
+//!
+//! Subscriptions come as notes of the sessions, as messages in libzmq's form, or from the feed of a socket of
+//! this process. An XPUB's application is told of them; what it does not receive stays at the peer once some
+//! have gathered. A peer that left keeps its seat until its topics are forgotten, a few at a time.
+//!
+//! Source: RFC 29, PUB and XPUB; RFC 37, "PUB-SUB".
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+
+use crate::error::{SendError, SubscribeError};
+use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, NOTES_PER_CALL};
+use crate::message::{Message, Payload, Subscription};
+use crate::options::Options;
+use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
+use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
+
+/// Subscribers, and what they want.
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    topics: Topics,
+    fan_out: FanOut,
+    /// Peers that may have said more than was taken in.
+    busy: VecDeque<PipeKey>,
+    /// Peers that left, and what is still to be forgotten of them.
+    leaving: VecDeque<Leaving>,
+    /// Topics that are still to be forgotten.
+    leaving_topics: usize,
+    /// Peers with subscriptions.
+    subscribers: usize,
+    /// For the application; a PUB has none.
+    news: Option<News>,
+    is_inverted: bool,
+    is_nodrop: bool,
+    only_first: bool,
+    welcome: Option<Message>,
+    /// What is taken out of pipes; used again.
+    message: Message,
+}
+
+#[derive(Debug)]
+struct Leaving {
+    seat: Seat,
+    topics: Vec<TopicId>,
+}
+
+/// What an XPUB's application has to receive.
+#[derive(Debug)]
+struct News {
+    told: Told,
+    /// With manual subscriptions: what peers said, which has no effect.
+    asked: Option<Topics>,
+    queue: VecDeque<Item>,
+    /// By seat.
+    waiting: Vec<Waiting>,
+    /// Whose news the application received last.
+    last: Option<(PipeKey, Seat)>,
+}
+
+/// Which subscriptions the application is told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    All,
+    /// The first to a topic, and the last cancellation.
+    Changes,
+    Subscriptions,
+}
+
+#[derive(Debug)]
+struct Item {
+    /// `None`: the peer has left.
+    from: Option<(PipeKey, Seat)>,
+    message: Message,
+    is_user_message: bool,
+}
+
+/// What of one peer waits for the application.
+#[derive(Debug, Default)]
+struct Waiting {
+    items: usize,
+    octets: usize,
+    user_messages: usize,
+    /// Nothing more is taken in until some is received.
+    is_held: bool,
+}
+
+impl Publisher {
+    /// A publisher whose application hears nothing.
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            topics: Topics::new(),
+            fan_out: FanOut::default(),
+            busy: VecDeque::new(),
+            leaving: VecDeque::new(),
+            leaving_topics: 0,
+            subscribers: 0,
+            news: None,
+            is_inverted: options.invert_matching,
+            is_nodrop: options.xpub_nodrop,
+            only_first: options.only_first_subscribe,
+            welcome: options.xpub_welcome_message.octets().map(Message::from),
+            message: Message::new(),
+        }
+    }
+
+    /// A publisher whose application hears of subscriptions.
+    pub(super) fn with_news(options: &Options) -> Self {
+        let told = if options.xpub_verboser || options.xpub_manual {
+            Told::All
+        } else if options.xpub_verbose {
+            Told::Subscriptions
+        } else {
+            Told::Changes
+        };
+        let news = News {
+            told,
+            asked: options.xpub_manual.then(Topics::new),
+            queue: VecDeque::new(),
+            waiting: Vec::new(),
+            last: None,
+        };
+        Self { news: Some(news), ..Self::new(options) }
+    }
+
+    pub(super) fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.fan_out.add(key);
+        if pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_some()) {
+            self.welcome(pipes, key);
+        }
+        self.read(pipes, key);
+    }
+
+    pub(super) fn detach(&mut self, key: PipeKey) {
+        self.busy.retain(|other| *other != key);
+        self.leave(key);
+    }
+
+    /// The peer has said something.
+    pub(super) fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.read(pipes, key);
+    }
+
+    /// Sends to those who want it; fails only if nothing may be dropped and somebody has no room.
+    #[inline]
+    pub(super) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        if !self.busy.is_empty() || !self.leaving.is_empty() {
+            self.work(pipes);
+        }
+        self.fan_out.start();
+        for subscribers in self.topics.matches(payload.body()) {
+            for subscriber in subscribers {
+                self.fan_out.mark(subscriber.seat);
+            }
+        }
+        if self.is_inverted {
+            self.fan_out.invert();
+        }
+        if self.is_nodrop {
+            self.fan_out.has_room(pipes)?;
+        }
+        self.fan_out.send(pipes, payload);
+        Ok(())
+    }
+
+    /// What the application receives next.
+    pub(super) fn next_news(&mut self, pipes: &mut Pipes) -> Option<Message> {
+        loop {
+            let news = self.news.as_mut()?;
+            if let Some(item) = news.queue.pop_front() {
+                if let Some(key) = news.received(&item) {
+                    self.read(pipes, key);
+                }
+                return Some(item.message);
+            }
+            if !self.work(pipes) {
+                return None;
+            }
+        }
+    }
+
+    /// Does some of what is left to do. `false`: there was nothing.
+    pub(crate) fn work(&mut self, pipes: &mut Pipes) -> bool {
+        if let Some(key) = self.busy.pop_front() {
+            self.read(pipes, key);
+            return true;
+        }
+        let is_leaving = !self.leaving.is_empty();
+        self.forget_some();
+        is_leaving
+    }
+
+    /// Subscribes for the peer whose subscription was received last.
+    pub(super) fn subscribe_manually(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {
+        let (_, seat) = self.last_peer().ok_or(SubscribeError::NoPeer)?;
+        let is_new = self.topics.count_of(seat) == 0;
+        self.topics.add(seat, topic).map_err(|TooMuch| SubscribeError::TooMuch)?;
+        self.subscribers += usize::from(is_new);
+        Ok(())
+    }
+
+    /// Unsubscribes for the peer whose subscription was received last. `false`: it had no such subscription.
+    pub(super) fn unsubscribe_manually(&mut self, topic: &[u8]) -> bool {
+        let Some((_, seat)) = self.last_peer() else { return false };
+        self.remove(seat, topic) != Removed::Nothing
+    }
+
+    /// Peers with subscriptions.
+    pub(crate) fn subscriber_count(&self) -> usize {
+        self.subscribers
+    }
+
+    /// Topics that somebody subscribes to.
+    pub(crate) fn topic_count(&self) -> usize {
+        self.topics.count()
+    }
+
+    /// Messages that found a subscriber's queue full.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.fan_out.dropped()
+    }
+
+    /// The peer that manual subscriptions are for, if it is still there.
+    fn last_peer(&self) -> Option<(PipeKey, Seat)> {
+        let (key, seat) = self.news.as_ref()?.last?;
+        (self.fan_out.seat(key) == Some(seat)).then_some((key, seat))
+    }
+
+    /// Takes in what a peer said: all of it, or so much that others get their turn, or until the application
+    /// has to receive some.
+    fn read(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        for _ in 0..NOTES_PER_CALL {
+            let Some(seat) = self.fan_out.seat(key) else { return };
+            let is_full = self.leaving_topics >= NEWS_MAX;
+            if self.news.as_mut().is_some_and(|news| news.hold(seat, is_full)) {
+                return;
+            }
+            match self.take(pipes, key, seat) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(TooMuch) => return pipes.expel(key),
+            }
+        }
+        // Once is enough, however often it is told.
+        if !self.busy.contains(&key) {
+            self.busy.push_back(key);
+        }
+    }
+
+    /// Takes in one thing that a peer said. `false`: there is nothing, and it will tell.
+    fn take(&mut self, pipes: &mut Pipes, key: PipeKey, seat: Seat) -> Result<bool, TooMuch> {
+        if let Some(change) = pipes.next_change(key) {
+            let subscription = match &change {
+                Change::Cancel(topic) => Subscription::Unsubscribe(topic),
+                Change::Subscribe(topic) => Subscription::Subscribe(topic),
+            };
+            self.apply(key, seat, subscription)?;
+            return Ok(true);
+        }
+        let mut message = std::mem::take(&mut self.message);
+        let taken = pipes.take(key, &mut message);
+        let applied = match taken {
+            Ok(Taken::Note) => self.take_note(pipes, key, seat, message.body()),
+            Ok(Taken::Message) => self.take_message(key, seat, &mut message),
+            Err(NoMessage::Closed | NoMessage::Dry) => Ok(()),
+        };
+        self.message = message;
+        applied.map(|()| taken.is_ok())
+    }
+
+    fn take_note(&mut self, pipes: &mut Pipes, key: PipeKey, seat: Seat, note: &[u8]) -> Result<(), TooMuch> {
+        match Note::parse(note) {
+            Some(Note::Subscribe(topic)) => self.apply(key, seat, Subscription::Subscribe(topic)),
+            Some(Note::Cancel(topic)) => self.apply(key, seat, Subscription::Unsubscribe(topic)),
+            Some(Note::Down) => {
+                // The pipe stays, for the next connection: a new subscriber.
+                self.leave(key);
+                self.fan_out.add(key);
+                Ok(())
+            }
+            Some(Note::Up(_)) => {
+                self.welcome(pipes, key);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A message is a subscription in libzmq's form, or one for the application: a PUB's has none.
+    fn take_message(&mut self, key: PipeKey, seat: Seat, message: &mut Message) -> Result<(), TooMuch> {
+        if Subscription::from_message(message).is_none() {
+            if let Some(news) = &mut self.news {
+                news.put(key, seat, std::mem::take(message), true);
+            }
+            return Ok(());
+        }
+        let count = if self.only_first { 1 } else { message.frame_count() };
+        for frame in message.frames().take(count) {
+            if let Some(subscription) = Subscription::from_octets(frame) {
+                self.apply(key, seat, subscription)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, key: PipeKey, seat: Seat, subscription: Subscription<'_>) -> Result<(), TooMuch> {
+        let (is_change, had_effect) = match subscription {
+            Subscription::Subscribe(topic) => (self.add(seat, topic)?, true),
+            Subscription::Unsubscribe(topic) => match self.remove_asked(seat, topic) {
+                Removed::Nothing => (false, false),
+                Removed::OneOfSeveral => (false, true),
+                Removed::Topic { is_last } => (is_last, true),
+            },
+        };
+        let Some(news) = &mut self.news else { return Ok(()) };
+        let is_told = match news.told {
+            Told::All => had_effect,
+            Told::Changes => is_change,
+            Told::Subscriptions => is_change || subscription.is_subscribe(),
+        };
+        if is_told {
+            news.put(key, seat, subscription.to_message(), false);
+        }
+        Ok(())
+    }
+
+    /// A peer subscribes. `true`: nobody had.
+    fn add(&mut self, seat: Seat, topic: &[u8]) -> Result<bool, TooMuch> {
+        if let Some(asked) = self.asked() {
+            return asked.add(seat, topic);
+        }
+        let is_new = self.topics.count_of(seat) == 0;
+        let is_first = self.topics.add(seat, topic)?;
+        self.subscribers += usize::from(is_new);
+        Ok(is_first)
+    }
+
+    fn remove_asked(&mut self, seat: Seat, topic: &[u8]) -> Removed {
+        match self.asked() {
+            Some(asked) => asked.remove(seat, topic),
+            None => self.remove(seat, topic),
+        }
+    }
+
+    fn remove(&mut self, seat: Seat, topic: &[u8]) -> Removed {
+        let removed = self.topics.remove(seat, topic);
+        let was_last = matches!(removed, Removed::Topic { .. }) && self.topics.count_of(seat) == 0;
+        self.subscribers -= usize::from(was_last);
+        removed
+    }
+
+    fn asked(&mut self) -> Option<&mut Topics> {
+        self.news.as_mut()?.asked.as_mut()
+    }
+
+    /// The peer is gone: it gets nothing more, and its topics are to be forgotten.
+    fn leave(&mut self, key: PipeKey) {
+        let Some(seat) = self.fan_out.remove(key) else { return };
+        self.subscribers -= usize::from(self.topics.count_of(seat) > 0);
+        let mut topics = self.topics.leave(seat);
+        if self.asked().is_some() {
+            // What was subscribed to for it is nobody's news.
+            for topic in topics {
+                self.topics.forget(seat, topic, &mut Vec::new());
+            }
+            topics = self.asked().map(|asked| asked.leave(seat)).unwrap_or_default();
+        }
+        if let Some(news) = &mut self.news {
+            news.forget(seat);
+        }
+        self.leaving_topics += topics.len();
+        self.leaving.push_back(Leaving { seat, topics });
+    }
+
+    /// Forgets some topics of those who left.
+    fn forget_some(&mut self) {
+        let mut topic = Vec::new();
+        for _ in 0..NOTES_PER_CALL {
+            let Some(leaving) = self.leaving.front_mut() else { return };
+            let (seat, id) = (leaving.seat, leaving.topics.pop());
+            let Some(id) = id else {
+                self.leaving.pop_front();
+                self.fan_out.vacate(seat);
+                continue;
+            };
+            self.leaving_topics -= 1;
+            let asked = self.news.as_mut().and_then(|news| news.asked.as_mut());
+            let is_last = asked.unwrap_or(&mut self.topics).forget(seat, id, &mut topic);
+            if let Some(news) = self.news.as_mut().filter(|news| is_last || news.told == Told::All) {
+                news.put_of_none(Subscription::Unsubscribe(&topic).to_message());
+            }
+        }
+    }
+
+    /// Sends the welcome message, if there is one.
+    fn welcome(&self, pipes: &mut Pipes, key: PipeKey) {
+        if let Some(welcome) = &self.welcome {
+            // A new pipe has room; on an old one it may be full of what the last connection left.
+            let _ = pipes.offer(key, &mut Payload::from(welcome));
+        }
+    }
+}
+
+impl News {
+    fn put(&mut self, key: PipeKey, seat: Seat, message: Message, is_user_message: bool) {
+        if let Some(waiting) = self.waiting.get_mut(seat as usize) {
+            waiting.items += 1;
+            waiting.octets += message.size();
+            waiting.user_messages += usize::from(is_user_message);
+        }
+        self.queue.push_back(Item { from: Some((key, seat)), message, is_user_message });
+    }
+
+    fn put_of_none(&mut self, message: Message) {
+        self.queue.push_back(Item { from: None, message, is_user_message: false });
+    }
+
+    /// Whether nothing more may be taken in from this peer before the application has received something: at
+    /// most one of its messages waits outside of its queue, so that all get their turn and its limit holds.
+    fn hold(&mut self, seat: Seat, is_full: bool) -> bool {
+        let at = seat as usize;
+        if at >= self.waiting.len() {
+            self.waiting.resize_with(at + 1, Waiting::default);
+        }
+        let Some(waiting) = self.waiting.get_mut(at) else { return false };
+        waiting.is_held = waiting.items >= NEWS_PER_PEER
+            || waiting.octets >= NEWS_OCTETS_PER_PEER
+            || waiting.user_messages > 0
+            || (waiting.items > 0 && (is_full || self.queue.len() >= NEWS_MAX));
+        waiting.is_held
+    }
+
+    /// Notes that the application received an item. The peer that was held for it, if there is one.
+    fn received(&mut self, item: &Item) -> Option<PipeKey> {
+        if !item.is_user_message {
+            self.last = item.from;
+        }
+        let (key, seat) = item.from?;
+        let waiting = self.waiting.get_mut(seat as usize)?;
+        waiting.items = waiting.items.saturating_sub(1);
+        waiting.octets = waiting.octets.saturating_sub(item.message.size());
+        waiting.user_messages = waiting.user_messages.saturating_sub(usize::from(item.is_user_message));
+        std::mem::take(&mut waiting.is_held).then_some(key)
+    }
+
+    /// The peer has left; what it said is still to be received.
+    fn forget(&mut self, seat: Seat) {
+        if let Some(waiting) = self.waiting.get_mut(seat as usize) {
+            *waiting = Waiting::default();
+        }
+    }
+}

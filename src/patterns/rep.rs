@@ -1,0 +1,111 @@
+//! REP: takes one request, from each peer in turn, and sends the reply back to whom it came from.
+//! Source: RFC 28/REQREP.
+//!
+//! ```text
+//!            request taken            reply sent, or given up
+//!    Idle ─────────────────▶ Asked ──────────────────────────▶ Idle
+//! ```
+#![forbid(unsafe_code)]
+
+use crate::error::{RecvError, SendError};
+use crate::message::{Message, Payload};
+use crate::options::Options;
+use crate::patterns::{Attach, Dropped, Pattern, Strategy};
+use crate::pipe::{PipeKey, Pipes, Refused};
+use crate::routing::{Envelope, FairQueue};
+use crate::socket_type::SocketType;
+
+/// REP: answers the requests of [`Req`](crate::Req) and [`Dealer`](crate::Dealer) peers, one after the other.
+///
+/// `recv` takes one request from each peer in turn. It returns a [`Request`](crate::Request), which borrows the
+/// socket until it is [answered](crate::Request::reply) or, by dropping it, left without an answer. The reply
+/// goes back the way that the request came, through any number of routers, and never waits: for a peer that is
+/// gone, or does not read, it is dropped and counted, as is a request without the empty frame that ends its
+/// envelope ([`dropped`](crate::Socket::dropped)). Source: RFC 28/REQREP.
+///
+/// ```
+/// use peermq::{Context, Rep, Req};
+///
+/// let context = Context::new();
+/// let mut server = context.open::<Rep>()?;
+/// server.bind("inproc://double")?;
+/// let mut client = context.open::<Req>()?;
+/// client.connect("inproc://double")?;
+///
+/// let reply = client.request("21")?;
+/// let request = server.recv()?;
+/// let number: u32 = request.message().to_str()?.parse()?;
+/// request.reply((2 * number).to_string())?;
+/// assert_eq!(reply.recv()?, "42");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Rep {
+    peers: FairQueue,
+    /// Who waits for a reply.
+    asker: Option<PipeKey>,
+    /// The way back.
+    envelope: Envelope,
+    dropped: Dropped,
+}
+
+impl Rep {
+    /// Sends no reply to the last request.
+    pub(crate) fn forget(&mut self) {
+        self.asker = None;
+    }
+
+    pub(crate) fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+}
+
+impl Pattern for Rep {}
+
+impl Strategy for Rep {
+    const TYPE: SocketType = SocketType::Rep;
+
+    fn new(_: &Options) -> Self {
+        Self::default()
+    }
+
+    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.peers.remove(key);
+    }
+
+    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.peers.add(key);
+    }
+
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
+
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        let asker = self.asker.take().ok_or(SendError::OutOfTurn)?;
+        // Pipes of a REP end with their connection: a peer that is back is another one, and did not ask.
+        match pipes.send_behind(asker, self.envelope.frames(), payload) {
+            Ok(()) => {}
+            Err(Refused::Closed) => self.dropped.unroutable += 1,
+            Err(Refused::Full) => self.dropped.full += 1,
+        }
+        Ok(())
+    }
+
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        if self.asker.is_some() {
+            return Err(RecvError::OutOfTurn);
+        }
+        loop {
+            let asker = self.peers.recv(pipes, message)?;
+            if self.envelope.take_from(message) {
+                self.asker = Some(asker);
+                return Ok(());
+            }
+            self.dropped.malformed += 1;
+        }
+    }
+}

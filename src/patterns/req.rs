@@ -1,0 +1,199 @@
+//! REQ: asks the next peer, then takes the answer of that peer and of no other. Source: RFC 28/REQREP.
+//!
+//! ```text
+//!            send                          reply taken, or given up
+//!    Idle ─────────▶ Waiting for one peer ──────────────────────────▶ Idle
+//! ```
+//!
+//! A late reply must never be taken for the answer to a later request. With `req_correlate` a number in front
+//! of the envelope tells, in libzmq's form; without it the connection of a request that is given up is, too.
+#![forbid(unsafe_code)]
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use crate::error::{RecvError, SendError};
+use crate::message::{Frame, Message, Payload};
+use crate::options::Options;
+use crate::patterns::{Attach, Pattern, Strategy, probe};
+use crate::pipe::{PipeKey, Pipes};
+use crate::routing::RoundRobin;
+use crate::socket_type::SocketType;
+
+/// REQ: asks one of its [`Rep`](crate::Rep) or [`Router`](crate::Router) peers, in turn, and waits for the
+/// answer.
+///
+/// [`request`](crate::Socket::request) hands the question to the next peer that has room, and waits when there
+/// is none. It returns a [`Reply`](crate::Reply), which borrows the socket until the answer is taken or, by
+/// dropping it, given up: asking twice in a row does not compile, and there is no state from which a request
+/// cannot go out. Source: RFC 28/REQREP.
+///
+/// A request that was given up may still be answered. So that this answer is not taken for that of a later
+/// request, the connection to that peer is closed; a `connect` is tried again after its pause, and so does a
+/// peer that connected to us, except over inproc. With [`req_correlate`](crate::Options::req_correlate)
+/// the connection stays: a number in front of each request comes back with its answer. A REP brings it back, and
+/// so does any peer that returns all frames up to the empty one.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Rep, Req};
+///
+/// let context = Context::new();
+/// let mut server = context.open::<Rep>()?;
+/// server.bind("inproc://time")?;
+/// let mut client = context.builder_for::<Req>().req_correlate(true).open()?;
+/// client.connect("inproc://time")?;
+///
+/// let mut reply = client.request("what time is it?")?;
+/// assert!(reply.recv_timeout(Duration::from_millis(1)).is_err(), "nobody is there");
+/// drop(reply);
+///
+/// let reply = client.request("and now?")?;
+/// for _ in 0..2 {
+///     let request = server.recv()?;
+///     let answer = format!("{}: noon", request.message().to_str()?);
+///     request.reply(answer)?;
+/// }
+/// assert_eq!(reply.recv()?, "and now?: noon");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Req {
+    peers: RoundRobin,
+    state: State,
+    /// What goes in front of a request: its number, if wanted, and the empty delimiter.
+    envelope: Vec<Frame>,
+    /// The last request's number.
+    number: u32,
+    /// Frames that were taken off a reply.
+    front: Vec<Frame>,
+    correlates: bool,
+    is_relaxed: bool,
+    probes: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    /// For the reply of this peer; none: it is gone, and no reply will come.
+    Waiting(Option<PipeKey>),
+}
+
+impl Req {
+    /// Sends no request and waits for no reply from now on: the last one is given up.
+    pub(crate) fn give_up(&mut self, pipes: &mut Pipes) {
+        let State::Waiting(peer) = self.state else { return };
+        self.state = State::Idle;
+        let Some(key) = peer else { return };
+        if !self.correlates {
+            self.peers.remove(key);
+            pipes.give_up(key);
+        } else {
+            // From now on what comes from this peer is not waited for.
+            pipes.discard(key);
+        }
+    }
+
+    /// Whether a request waits for its reply.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state != State::Idle
+    }
+
+    fn next_envelope(&mut self) {
+        self.number = self.number.wrapping_add(1);
+        if self.correlates {
+            if let Some(first) = self.envelope.first_mut() {
+                *first = Frame::from(&self.number.to_be_bytes());
+            }
+        }
+    }
+
+    /// Takes the envelope off a reply. `false`: it is not the reply that is waited for.
+    fn open(&mut self, reply: &mut Message) -> bool {
+        let count = self.envelope.len();
+        let is_ours = reply.frame_count() > count && reply.frames().zip(&self.envelope).all(|(a, b)| a == b);
+        if is_ours {
+            reply.split_front(count, &mut self.front);
+        }
+        is_ours
+    }
+}
+
+impl Pattern for Req {}
+
+impl Strategy for Req {
+    const TYPE: SocketType = SocketType::Req;
+
+    fn new(options: &Options) -> Self {
+        let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
+        Self {
+            peers: RoundRobin::default(),
+            state: State::Idle,
+            // The number and the delimiter, or the delimiter alone.
+            envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
+            number: u32::from_ne_bytes([a, b, c, d]),
+            front: Vec::new(),
+            correlates: options.req_correlate(),
+            is_relaxed: options.req_relaxed(),
+            probes: options.probe_router(),
+        }
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(key);
+        if self.probes {
+            probe(pipes, key);
+        }
+        pipes.discard(key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.peers.remove(key);
+        if self.state == State::Waiting(Some(key)) {
+            self.state = State::Waiting(None);
+        }
+    }
+
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        // What was not asked for is not waited for.
+        if self.state != State::Waiting(Some(key)) {
+            pipes.discard(key);
+        }
+    }
+
+    fn on_writable(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.peers.resume(key);
+    }
+
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        if self.is_waiting() {
+            if !self.is_relaxed {
+                return Err(SendError::OutOfTurn);
+            }
+            self.give_up(pipes);
+        }
+        self.next_envelope();
+        let envelope = &self.envelope;
+        let asked = self.peers.send_by(pipes, |pipes, key| {
+            // Whatever is there was not asked for.
+            pipes.clear(key);
+            pipes.send_behind(key, envelope, payload)
+        })?;
+        self.state = State::Waiting(Some(asked));
+        Ok(())
+    }
+
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
+        let Some(key) = peer else { return Err(RecvError::WouldBlock) };
+        while pipes.recv(key, message).is_ok() {
+            if self.open(message) {
+                self.state = State::Idle;
+                pipes.clear(key);
+                return Ok(());
+            }
+        }
+        Err(RecvError::WouldBlock)
+    }
+}

@@ -1,0 +1,282 @@
+//! ROUTER: knows its peers by name, tells from whom a message is and sends to whom it is told.
+//!
+//! A peer's name is in its pipe: announced, made up, or given by `connect_as`. Source: RFC 28/REQREP.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::mem;
+
+use crate::error::{RecvError, SendError};
+use crate::message::{Message, Payload};
+use crate::options::{Options, RouterNotify};
+use crate::patterns::{Attach, Dropped, Pattern, Strategy, probe};
+use crate::pipe::note::Note;
+use crate::pipe::{PipeKey, Pipes, Refused, Taken};
+use crate::routing::{FairQueue, PeerTable};
+use crate::routing_id::RoutingId;
+use crate::socket_type::SocketType;
+
+/// ROUTER: both ways with any number of [`Dealer`](crate::Dealer), [`Req`](crate::Req) and [`Router`] peers,
+/// each of which has a [`RoutingId`](crate::RoutingId).
+///
+/// `recv` takes one message from each peer in turn and tells from whom it is; `send_to` sends to the peer of
+/// that name and never waits: a message for a peer that is not there, or whose queue is full, is dropped and
+/// counted ([`dropped`](crate::Socket::dropped)), unless
+/// [`router_mandatory`](crate::Options::router_mandatory) is set. What comes from a REQ has an empty frame in
+/// front, which the reply needs, too. Source: RFC 28/REQREP.
+///
+/// A name belongs to one peer at a time: another one that announces it is refused, or takes it over with
+/// [`router_handover`](crate::Options::router_handover). A peer that we connect to has its name from the moment
+/// that it is connected, and keeps it and its queue while it is away; with
+/// [`connect_as`](crate::Socket::connect_as) it has one at once. What is queued for it goes to whoever answers
+/// at that endpoint, whatever name that announces.
+///
+/// ```
+/// use peermq::{Context, Dealer, Router, RoutingId};
+///
+/// let context = Context::new();
+/// let mut router = context.open::<Router>()?;
+/// router.bind("inproc://names")?;
+/// let mut ada = context.builder_for::<Dealer>().routing_id(RoutingId::new("ada")?).open()?;
+/// ada.connect("inproc://names")?;
+/// ada.send("hello")?;
+/// let (from, message) = router.recv()?;
+/// assert_eq!((from.as_bytes(), message.body()), (&b"ada"[..], &b"hello"[..]));
+/// router.send_to(&from, "hello, Ada")?;
+/// assert_eq!(ada.recv()?, "hello, Ada");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Router {
+    incoming: FairQueue,
+    peers: PeerTable,
+    /// Peers that came or went, of whom empty messages are to tell.
+    news: VecDeque<RoutingId>,
+    dropped: Dropped,
+    /// Where messages and notes are taken into.
+    taken: Message,
+    is_mandatory: bool,
+    hands_over: bool,
+    probes: bool,
+    notify: RouterNotify,
+}
+
+impl Router {
+    /// Takes a message, and tells from whom it is. On an error both are as before.
+    #[inline]
+    pub(crate) fn recv_from(
+        &mut self,
+        pipes: &mut Pipes,
+        from: &mut RoutingId,
+        message: &mut Message,
+    ) -> Result<(), RecvError> {
+        loop {
+            if let Some(peer) = self.news.pop_front() {
+                *from = peer;
+                message.start().assign(&[]);
+                return Ok(());
+            }
+            let (key, taken) = self.incoming.take(pipes, &mut self.taken)?;
+            if taken == Taken::Note {
+                self.on_note(pipes, key);
+                continue;
+            }
+            // Without a name it is refused, and what it sent before it knew is not heard.
+            if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
+                from.assign(name);
+                mem::swap(&mut self.taken, message);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Queues a message for the peer of this name, with the promises of [`Strategy::try_send`].
+    #[inline]
+    pub(crate) fn send_to(
+        &mut self,
+        pipes: &mut Pipes,
+        name: &[u8],
+        payload: &mut Payload<'_>,
+    ) -> Result<(), SendError> {
+        let refused = match self.peers.find(name) {
+            Some(key) => match pipes.send(key, payload) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            },
+            None => Refused::Closed,
+        };
+        match (refused, self.is_mandatory) {
+            (Refused::Full, true) => return Err(SendError::WouldBlock),
+            (Refused::Closed, true) => return Err(SendError::Unroutable),
+            (Refused::Full, false) => self.dropped.full += 1,
+            (Refused::Closed, false) => self.dropped.unroutable += 1,
+        }
+        Ok(())
+    }
+
+    /// Whether a send waits for room.
+    pub(crate) fn is_mandatory(&self) -> bool {
+        self.is_mandatory
+    }
+
+    pub(crate) fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    /// Whether a new peer of this name would be refused.
+    pub(crate) fn refuses(&self, pipes: &mut Pipes, name: &RoutingId) -> bool {
+        let other = self.peers.find(name.as_bytes());
+        !self.hands_over && other.is_some_and(|other| !pipes.is_gone(other))
+    }
+
+    /// Gives the peer the name that it announced, or one that is made up. `false`: another peer has it.
+    fn name(&mut self, pipes: &mut Pipes, key: PipeKey, announced: RoutingId) -> bool {
+        let before = pipes.get_mut(key).and_then(|pipe| pipe.peer.take());
+        let is_made_up = |name: &RoutingId| name.as_bytes().first() == Some(&0);
+        let name = match &before {
+            Some(before) if announced.is_none() && is_made_up(before) => before.clone(),
+            _ if announced.is_none() => self.peers.make_up(),
+            _ => announced,
+        };
+        if let Some(other) = self.peers.find(name.as_bytes()).filter(|other| *other != key) {
+            if self.refuses(pipes, &name) {
+                if let Some(before) = before {
+                    self.peers.remove(&before, key);
+                }
+                return false;
+            }
+            self.set_up(pipes, other, false);
+            if !pipes.is_gone(other) {
+                pipes.hang_up(other);
+            }
+        }
+        if let Some(before) = before.filter(|before| *before != name) {
+            self.peers.remove(&before, key);
+        }
+        self.peers.enter(name.clone(), key);
+        if let Some(pipe) = pipes.get_mut(key) {
+            pipe.peer = Some(name);
+        }
+        true
+    }
+
+    /// Takes notes until the peer has a name: it may be sent to although nobody receives.
+    fn identify(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        while pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_none()) {
+            match pipes.take(key, &mut self.taken) {
+                Ok(Taken::Note) => self.on_note(pipes, key),
+                Ok(Taken::Message) => {}
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Does what the note says that was taken from this peer's pipe.
+    fn on_note(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        match Note::parse(self.taken.body()) {
+            Some(Note::Up(announced)) => {
+                let announced = RoutingId::from_peer(announced);
+                if self.name(pipes, key, announced) {
+                    self.set_up(pipes, key, true);
+                } else {
+                    pipes.hang_up(key);
+                }
+            }
+            Some(Note::Down) => self.set_up(pipes, key, false),
+            Some(Note::Cancel(_) | Note::Subscribe(_)) | None => {}
+        }
+    }
+
+    /// The peer is there, or is not; tells of a change, if wanted.
+    fn set_up(&mut self, pipes: &mut Pipes, key: PipeKey, is_up: bool) {
+        let Some(pipe) = pipes.get_mut(key) else { return };
+        if pipe.is_up != is_up {
+            pipe.is_up = is_up;
+            let name = pipe.peer.clone();
+            self.tell(name, is_up);
+        }
+    }
+
+    fn tell(&mut self, name: Option<RoutingId>, is_up: bool) {
+        if if is_up { self.notify.on_connect() } else { self.notify.on_disconnect() } {
+            self.news.extend(name);
+        }
+    }
+}
+
+impl Pattern for Router {}
+
+impl Strategy for Router {
+    const TYPE: SocketType = SocketType::Router;
+
+    fn new(options: &Options) -> Self {
+        Self {
+            incoming: FairQueue::default(),
+            peers: PeerTable::new(),
+            news: VecDeque::new(),
+            dropped: Dropped::default(),
+            taken: Message::new(),
+            is_mandatory: options.router_mandatory(),
+            hands_over: options.router_handover(),
+            probes: options.probe_router(),
+            notify: options.router_notify(),
+        }
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        let Some(pipe) = pipes.get_mut(key) else { return Attach::Refused };
+        let is_up = pipe.is_up;
+        if let Some(announced) = pipe.peer.take() {
+            if !self.name(pipes, key, announced) {
+                return Attach::Refused;
+            }
+            if is_up {
+                let name = pipes.get_mut(key).and_then(|pipe| pipe.peer.clone());
+                self.tell(name, true);
+            }
+        }
+        if self.probes {
+            probe(pipes, key);
+        }
+        self.incoming.add(key);
+        self.identify(pipes, key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.incoming.remove(key);
+        self.set_up(pipes, key, false);
+        if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.take()) {
+            self.peers.remove(&name, key);
+        }
+    }
+
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.incoming.add(key);
+        self.identify(pipes, key);
+    }
+
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
+
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        let message = payload.make_message();
+        if message.frame_count() == 1 {
+            return Err(SendError::MissingBody);
+        }
+        let mut front = Vec::new();
+        message.split_front(1, &mut front);
+        let Some(name) = front.pop() else { unreachable!("one was taken off") };
+        let sent = self.send_to(pipes, name.as_bytes(), payload);
+        if sent.is_err() {
+            payload.make_message().prepend(name);
+        }
+        sent
+    }
+
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        let mut from = RoutingId::NONE;
+        self.recv_from(pipes, &mut from, message)?;
+        message.prepend(from.into());
+        Ok(())
+    }
+}

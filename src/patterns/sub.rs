@@ -1,0 +1,126 @@
+//! SUB: receives what it subscribed to, from all its publishers in turn. Source: RFC 29/PUBSUB.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use crate::error::{RecvError, SendError, SubscribeError};
+use crate::message::{Message, Payload};
+use crate::options::Options;
+use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
+use crate::pipe::{PipeKey, Pipes, Told, Upstream};
+use crate::routing::{FairQueue, Removed, Seat, Topics};
+use crate::socket_type::SocketType;
+
+/// SUB: receives the messages whose first frame begins with a topic that it
+/// [subscribed](crate::Socket::subscribe) to.
+///
+/// Without a subscription it receives nothing; the empty topic is in every message. Every publisher is told
+/// of every subscription, also when it comes back after it was away; it sends only what is wanted. What a
+/// publisher sent before it knew is lost. Source: RFC 29/PUBSUB.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Pub, Sub};
+///
+/// let context = Context::new();
+/// let mut sub = context.open::<Sub>()?;
+/// sub.bind("inproc://news")?;
+/// sub.subscribe("a")?;
+/// sub.subscribe(b"\0binary")?;
+/// let mut publisher = context.open::<Pub>()?;
+/// publisher.connect("inproc://news")?;
+/// publisher.wait_for_subscribers(1, Duration::from_secs(10))?;
+/// publisher.send(["apple", "a second frame"])?;
+/// assert_eq!(sub.recv()?, ["apple", "a second frame"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Sub {
+    publishers: FairQueue,
+    upstream: Arc<Upstream>,
+    /// What `upstream` tells, to look through what comes: a publisher need not be honest, and sends what was
+    /// wanted until it knows better.
+    topics: Topics,
+    is_inverted: bool,
+    /// What does not match must not be seen in the caller's message.
+    message: Message,
+}
+
+/// The only one who subscribes in this index: we.
+const WE: Seat = 0;
+
+impl Pattern for Sub {}
+impl Receives for Sub {}
+impl Subscribes for Sub {}
+
+impl Subscribing for Sub {
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {
+        self.topics.add(WE, topic).map_err(|_| SubscribeError::TooMuch)?;
+        self.upstream.subscribe(topic);
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, topic: &[u8]) -> bool {
+        if self.topics.remove(WE, topic) == Removed::Nothing {
+            return false;
+        }
+        self.upstream.unsubscribe(topic)
+    }
+
+    fn topic_count(&self) -> usize {
+        self.topics.count()
+    }
+}
+
+impl Strategy for Sub {
+    const TYPE: SocketType = SocketType::Sub;
+
+    fn new(options: &Options) -> Self {
+        Self {
+            publishers: FairQueue::default(),
+            upstream: Upstream::new(Told::First),
+            topics: Topics::new(),
+            is_inverted: options.invert_matching,
+            message: Message::new(),
+        }
+    }
+
+    fn upstream(&self) -> Option<&Arc<Upstream>> {
+        Some(&self.upstream)
+    }
+
+    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
+        self.publishers.add(key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.publishers.remove(key);
+    }
+
+    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.publishers.add(key);
+    }
+
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
+
+    fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), SendError> {
+        Err(SendError::NotSupported)
+    }
+
+    #[inline]
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        if self.topics.has_match(b"") && !self.is_inverted {
+            self.publishers.recv(pipes, message)?;
+            return Ok(());
+        }
+        loop {
+            self.publishers.recv(pipes, &mut self.message)?;
+            if self.topics.has_match(self.message.body()) != self.is_inverted {
+                std::mem::swap(message, &mut self.message);
+                return Ok(());
+            }
+        }
+    }
+}

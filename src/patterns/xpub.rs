@@ -1,0 +1,101 @@
+//! XPUB: a PUB whose application receives the subscriptions. Source: RFC 29/PUBSUB.
+#![forbid(unsafe_code)]
+
+use crate::error::{RecvError, SendError, SubscribeError};
+use crate::message::{Message, Payload};
+use crate::options::Options;
+use crate::patterns::{Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy};
+use crate::pipe::{PipeKey, Pipes};
+use crate::socket_type::SocketType;
+
+/// XPUB: a [`Pub`](crate::Pub) whose application receives the subscriptions, and messages of
+/// [`XSub`](crate::XSub) peers.
+///
+/// The first subscription to a topic and its last cancellation are received as messages that
+/// [`Subscription`](crate::Subscription) reads; `xpub_verbose` and `xpub_verboser` tell of more. When a peer
+/// leaves, its subscriptions are cancelled. An application has to receive: a peer of which 65,536 notices
+/// wait, or one message, says nothing more until some were received, and its later subscriptions have no
+/// effect until then.
+///
+/// With `xpub_manual` a subscription has no effect but that it is received, and the application subscribes for
+/// that peer, to the same topic or to another. Source: RFC 29/PUBSUB.
+///
+/// ```
+/// use peermq::{Context, Sub, Subscription, XPub};
+///
+/// let context = Context::new();
+/// let mut news = context.open::<XPub>()?;
+/// let endpoint = news.bind("tcp://127.0.0.1:0")?;
+/// let mut reader = context.open::<Sub>()?;
+/// reader.connect(&endpoint)?;
+/// reader.subscribe("weather.")?;
+/// let message = news.recv()?;
+/// assert_eq!(Subscription::from_message(&message), Some(Subscription::Subscribe(b"weather.")));
+/// news.send("weather.rain")?;
+/// assert_eq!(reader.recv()?, "weather.rain");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct XPub {
+    publisher: Publisher,
+}
+
+impl XPub {
+    /// Subscribes for the peer whose subscription was received last.
+    pub(crate) fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {
+        self.publisher.subscribe_manually(topic)
+    }
+
+    /// `false`: that peer had no such subscription.
+    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> bool {
+        self.publisher.unsubscribe_manually(topic)
+    }
+}
+
+impl Pattern for XPub {}
+impl Sends for XPub {}
+impl Receives for XPub {}
+impl Publishes for XPub {}
+
+impl Publishing for XPub {
+    fn publisher(&mut self) -> &mut Publisher {
+        &mut self.publisher
+    }
+
+    fn publisher_ref(&self) -> &Publisher {
+        &self.publisher
+    }
+}
+
+impl Strategy for XPub {
+    const TYPE: SocketType = SocketType::XPub;
+
+    fn new(options: &Options) -> Self {
+        Self { publisher: Publisher::with_news(options) }
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.publisher.attach(pipes, key);
+        Attach::Accepted
+    }
+
+    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
+        self.publisher.detach(key);
+    }
+
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publisher.on_readable(pipes, key);
+    }
+
+    fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
+
+    #[inline]
+    fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        self.publisher.send(pipes, payload)
+    }
+
+    fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
+        *message = self.publisher.next_news(pipes).ok_or(RecvError::WouldBlock)?;
+        Ok(())
+    }
+}

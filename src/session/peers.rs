@@ -1,0 +1,163 @@
+//! Who a socket is talking to now: one entry for each connection whose handshake is done.
+//!
+//! Written when a connection becomes ready and when it ends, read when somebody asks; messages never come by.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use crate::endpoint::Endpoint;
+use crate::io::{SocketMailbox, ToSocket};
+use crate::routing_id::RoutingId;
+use crate::session::Link;
+use crate::socket_type::SocketType;
+use crate::sync::{Mutex, lock};
+
+/// What is known of a peer since its handshake.
+#[derive(Debug)]
+pub(crate) struct PeerInfo {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) is_accepted: bool,
+    pub(crate) socket_type: SocketType,
+    pub(crate) routing_id: RoutingId,
+    pub(crate) version: (u8, u8),
+    pub(crate) properties: Arc<[(Box<str>, Bytes)]>,
+}
+
+/// How to end a connection.
+#[derive(Clone)]
+pub(crate) enum Reach {
+    /// inproc: the socket lets the pipe go.
+    Pipe(Arc<SocketMailbox>, u64),
+    Link(Weak<Link>),
+}
+
+/// The peers of one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Peers(Mutex<HashMap<u64, Peer>>);
+
+impl Peers {
+    pub(crate) fn insert(&self, id: u64, info: PeerInfo, reach: Reach) {
+        lock(&self.0).insert(id, Peer { info: Arc::new(info), reach });
+    }
+
+    pub(crate) fn remove(&self, id: u64) {
+        let removed = lock(&self.0).remove(&id);
+        drop(removed); // behind the lock
+    }
+
+    pub(crate) fn list(&self) -> Vec<Peer> {
+        let mut peers: Vec<_> = lock(&self.0).iter().map(|(id, peer)| (*id, peer.clone())).collect();
+        peers.sort_unstable_by_key(|(id, _)| *id);
+        peers.into_iter().map(|(_, peer)| peer).collect()
+    }
+
+    /// Whether this is the peer that `id` has now.
+    pub(crate) fn is_current(&self, id: u64, info: &Arc<PeerInfo>) -> bool {
+        lock(&self.0).get(&id).is_some_and(|peer| Arc::ptr_eq(&peer.info, info))
+    }
+}
+
+/// Why a connection is closed on request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// No fault of the peer's: it may come back.
+    Dismissed,
+    /// The peer is told with an ERROR command; one that follows RFC 37 does not come back.
+    Refused,
+}
+
+/// A peer whose handshake is done, as [`Socket::peers`](crate::Socket::peers) found it.
+///
+/// A snapshot: the connection may be over when it is looked at.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Pull, Push, SocketType};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect(&binding)?.wait_ready(Duration::from_secs(10))?;
+/// let peers = push.peers();
+/// assert_eq!(peers[0].socket_type(), SocketType::Pull);
+/// assert_eq!(peers[0].endpoint(), binding.endpoint());
+/// assert!(!peers[0].is_accepted());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Peer {
+    info: Arc<PeerInfo>,
+    reach: Reach,
+}
+
+impl Peer {
+    /// Closes this connection. One that this side made is made again after a pause: to end it for good, use
+    /// [`Connection::disconnect`](crate::Connection::disconnect). inproc does not come back, and goes when its
+    /// socket makes its next call.
+    ///
+    /// Messages on their way are lost as with a connection that breaks.
+    pub fn close(&self, reason: CloseReason) {
+        match &self.reach {
+            Reach::Pipe(mailbox, id) => mailbox.post(ToSocket::LetGo(*id)),
+            Reach::Link(link) => {
+                if let Some(link) = link.upgrade() {
+                    link.close(&self.info, reason);
+                }
+            }
+        }
+    }
+
+    /// Returns where the peer is: its address with tcp, else the endpoint at which both met.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.info.endpoint
+    }
+
+    /// Whether the peer connected to us.
+    #[must_use]
+    pub fn is_accepted(&self) -> bool {
+        self.info.is_accepted
+    }
+
+    /// Returns the type of the peer's socket.
+    #[must_use]
+    pub fn socket_type(&self) -> SocketType {
+        self.info.socket_type
+    }
+
+    /// Returns the routing id that the peer announced, if any.
+    #[must_use]
+    pub fn routing_id(&self) -> &RoutingId {
+        &self.info.routing_id
+    }
+
+    /// Returns the ZMTP version that the peer speaks, such as `(3, 1)`.
+    #[must_use]
+    pub fn version(&self) -> (u8, u8) {
+        self.info.version
+    }
+
+    /// Returns what the peer said of itself in READY, in its order and spelling; nothing with inproc.
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.info.properties.iter().map(|(name, value)| (&**name, &**value))
+    }
+
+    /// Returns one property of READY, whatever the case of its name.
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&[u8]> {
+        self.properties().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.info, f)
+    }
+}

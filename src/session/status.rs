@@ -1,0 +1,148 @@
+//! What a connection is doing, for whoever looks from any thread.
+//!
+//! ```text
+//!   Connecting ──▶ ShakingHands ──▶ Ready
+//!     ▲    │            │             │
+//!     │    ▼            ▼             ▼
+//!     └─ Waiting ◀──────┴─────────────┤
+//!                                     ▼
+//!                        Failed, or Closed by us: final
+//! ```
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use crate::error::{ConnectionError, NotReady};
+use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
+
+/// What a connection that this side made is doing.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{ConnectionState, Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut push = context.open::<Push>()?;
+/// let connection = push.connect("inproc://later")?;
+/// assert_eq!(connection.state(), ConnectionState::Connecting);
+/// context.open::<Pull>()?.bind("inproc://later")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConnectionState {
+    /// It was ended here: disconnected, or its socket was closed. Final.
+    Closed,
+    /// The name is looked up, the system connects, or a proxy does; inproc: nobody is bound yet.
+    Connecting,
+    /// It ended, and will not be tried again. Final.
+    Failed,
+    /// Both ends have agreed on the protocol: messages flow.
+    Ready,
+    /// The system has connected, the two ends have not agreed yet.
+    ShakingHands,
+    /// It ended, and will be tried again after a pause.
+    Waiting,
+}
+
+impl ConnectionState {
+    /// Whether nothing will ever change again.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Closed | Self::Failed)
+    }
+}
+
+/// The state of one connection, shared by those who change it and those who look.
+#[derive(Debug)]
+pub(crate) struct Status {
+    now: Mutex<(ConnectionState, Option<ConnectionError>)>,
+    change: Condvar,
+}
+
+impl Status {
+    pub(crate) fn new() -> Self {
+        Self { now: Mutex::new((ConnectionState::Connecting, None)), change: Condvar::new() }
+    }
+
+    pub(crate) fn state(&self) -> ConnectionState {
+        lock(&self.now).0
+    }
+
+    pub(crate) fn last_error(&self) -> Option<ConnectionError> {
+        lock(&self.now).1
+    }
+
+    /// Moves on, unless the state is final. `false`: it is.
+    pub(crate) fn set(&self, state: ConnectionState) -> bool {
+        self.change(state, None)
+    }
+
+    /// Moves on because of an error, unless the state is final.
+    pub(crate) fn fail(&self, state: ConnectionState, error: ConnectionError) {
+        self.change(state, Some(error));
+    }
+
+    /// Waits until the connection is ready.
+    pub(crate) fn wait_ready(&self, deadline: Option<Instant>) -> Result<(), NotReady> {
+        let mut now = lock(&self.now);
+        loop {
+            match *now {
+                (ConnectionState::Ready, _) => return Ok(()),
+                (ConnectionState::Closed, _) => return Err(NotReady::Closed),
+                (ConnectionState::Failed, error) => {
+                    return Err(NotReady::Failed(error.unwrap_or(ConnectionError::PeerClosed)));
+                }
+                (
+                    ConnectionState::Connecting | ConnectionState::ShakingHands | ConnectionState::Waiting,
+                    error,
+                ) => {
+                    if deadline.is_some_and(|at| Instant::now() >= at) {
+                        return Err(NotReady::TimedOut(error));
+                    }
+                }
+            }
+            now = match deadline {
+                Some(deadline) => wait_until(&self.change, now, deadline),
+                None => wait(&self.change, now),
+            };
+        }
+    }
+
+    fn change(&self, state: ConnectionState, error: Option<ConnectionError>) -> bool {
+        let mut now = lock(&self.now);
+        if now.0.is_final() {
+            return false;
+        }
+        now.0 = state;
+        now.1 = error.or(now.1);
+        drop(now);
+        self.change.notify_all();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_final_state_stays_and_an_error_is_remembered() {
+        let status = Status::new();
+        status.fail(ConnectionState::Waiting, ConnectionError::Silent);
+        assert!(status.set(ConnectionState::Ready));
+        assert_eq!((status.wait_ready(None), status.last_error()), (Ok(()), Some(ConnectionError::Silent)));
+        assert!(status.set(ConnectionState::Closed));
+        assert!(!status.set(ConnectionState::Ready));
+        assert_eq!(status.wait_ready(None), Err(NotReady::Closed));
+    }
+
+    #[test]
+    fn waiting_ends_with_the_deadline_and_says_what_went_wrong() {
+        let status = Status::new();
+        assert_eq!(status.wait_ready(Some(Instant::now())), Err(NotReady::TimedOut(None)));
+        status.fail(ConnectionState::Failed, ConnectionError::NoAddress);
+        assert_eq!(status.wait_ready(None), Err(NotReady::Failed(ConnectionError::NoAddress)));
+    }
+}

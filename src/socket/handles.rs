@@ -1,0 +1,294 @@
+//! Handles of what a socket is bound and connected to, for any thread.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::context::ContextInner;
+use crate::endpoint::{Address, Endpoint};
+use crate::error::{ConnectionError, NotReady, OsError};
+use crate::io::{SocketMailbox, ToSocket};
+use crate::pipe::Assist;
+use crate::session::{Bound, ConnectionState, Link, Status};
+use crate::sync::{Mutex, lock};
+
+/// One endpoint that a socket is connected to, as [`Socket::connect`](crate::Socket::connect) returns it.
+///
+/// Clones are the same connection. Dropping the handle changes nothing: the connection is the socket's. It can
+/// be used from any thread, also while another one waits in the socket.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{ConnectionError, ConnectionState, Context, NotReady, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// let mut push = context.open::<Push>()?;
+/// let connection = push.connect(&binding)?;
+/// connection.wait_ready(Duration::from_secs(10))?;
+/// assert_eq!(connection.state(), ConnectionState::Ready);
+///
+/// // Two PUSH sockets have nothing to say to each other.
+/// let mut other = context.open::<Push>()?;
+/// let binding = other.bind("tcp://127.0.0.1:0")?;
+/// let wrong = push.connect(&binding)?;
+/// assert!(matches!(
+///     wrong.wait_ready(Duration::from_millis(100)),
+///     Err(NotReady::Failed(ConnectionError::Protocol(_)) | NotReady::TimedOut(_))
+/// ));
+/// wrong.disconnect();
+/// assert_eq!(wrong.state(), ConnectionState::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Connection {
+    inner: Arc<Connected>,
+}
+
+struct Connected {
+    id: u64,
+    endpoint: Endpoint,
+    status: Arc<Status>,
+    mailbox: Arc<SocketMailbox>,
+    /// None for inproc. The link holds descriptors of its I/O thread, a forgotten handle should not.
+    link: Option<Weak<Link>>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        id: u64,
+        endpoint: Endpoint,
+        status: Arc<Status>,
+        mailbox: Arc<SocketMailbox>,
+        link: Option<&Arc<Link>>,
+    ) -> Self {
+        let link = link.map(Arc::downgrade);
+        Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, link }) }
+    }
+
+    /// Ends the connection. Messages queued for it are still sent, as long as
+    /// [`linger`](crate::Options::linger) was when it was connected; it connects no more. Does nothing if it is
+    /// over already.
+    ///
+    /// The socket learns of it at once, also in a call that waits. inproc: the peer sees it when the socket makes
+    /// its next call, or is in one.
+    pub fn disconnect(&self) {
+        if !self.inner.status.set(ConnectionState::Closed) {
+            return;
+        }
+        self.inner.mailbox.post(ToSocket::Disconnect(self.inner.id));
+        if let Some(link) = self.inner.link.as_ref().and_then(Weak::upgrade) {
+            let linger = link.owner().options.linger().limit();
+            link.stop(linger.and_then(|limit| Instant::now().checked_add(limit)));
+        }
+    }
+
+    /// Waits until messages flow, `timeout` at most.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] says whether it is too early, and what went wrong last, or that it will never be.
+    pub fn wait_ready(&self, timeout: Duration) -> Result<(), NotReady> {
+        self.inner.status.wait_ready(Instant::now().checked_add(timeout))
+    }
+
+    /// Returns what was connected to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// Returns what the connection is doing now.
+    #[must_use]
+    pub fn state(&self) -> ConnectionState {
+        self.inner.status.state()
+    }
+
+    /// Returns why it last ended or could not be made, also if it stands again now.
+    #[must_use]
+    pub fn last_error(&self) -> Option<ConnectionError> {
+        self.inner.status.last_error()
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    pub(super) fn status(&self) -> &Arc<Status> {
+        &self.inner.status
+    }
+}
+
+/// The same connection, not one to the same endpoint.
+impl PartialEq for Connection {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Connection {}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("endpoint", &self.inner.endpoint)
+            .field("state", &self.state())
+            .field("last_error", &self.last_error())
+            .finish()
+    }
+}
+
+/// What a bound endpoint is doing.
+///
+/// ```
+/// use peermq::{BindingState, Context, Pull};
+///
+/// let binding = Context::new().open::<Pull>()?.bind("tcp://127.0.0.1:0")?;
+/// assert_eq!(binding.state(), BindingState::Closed, "its socket is gone");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BindingState {
+    /// It was unbound, or its socket was closed. Final.
+    Closed,
+    /// Peers can connect.
+    Listening,
+}
+
+/// One endpoint that a socket is bound to, as [`Socket::bind`](crate::Socket::bind) returns it.
+///
+/// Dereferences to the [`Endpoint`] that it got, with the port if any free one was asked for. Clones are the same
+/// binding. Dropping the handle changes nothing. It can be used from any thread.
+///
+/// ```
+/// use peermq::{BindingState, Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// assert_ne!(binding.port(), Some(0));
+/// context.open::<Push>()?.connect(&binding)?;
+/// assert_eq!(binding.state(), BindingState::Listening);
+/// binding.unbind();
+/// assert_eq!(binding.state(), BindingState::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Binding {
+    inner: Arc<BoundTo>,
+}
+
+struct BoundTo {
+    endpoint: Endpoint,
+    place: Mutex<Place>,
+}
+
+enum Place {
+    Closed(Option<OsError>),
+    Inproc(Weak<ContextInner>),
+    Listening(Bound),
+}
+
+impl Binding {
+    pub(super) fn listening(endpoint: Endpoint, bound: Bound) -> Self {
+        Self { inner: Arc::new(BoundTo { endpoint, place: Mutex::new(Place::Listening(bound)) }) }
+    }
+
+    pub(super) fn inproc(endpoint: Endpoint, context: &Arc<ContextInner>) -> Self {
+        let place = Mutex::new(Place::Inproc(Arc::downgrade(context)));
+        Self { inner: Arc::new(BoundTo { endpoint, place }) }
+    }
+
+    /// Stops listening. The address is free when this returns; peers that are connected stay. Does nothing if it
+    /// is closed already.
+    pub fn unbind(&self) {
+        let mut place = lock(&self.inner.place);
+        let last_error = last_error(&place);
+        let closed = std::mem::replace(&mut *place, Place::Closed(last_error));
+        drop(place);
+        if let (Place::Inproc(context), Address::Inproc(name)) = (&closed, self.inner.endpoint.address()) {
+            if let Some(context) = context.upgrade() {
+                lock(&context.inproc).unbind(name);
+            }
+        }
+    }
+
+    /// Returns the endpoint, with the port or path that it got.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.inner.endpoint
+    }
+
+    /// Returns whether peers can connect.
+    #[must_use]
+    pub fn state(&self) -> BindingState {
+        match &*lock(&self.inner.place) {
+            Place::Closed(_) => BindingState::Closed,
+            Place::Inproc(_) | Place::Listening(_) => BindingState::Listening,
+        }
+    }
+
+    /// Returns why a connection could last not be accepted: out of descriptors, for example.
+    #[must_use]
+    pub fn last_error(&self) -> Option<OsError> {
+        last_error(&lock(&self.inner.place))
+    }
+}
+
+fn last_error(place: &Place) -> Option<OsError> {
+    match place {
+        Place::Closed(error) => *error,
+        Place::Inproc(_) => None,
+        Place::Listening(bound) => bound.last_error(),
+    }
+}
+
+impl Deref for Binding {
+    type Target = Endpoint;
+
+    fn deref(&self) -> &Endpoint {
+        self.endpoint()
+    }
+}
+
+impl From<Binding> for Endpoint {
+    fn from(binding: Binding) -> Self {
+        binding.endpoint().clone()
+    }
+}
+
+impl From<&Binding> for Endpoint {
+    fn from(binding: &Binding) -> Self {
+        binding.endpoint().clone()
+    }
+}
+
+/// The same binding, not one of the same endpoint.
+impl PartialEq for Binding {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl Eq for Binding {}
+
+impl fmt::Display for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.endpoint(), f)
+    }
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding")
+            .field("endpoint", self.endpoint())
+            .field("state", &self.state())
+            .field("last_error", &self.last_error())
+            .finish()
+    }
+}

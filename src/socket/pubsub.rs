@@ -1,0 +1,121 @@
+//! The verbs of PUB, SUB, XPUB and XSUB.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use crate::error::{SubscribeError, SubscribersError};
+use crate::patterns::{Publishes, Subscribes, XPub};
+use crate::socket::Socket;
+
+impl<P: Publishes> Socket<P> {
+    /// Waits until at least `count` peers have subscribed to something, `timeout` at most.
+    ///
+    /// The cure of the slow joiner: what is published before a subscription has arrived is lost, however long
+    /// ago the subscriber connected. Peers count that have at least one subscription now; to wait for a certain
+    /// topic, an [`XPub`] receives it.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](SubscribersError::TimedOut) when there are fewer,
+    /// [`Terminated`](SubscribersError::Terminated) when the context is shut down.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::{Context, Pub, SubscribersError};
+    ///
+    /// let mut publisher = Context::new().open::<Pub>()?;
+    /// publisher.bind("tcp://127.0.0.1:0")?;
+    /// let nobody = publisher.wait_for_subscribers(1, Duration::from_millis(1));
+    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut is_over = false;
+        loop {
+            let subscribers = self.subscriber_count();
+            if subscribers >= count {
+                return Ok(());
+            }
+            if self.core.is_terminated() {
+                return Err(SubscribersError::Terminated);
+            }
+            if is_over {
+                return Err(SubscribersError::TimedOut { subscribers });
+            }
+            is_over = !self.core.wait(deadline);
+        }
+    }
+
+    /// Returns how many peers have subscribed to something, as far as their subscriptions have arrived.
+    pub fn subscriber_count(&mut self) -> usize {
+        self.take_subscriptions();
+        self.pattern.publisher_ref().subscriber_count()
+    }
+
+    /// Returns how many different topics peers have subscribed to, as far as their subscriptions have arrived.
+    pub fn topic_count(&mut self) -> usize {
+        self.take_subscriptions();
+        self.pattern.publisher_ref().topic_count()
+    }
+
+    /// Returns how many messages were dropped because a subscriber's queue was full; a message that several
+    /// subscribers did not get counts several times.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.pattern.publisher_ref().dropped()
+    }
+
+    /// Takes in what has arrived.
+    fn take_subscriptions(&mut self) {
+        while self.core.handle_mail(&mut self.pattern) || self.pattern.publisher().work(&mut self.core.pipes)
+        {
+        }
+    }
+}
+
+impl<P: Subscribes> Socket<P> {
+    /// Subscribes to all messages whose first frame begins with `topic`; all there are, if it is empty.
+    ///
+    /// Counts: a topic that was subscribed to twice must be unsubscribed from twice. Publishers are told in the
+    /// background, also those that connect later.
+    ///
+    /// # Errors
+    ///
+    /// [`TooMuch`](SubscribeError::TooMuch) for a topic of more than a mebioctet or the 4,000,001st one.
+    pub fn subscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<(), SubscribeError> {
+        self.pattern.subscribe(topic.as_ref())
+    }
+
+    /// Takes a subscription back. Messages that publishers sent before they know are not received any more by
+    /// a [`Sub`](crate::Sub). Returns `false` when there was no such subscription.
+    pub fn unsubscribe(&mut self, topic: impl AsRef<[u8]>) -> bool {
+        self.pattern.unsubscribe(topic.as_ref())
+    }
+
+    /// Returns how many different topics this socket has subscribed to.
+    #[must_use]
+    pub fn subscription_count(&self) -> usize {
+        self.pattern.topic_count()
+    }
+}
+
+impl Socket<XPub> {
+    /// With [`xpub_manual`](crate::Options::xpub_manual): subscribes, for the peer whose subscription was
+    /// received last, to a topic that need not be the one it asked for.
+    ///
+    /// # Errors
+    ///
+    /// [`NoPeer`](SubscribeError::NoPeer) when no subscription was received, or the peer has left;
+    /// [`TooMuch`](SubscribeError::TooMuch).
+    pub fn subscribe(&mut self, topic: impl AsRef<[u8]>) -> Result<(), SubscribeError> {
+        self.pattern.subscribe(topic.as_ref())
+    }
+
+    /// With [`xpub_manual`](crate::Options::xpub_manual): unsubscribes for the peer whose subscription was
+    /// received last. Returns `false` when it had no such subscription.
+    pub fn unsubscribe(&mut self, topic: impl AsRef<[u8]>) -> bool {
+        self.pattern.unsubscribe(topic.as_ref())
+    }
+}

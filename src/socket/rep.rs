@@ -1,0 +1,121 @@
+//! The verbs that only REP has: a request, and the reply to it.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+use std::{fmt, mem};
+
+use crate::error::{RecvError, Unsent};
+use crate::message::{Message, Payload};
+use crate::patterns::{Dropped, Rep};
+use crate::socket::Socket;
+use crate::socket::core::Core;
+
+impl Socket<Rep> {
+    /// Receives the next request. Waits at most [`recv_timeout`](crate::Options::recv_timeout) for one
+    /// (default: for ever). The socket is borrowed until the request is answered or dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](RecvError::WouldBlock) when the time is over, [`Terminated`](RecvError::Terminated)
+    /// when the context is shut down.
+    pub fn recv(&mut self) -> Result<Request<'_>, RecvError> {
+        self.pattern.forget();
+        let mut message = Message::new();
+        self.core.recv(&mut self.pattern, &mut message, Core::recv_deadline)?;
+        Ok(Request { socket: self, message })
+    }
+
+    /// Receives the next request, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Request<'_>, RecvError> {
+        self.pattern.forget();
+        let mut message = Message::new();
+        let deadline = Instant::now().checked_add(timeout);
+        self.core.recv(&mut self.pattern, &mut message, |_| deadline)?;
+        Ok(Request { socket: self, message })
+    }
+
+    /// Receives a request if one is here now.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), [`WouldBlock`](RecvError::WouldBlock) at once.
+    pub fn try_recv(&mut self) -> Result<Request<'_>, RecvError> {
+        self.pattern.forget();
+        let mut message = Message::new();
+        self.core.try_recv(&mut self.pattern, &mut message)?;
+        Ok(Request { socket: self, message })
+    }
+
+    /// Returns how many replies and malformed requests were dropped.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.pattern.dropped()
+    }
+}
+
+/// A request that can be answered, once; made by [`Socket::recv`](crate::Socket::recv).
+///
+/// Dropping it leaves it without an answer, and the socket can take the next one.
+///
+/// ```
+/// use peermq::{Context, Rep, Req};
+///
+/// let context = Context::new();
+/// let mut echo = context.open::<Rep>()?;
+/// echo.bind("inproc://echo")?;
+/// let mut client = context.open::<Req>()?;
+/// client.connect("inproc://echo")?;
+///
+/// let reply = client.request(["two", "frames"])?;
+/// let mut request = echo.recv()?;
+/// let message = request.take_message();
+/// request.reply(message)?;
+/// assert_eq!(reply.recv()?, ["two", "frames"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a request that is dropped gets no answer"]
+pub struct Request<'a> {
+    socket: &'a mut Socket<Rep>,
+    message: Message,
+}
+
+impl Request<'_> {
+    /// Returns what was asked, without the envelope.
+    #[must_use]
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Takes the message out, which leaves one empty frame; the request can still be answered.
+    #[must_use]
+    pub fn take_message(&mut self) -> Message {
+        mem::take(&mut self.message)
+    }
+
+    /// Sends the answer to whoever asked. Never waits: an answer for a peer that is gone, or whose queue is
+    /// full, is [dropped](Socket::dropped).
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; the message is handed back.
+    pub fn reply<'a>(self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
+        let Socket { core, pattern } = &mut *self.socket;
+        core.try_send(pattern, message.into())
+    }
+}
+
+impl Drop for Request<'_> {
+    fn drop(&mut self) {
+        self.socket.pattern.forget();
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("message", &self.message).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,197 @@
+//! How subscriptions reach publishers that come, go and come back, and what those who lie about them get.
+
+use std::collections::HashSet;
+
+use super::*;
+use crate::{Pub, Publishes, ReconnectInterval, Sub, Subscribes, Subscription, XPub, XSub};
+
+fn restless<S: Subscribes>(place: &Place) -> Socket<S> {
+    let soon = ReconnectInterval::Every(Duration::from_millis(1));
+    place.builder().reconnect_interval(soon).open().unwrap()
+}
+
+fn a_publisher_that_comes_back_is_told_everything<P: Publishes, S: Subscribes>(place: &Place) {
+    const TOPICS: usize = 500;
+    let endpoint = place.address();
+    let mut subscriber: Socket<S> = restless(place);
+    subscriber.connect(&endpoint).unwrap();
+    for number in 0..TOPICS {
+        subscriber.subscribe(format!("{number:03}")).unwrap();
+    }
+    subscriber.subscribe("gone").unwrap();
+    for round in 0..5 {
+        let mut publisher: Socket<P> = place.open();
+        eventually("the address is free", || publisher.bind(&endpoint).is_ok());
+        if round == 1 {
+            assert!(subscriber.unsubscribe("gone"));
+        }
+        let count = if round == 0 { TOPICS + 1 } else { TOPICS };
+        // The subscriber is in no call meanwhile.
+        eventually("everything is known again", || publisher.topic_count() == count);
+        for number in 0..TOPICS {
+            publisher.send(format!("{number:03}.{round}")).unwrap();
+            assert_eq!(recv(&mut subscriber), format!("{number:03}.{round}"));
+        }
+    }
+}
+
+#[test]
+fn a_publisher_that_was_restarted_is_told_all_topics_again() {
+    // S-33
+    over(WIRES, a_publisher_that_comes_back_is_told_everything::<Pub, Sub>);
+    over(WIRES, a_publisher_that_comes_back_is_told_everything::<XPub, XSub>);
+}
+
+#[test]
+fn a_subscriber_that_was_restarted_is_forgotten_and_known_again() {
+    // S-11, S-25, S-27: the publisher connects, and its pipe outlives the connection.
+    over(WIRES, |place| {
+        let endpoint = place.address();
+        let soon = ReconnectInterval::Every(Duration::from_millis(1));
+        let mut xpub: Socket<XPub> = place.builder().reconnect_interval(soon).open().unwrap();
+        xpub.connect(&endpoint).unwrap();
+        for round in 0..5 {
+            let mut subscriber: Socket<Sub> = place.open();
+            eventually("the address is free", || subscriber.bind(&endpoint).is_ok());
+            let topic = format!("topic {round}");
+            subscriber.subscribe(&topic).unwrap();
+            assert_eq!(recv(&mut xpub), Subscription::Subscribe(topic.as_bytes()).to_message());
+            xpub.send(&topic).unwrap();
+            assert_eq!(recv(&mut subscriber), topic);
+            drop(subscriber);
+            assert_eq!(recv(&mut xpub), Subscription::Unsubscribe(topic.as_bytes()).to_message());
+            assert_eq!((xpub.subscriber_count(), xpub.topic_count()), (0, 0));
+        }
+    });
+}
+
+#[test]
+fn many_topics_reach_a_publisher_that_connects_late() {
+    // The whole is told in parts: more than fits any buffer.
+    over(ALL, |place| {
+        const TOPICS: usize = 30_000;
+        let (mut subscriber, endpoint) = place.bound::<Sub>();
+        for number in 0..TOPICS {
+            subscriber.subscribe(format!("a topic of some length, and its number: {number}.")).unwrap();
+        }
+        let mut publisher: Socket<Pub> = place.connected(&endpoint);
+        eventually("all are known", || publisher.topic_count() == TOPICS);
+        for number in (0..TOPICS).step_by(1000) {
+            let message = format!("a topic of some length, and its number: {number}. Body");
+            publisher.send(&message).unwrap();
+            assert_eq!(recv(&mut subscriber), message);
+        }
+        for number in 0..TOPICS {
+            assert!(subscriber.unsubscribe(format!("a topic of some length, and its number: {number}.")));
+        }
+        eventually("all are taken back", || publisher.subscriber_count() == 0);
+        assert_eq!(publisher.topic_count(), 0);
+    });
+}
+
+#[test]
+fn changes_while_connections_come_and_go_end_in_the_same_topics() {
+    // X-43, and 9 of the matrix of losses: the set is equal after every reconnect.
+    over(ALL, |place| {
+        let (mut subscriber, endpoint) = place.bound::<Sub>();
+        let mut dice = Dice(0xD1CE);
+        let mut held: HashSet<String> = HashSet::new();
+        for _ in 0..20 {
+            let mut publisher: Socket<XPub> = place.connected(&endpoint);
+            for _ in 0..500 {
+                let topic = dice.roll(300).to_string();
+                if held.remove(&topic) {
+                    subscriber.unsubscribe(&topic);
+                } else {
+                    subscriber.subscribe(&topic).unwrap();
+                    held.insert(topic);
+                }
+                if dice.roll(10) == 0 {
+                    publisher.try_send("beside").unwrap();
+                }
+            }
+            subscriber.subscribe("end").unwrap();
+            let mut known: HashSet<String> = HashSet::new();
+            eventually("the end is known", || {
+                while let Ok(message) = publisher.try_recv() {
+                    let subscription = Subscription::from_message(&message).unwrap();
+                    let topic = String::from_utf8(subscription.topic().to_vec()).unwrap();
+                    let is_news =
+                        if subscription.is_subscribe() { known.insert(topic) } else { known.remove(&topic) };
+                    assert!(is_news, "{subscription:?}");
+                }
+                known.len() == held.len() + 1 && known.contains("end")
+            });
+            known.remove("end");
+            assert_eq!(known, held);
+            subscriber.unsubscribe("end");
+        }
+    });
+}
+
+#[test]
+fn a_closed_connection_ends_with_cancellations_and_the_others_stay() {
+    // S-39
+    over(ALL, |place| {
+        let (mut stays, first) = place.bound::<XPub>();
+        let (mut goes, second) = place.bound::<XPub>();
+        let mut subscriber: Socket<XSub> = place.open();
+        subscriber.connect(&first).unwrap();
+        subscriber.connect(&second).unwrap();
+        subscriber.subscribe("a").unwrap();
+        for publisher in [&mut stays, &mut goes] {
+            assert_eq!(recv(publisher), b"\x01a");
+        }
+        subscriber.disconnect(&second).unwrap();
+        assert_eq!(recv(&mut goes), b"\0a");
+        stays.send("a").unwrap();
+        assert_eq!(recv(&mut subscriber), "a");
+    });
+}
+
+#[test]
+fn a_peer_that_asks_for_too_much_is_let_go_and_the_others_stay() {
+    // S-07, B-33: topics longer than allowed, as a peer of ZMTP 3.0 would send them.
+    over(ALL, |place| {
+        let (mut xpub, endpoint) = place.bound::<XPub>();
+        let mut good: Socket<Sub> = place.connected(&endpoint);
+        good.subscribe("a").unwrap();
+        assert_eq!(recv(&mut xpub), b"\x01a");
+        let mut greedy: Socket<XSub> = place.connected(&endpoint);
+        greedy.subscribe("b").unwrap();
+        assert_eq!(recv(&mut xpub), b"\x01b");
+        let mut topic = vec![1; crate::limits::TOPIC_OCTETS_MAX + 2];
+        topic[1] = 7;
+        greedy.send_as_it_is(&topic);
+        assert_eq!(recv(&mut xpub), b"\0b");
+        xpub.send("a").unwrap();
+        assert_eq!(recv(&mut good), "a");
+    });
+}
+
+impl Socket<XSub> {
+    /// Sends what is a subscription as a message.
+    fn send_as_it_is(&mut self, octets: &[u8]) {
+        self.core.handle_mail(&mut self.pattern);
+        let keys = self.core.pipes.keys();
+        self.core.pipes.send(keys[0], &mut crate::Payload::from(octets)).unwrap();
+    }
+}
+
+#[test]
+fn cancellations_of_nothing_and_messages_upstream_leave_nothing_behind() {
+    // S-06, S-13, B-10
+    over(ALL, |place| {
+        let (mut publisher, endpoint) = place.bound::<Pub>();
+        let mut subscriber: Socket<XSub> = place.connected(&endpoint);
+        subscriber.subscribe("a").unwrap();
+        publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+        for _ in 0..2000 {
+            subscriber.send_as_it_is(b"\0b");
+            subscriber.send("upstream").unwrap();
+            publisher.send("a").unwrap();
+            assert_eq!(recv(&mut subscriber), "a");
+        }
+        assert_eq!((publisher.topic_count(), publisher.subscriber_count()), (1, 1));
+    });
+}

@@ -1,0 +1,389 @@
+//! XPUB and XSUB: subscriptions as messages, and messages upstream.
+
+use super::pubsub::{Binds, EACH, met};
+use super::*;
+use crate::{Pub, Publishes, RecvError, Sub, SubscribeError, Subscribes, Subscription, XPub, XSub};
+
+fn news(topic: &str) -> Message {
+    Subscription::Subscribe(topic.as_bytes()).to_message()
+}
+
+fn end(topic: &str) -> Message {
+    Subscription::Unsubscribe(topic.as_bytes()).to_message()
+}
+
+/// A bound XPUB with these options, and two subscribers.
+fn xpub_and_two<S: Subscribes>(
+    place: &Place,
+    options: impl FnOnce(Builder<XPub>) -> Builder<XPub>,
+) -> (Socket<XPub>, Socket<S>, Socket<S>) {
+    let mut xpub = options(place.builder()).open().unwrap();
+    let endpoint = xpub.bind(place.address()).unwrap();
+    (xpub, place.connected(&endpoint), place.connected(&endpoint))
+}
+
+#[test]
+fn an_xpub_is_told_of_the_first_subscription_and_the_last_cancellation() {
+    // S-23, S-24
+    over(ALL, |place| {
+        let (mut xpub, mut first, mut second) = xpub_and_two::<Sub>(place, |builder| builder);
+        first.subscribe("a").unwrap();
+        assert_eq!(recv(&mut xpub), news("a"));
+        second.subscribe("a").unwrap();
+        second.subscribe("b").unwrap();
+        assert_eq!(recv(&mut xpub), news("b"));
+        assert_eq!((xpub.topic_count(), xpub.subscriber_count()), (2, 2));
+        first.unsubscribe("a");
+        eventually("one has left", || xpub.subscriber_count() == 1);
+        assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
+        second.unsubscribe("a");
+        assert_eq!(recv(&mut xpub), end("a"));
+    });
+}
+
+#[test]
+fn a_verbose_xpub_is_told_of_every_subscription() {
+    // S-24
+    over(ALL, |place| {
+        let (mut xpub, mut first, mut second) =
+            xpub_and_two::<XSub>(place, |builder| builder.xpub_verbose(true));
+        for subscriber in [&mut first, &mut second] {
+            for _ in 0..2 {
+                subscriber.subscribe("a").unwrap();
+                assert_eq!(recv(&mut xpub), news("a"));
+            }
+        }
+        for subscriber in [&mut first, &mut second] {
+            subscriber.unsubscribe("a");
+            subscriber.unsubscribe("a");
+        }
+        assert_eq!(recv(&mut xpub), end("a"));
+        assert_eq!(xpub.topic_count(), 0);
+        assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
+    });
+}
+
+#[test]
+fn a_verboser_xpub_is_told_of_every_cancellation_too() {
+    // S-24
+    over(ALL, |place| {
+        let (mut xpub, mut first, mut second) =
+            xpub_and_two::<Sub>(place, |builder| builder.xpub_verboser(true));
+        for subscriber in [&mut first, &mut second] {
+            subscriber.subscribe("a").unwrap();
+            assert_eq!(recv(&mut xpub), news("a"));
+        }
+        first.unsubscribe("a");
+        assert_eq!(recv(&mut xpub), end("a"));
+        drop(second);
+        assert_eq!(recv(&mut xpub), end("a"));
+    });
+}
+
+#[test]
+fn what_a_peer_wanted_is_cancelled_when_it_leaves() {
+    // S-25: 1,000 notices, none lost, none doubled.
+    over(ALL, |place| {
+        let (mut xpub, mut leaving, mut staying) = xpub_and_two::<Sub>(place, |builder| builder);
+        staying.subscribe("500").unwrap();
+        assert_eq!(recv(&mut xpub), news("500"));
+        let topics: Vec<String> = (0..1000).map(|number: u32| number.to_string()).collect();
+        for topic in &topics {
+            leaving.subscribe(topic).unwrap();
+        }
+        let mut told: Vec<Message> = (0..999).map(|_| recv(&mut xpub)).collect();
+        drop(leaving);
+        let mut cancelled: Vec<Message> = (0..999).map(|_| recv(&mut xpub)).collect();
+        let mut others: Vec<&String> = topics.iter().filter(|topic| *topic != "500").collect();
+        others.sort();
+        told.sort_by(|a, b| a.body().cmp(b.body()));
+        cancelled.sort_by(|a, b| a.body().cmp(b.body()));
+        for (at, topic) in others.into_iter().enumerate() {
+            assert_eq!((&told[at], &cancelled[at]), (&news(topic), &end(topic)));
+        }
+        assert_eq!((xpub.topic_count(), xpub.subscriber_count()), (1, 1));
+        assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
+        xpub.send("500").unwrap();
+        assert_eq!(recv(&mut staying), "500");
+    });
+}
+
+#[test]
+fn an_xsub_subscribes_by_messages() {
+    // S-37, S-38
+    over(ALL, |place| {
+        for binds in EACH {
+            let (mut xpub, mut xsub) = met::<XPub, XSub>(place, binds, &[]);
+            xsub.send(b"\x01a").unwrap();
+            xsub.send(Message::from(b"\x01")).unwrap();
+            xsub.send(Subscription::Subscribe(b"b")).unwrap();
+            let mut told: Vec<Message> = (0..3).map(|_| recv(&mut xpub)).collect();
+            told.sort_by(|a, b| a.body().cmp(b.body()));
+            assert_eq!(told, [news(""), news("a"), news("b")]);
+            assert_eq!(xsub.subscription_count(), 3);
+            xpub.send("whatever").unwrap();
+            assert_eq!(recv(&mut xsub), "whatever");
+            xsub.send(b"\0").unwrap();
+            assert_eq!(recv(&mut xpub), end(""));
+            // No such subscription: nothing happens.
+            xsub.send(b"\0xyz").unwrap();
+            xpub.send("whatever").unwrap();
+            xpub.send("a").unwrap();
+            assert_eq!(recv(&mut xsub), "a");
+        }
+        let mut xsub: Socket<XSub> = place.open();
+        let mut longest = [&[1][..], &vec![2; 1024 * 1024]].concat();
+        xsub.send(&longest).unwrap();
+        longest.push(2);
+        let unsent = xsub.send(&longest).unwrap_err();
+        assert_eq!(unsent.error, crate::SendError::TopicTooLong);
+    });
+}
+
+#[test]
+fn messages_of_an_xsub_reach_every_publisher_that_receives() {
+    // S-21, S-22, S-35, S-13, S-19
+    over(ALL, |place| {
+        let (mut xsub, endpoint) = place.bound::<XSub>();
+        let mut xpubs: Vec<Socket<XPub>> = (0..3).map(|_| place.connected(&endpoint)).collect();
+        let mut publisher: Socket<Pub> = place.connected(&endpoint);
+        xsub.subscribe("").unwrap();
+        for xpub in &mut xpubs {
+            assert_eq!(recv(xpub), news(""));
+        }
+        publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+        for number in 0..100_u8 {
+            let message = Message::from([vec![b'n', number], vec![1; usize::from(number) * 100], vec![]]);
+            xsub.send(&message).unwrap();
+            for xpub in &mut xpubs {
+                assert!(recv(xpub) == message);
+            }
+        }
+        publisher.send("still there").unwrap();
+        assert_eq!(recv(&mut xsub), "still there");
+    });
+}
+
+#[test]
+fn an_xsub_never_waits_for_a_publisher_that_does_not_receive() {
+    // S-36, S-22, Tq3, Tq4: bounded though nobody receives, and the other direction goes on.
+    over(ALL, |place| {
+        let mut xpub: Socket<XPub> = place.builder().recv_hwm(10).open().unwrap();
+        let endpoint = xpub.bind(place.address()).unwrap();
+        let mut xsub: Socket<XSub> = place.builder().send_hwm(10).open().unwrap();
+        xsub.connect(&endpoint).unwrap();
+        xsub.subscribe("").unwrap();
+        xpub.wait_for_subscribers(1, PATIENCE).unwrap();
+        assert_eq!(recv(&mut xpub), news(""));
+        let drops = Drops::default();
+        for _ in 0..5000 {
+            xsub.send(drops.body()).unwrap();
+        }
+        for number in 0..100 {
+            xpub.send(&numbered(number)).unwrap();
+            assert_eq!(number_of(&recv(&mut xsub)), number);
+        }
+        let mut heard = 0;
+        while let Ok(message) = xpub.recv_timeout(STALL) {
+            assert_eq!(message.size(), LARGE);
+            heard += 1;
+        }
+        assert!((10..4000).contains(&heard), "{heard}");
+        eventually("all are dropped", || drops.count() == 5000);
+    });
+}
+
+#[test]
+fn subscribers_that_send_are_heard_in_turn() {
+    // S-22, Tq5
+    over(ALL, |place| {
+        const ROUNDS: u32 = 50;
+        let (mut xpub, endpoint) = place.bound::<XPub>();
+        let mut xsubs: Vec<Socket<XSub>> = (0..4).map(|_| place.connected(&endpoint)).collect();
+        for (number, xsub) in xsubs.iter_mut().enumerate() {
+            xsub.subscribe(number.to_string()).unwrap();
+            // It is there.
+            assert_eq!(recv(&mut xpub), news(&number.to_string()));
+        }
+        for (number, xsub) in (0..).zip(&mut xsubs) {
+            for _ in 0..2 * ROUNDS {
+                xsub.send([&b"#"[..], &numbered(number)]).unwrap();
+            }
+        }
+        let mut served = [0_u32; 4];
+        for turn in 0..4 * 2 * ROUNDS {
+            let message = recv(&mut xpub);
+            let frame = message.frame(1).unwrap();
+            served[u32::from_be_bytes(frame[..4].try_into().unwrap()) as usize] += 1;
+            if turn == 4 * ROUNDS - 1 && place.transport == Transport::Inproc {
+                assert!(served.iter().all(|count| count.abs_diff(ROUNDS) <= 1), "{served:?}");
+            }
+        }
+        assert_eq!(served, [2 * ROUNDS; 4]);
+    });
+}
+
+#[test]
+fn an_xpub_that_never_receives_stops_its_peer_and_nobody_else() {
+    // S-22, B-32: what gathers is bounded; the rest waits at the peer and is there in the end.
+    over(&[Transport::Inproc, Transport::Tcp], |place| {
+        const MANY: usize = crate::limits::NEWS_PER_PEER + 5000;
+        let (mut xpub, mut many, mut few) = xpub_and_two::<Sub>(place, |builder| builder);
+        for number in 0..MANY {
+            many.subscribe(number.to_string()).unwrap();
+        }
+        eventually("as many as may gather", || xpub.topic_count() >= crate::limits::NEWS_PER_PEER);
+        few.subscribe("few").unwrap();
+        xpub.wait_for_subscribers(2, PATIENCE).unwrap();
+        assert_eq!(xpub.topic_count(), crate::limits::NEWS_PER_PEER + 1);
+        xpub.send("few").unwrap();
+        assert_eq!(recv(&mut few), "few");
+        let told: std::collections::HashSet<Vec<u8>> =
+            (0..=MANY).map(|_| recv(&mut xpub).body().to_vec()).collect();
+        assert_eq!((told.len(), xpub.topic_count()), (MANY + 1, MANY + 1));
+        drop(many);
+        for _ in 0..MANY {
+            assert!(!Subscription::from_message(&recv(&mut xpub)).unwrap().is_subscribe());
+        }
+        assert_eq!(xpub.topic_count(), 1);
+    });
+}
+
+#[test]
+fn with_manual_subscriptions_the_application_decides() {
+    over(ALL, |place| {
+        let (mut xpub, mut first, mut second) =
+            xpub_and_two::<Sub>(place, |builder| builder.xpub_manual(true));
+        assert_eq!(xpub.subscribe("a"), Err(SubscribeError::NoPeer));
+        assert!(!xpub.unsubscribe("a"));
+        first.subscribe("").unwrap();
+        assert_eq!(recv(&mut xpub), news(""));
+        assert_eq!(xpub.subscriber_count(), 0);
+        xpub.subscribe("allowed").unwrap();
+        second.subscribe("").unwrap();
+        assert_eq!(recv(&mut xpub), news(""));
+        xpub.subscribe("all").unwrap();
+        assert_eq!(xpub.subscriber_count(), 2);
+        for message in ["x", "all", "allowed"] {
+            xpub.send(message).unwrap();
+        }
+        assert_eq!(recv(&mut first), "allowed");
+        assert_eq!(recv(&mut second), "all");
+        assert_eq!(recv(&mut second), "allowed");
+        assert!(xpub.unsubscribe("all"));
+        assert_eq!(xpub.subscriber_count(), 1);
+        drop(first);
+        assert_eq!(recv(&mut xpub), end(""));
+        // Its last words came before its end.
+        eventually("the peer is gone", || xpub.topic_count() == 0);
+        assert_eq!(xpub.subscribe("for nobody"), Err(SubscribeError::NoPeer));
+    });
+}
+
+#[test]
+fn a_new_subscriber_is_welcomed() {
+    fn welcomed<P: Publishes>(place: &Place) {
+        for binds in EACH {
+            let mut publisher: Socket<P> = place.builder().xpub_welcome_message("welcome").open().unwrap();
+            let mut subscriber: Socket<XSub> = place.open();
+            let endpoint = place.address();
+            match binds {
+                Binds::Publisher | Binds::PublisherLast => {
+                    publisher.bind(&endpoint).unwrap();
+                    subscriber.connect(&endpoint).unwrap();
+                }
+                Binds::Subscriber | Binds::SubscriberLast => {
+                    publisher.connect(&endpoint).unwrap();
+                    subscriber.bind(&endpoint).unwrap();
+                }
+            }
+            subscriber.subscribe("a").unwrap();
+            publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+            assert_eq!(recv(&mut subscriber), "welcome");
+        }
+    }
+    over(ALL, welcomed::<Pub>);
+    over(ALL, welcomed::<XPub>);
+}
+
+#[test]
+fn with_nodrop_a_send_waits_until_all_have_room_and_nothing_is_lost() {
+    over(ALL, |place| {
+        let mut publisher: Socket<Pub> = place.builder().xpub_nodrop(true).send_hwm(5).open().unwrap();
+        let endpoint = publisher.bind(place.address()).unwrap();
+        let mut subscribers: Vec<Socket<Sub>> = (0..2)
+            .map(|_| {
+                let mut socket: Socket<Sub> = place.builder().recv_hwm(5).open().unwrap();
+                socket.connect(&endpoint).unwrap();
+                socket.subscribe("").unwrap();
+                socket
+            })
+            .collect();
+        publisher.wait_for_subscribers(2, PATIENCE).unwrap();
+        let message = Message::from(vec![1; LARGE]);
+        let accepted = fill(&mut publisher, &message);
+        assert_eq!(publisher.try_send(&message).unwrap_err().message, message);
+        // One of them makes room, which is not enough; then the other wakes the send.
+        for _ in 0..accepted {
+            recv(&mut subscribers[0]);
+        }
+        // The kernel may have found a little more for the other one.
+        let more = fill(&mut publisher, &message);
+        assert!(place.transport != Transport::Inproc || more == 0);
+        for _ in 0..more {
+            recv(&mut subscribers[0]);
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| send(&mut publisher, "the last"));
+            for _ in 0..accepted + more {
+                recv(&mut subscribers[1]);
+            }
+        });
+        for subscriber in &mut subscribers {
+            assert_eq!(recv(subscriber), "the last");
+            assert_eq!(subscriber.try_recv(), Err(RecvError::WouldBlock));
+        }
+        assert_eq!(publisher.dropped(), 0);
+    });
+}
+
+#[test]
+fn of_several_frames_all_or_only_the_first_can_be_subscriptions() {
+    over(ALL, |place| {
+        for only_first in [false, true] {
+            let mut xpub: Socket<XPub> = place.open();
+            let endpoint = xpub.bind(place.address()).unwrap();
+            let mut xsub: Socket<XSub> = place.builder().only_first_subscribe(only_first).open().unwrap();
+            xsub.connect(&endpoint).unwrap();
+            xsub.send([b"\x01a", b"\x01b"]).unwrap();
+            xsub.send(b"\x01c").unwrap();
+            let count = if only_first { 2 } else { 3 };
+            eventually("all are known", || xpub.topic_count() == count);
+        }
+    });
+}
+
+#[test]
+fn a_chain_of_xsub_and_xpub_hands_subscriptions_and_messages_on() {
+    // What a forwarder does, by hand: SUB to XPUB, XSUB to PUB.
+    over(ALL, |place| {
+        let (mut publisher, upstream) = place.bound::<Pub>();
+        let mut xsub: Socket<XSub> = place.connected(&upstream);
+        let (mut xpub, downstream) = place.bound::<XPub>();
+        let mut subscribers: Vec<Socket<Sub>> = (0..2).map(|_| place.connected(&downstream)).collect();
+        for subscriber in &mut subscribers {
+            subscriber.subscribe("a").unwrap();
+        }
+        xpub.wait_for_subscribers(2, PATIENCE).unwrap();
+        xsub.send(recv(&mut xpub)).unwrap();
+        publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+        publisher.send(["a", "body"]).unwrap();
+        xpub.send(recv(&mut xsub)).unwrap();
+        for subscriber in &mut subscribers {
+            assert_eq!(recv(subscriber), ["a", "body"]);
+        }
+        drop(subscribers);
+        xsub.send(recv(&mut xpub)).unwrap();
+        eventually("nobody wants anything", || publisher.subscriber_count() == 0);
+    });
+}
