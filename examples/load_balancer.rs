@@ -1,16 +1,16 @@
-//! A broker that gives each request to a worker that is ready: ROUTER and ROUTER.
+//! A broker that gives each request to a worker that is free: ROUTER and ROUTER.
 //!
-//! Workers are REQ sockets: their first request says that they are ready, every other one brings a result,
-//! and the reply to each is the next task. Clients are REQ sockets, too. Both are threads here, and could be
-//! processes anywhere. `cargo run --example load_balancer` counts the words of this repository's files;
-//! `-- FILE...` those of others.
+//! Workers are REQ sockets: their first request says that they are there, every other one brings a result, and
+//! the reply to each is the next task. Clients are REQ sockets, too. Both are threads here, and could be
+//! processes anywhere. `cargo run --example load_balancer` counts the words of this library's files, `-- FILE...`
+//! those of others.
 
 use std::collections::VecDeque;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 
-use peermq::{Context, Endpoint, Message, RecvError, Req, Router, RoutingId, wait_any};
+use peermq::{Context, Endpoint, Message, RecvError, Req, Router, RoutingId, Socket, wait_any};
 
 const WORKERS: usize = 4;
 const CLIENTS: usize = 3;
@@ -20,90 +20,86 @@ type Failure = Box<dyn Error + Send + Sync>;
 fn main() -> Result<(), Failure> {
     let mut files: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
     if files.is_empty() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         files.extend(fs::read_dir(folder)?.flatten().map(|entry| entry.path()).filter(|path| path.is_file()));
     }
     let context = Context::new();
     let mut frontend = context.open::<Router>()?;
-    let clients_at = frontend.bind("tcp://127.0.0.1:0")?.to_string().parse::<Endpoint>()?;
+    let to_broker = frontend.bind("tcp://127.0.0.1:0")?;
     let mut backend = context.open::<Router>()?;
-    let workers_at = backend.bind("tcp://127.0.0.1:0")?.to_string().parse::<Endpoint>()?;
+    let for_workers = backend.bind("tcp://127.0.0.1:0")?;
 
-    let broker = thread::spawn(move || balance(&mut frontend, &mut backend));
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|number| (context.clone(), workers_at.clone(), number))
-        .map(|(context, endpoint, number)| thread::spawn(move || work(&context, &endpoint, number)))
-        .collect();
-    let mut words = 0;
-    thread::scope(|scope| {
+    let (words, done) = thread::scope(|scope| {
+        let broker = scope.spawn(|| balance(frontend, backend));
+        let workers = [(); WORKERS].map(|()| scope.spawn(|| work(&context, &for_workers)));
         let clients: Vec<_> = (0..CLIENTS)
             .map(|client| files.iter().skip(client).step_by(CLIENTS))
-            .map(|files| (context.clone(), clients_at.clone(), files))
-            .map(|(context, endpoint, files)| scope.spawn(move || count_all(&context, &endpoint, files)))
+            .map(|files| scope.spawn(|| count_all(&context, &to_broker, files)))
             .collect();
-        for client in clients {
-            words += client.join().map_err(|_| "a client panicked")??;
-        }
-        Ok::<(), Failure>(())
+        let words: Result<Vec<_>, _> = clients.into_iter().map(join).collect();
+        context.shutdown(); // ends the calls in which the broker and the workers wait
+        join(broker)?;
+        let done: Result<Vec<_>, _> = workers.into_iter().map(join).collect();
+        Ok::<_, Failure>((words?, done?))
     })?;
-    context.shutdown(); // wakes the broker and the workers out of their calls
-    broker.join().map_err(|_| "the broker panicked")??;
-    let mut done = Vec::new();
-    for worker in workers {
-        done.push(worker.join().map_err(|_| "a worker panicked")??);
+    let words: usize = words.iter().sum();
+    println!("{words} words in {} files; the workers counted {done:?} of them", files.len());
+    if done.iter().sum::<usize>() != files.len() {
+        return Err("a file was not counted exactly once".into());
     }
-    println!("{words} words in {} files; the workers had {done:?} of them", files.len());
-    if done.iter().sum::<usize>() == files.len() { Ok(()) } else { Err("a file was lost or counted twice".into()) }
+    Ok(())
 }
 
-/// Hands requests to workers and results to clients until the context is shut down.
-fn balance(frontend: &mut peermq::Socket<Router>, backend: &mut peermq::Socket<Router>) -> Result<(), Failure> {
-    let mut ready: VecDeque<RoutingId> = VecDeque::new();
+/// Hands requests to free workers, and results to clients, until the context is shut down.
+fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<(), Failure> {
+    let mut free = VecDeque::new();
     loop {
-        loop {
-            // A REQ puts an empty frame between its address and its message.
-            match backend.try_recv() {
-                Ok((worker, message)) => {
-                    let frames: Vec<_> = message.into_frames().skip(1).collect();
-                    if let [client, result] = frames.as_slice() {
-                        frontend.send_to(&RoutingId::from_frame(client), ["".into(), result.clone()])?;
-                    }
-                    ready.push_back(worker);
-                }
-                Err(RecvError::WouldBlock) => break,
-                Err(_) => return Ok(()),
+        // A request for which nobody is free stays where it is: without a free worker only results are awaited.
+        while let Some(worker) = free.pop_front() {
+            let Ok((client, request)) = frontend.try_recv() else {
+                free.push_front(worker);
+                break;
+            };
+            // A REQ sends an empty frame before its message, and wants one before the reply.
+            if let Some(request) = request.into_frames().nth(1) {
+                backend.send_to(&worker, ["".into(), client.into(), request])?;
             }
         }
-        // No worker, no task taken: requests wait in their clients' queues.
-        while let Some(worker) = ready.front() {
-            let Ok((client, request)) = frontend.try_recv() else { break };
-            let Some(request) = request.into_frames().nth(1) else { continue };
-            backend.send_to(worker, ["".into(), client.into(), request])?;
-            ready.pop_front();
+        match if free.is_empty() { backend.recv() } else { backend.try_recv() } {
+            Ok((worker, message)) => {
+                let frames: Vec<_> = message.into_frames().collect();
+                if let [_, client, result] = frames.as_slice() {
+                    frontend.send_to(&RoutingId::from_received(client)?, ["", result.to_str()?])?;
+                }
+                free.push_back(worker);
+            }
+            Err(RecvError::WouldBlock) => {
+                wait_any(&mut [&mut frontend, &mut backend], None);
+            }
+            Err(_) => return Ok(()),
         }
-        wait_any(&mut [frontend, backend], None);
     }
 }
 
-/// Counts the words of one file after the other; returns how many files it had.
-fn work(context: &Context, broker: &Endpoint, number: usize) -> Result<usize, Failure> {
+/// Counts the words of one file after the other until the context is shut down; returns of how many files.
+fn work(context: &Context, broker: &Endpoint) -> Result<usize, Failure> {
     let mut req = context.open::<Req>()?;
     req.connect(broker)?;
-    let mut answer = Message::from("ready");
+    let mut answer = Message::from("free");
     let mut files = 0;
     loop {
-        let Ok(task) = req.request(answer).map_err(|unsent| unsent.error).and_then(|reply| {
-            reply.recv().map_err(|_| peermq::SendError::Terminated)
-        }) else {
-            return Ok(files);
-        };
+        let Ok(reply) = req.request(answer) else { return Ok(files) };
+        let Ok(task) = reply.recv() else { return Ok(files) };
         let mut frames = task.into_frames();
         let (Some(client), Some(path)) = (frames.next(), frames.next()) else {
-            return Err(format!("worker {number}: not a task").into());
+            return Err("a task without a file".into());
         };
-        let words = fs::read_to_string(path.to_str()?)?.split_whitespace().count();
+        let result = match fs::read(path.to_str()?) {
+            Ok(text) => String::from_utf8_lossy(&text).split_whitespace().count().to_string(),
+            Err(error) => error.to_string(),
+        };
+        answer = Message::from([client, result.into()]);
         files += 1;
-        answer = Message::from([client, words.to_string().into()]);
     }
 }
 
@@ -118,7 +114,11 @@ fn count_all<'a>(
     let mut words = 0;
     for file in files {
         let reply = req.request(file.to_string_lossy().into_owned())?.recv()?;
-        words += reply.to_str()?.parse::<usize>()?;
+        words += reply.to_str()?.parse::<usize>().map_err(|_| format!("{}: {reply:?}", file.display()))?;
     }
     Ok(words)
+}
+
+fn join<T>(thread: thread::ScopedJoinHandle<'_, Result<T, Failure>>) -> Result<T, Failure> {
+    thread.join().unwrap_or_else(|_| Err("a thread panicked".into()))
 }
