@@ -1,49 +1,111 @@
-//! A guest: hears with a SUB, speaks with an XSUB, each in a thread of its own.
+//! A guest: one XSUB that hears the room and talks to it, and a thread that reads what is typed.
 
-use std::thread;
+use std::io::{IsTerminal, stdin};
+use std::time::Duration;
+use std::{process, thread};
 
-use peermq::{Context, Endpoint, RecvError, Socket, Sub, XSub};
-use rustyline::error::ReadlineError;
-use rustyline::{DefaultEditor, ExternalPrinter};
+use peermq::{Context, Endpoint, Message, Pull, Push, RecvError, Socket, XSub, wait_any};
 
-use crate::Failure;
-use crate::room::PRESENCE;
+use crate::room::{PRESENCE, notice};
+use crate::{Failure, terminal};
 
-/// Talks and listens until the input ends or the user leaves.
-pub(crate) fn visit(context: &Context, room: &Endpoint, name: &str) -> Result<(), Failure> {
-    let mut hearing = context.open::<Sub>()?;
-    hearing.subscribe("")?;
-    hearing.subscribe([PRESENCE, name].concat())?;
-    hearing.connect(room)?;
-    let mut speaking = context.open::<XSub>()?;
-    speaking.connect(room)?.wait_ready(std::time::Duration::from_secs(10))?;
+/// How long it may take until a room is found, or tells what was said.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-    let mut editor = DefaultEditor::new()?;
-    let printer = editor.create_external_printer()?;
-    // The room tells everybody who comes, this guest too: so it is known to be heard before it speaks.
-    let own = format!("* {name} came");
-    while hearing.recv()? != own {}
-    let listener = thread::spawn(move || listen(hearing, printer));
-    loop {
-        match editor.readline(&format!("{name}> ")) {
-            Ok(line) if line.trim().is_empty() => {}
-            Ok(line) => speaking.send(format!("{name}: {line}"))?,
-            Err(ReadlineError::Eof | ReadlineError::Interrupted) => break,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    speaking.close(std::time::Duration::from_secs(1));
-    drop(listener); // it ends with the context
-    Ok(())
+struct Guest {
+    room: Socket<XSub>,
+    name: String,
+    /// By this a guest knows its own words, also among others of the same name.
+    mark: String,
+    print: Box<dyn FnMut(String)>,
 }
 
-/// Prints what is said above the line that is being typed.
-fn listen(mut hearing: Socket<Sub>, mut printer: impl ExternalPrinter) -> Result<(), Failure> {
-    loop {
-        match hearing.recv() {
-            Ok(message) => printer.print(format!("{}\n", message.to_str()?))?,
-            Err(RecvError::Terminated) => return Ok(()),
-            Err(error) => return Err(error.into()),
+/// Talks and listens until the input ends.
+pub(crate) fn visit(context: &Context, endpoint: &Endpoint, name: &str) -> Result<(), Failure> {
+    let mut room = context.open::<XSub>()?;
+    room.subscribe("")?;
+    room.subscribe([PRESENCE, name].concat())?;
+    room.connect(endpoint)?
+        .wait_ready(PATIENCE)
+        .map_err(|error| format!("no room at {endpoint}: {error}; open one with --bind"))?;
+
+    let mut editor = terminal::editor()?;
+    let print = terminal::printer(&mut editor);
+    let mark = format!("{name} {}", process::id());
+    let mut guest = Guest { room, name: name.to_owned(), mark, print };
+    let came = notice(name, true);
+    if !guest.listen_until(|message| *message == came)? {
+        return Err(format!("whoever is at {endpoint} does not say who comes: not a chat room").into());
+    }
+
+    let mut typed = context.open::<Pull>()?;
+    typed.bind("inproc://typed")?;
+    let mut keyboard = context.open::<Push>()?;
+    keyboard.connect("inproc://typed")?;
+    let prompt = format!("{name}> ");
+    let reader = thread::spawn(move || terminal::read(editor, &prompt, keyboard));
+    guest.talk(&mut typed)?;
+    guest.room.close(PATIENCE);
+    reader.join().map_err(|_| "the thread that reads panicked")?
+}
+
+impl Guest {
+    /// Says what is typed, and shows what is said, until the end is typed.
+    fn talk(&mut self, typed: &mut Socket<Pull>) -> Result<(), Failure> {
+        loop {
+            while let Ok(message) = self.room.try_recv() {
+                self.show(&message);
+            }
+            match typed.try_recv() {
+                Ok(line) if line == terminal::END => return Ok(()),
+                Ok(line) => self.say(line.to_str()?)?,
+                Err(RecvError::WouldBlock) => {
+                    wait_any(&mut [&mut self.room, typed], None);
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
     }
+
+    /// Says a line. It comes back from the room when everybody is told.
+    fn say(&mut self, line: &str) -> Result<(), Failure> {
+        self.room.send([format!("{}: {line}", self.name), self.mark.clone()])?;
+        let mark = self.mark.clone();
+        if self.listen_until(|message| is_marked(message, &mark))? {
+            return Ok(());
+        }
+        if !stdin().is_terminal() {
+            return Err(format!("the room is gone: nobody has heard {line:?}").into());
+        }
+        (self.print)("* nobody has heard that yet: is the room still open?".into());
+        Ok(())
+    }
+
+    /// Shows what is said until the given message is among it. `false`: nothing was said for too long.
+    fn listen_until(&mut self, is_wanted: impl Fn(&Message) -> bool) -> Result<bool, Failure> {
+        loop {
+            match self.room.recv_timeout(PATIENCE) {
+                Ok(message) => {
+                    self.show(&message);
+                    if is_wanted(&message) {
+                        return Ok(true);
+                    }
+                }
+                Err(RecvError::WouldBlock) => return Ok(false),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Shows a line, unless it is an own one: that is on the screen already.
+    fn show(&mut self, message: &Message) {
+        if !is_marked(message, &self.mark) {
+            let line = String::from_utf8_lossy(message.body());
+            (self.print)(line.chars().filter(|it| !it.is_control()).collect());
+        }
+    }
+}
+
+fn is_marked(message: &Message, mark: &str) -> bool {
+    message.frame(1).is_some_and(|frame| frame == mark)
 }

@@ -1,44 +1,57 @@
-//! The room: one XPUB, at which everything arrives.
+//! The room: an XPUB, to which guests say what it then tells everybody.
 //!
-//! A guest subscribes to everything and, beside it, to its own name behind an `@`: nobody ever publishes that,
-//! but the subscription says that the guest came, and its end, whatever ended it, that the guest left. Lines
-//! come upstream through the same connection.
+//! A guest subscribes to everything and, beside it, to its own name behind an `@`. Nobody ever publishes that,
+//! but the subscription says that the guest has come, and its end that it has left, whatever the cause: a
+//! connection that breaks, or is silent for too long, takes its subscriptions along.
 
-use peermq::{Context, Endpoint, Message, RecvError, Socket, Subscription, XPub};
+use std::time::Duration;
+
+use peermq::{Context, Endpoint, Message, Socket, Subscription, XPub};
 
 use crate::Failure;
 
-/// The room's endpoint within the process that opened it.
+/// The room's endpoint for whoever opened it.
 pub(crate) const INSIDE: &str = "inproc://room";
 
-/// What a guest's presence is called, before its name.
+/// What comes before a guest's name in the topic that says it is here.
 pub(crate) const PRESENCE: &str = "@";
 
-/// Opens a room and returns where.
-pub(crate) fn open(context: &Context, endpoint: Endpoint) -> Result<(Socket<XPub>, Endpoint), Failure> {
-    let mut room = context.open::<XPub>()?;
-    let endpoint = room.bind(endpoint)?.endpoint().clone();
+/// How long a guest may be silent, unless its program answers for it.
+const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// How long the room stays for guests who are slow to hear the last words.
+const CLOSING_TIME: Duration = Duration::from_secs(2);
+
+/// Opens a room, and tells where.
+pub(crate) fn open(context: &Context, endpoint: Endpoint) -> Result<Socket<XPub>, Failure> {
+    // Verboser: guests who share a name come and leave one by one.
+    let mut room = context.builder_for::<XPub>().xpub_verboser(true).heartbeat_interval(HEARTBEAT).open()?;
+    let text = endpoint.to_string();
+    let binding = room.bind(endpoint).map_err(|error| format!("cannot open a room at {text}: {error}"))?;
+    println!("* the room is open at {binding}");
     room.bind(INSIDE)?;
-    Ok((room, endpoint))
+    Ok(room)
 }
 
-/// Passes on what guests say, and who comes and goes, until the context is shut down.
+/// Tells everybody what guests say, and who comes and leaves, until whoever opened the room has left.
 pub(crate) fn run(mut room: Socket<XPub>) -> Result<(), Failure> {
     loop {
-        let heard = match room.recv() {
-            Ok(heard) => heard,
-            Err(RecvError::Terminated) => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let heard = room.recv()?;
+        let Some(subscription) = Subscription::from_message(&heard) else {
+            room.send(heard)?;
+            continue;
         };
-        let said = match Subscription::from_message(&heard) {
-            Some(subscription) => {
-                let name = subscription.topic().strip_prefix(PRESENCE.as_bytes());
-                let Some(name) = name.and_then(|name| std::str::from_utf8(name).ok()) else { continue };
-                let verb = if subscription.is_subscribe() { "came" } else { "left" };
-                Message::from(format!("* {name} {verb}"))
-            }
-            None => heard,
-        };
-        room.send(said)?;
+        let Some(name) = subscription.topic().strip_prefix(PRESENCE.as_bytes()) else { continue };
+        let has_come = subscription.is_subscribe();
+        room.send(notice(&String::from_utf8_lossy(name), has_come))?;
+        if !has_come && !room.peers().iter().any(|peer| peer.endpoint().to_string() == INSIDE) {
+            room.close(CLOSING_TIME);
+            return Ok(());
+        }
     }
+}
+
+/// What the room says when a guest has come, or left.
+pub(crate) fn notice(name: &str, has_come: bool) -> Message {
+    Message::from(format!("* {name} {}", if has_come { "came" } else { "left" }))
 }
