@@ -45,6 +45,32 @@ impl RoutingId {
         Ok(Self::from_peer(octets))
     }
 
+    /// Returns a name as a ROUTER gave it, which may be one that it made up: for a program that passed the name
+    /// on in a frame, and now addresses the peer.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] for more than 255 octets. Empty is [`NONE`](Self::NONE).
+    ///
+    /// ```
+    /// use peermq::{Context, Dealer, Frame, Router, RoutingId};
+    ///
+    /// let context = Context::new();
+    /// let mut router = context.open::<Router>()?;
+    /// router.bind("inproc://router")?;
+    /// let mut dealer = context.open::<Dealer>()?;
+    /// dealer.connect("inproc://router")?;
+    /// dealer.send("hello")?;
+    /// let ticket = Frame::from(router.recv()?.0);
+    /// router.send_to(&RoutingId::from_received(ticket)?, "welcome back")?;
+    /// assert_eq!(dealer.recv()?, "welcome back");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_received(octets: impl AsRef<[u8]>) -> Result<Self, InvalidValue> {
+        let octets = octets.as_ref();
+        if octets.len() > ROUTING_ID_MAX { Err(InvalidValue) } else { Ok(Self::from_peer(octets)) }
+    }
+
     /// Returns the octets.
     #[inline]
     #[must_use]
@@ -137,6 +163,16 @@ mod tests {
         assert_eq!(RoutingId::new([7; 256]), Err(InvalidValue));
         assert_eq!(RoutingId::new([0]), Err(InvalidValue));
         assert_eq!(RoutingId::new(""), Ok(RoutingId::NONE));
+    }
+
+    #[test]
+    fn a_name_that_was_received_may_be_a_made_up_one() {
+        let made_up = RoutingId::made_up(7);
+        let frame = Frame::from(made_up.clone());
+        assert_eq!(RoutingId::from_received(&frame), Ok(made_up));
+        assert_eq!(RoutingId::from_received(""), Ok(RoutingId::NONE));
+        assert!(RoutingId::from_received([0; 255]).is_ok());
+        assert_eq!(RoutingId::from_received([0; 256]), Err(InvalidValue));
     }
 
     #[test]

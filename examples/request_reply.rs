@@ -1,0 +1,100 @@
+//! A client that gets its answers although the server is killed again and again: REQ and REP over tcp.
+//!
+//! The client asks, waits a moment, and asks again if nothing comes: there is no state from which it could not go
+//! on. `cargo run --example request_reply` plays it all: the server is a process of its own, which is killed with
+//! a question on its way, and started again. `-- QUESTIONS KILLS` sets how many.
+
+use std::env;
+use std::error::Error;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use peermq::{Context, RecvError, Rep, Req};
+
+/// How long the client waits for an answer before it asks again.
+const PATIENCE: Duration = Duration::from_millis(250);
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args: Vec<String> = env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["serve", endpoint] => serve(endpoint),
+        [] => play(2_000, 10),
+        [questions, kills] => play(questions.parse()?, kills.parse()?),
+        _ => Err("usage: request_reply [QUESTIONS KILLS]".into()),
+    }
+}
+
+/// Squares numbers until it is killed.
+fn serve(endpoint: &str) -> Result<(), Box<dyn Error>> {
+    let mut rep = Context::new().open::<Rep>()?;
+    println!("{}", rep.bind(endpoint)?);
+    loop {
+        let request = rep.recv()?;
+        let number: u128 = request.message().to_str()?.parse()?;
+        request.reply((number * number).to_string())?;
+    }
+}
+
+fn play(questions: u64, kills: u64) -> Result<(), Box<dyn Error>> {
+    let mut server = Server::start("tcp://127.0.0.1:0")?;
+    let mut req = Context::new().open::<Req>()?;
+    req.connect(server.endpoint.as_str())?;
+    let (mut killed, mut retries) = (0, 0);
+    for number in 0..questions {
+        let answer = loop {
+            let mut reply = req.request(number.to_string())?;
+            if killed < kills && killed * questions <= number * kills {
+                killed += 1;
+                server = server.kill_and_restart()?;
+            }
+            match reply.recv_timeout(PATIENCE) {
+                Ok(answer) => break answer,
+                // Dropping the reply gives this request up: a late answer to it is not taken for one to the next.
+                Err(RecvError::WouldBlock) => retries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        };
+        let square = u128::from(number) * u128::from(number);
+        if answer != square.to_string() {
+            return Err(format!("{number} squared is not {answer:?}").into());
+        }
+    }
+    println!("{questions} questions, {questions} right answers; {killed} servers killed, {retries} retries");
+    Ok(())
+}
+
+/// A server process, which ends with its owner.
+struct Server {
+    process: Child,
+    endpoint: String,
+}
+
+impl Server {
+    /// Starts a server; when this returns it is bound.
+    fn start(endpoint: &str) -> Result<Self, Box<dyn Error>> {
+        let mut command = Command::new(env::current_exe()?);
+        let mut process = command.args(["serve", endpoint]).stdout(Stdio::piped()).spawn()?;
+        let output = process.stdout.take().ok_or("the server has no output")?;
+        let mut server = Self { process, endpoint: String::new() };
+        BufReader::new(output).read_line(&mut server.endpoint)?;
+        server.endpoint.truncate(server.endpoint.trim_end().len());
+        if server.endpoint.is_empty() {
+            return Err(format!("the server could not bind to {endpoint}; what it said is above").into());
+        }
+        Ok(server)
+    }
+
+    fn kill_and_restart(self) -> Result<Self, Box<dyn Error>> {
+        let endpoint = self.endpoint.clone();
+        drop(self);
+        Self::start(&endpoint)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
