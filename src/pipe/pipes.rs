@@ -32,6 +32,9 @@ pub(crate) trait Assist: Send + Sync {
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
     fn is_stopped(&self) -> bool;
+    /// System calls made for the connection that stands, on its stream and on the poll of a waiting caller.
+    #[cfg(test)]
+    fn calls(&self) -> u64;
 }
 
 /// A socket's ends of the two pipes to one peer.

@@ -244,6 +244,16 @@ impl Assist for Link {
         self.post(Notice::Stop(deadline));
     }
 
+    #[cfg(test)]
+    fn calls(&self) -> u64 {
+        let calls = match &*self.place.lock() {
+            Place::Up(session) => session.calls(),
+            Place::Down(_) => 0,
+        };
+        self.drive_rest();
+        calls
+    }
+
     fn is_stopped(&self) -> bool {
         self.is_stopped.load(Ordering::Relaxed)
     }
