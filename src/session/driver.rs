@@ -52,6 +52,8 @@ pub(super) struct Session {
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
+    /// The kernel was asked for the peer's octets since the last tick.
+    was_heard: bool,
     /// Messages that the kernel had at the last tick.
     sent_at_tick: u64,
     pace: Pace,
@@ -82,6 +84,7 @@ impl Session {
             is_shaking_hands: true,
             care: Care::Told,
             was_called: false,
+            was_heard: false,
             sent_at_tick: 0,
             pace: Pace::default(),
             events: Events::with_capacity(1),
@@ -109,6 +112,9 @@ impl Session {
         let was_called = std::mem::take(&mut self.was_called);
         let is_streaming = self.has_sent_many() || was_called;
         if is_streaming && !self.care.is_told() {
+            // Lent, the kernel tells only a caller that waits; one that always finds room never does.
+            let was_heard = std::mem::take(&mut self.was_heard);
+            self.is_readable |= !was_heard && matches!(self.care, Care::Lent(_));
             return Ok(true);
         }
         self.take_back(link)?;
@@ -137,6 +143,7 @@ impl Session {
             }
             0
         } else {
+            self.was_heard = true;
             waiter.wait(&mut self.events, timeout, &mut self.calls).map_or(0, noted)
         };
         let before = self.moved;
@@ -215,7 +222,10 @@ impl Session {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
             return Ok(Progress::Waits);
         }
-        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
+        if noted & (work::READABLE | work::CLOSED | work::FILL) != 0 {
+            self.is_readable = true;
+            self.was_heard = true;
+        }
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
