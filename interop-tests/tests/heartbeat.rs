@@ -1,12 +1,13 @@
 //! PING and PONG on real sockets: H-01 to H-14, B-42, B-60.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use interop_tests::raw::random::Random;
 use interop_tests::raw::vectors::{G_NULL31, PING, command, greeting, message, ping, ready};
-use interop_tests::raw::{Meeting, Role, Speaks, Transport, everywhere};
+use interop_tests::raw::{DEADLINE, Meeting, Role, Speaks, Transport, everywhere};
 use peermq::{Builder, HeartbeatTimeout, HeartbeatTtl, Pair, Pull, Push, Receives};
 
 fn contexts_come_back<P: Speaks>() {
@@ -70,6 +71,53 @@ fn every_ping_is_answered_in_order() {
         }
         writing.join().unwrap();
     });
+}
+
+#[test]
+fn a_ping_is_answered_during_a_stream_that_never_waits() {
+    // H-03: a sender that streams looks after its connection itself, but hears the peer only when it waits.
+    let mut meeting = Meeting::<Push>::new(Role::Binds, Transport::Tcp);
+    let mut peer = meeting.ready_peer();
+    let mut pinging = peer.try_clone();
+    let (tell, told) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        while let Some(frame) = peer.frame() {
+            let is_pong = frame.flags == 4;
+            if tell.send(is_pong).is_err() {
+                break;
+            }
+        }
+    });
+    // First more than the kernel takes at once, so that it waits; then less and less, without a pause, until
+    // there is always room.
+    let body = vec![7; 65_536];
+    let (mut under_way, mut batches_since_ping, mut is_answered) = (0, 0, false);
+    for _ in 0..1000 {
+        meeting.socket.send(&body).unwrap();
+        under_way += 1;
+    }
+    while !is_answered {
+        for _ in 0..2 {
+            meeting.socket.send(&body).unwrap();
+        }
+        under_way += 2;
+        for _ in 0..if under_way > 8 { 3 } else { 2 } {
+            let is_pong = told.recv_timeout(DEADLINE).unwrap();
+            is_answered |= is_pong;
+            under_way -= u32::from(!is_pong);
+        }
+        if under_way <= 8 {
+            if batches_since_ping == 0 {
+                pinging.write(PING);
+            }
+            batches_since_ping += 1;
+        }
+        // The peer is heard every millisecond, in which some 20 batches go.
+        assert!(batches_since_ping < 3000, "no answer");
+    }
+    pinging.finish();
+    drop((told, meeting));
+    reading.join().unwrap();
 }
 
 #[test]

@@ -40,7 +40,8 @@
 //! * at first the kernel and the pipes tell the I/O thread of every change;
 //! * the caller streams: it writes each batch of 128 KiB while the octets are in its core's cache, the pipes tell
 //!   nobody, and the I/O thread looks by itself at every tick of a millisecond, for what is left of a batch and
-//!   for commands of the peer;
+//!   for commands of the peer. The same once 16 writes took 64 messages or more for each tick of their time: a
+//!   thread that sends a message every few microseconds would have each of them written by itself;
 //! * the caller waits for this one peer only: it waits for the descriptor itself, in a poll of its own.
 //!
 //! A caller that stays away for a few ticks loses the connection to the I/O thread again. Timers, reconnects
@@ -49,6 +50,9 @@
 //! Measured, two processes on a core each, 64 B over tcp: 16 to 17 million messages/s when every batch was
 //! handed to the I/O threads, 36 to 44 with ticks; 1 KiB over ipc: 3.1 to 3.8 million with ticks, 7.1 to 9.3
 //! lent; 64 KiB over tcp: 44 thousand lent, 114 thousand with the 50 µs look before sleeping.
+//!
+//! Measured, 10,000 messages of 64 B on a live connection, sent at once: 3 to 40 system calls of the sender's session,
+//! in debug and release builds; with batches of 128 KiB only, up to 1,500 and 900.
 //!
 //! The sketch of the plan lent connections for lock-step traffic only, and streams to the I/O threads. It is
 //! the other way round that pays first: where application and I/O thread share a core, a hand-over for every

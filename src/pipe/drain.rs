@@ -131,6 +131,11 @@ impl Drain {
         }
     }
 
+    /// Messages that the kernel has, since the pipe was made.
+    pub(crate) fn sent(&self) -> u64 {
+        self.consumer.received
+    }
+
     /// Wakes a producer that waits for room, even if not half of the queue is free: it will be long before
     /// more is taken.
     pub(crate) fn tell_of_room(&self) {

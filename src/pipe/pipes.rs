@@ -38,6 +38,9 @@ pub(crate) trait Assist: Send + Sync {
     fn is_stopped(&self) -> bool;
     /// Ends the connection now, whatever is queued.
     fn cut(&self);
+    /// System calls made for the connection that stands, on its stream and on the poll of a waiting caller.
+    #[cfg(test)]
+    fn calls(&self) -> u64;
 }
 
 /// A socket's ends of the two pipes to one peer.

@@ -1,10 +1,11 @@
 //! Who looks after a connection: its I/O thread, or the socket's own thread while it streams.
 //!
 //! ```text
-//!          the caller moves many octets        it waits, for this peer only
+//!          the caller moves many octets,
+//!          or messages come fast               it waits, for this peer only
 //!    Told ─────────────────────────────▶ Ticked ─────────────────────────▶ Lent
 //!      ▲                                   │                                 │
-//!      └───────── no call in a tick ───────┴──── nothing to do for some ─────┘
+//!      └── no call, few messages in a tick ┴──── nothing to do for some ─────┘
 //! ```
 //!
 //! `Told`: kernel and pipes tell the I/O thread of every change. `Ticked`: the caller flushes and fills; the
@@ -12,6 +13,7 @@
 //! only the caller, which waits for its own descriptor instead of for another thread.
 #![forbid(unsafe_code)]
 
+use std::hint::spin_loop;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,7 +21,8 @@ use std::time::{Duration, Instant};
 use mio::{Events, Poll, Registry, Token};
 
 use crate::io::Readiness;
-use crate::limits::{LENT_IDLE_WAITS, STREAM_SPIN};
+use crate::limits::{LENT_IDLE_WAITS, STREAM_LOOK, STREAM_SPIN};
+use crate::session::calls::Calls;
 use crate::transport::Stream;
 
 /// The only token of a lent connection's poll.
@@ -46,9 +49,18 @@ impl Care {
     }
 
     /// Takes `stream` out of the I/O thread's poll and lends it. On an error it is where it was.
-    pub(super) fn lend(&mut self, stream: &mut Stream, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn lend(
+        &mut self,
+        stream: &mut Stream,
+        registry: &Registry,
+        token: Token,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        calls.count();
         let poll = Poll::new()?;
+        calls.count();
         stream.deregister(registry)?;
+        calls.count();
         if let Err(error) = stream.register(poll.registry(), STREAM) {
             stream.register(registry, token)?;
             return Err(error);
@@ -63,9 +75,12 @@ impl Care {
         stream: &mut Stream,
         registry: &Registry,
         token: Token,
+        calls: &mut Calls,
     ) -> io::Result<()> {
         let Self::Lent(waiter) = std::mem::replace(self, Self::Told) else { return Ok(()) };
+        calls.count();
         stream.deregister(waiter.poll.registry())?;
+        calls.count();
         stream.register(registry, token)
     }
 }
@@ -81,18 +96,32 @@ impl Waiter {
         self.idle = if has_moved { 0 } else { self.idle + 1 };
     }
 
-    /// Waits for the kernel to report, `timeout` at most. Looks for a moment before it sleeps: in a stream the
-    /// peer is about to do its part, and being woken costs both sides more than that.
-    pub(super) fn wait(&mut self, events: &mut Events, timeout: Duration) -> Option<Readiness> {
-        let begin = Instant::now();
-        while begin.elapsed() < STREAM_SPIN {
-            self.poll.poll(events, Some(Duration::ZERO)).ok()?;
-            if let Some(event) = events.iter().next() {
-                return Some(Readiness::from(event));
+    /// Waits for the kernel to report, `timeout` at most. Looks for a moment before it sleeps, unless the last wait
+    /// was in vain: in a stream the peer is about to do its part, and being woken costs both sides more than that.
+    pub(super) fn wait(
+        &mut self,
+        events: &mut Events,
+        timeout: Duration,
+        calls: &mut Calls,
+    ) -> Option<Readiness> {
+        if self.idle == 0 {
+            let begin = Instant::now();
+            let mut look_at = STREAM_LOOK;
+            while begin.elapsed() < STREAM_SPIN {
+                calls.count();
+                self.poll.poll(events, Some(Duration::ZERO)).ok()?;
+                if let Some(event) = events.iter().next() {
+                    return Some(Readiness::from(event));
+                }
+                thread::yield_now();
+                while begin.elapsed() < look_at {
+                    spin_loop();
+                }
+                look_at *= 2;
             }
-            thread::yield_now();
         }
         // An interrupted wait is an early one: the caller looks at its own deadline.
+        calls.count();
         self.poll.poll(events, Some(timeout)).ok()?;
         events.iter().next().map(Readiness::from)
     }

@@ -11,11 +11,15 @@ use bytes::Bytes;
 use mio::Events;
 
 use crate::io::{End, Notice};
-use crate::limits::{FEED_OCTETS, HANDSHAKE_READ, STREAM_OCTETS, STREAM_READ_OCTETS};
+use crate::limits::{
+    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, STREAM_MESSAGES, STREAM_OCTETS, STREAM_READ_OCTETS,
+};
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
+use crate::session::calls::Calls;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
+use crate::session::pace::Pace;
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
@@ -63,8 +67,14 @@ pub(super) struct Session {
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
+    /// The kernel was asked for the peer's octets since the last tick.
+    was_heard: bool,
+    /// Messages that the kernel had at the last tick.
+    sent_at_tick: u64,
+    pace: Pace,
     /// Where a waiting caller finds what the kernel reports.
     events: Events,
+    calls: Calls,
     /// Octets read and written.
     moved: u64,
     /// Octets read.
@@ -103,7 +113,11 @@ impl Session {
             feed: None,
             care: Care::Told,
             was_called: false,
+            was_heard: false,
+            sent_at_tick: 0,
+            pace: Pace::default(),
             events: Events::with_capacity(1),
+            calls: Calls::default(),
             moved: 0,
             heard: 0,
             beat_at: None,
@@ -116,9 +130,9 @@ impl Session {
     }
 
     /// Tells the peer that it is not wanted, if the kernel takes that.
-    pub(super) fn refuse(&mut self) {
+    pub(super) fn refuse(&mut self, link: &Link) {
         self.connection.refuse(&mut self.outbox);
-        let _ = self.write();
+        let _ = self.write(link);
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them but `farewell`.
@@ -138,11 +152,23 @@ impl Session {
     /// Decides at a tick who looks after the connection until the next. `false`: its I/O thread is told of
     /// every change again, from the next run on, and needs no tick.
     pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
-        if std::mem::take(&mut self.was_called) && !self.care.is_told() {
+        let was_called = std::mem::take(&mut self.was_called);
+        let is_streaming = self.has_sent_many() || was_called;
+        if is_streaming && !self.care.is_told() {
+            // Lent, the kernel tells only a caller that waits; one that always finds room never does.
+            let was_heard = std::mem::take(&mut self.was_heard);
+            self.is_readable |= !was_heard && matches!(self.care, Care::Lent(_));
             return Ok(true);
         }
         self.take_back(link)?;
         Ok(false)
+    }
+
+    /// Whether the kernel took as many messages since the last call as make a stream, though they may be too few
+    /// for the caller to write a batch in each tick.
+    fn has_sent_many(&mut self) -> bool {
+        let sent = self.sent();
+        sent - std::mem::replace(&mut self.sent_at_tick, sent) >= STREAM_MESSAGES
     }
 
     /// If the caller streams, waits for the kernel, `timeout` at most, and does what there is to do.
@@ -150,7 +176,7 @@ impl Session {
     pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
         if matches!(self.care, Care::Ticked) {
             // Without a descriptor for the poll it stays as it is.
-            let _ = self.care.lend(&mut self.stream, link.registry(), link.token());
+            let _ = self.care.lend(&mut self.stream, link.registry(), link.token(), &mut self.calls);
         }
         let Care::Lent(waiter) = &mut self.care else { return None };
         let noted = if waiter.is_idle() {
@@ -160,7 +186,8 @@ impl Session {
             }
             0
         } else {
-            waiter.wait(&mut self.events, timeout).map_or(0, noted)
+            self.was_heard = true;
+            waiter.wait(&mut self.events, timeout, &mut self.calls).map_or(0, noted)
         };
         let before = self.moved;
         let progress = self.run(noted | work::CALLER, link);
@@ -190,7 +217,7 @@ impl Session {
     /// From now on the I/O thread is told of every change.
     fn take_back(&mut self, link: &Link) -> io::Result<()> {
         self.keep_buffers(false);
-        self.care.take_back(&mut self.stream, link.registry(), link.token())
+        self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
 
     fn keep_buffers(&self, keep: bool) {
@@ -202,13 +229,31 @@ impl Session {
     /// The caller has moved so many octets in one go: enough to count as streaming?
     fn note_caller(&mut self, moved: u64, link: &Link) {
         let is_much = moved >= STREAM_OCTETS || (!self.is_writable && self.moved != self.idle_since);
-        if self.care.is_told() && is_much && !self.is_shaking_hands {
+        if is_much {
+            self.note_stream(link);
+        }
+        self.was_called |= moved > 0;
+    }
+
+    /// Messages come so fast that the pipes need not tell of each: the I/O thread looks at every tick.
+    fn note_stream(&mut self, link: &Link) {
+        if self.care.is_told() && !self.is_shaking_hands {
             self.care = Care::Ticked;
             self.was_called = true;
             self.keep_buffers(true);
             link.post(Notice::Tick);
         }
-        self.was_called |= moved > 0;
+    }
+
+    /// System calls so far, on the stream and on a waiting caller's poll.
+    #[cfg(test)]
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.total()
+    }
+
+    /// Messages that the kernel has.
+    fn sent(&self) -> u64 {
+        self.ends.as_ref().map_or(0, |ends| ends.outbound.sent())
     }
 
     /// Whether the kernel takes no more.
@@ -217,12 +262,19 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        if noted == work::WRITABLE && self.is_writable && !self.care.is_told() {
+            // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
+            return Ok(Progress::Waits);
+        }
         // Before a peer is taken for silent, one look for what it may have said.
-        self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0;
+        if noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0 {
+            self.is_readable = true;
+            self.was_heard = true;
+        }
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
-        let mut progress = self.write()?;
+        let mut progress = self.write(link)?;
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
             match self.read(link) {
@@ -230,7 +282,7 @@ impl Session {
                 Ok(_) => {}
                 Err(end) => {
                     // What the wire has to say about it (an ERROR command) goes out if the kernel takes it.
-                    let _ = self.write();
+                    let _ = self.write(link);
                     return Err(end);
                 }
             }
@@ -239,7 +291,7 @@ impl Session {
             self.beat(link)?;
         }
         if !self.outbox.is_empty() || was_shaking_hands {
-            progress = progress.and(self.write()?);
+            progress = progress.and(self.write(link)?);
         }
         Ok(progress)
     }
@@ -257,8 +309,9 @@ impl Session {
         Ok(())
     }
 
-    /// Writes until everything is written, the kernel takes no more, or the budget is spent.
-    fn write(&mut self) -> Result<Progress, End> {
+    /// Writes until everything is written, the kernel takes no more, or the budget is spent. What comes meanwhile
+    /// in a stream is left for the next batch or tick, unless it is much.
+    fn write(&mut self, link: &Link) -> Result<Progress, End> {
         let mut budget = self.write_batch;
         while self.is_writable {
             self.tell_topics();
@@ -284,6 +337,7 @@ impl Session {
                 }
             }
             let total: usize = slices.iter().map(|slice| slice.len()).sum();
+            self.calls.count();
             let written = self.stream.write(&slices).map_err(End::Io)?;
             drop(slices);
             // A short write is how the kernel says that it is full; an event tells when it is not.
@@ -302,6 +356,14 @@ impl Session {
             budget = budget.saturating_sub(written);
             if budget == 0 {
                 return Ok(Progress::Again);
+            }
+            if self.pace.note_write(self.sent(), Instant::now) {
+                self.note_stream(link);
+            }
+            let was_little = written < BATCH_OCTETS && self.outbox.is_empty();
+            if was_little && !self.care.is_told() {
+                self.wait_for_messages()?; // finds out whether it was the last
+                break;
             }
         }
         Ok(Progress::Waits)
@@ -382,13 +444,14 @@ impl Session {
             }
             if self.outbox.is_full() {
                 // A peer that asks and does not read the answers is not read any more.
-                self.write()?;
+                self.write(link)?;
                 if self.outbox.is_full() {
                     return Ok(Progress::Waits);
                 }
                 continue;
             }
             let (mut room, wanted) = ends.inbound.room().map_err(End::Protocol)?;
+            self.calls.count();
             match self.stream.read(&mut room).map_err(End::Io)? {
                 Read::Dry => self.is_readable = false,
                 Read::End => return Err(End::PeerClosed),
@@ -396,6 +459,8 @@ impl Session {
                     ends.inbound.filled(count);
                     self.moved += count as u64;
                     self.heard += count as u64;
+                    // A peer that answers waits for what we write next.
+                    self.pace = Pace::default();
                     budget = budget.saturating_sub(count);
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.
@@ -408,6 +473,7 @@ impl Session {
     /// One read of the handshake. `false`: nothing more now.
     fn shake_hands(&mut self, link: &Link) -> Result<bool, End> {
         let mut octets = [0; HANDSHAKE_READ];
+        self.calls.count();
         let count = match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
             Read::Dry => {
                 self.is_readable = false;
@@ -445,6 +511,7 @@ impl Session {
         let mut octets = [0; HANDSHAKE_READ];
         let mut budget = self.read_batch;
         while budget > 0 {
+            self.calls.count();
             match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
                 Read::Dry => {
                     self.is_readable = false;

@@ -199,7 +199,7 @@ impl Link {
         let mut place = self.place.lock();
         if self.owner.peers.is_current(self.id, peer) {
             if let (Place::Up(session), CloseReason::Refused) = (&mut *place, reason) {
-                session.refuse();
+                session.refuse(self);
             }
             self.end(&mut place, End::Dismissed);
         }
@@ -342,6 +342,16 @@ impl Assist for Link {
         // Relaxed: a session that runs now may miss it, and runs again for the notice.
         self.is_stopped.store(true, Ordering::Relaxed);
         self.post(Notice::Stop(deadline));
+    }
+
+    #[cfg(test)]
+    fn calls(&self) -> u64 {
+        let calls = match &*self.place.lock() {
+            Place::Up(session) => session.calls(),
+            Place::Down(_) => 0,
+        };
+        self.drive_rest();
+        calls
     }
 
     fn is_stopped(&self) -> bool {

@@ -4,11 +4,13 @@
 //! either its I/O thread or the socket's own thread drive it; listeners and dialers make sessions.
 
 mod backoff;
+mod calls;
 mod care;
 mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod pace;
 mod peers;
 mod socks;
 mod status;

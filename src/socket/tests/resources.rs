@@ -4,11 +4,12 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpStream;
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::*;
-use crate::{BindError, Hwm, Pair};
+use crate::{BindError, Pair};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -200,33 +201,74 @@ fn bind_and_connect_survive_the_lack_of_descriptors() {
     });
 }
 
-/// Write calls of this process so far, as the kernel counts them.
-fn writes() -> u64 {
-    let counts = fs::read_to_string("/proc/self/io").unwrap();
-    counts.lines().find_map(|line| line.strip_prefix("syscw: ")).unwrap().parse().unwrap()
+/// System calls that the session of a socket with one connection has made.
+fn calls(socket: &Socket<Push>) -> u64 {
+    socket.core.pipes.only_connection().unwrap().calls()
+}
+
+/// A socket whose queue takes a whole batch.
+fn batch_sender(place: &Place, endpoint: &Endpoint) -> Socket<Push> {
+    let mut push: Socket<Push> = place.builder().send_hwm(10_000).open().unwrap();
+    push.connect(endpoint).unwrap();
+    push
 }
 
 #[test]
-fn a_batch_of_10_000_messages_costs_at_most_100_writes() {
-    // Write calls of the whole process, for a batch that was queued before the connection; reads and waits are
-    // not in the kernel's count, and a live stream is not covered.
-    alone("resources::a_batch_of_10_000_messages_costs_at_most_100_writes", || {
-        for transport in WIRES {
+fn a_batch_of_10_000_messages_in_a_live_stream_costs_at_most_100_system_calls() {
+    // From before the first message until the last is received; the connection was idle, or had just carried
+    // large messages.
+    for transport in WIRES {
+        for large_messages in [0, 200] {
             let place = Place::new(*transport);
-            let endpoint = place.address();
-            let mut push: Socket<Push> = place.builder().send_hwm(10_000).open().unwrap();
-            push.connect(&endpoint).unwrap();
-            for _ in 0..10_000 {
-                push.try_send(&[7; 64]).unwrap();
-            }
-            let mut pull: Socket<Pull> = place.builder().recv_hwm(Hwm::UNLIMITED).open().unwrap();
-            let before = writes();
-            pull.bind(&endpoint).unwrap();
-            for _ in 0..10_000 {
-                recv(&mut pull);
-            }
-            let count = writes() - before;
-            assert!(count <= 100, "{count}");
+            let (mut pull, endpoint) = place.bound::<Pull>();
+            let mut push = batch_sender(&place, &endpoint);
+            send(&mut push, "connected");
+            assert_eq!(recv(&mut pull), "connected");
+            let (tell, told) = mpsc::channel();
+            thread::scope(|scope| {
+                // Received as it comes, and closed by this thread when the calls are counted.
+                let receiver = scope.spawn(move || {
+                    for (count, octets) in [(large_messages, 60_000), (10_000, 64)] {
+                        for _ in 0..count {
+                            assert_eq!(recv(&mut pull).size(), octets);
+                        }
+                        tell.send(()).unwrap();
+                    }
+                    pull
+                });
+                for _ in 0..large_messages {
+                    send(&mut push, &[7; 60_000]);
+                }
+                told.recv().unwrap();
+                let before = calls(&push);
+                for _ in 0..10_000 {
+                    push.try_send(&[7; 64]).unwrap();
+                }
+                told.recv().unwrap();
+                let count = calls(&push) - before;
+                assert!(count <= 100, "{transport:?}: {count} behind {large_messages} large messages");
+                drop(receiver.join().unwrap());
+            });
         }
-    });
+    }
+}
+
+#[test]
+fn a_batch_that_waits_for_its_connection_costs_at_most_100_system_calls() {
+    // Those of the handshake are among them.
+    for transport in WIRES {
+        let place = Place::new(*transport);
+        let endpoint = place.address();
+        let mut push = batch_sender(&place, &endpoint);
+        for _ in 0..10_000 {
+            push.try_send(&[7; 64]).unwrap();
+        }
+        let mut pull: Socket<Pull> = place.open();
+        pull.bind(&endpoint).unwrap();
+        for _ in 0..10_000 {
+            recv(&mut pull);
+        }
+        let count = calls(&push);
+        assert!((1..=100).contains(&count), "{transport:?}: {count}");
+    }
 }

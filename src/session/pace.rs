@@ -1,0 +1,62 @@
+//! How fast messages go to the kernel while each is written as soon as it is there.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use crate::limits::{PACE_WRITES, STREAM_MESSAGES, STREAM_TICK};
+
+/// Tells a sender whose messages need not be written one by one, because every tick brings many.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Option<Lot>);
+
+/// Some writes in a row.
+#[derive(Debug)]
+struct Lot {
+    began: Instant,
+    /// Messages that the kernel had then.
+    sent: u64,
+    writes: u32,
+}
+
+impl Pace {
+    /// Notes a write, after which the kernel has `sent` messages. Whether it ends a lot in which each tick of time
+    /// brought as many as make a stream. The clock is read at the ends of a lot only.
+    pub(super) fn note_write(&mut self, sent: u64, now: impl FnOnce() -> Instant) -> bool {
+        let Some(lot) = &mut self.0 else {
+            self.0 = Some(Lot { began: now(), sent, writes: 0 });
+            return false;
+        };
+        lot.writes += 1;
+        if lot.writes < PACE_WRITES {
+            return false;
+        }
+        let messages = u128::from(sent.saturating_sub(lot.sent));
+        let nanoseconds = now().duration_since(lot.began).as_nanos();
+        self.0 = None;
+        messages * STREAM_TICK.as_nanos() >= u128::from(STREAM_MESSAGES) * nanoseconds
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lot of writes that takes this many ticks and messages.
+    fn is_stream(pace: &mut Pace, ticks: u32, messages: u64) -> bool {
+        let start = Instant::now();
+        assert!(!pace.note_write(0, || start));
+        for _ in 1..PACE_WRITES {
+            assert!(!pace.note_write(0, || unreachable!("the clock is read at the ends of a lot")));
+        }
+        pace.note_write(messages, || start + STREAM_TICK * ticks)
+    }
+
+    #[test]
+    fn a_lot_of_writes_with_many_messages_in_each_tick_is_a_stream() {
+        let mut pace = Pace::default();
+        assert!(is_stream(&mut pace, 1, STREAM_MESSAGES));
+        assert!(!is_stream(&mut pace, 1, STREAM_MESSAGES - 1));
+        assert!(is_stream(&mut pace, 10, STREAM_MESSAGES * 10));
+        assert!(!is_stream(&mut pace, 10, STREAM_MESSAGES * 10 - 1));
+    }
+}
