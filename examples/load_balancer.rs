@@ -32,10 +32,9 @@ fn main() -> Result<(), Failure> {
     let (words, done) = thread::scope(|scope| {
         let broker = scope.spawn(|| balance(frontend, backend));
         let workers = [(); WORKERS].map(|()| scope.spawn(|| work(&context, &for_workers)));
-        let clients: Vec<_> = (0..CLIENTS)
-            .map(|client| files.iter().skip(client).step_by(CLIENTS))
-            .map(|files| scope.spawn(|| count_all(&context, &to_broker, files)))
-            .collect();
+        let shares = files.chunks(files.len().div_ceil(CLIENTS));
+        let clients: Vec<_> =
+            shares.map(|files| scope.spawn(|| count_all(&context, &to_broker, files))).collect();
         let words: Result<Vec<_>, _> = clients.into_iter().map(join).collect();
         context.shutdown(); // ends the calls in which the broker and the workers wait
         join(broker)?;
@@ -43,7 +42,7 @@ fn main() -> Result<(), Failure> {
         Ok::<_, Failure>((words?, done?))
     })?;
     let words: usize = words.iter().sum();
-    println!("{words} words in {} files; the workers counted {done:?} of them", files.len());
+    println!("{words} words in {} files, of which the workers counted {done:?}", files.len());
     if done.iter().sum::<usize>() != files.len() {
         return Err("a file was not counted exactly once".into());
     }
@@ -52,17 +51,15 @@ fn main() -> Result<(), Failure> {
 
 /// Hands requests to free workers, and results to clients, until the context is shut down.
 fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<(), Failure> {
-    let mut free = VecDeque::new();
+    let mut free: VecDeque<RoutingId> = VecDeque::new();
     loop {
         // A request for which nobody is free stays where it is: without a free worker only results are awaited.
-        while let Some(worker) = free.pop_front() {
-            let Ok((client, request)) = frontend.try_recv() else {
-                free.push_front(worker);
-                break;
-            };
+        while let Some(worker) = free.front() {
+            let Ok((client, request)) = frontend.try_recv() else { break };
             // A REQ sends an empty frame before its message, and wants one before the reply.
             if let Some(request) = request.into_frames().nth(1) {
-                backend.send_to(&worker, ["".into(), client.into(), request])?;
+                backend.send_to(worker, ["".into(), client.into(), request])?;
+                free.pop_front();
             }
         }
         match if free.is_empty() { backend.recv() } else { backend.try_recv() } {
@@ -90,31 +87,25 @@ fn work(context: &Context, broker: &Endpoint) -> Result<usize, Failure> {
     loop {
         let Ok(reply) = req.request(answer) else { return Ok(files) };
         let Ok(task) = reply.recv() else { return Ok(files) };
-        let mut frames = task.into_frames();
-        let (Some(client), Some(path)) = (frames.next(), frames.next()) else {
-            return Err("a task without a file".into());
-        };
-        let result = match fs::read(path.to_str()?) {
+        let path = task.frame(1).ok_or("a task without a file")?.to_str()?;
+        let result = match fs::read(path) {
             Ok(text) => String::from_utf8_lossy(&text).split_whitespace().count().to_string(),
             Err(error) => error.to_string(),
         };
-        answer = Message::from([client, result.into()]);
+        answer = Message::from([task.body(), result.as_bytes()]); // the first frame is whose task it is
         files += 1;
     }
 }
 
 /// Has every one of `files` counted; returns the sum.
-fn count_all<'a>(
-    context: &Context,
-    broker: &Endpoint,
-    files: impl Iterator<Item = &'a PathBuf>,
-) -> Result<usize, Failure> {
+fn count_all(context: &Context, broker: &Endpoint, files: &[PathBuf]) -> Result<usize, Failure> {
     let mut req = context.open::<Req>()?;
     req.connect(broker)?;
     let mut words = 0;
     for file in files {
         let reply = req.request(file.to_string_lossy().into_owned())?.recv()?;
-        words += reply.to_str()?.parse::<usize>().map_err(|_| format!("{}: {reply:?}", file.display()))?;
+        let count = reply.to_str()?;
+        words += count.parse::<usize>().map_err(|_| format!("{}: {count}", file.display()))?;
     }
     Ok(words)
 }

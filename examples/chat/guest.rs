@@ -1,10 +1,10 @@
 //! A guest: one XSUB that hears the room and talks to it, and a thread that reads what is typed.
 
 use std::io::{IsTerminal, stdin};
+use std::process;
 use std::time::Duration;
-use std::{process, thread};
 
-use peermq::{Context, Endpoint, Message, Pull, Push, RecvError, Socket, XSub, wait_any};
+use peermq::{Context, Endpoint, Message, Pull, RecvError, Socket, XSub, wait_any};
 
 use crate::room::{PRESENCE, notice};
 use crate::{Failure, terminal};
@@ -38,12 +38,7 @@ pub(crate) fn visit(context: &Context, endpoint: &Endpoint, name: &str) -> Resul
         return Err(format!("whoever is at {endpoint} does not say who comes: not a chat room").into());
     }
 
-    let mut typed = context.open::<Pull>()?;
-    typed.bind("inproc://typed")?;
-    let mut keyboard = context.open::<Push>()?;
-    keyboard.connect("inproc://typed")?;
-    let prompt = format!("{name}> ");
-    let reader = thread::spawn(move || terminal::read(editor, &prompt, keyboard));
+    let (mut typed, reader) = terminal::start(context, editor, format!("{name}> "))?;
     guest.talk(&mut typed)?;
     guest.room.close(PATIENCE);
     reader.join().map_err(|_| "the thread that reads panicked")?

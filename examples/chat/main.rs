@@ -1,7 +1,7 @@
 //! A chat room on XPUB and XSUB: one opens the room, the others come to it.
 //!
 //! ```text
-//! cargo run --example chat -- --name ada --bind tcp://*:5555
+//! cargo run --example chat -- --name ada --bind 'tcp://*:5555'
 //! cargo run --example chat -- --name bob --connect tcp://localhost:5555
 //! ```
 //!

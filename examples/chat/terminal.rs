@@ -2,7 +2,9 @@
 //!
 //! Without a terminal on both ends: plain lines from standard input, and to standard output.
 
-use peermq::{Push, Socket};
+use std::thread::{self, JoinHandle};
+
+use peermq::{Context, Pull, Push, Socket};
 use rustyline::error::ReadlineError;
 use rustyline::{Config, DefaultEditor, ExternalPrinter};
 
@@ -10,6 +12,9 @@ use crate::Failure;
 
 /// What follows the last line that was typed.
 pub(crate) const END: &str = "";
+
+/// What is typed, and the thread that reads it.
+type Typed = (Socket<Pull>, JoinHandle<Result<(), Failure>>);
 
 /// Returns what reads lines.
 pub(crate) fn editor() -> Result<DefaultEditor, Failure> {
@@ -28,8 +33,16 @@ pub(crate) fn printer(editor: &mut DefaultEditor) -> Box<dyn FnMut(String)> {
     }
 }
 
-/// Hands what is typed to `typed`, line by line, and [`END`] at the end.
-pub(crate) fn read(mut editor: DefaultEditor, prompt: &str, mut typed: Socket<Push>) -> Result<(), Failure> {
+/// Starts a thread that reads lines; the socket receives them, and [`END`] at the end.
+pub(crate) fn start(context: &Context, editor: DefaultEditor, prompt: String) -> Result<Typed, Failure> {
+    let mut typed = context.open::<Pull>()?;
+    typed.bind("inproc://typed")?;
+    let mut keyboard = context.open::<Push>()?;
+    keyboard.connect("inproc://typed")?;
+    Ok((typed, thread::spawn(move || read(editor, &prompt, keyboard))))
+}
+
+fn read(mut editor: DefaultEditor, prompt: &str, mut typed: Socket<Push>) -> Result<(), Failure> {
     let end = loop {
         match editor.readline(prompt) {
             Ok(line) if line.trim().is_empty() => {}
