@@ -13,6 +13,7 @@ mod endpoints;
 mod handles;
 mod inproc;
 mod linger;
+mod matrix;
 mod messages;
 mod pair;
 mod pubsub;
