@@ -10,9 +10,10 @@ use std::time::Instant;
 use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
 use crate::limits::DROP_LINGER;
-use crate::patterns::Pattern;
+use crate::patterns::{AnyPattern, Pattern};
 use crate::socket::inproc::InprocNames;
 use crate::socket::{Builder, Socket};
+use crate::socket_type::SocketType;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// What the sockets of one program share: I/O threads, and the names of inproc endpoints.
@@ -85,10 +86,27 @@ impl Context {
         self.builder_for().open()
     }
 
+    /// Opens a socket of a type that is chosen at run time, with default options: see [`AnyPattern`].
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Terminated`] after [`shutdown`](Self::shutdown).
+    pub fn open_any(&self, socket_type: SocketType) -> Result<Socket<AnyPattern>, OpenError> {
+        self.builder_for_any(socket_type).open()
+    }
+
     /// Returns a builder for a socket with options of its own.
     #[must_use]
     pub fn builder_for<P: Pattern>(&self) -> Builder<P> {
-        Builder::new(self.clone())
+        const { assert!(P::TYPE.is_some(), "AnyPattern is no type: use `open_any` or `builder_for_any`") };
+        let Some(socket_type) = P::TYPE else { unreachable!("asserted when this is compiled") };
+        Builder::new(self.clone(), socket_type)
+    }
+
+    /// Returns a builder for a socket of a type that is chosen at run time, with options of its own.
+    #[must_use]
+    pub fn builder_for_any(&self, socket_type: SocketType) -> Builder<AnyPattern> {
+        Builder::new(self.clone(), socket_type)
     }
 
     /// Makes every call on every socket of this context return `Terminated`, also calls that wait now.

@@ -127,8 +127,9 @@ pub enum ConnectError {
     /// `disconnect` of an endpoint that this socket is not connected to.
     #[error("this socket is not connected to this endpoint")]
     NotConnected,
-    /// This transport does not exist on this platform.
-    #[error("this platform has no such transport")]
+    /// This transport does not exist on this platform; or `connect_as` on a socket of a type that does not know
+    /// its peers by name.
+    #[error("this platform, or this socket type, has no such thing")]
     NotSupported,
     /// The socket type has one peer only, and there is one.
     #[error("this socket has its one peer already")]
@@ -209,6 +210,14 @@ pub enum ProxyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpenError {
+    /// [`open_any`](crate::Context::open_any): an option was set that sockets of this type do not have.
+    #[error("a {socket_type:?} socket has no option `{option}`")]
+    ForeignOption {
+        /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).
+        option: &'static str,
+        /// The type that was to be opened.
+        socket_type: SocketType,
+    },
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,
@@ -276,6 +285,9 @@ pub enum SubscribeError {
     /// An XPUB subscribes for the peer whose subscription it received last, and there is no such peer.
     #[error("no subscription was received from a peer that is still there")]
     NoPeer,
+    /// This socket type does not subscribe.
+    #[error("a socket of this type does not subscribe")]
+    NotSupported,
     /// A topic longer than publishers accept, or more topics than one peer may have.
     #[error("the topic is longer than {max} octets, or there are too many", max = crate::limits::TOPIC_OCTETS_MAX)]
     TooMuch,
@@ -285,6 +297,9 @@ pub enum SubscribeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscribersError {
+    /// This socket type has no subscribers.
+    #[error("a socket of this type has no subscribers")]
+    NotSupported,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,

@@ -91,8 +91,8 @@ pub use options::{
 };
 #[cfg(not(loom))]
 pub use patterns::{
-    Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req, Router, Sends, Sub,
-    Subscribes, XPub, XSub,
+    AnyPattern, Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req, Router,
+    Sends, Sub, Subscribes, XPub, XSub,
 };
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]

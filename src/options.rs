@@ -266,6 +266,14 @@ macro_rules! options {
                     self.$name.clone()
                 }
             )*
+
+            /// The first option that differs from its default although sockets of this type do not have it.
+            pub(crate) fn foreign_to(&self, socket_type: SocketType) -> Option<&'static str> {
+                let default = Self::default();
+                let is_set = [$(self.$name != default.$name),*];
+                let mut set = Self::TABLE.iter().zip(is_set).filter_map(|(row, is_set)| is_set.then_some(row));
+                set.find(|row| !row.only.is_empty() && !row.only.contains(&socket_type)).map(|row| row.name)
+            }
         }
 
         impl Default for Options {

@@ -47,9 +47,9 @@ impl Sends for Dealer {}
 impl Receives for Dealer {}
 
 impl Strategy for Dealer {
-    const TYPE: SocketType = SocketType::Dealer;
+    const TYPE: Option<SocketType> = Some(SocketType::Dealer);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self { probes: options.probe_router(), ..Self::default() }
     }
 

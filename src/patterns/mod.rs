@@ -4,6 +4,7 @@
 //! and tells the pattern when one came, went, or has messages or room again.
 #![forbid(unsafe_code)]
 
+mod any;
 mod dealer;
 mod pair;
 mod r#pub;
@@ -17,6 +18,7 @@ mod sub;
 mod xpub;
 mod xsub;
 
+pub use any::AnyPattern;
 pub use dealer::Dealer;
 pub use pair::Pair;
 pub use r#pub::Pub;
@@ -34,10 +36,11 @@ pub(crate) use publisher::Publisher;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{RecvError, SendError, SubscribeError};
+use crate::error::{ConnectError, RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::pipe::{PipeKey, Pipes, Upstream};
+use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
 /// What a pattern says to a new peer.
@@ -50,13 +53,30 @@ pub(crate) enum Attach {
 
 /// What a socket asks of its type.
 pub(crate) trait Strategy: fmt::Debug + Send {
-    const TYPE: SocketType;
+    /// The type of every socket with this pattern; none if each has its own.
+    const TYPE: Option<SocketType>;
 
-    fn new(options: &Options) -> Self;
+    /// The pattern of a socket of this type, which is [`TYPE`](Self::TYPE) if that is one.
+    fn new(socket_type: SocketType, options: &Options) -> Self;
 
     /// What the socket subscribes to, for its connections.
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         None
+    }
+
+    /// The publisher in it, if this type has subscribers.
+    fn as_publisher(&mut self) -> Option<&mut Publisher> {
+        None
+    }
+
+    /// What subscribes, if this type does.
+    fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
+        None
+    }
+
+    /// Whether the next connect may give its peer this name.
+    fn check_name(&self, _: &mut Pipes, _: &RoutingId) -> Result<(), ConnectError> {
+        Err(ConnectError::NotSupported)
     }
 
     /// A new peer.
@@ -126,7 +146,6 @@ pub trait Subscribes: Receives + Subscribing {}
 
 /// What a socket asks of a type that publishes.
 pub(crate) trait Publishing {
-    fn publisher(&mut self) -> &mut Publisher;
     fn publisher_ref(&self) -> &Publisher;
 }
 

@@ -38,9 +38,9 @@ impl Sends for Pair {}
 impl Receives for Pair {}
 
 impl Strategy for Pair {
-    const TYPE: SocketType = SocketType::Pair;
+    const TYPE: Option<SocketType> = Some(SocketType::Pair);
 
-    fn new(_: &Options) -> Self {
+    fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
     }
 

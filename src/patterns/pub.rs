@@ -41,20 +41,20 @@ impl Sends for Pub {}
 impl Publishes for Pub {}
 
 impl Publishing for Pub {
-    fn publisher(&mut self) -> &mut Publisher {
-        &mut self.publisher
-    }
-
     fn publisher_ref(&self) -> &Publisher {
         &self.publisher
     }
 }
 
 impl Strategy for Pub {
-    const TYPE: SocketType = SocketType::Pub;
+    const TYPE: Option<SocketType> = Some(SocketType::Pub);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self { publisher: Publisher::new(options) }
+    }
+
+    fn as_publisher(&mut self) -> Option<&mut Publisher> {
+        Some(&mut self.publisher)
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

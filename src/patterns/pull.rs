@@ -30,9 +30,9 @@ impl Pattern for Pull {}
 impl Receives for Pull {}
 
 impl Strategy for Pull {
-    const TYPE: SocketType = SocketType::Pull;
+    const TYPE: Option<SocketType> = Some(SocketType::Pull);
 
-    fn new(_: &Options) -> Self {
+    fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
     }
 

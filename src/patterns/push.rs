@@ -36,9 +36,9 @@ impl Pattern for Push {}
 impl Sends for Push {}
 
 impl Strategy for Push {
-    const TYPE: SocketType = SocketType::Push;
+    const TYPE: Option<SocketType> = Some(SocketType::Push);
 
-    fn new(_: &Options) -> Self {
+    fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
     }
 

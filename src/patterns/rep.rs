@@ -63,9 +63,9 @@ impl Rep {
 impl Pattern for Rep {}
 
 impl Strategy for Rep {
-    const TYPE: SocketType = SocketType::Rep;
+    const TYPE: Option<SocketType> = Some(SocketType::Rep);
 
-    fn new(_: &Options) -> Self {
+    fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
     }
 

@@ -122,9 +122,9 @@ impl Req {
 impl Pattern for Req {}
 
 impl Strategy for Req {
-    const TYPE: SocketType = SocketType::Req;
+    const TYPE: Option<SocketType> = Some(SocketType::Req);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_ne_bytes();
         Self {
             peers: RoundRobin::default(),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::mem;
 
-use crate::error::{RecvError, SendError};
+use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
 use crate::patterns::{Attach, Dropped, Pattern, Strategy, probe};
@@ -124,7 +124,7 @@ impl Router {
     }
 
     /// Whether a new peer of this name would be refused.
-    pub(crate) fn refuses(&self, pipes: &mut Pipes, name: &RoutingId) -> bool {
+    fn refuses(&self, pipes: &mut Pipes, name: &RoutingId) -> bool {
         let other = self.peers.find(name.as_bytes());
         !self.hands_over && other.is_some_and(|other| !pipes.is_gone(other))
     }
@@ -207,9 +207,9 @@ impl Router {
 impl Pattern for Router {}
 
 impl Strategy for Router {
-    const TYPE: SocketType = SocketType::Router;
+    const TYPE: Option<SocketType> = Some(SocketType::Router);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self {
             incoming: FairQueue::default(),
             peers: PeerTable::new(),
@@ -221,6 +221,10 @@ impl Strategy for Router {
             probes: options.probe_router(),
             notify: options.router_notify(),
         }
+    }
+
+    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
+        if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

@@ -74,9 +74,9 @@ impl Subscribing for Sub {
 }
 
 impl Strategy for Sub {
-    const TYPE: SocketType = SocketType::Sub;
+    const TYPE: Option<SocketType> = Some(SocketType::Sub);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
             upstream: Upstream::new(Told::First),
@@ -88,6 +88,10 @@ impl Strategy for Sub {
 
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         Some(&self.upstream)
+    }
+
+    fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
+        Some(self)
     }
 
     fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {

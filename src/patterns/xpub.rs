@@ -4,7 +4,9 @@
 use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy};
+use crate::patterns::{
+    Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy, Subscribing,
+};
 use crate::pipe::{PipeKey, Pipes};
 use crate::socket_type::SocketType;
 
@@ -40,15 +42,18 @@ pub struct XPub {
     publisher: Publisher,
 }
 
-impl XPub {
-    /// Subscribes for the peer whose subscription was received last.
-    pub(crate) fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {
+/// For the peer whose subscription was received last.
+impl Subscribing for XPub {
+    fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {
         self.publisher.subscribe_manually(topic)
     }
 
-    /// `false`: that peer had no such subscription.
-    pub(crate) fn unsubscribe(&mut self, topic: &[u8]) -> bool {
+    fn unsubscribe(&mut self, topic: &[u8]) -> bool {
         self.publisher.unsubscribe_manually(topic)
+    }
+
+    fn topic_count(&self) -> usize {
+        self.publisher.topic_count()
     }
 }
 
@@ -58,20 +63,24 @@ impl Receives for XPub {}
 impl Publishes for XPub {}
 
 impl Publishing for XPub {
-    fn publisher(&mut self) -> &mut Publisher {
-        &mut self.publisher
-    }
-
     fn publisher_ref(&self) -> &Publisher {
         &self.publisher
     }
 }
 
 impl Strategy for XPub {
-    const TYPE: SocketType = SocketType::XPub;
+    const TYPE: Option<SocketType> = Some(SocketType::XPub);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self { publisher: Publisher::with_news(options) }
+    }
+
+    fn as_publisher(&mut self) -> Option<&mut Publisher> {
+        Some(&mut self.publisher)
+    }
+
+    fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
+        Some(self)
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

@@ -84,9 +84,9 @@ impl XSub {
 }
 
 impl Strategy for XSub {
-    const TYPE: SocketType = SocketType::XSub;
+    const TYPE: Option<SocketType> = Some(SocketType::XSub);
 
-    fn new(options: &Options) -> Self {
+    fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
             upstream: Upstream::new(Told::All),
@@ -97,6 +97,10 @@ impl Strategy for XSub {
 
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         Some(&self.upstream)
+    }
+
+    fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
+        Some(self)
     }
 
     fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {

@@ -37,29 +37,38 @@ use crate::socket_type::SocketType;
 /// ```
 pub struct Builder<P: Pattern> {
     context: Context,
+    socket_type: SocketType,
     options: Options,
     pattern: PhantomData<fn() -> P>,
 }
 
 impl<P: Pattern> Builder<P> {
-    pub(crate) fn new(context: Context) -> Self {
+    pub(crate) fn new(context: Context, socket_type: SocketType) -> Self {
         let mut options = Options::default();
-        if matches!(P::TYPE, SocketType::Sub | SocketType::XSub) {
+        if matches!(socket_type, SocketType::Sub | SocketType::XSub) {
             // As in libzmq: subscriptions that nobody has heard of yet are not worth waiting for.
             options.linger = Linger::DISCARD;
         }
-        Self { context, options, pattern: PhantomData }
+        Self { context, socket_type, options, pattern: PhantomData }
     }
 
     /// Opens the socket.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Terminated`] when the context was shut down.
+    /// [`Terminated`](OpenError::Terminated) when the context was shut down;
+    /// [`ForeignOption`](OpenError::ForeignOption) when an option has another value than its default although
+    /// sockets of the type do not have it, if the type was chosen at run time.
     pub fn open(self) -> Result<Socket<P>, OpenError> {
-        let pattern = P::new(&self.options);
+        let Self { context, socket_type, options, .. } = self;
+        if P::TYPE.is_none() {
+            if let Some(option) = options.foreign_to(socket_type) {
+                return Err(OpenError::ForeignOption { option, socket_type });
+            }
+        }
+        let pattern = P::new(socket_type, &options);
         let upstream = pattern.upstream().map(Arc::clone);
-        Ok(Socket { core: Core::open(&self.context, P::TYPE, self.options, upstream)?, pattern })
+        Ok(Socket { core: Core::open(&context, socket_type, options, upstream)?, pattern })
     }
 }
 
@@ -89,6 +98,6 @@ for_each_option!(builder_methods);
 
 impl<P: Pattern> fmt::Debug for Builder<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("type", &P::TYPE).field("options", &self.options).finish()
+        f.debug_struct("Builder").field("type", &self.socket_type).field("options", &self.options).finish()
     }
 }

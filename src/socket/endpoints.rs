@@ -105,7 +105,8 @@ impl Core {
         pattern: &mut P,
         endpoint: Endpoint,
     ) -> Result<Connection, ConnectError> {
-        self.connect_as(pattern, endpoint, RoutingId::NONE)
+        self.handle_mail(pattern);
+        self.connect_named(pattern, endpoint, RoutingId::NONE)
     }
 
     /// Connects to a peer that shall have this name here, whatever it announces; none: what it announces.
@@ -113,9 +114,19 @@ impl Core {
         &mut self,
         pattern: &mut P,
         endpoint: Endpoint,
-        peer_name: RoutingId,
+        peer_name: &RoutingId,
     ) -> Result<Connection, ConnectError> {
         self.handle_mail(pattern);
+        pattern.check_name(&mut self.pipes, peer_name)?;
+        self.connect_named(pattern, endpoint, peer_name.clone())
+    }
+
+    fn connect_named<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: Endpoint,
+        peer_name: RoutingId,
+    ) -> Result<Connection, ConnectError> {
         if self.is_terminated() {
             return Err(ConnectError::Terminated);
         }

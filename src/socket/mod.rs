@@ -1,6 +1,7 @@
 //! Sockets: the verbs that applications use.
 #![forbid(unsafe_code)]
 
+mod any;
 mod builder;
 mod close;
 mod core;
@@ -32,6 +33,7 @@ use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
 use crate::session::Peer;
 use crate::socket::core::Core;
+use crate::socket_type::SocketType;
 
 /// A socket of type `P`, such as [`Push`](crate::Push), [`Router`](crate::Router) or [`Pub`](crate::Pub).
 ///
@@ -160,6 +162,12 @@ impl<P: Pattern> Socket<P> {
     /// it. Messages that arrived and were not received are dropped and not counted.
     pub fn close(self, within: Duration) -> CloseReport {
         self.core.close(Instant::now().checked_add(within))
+    }
+
+    /// Returns the type of this socket.
+    #[must_use]
+    pub fn socket_type(&self) -> SocketType {
+        self.core.socket_type
     }
 
     /// Returns who this socket is talking to: peers whose handshake is done, in the order in which they came.
@@ -296,6 +304,6 @@ impl<P: Receives> Socket<P> {
 
 impl<P: Pattern> fmt::Debug for Socket<P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Socket").field("type", &P::TYPE).finish_non_exhaustive()
+        f.debug_struct("Socket").field("type", &self.core.socket_type).finish_non_exhaustive()
     }
 }

@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{SubscribeError, SubscribersError};
-use crate::patterns::{Publishes, Subscribes, XPub};
+use crate::patterns::{Publishes, Strategy, Subscribes, Subscribing as _, XPub};
 use crate::socket::Socket;
+use crate::socket::core::Core;
 
 impl<P: Publishes> Socket<P> {
     /// Waits until at least `count` peers have subscribed to something, `timeout` at most.
@@ -31,32 +32,18 @@ impl<P: Publishes> Socket<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
-        let deadline = Instant::now().checked_add(timeout);
-        let mut is_over = false;
-        loop {
-            let subscribers = self.subscriber_count();
-            if subscribers >= count {
-                return Ok(());
-            }
-            if self.core.is_terminated() {
-                return Err(SubscribersError::Terminated);
-            }
-            if is_over {
-                return Err(SubscribersError::TimedOut { subscribers });
-            }
-            is_over = !self.core.wait(deadline);
-        }
+        wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout)
     }
 
     /// Returns how many peers have subscribed to something, as far as their subscriptions have arrived.
     pub fn subscriber_count(&mut self) -> usize {
-        self.take_subscriptions();
+        take_subscriptions(&mut self.core, &mut self.pattern);
         self.pattern.publisher_ref().subscriber_count()
     }
 
     /// Returns how many different topics peers have subscribed to, as far as their subscriptions have arrived.
     pub fn topic_count(&mut self) -> usize {
-        self.take_subscriptions();
+        take_subscriptions(&mut self.core, &mut self.pattern);
         self.pattern.publisher_ref().topic_count()
     }
 
@@ -65,13 +52,6 @@ impl<P: Publishes> Socket<P> {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.pattern.publisher_ref().dropped()
-    }
-
-    /// Takes in what has arrived.
-    fn take_subscriptions(&mut self) {
-        while self.core.handle_mail(&mut self.pattern) || self.pattern.publisher().work(&mut self.core.pipes)
-        {
-        }
     }
 }
 
@@ -118,4 +98,37 @@ impl Socket<XPub> {
     pub fn unsubscribe(&mut self, topic: impl AsRef<[u8]>) -> bool {
         self.pattern.unsubscribe(topic.as_ref())
     }
+}
+
+/// Waits for peers with subscriptions, on a socket of any type.
+pub(super) fn wait_for_subscribers<P: Strategy>(
+    core: &mut Core,
+    pattern: &mut P,
+    count: usize,
+    timeout: Duration,
+) -> Result<(), SubscribersError> {
+    let deadline = Instant::now().checked_add(timeout);
+    let mut is_over = false;
+    loop {
+        take_subscriptions(core, pattern);
+        let publisher = pattern.as_publisher().ok_or(SubscribersError::NotSupported)?;
+        let subscribers = publisher.subscriber_count();
+        if subscribers >= count {
+            return Ok(());
+        }
+        if core.is_terminated() {
+            return Err(SubscribersError::Terminated);
+        }
+        if is_over {
+            return Err(SubscribersError::TimedOut { subscribers });
+        }
+        is_over = !core.wait(deadline);
+    }
+}
+
+/// Takes in what has arrived.
+fn take_subscriptions<P: Strategy>(core: &mut Core, pattern: &mut P) {
+    while core.handle_mail(pattern)
+        || pattern.as_publisher().is_some_and(|publisher| publisher.work(&mut core.pipes))
+    {}
 }

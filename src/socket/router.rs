@@ -132,11 +132,7 @@ impl Socket<Router> {
         E::Error: Into<EndpointError>,
     {
         let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
-        self.core.handle_mail(&mut self.pattern);
-        if self.pattern.refuses(&mut self.core.pipes, name) {
-            return Err(ConnectError::RoutingIdInUse);
-        }
-        self.core.connect_as(&mut self.pattern, endpoint, name.clone())
+        self.core.connect_as(&mut self.pattern, endpoint, name)
     }
 
     /// Returns how many messages were dropped instead of sent.

@@ -4,6 +4,7 @@
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
 mod announce;
+mod any;
 mod bounds;
 mod close;
 mod conflate;
@@ -13,6 +14,7 @@ mod endpoints;
 mod handles;
 mod inproc;
 mod linger;
+mod matrix;
 mod messages;
 mod pair;
 mod pubsub;
