@@ -6,11 +6,15 @@
 mod bounds;
 mod close;
 mod conflate;
+mod conservation;
+mod conservation_pubsub;
+mod conservation_router;
 mod context;
 mod dealer;
 mod endpoints;
 mod handles;
 mod inproc;
+mod ledger;
 mod linger;
 mod messages;
 mod pair;
