@@ -99,6 +99,7 @@ pub use routing_id::RoutingId;
 pub use session::{CloseReason, ConnectionState, Peer};
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, Reply, Request, Socket, Waits, wait_any,
+    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, Reply, Request, Socket, Waits,
+    wait_any,
 };
 pub use socket_type::SocketType;

@@ -132,6 +132,9 @@
 //! | with the kernel, not read by the peer | lost | |
 //! | arrived, not received | still received, whole ones only | still received |
 //!
+//! Nothing else is lost, and [`outgoing`](crate::Socket::outgoing) tells how much: accepted = handed over + queued +
+//! lost, exact at any time. Only of what is with the kernel when a connection breaks nobody knows whether it arrived.
+//!
 //! This holds for all types alike, but for REP: its replies are lost with the connection that the request came
 //! from, whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that are queued for one PULL peer are not given to
 //! another. With [`immediate`](crate::Options::immediate), the side that connected loses its queue with the

@@ -68,6 +68,11 @@ impl Subscribing for XSub {
 }
 
 impl XSub {
+    /// Messages that found a publisher's queue full, once for each publisher.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.fan_out.dropped()
+    }
+
     /// Does what the octets of a frame say, if they are a subscription.
     fn apply(&mut self, octets: &[u8]) -> Result<(), SendError> {
         match Subscription::from_octets(octets) {

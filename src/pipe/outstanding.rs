@@ -1,10 +1,10 @@
-//! What a producer that is done has left in its pipe, for whoever wants to know what becomes of it.
+//! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
 use crate::pipe::ring::Ring;
 use crate::sync::Arc;
 
-/// Messages of a producer that is gone.
+/// Messages of a producer, which may be gone.
 pub(crate) struct Outstanding {
     ring: Arc<Ring>,
     sent: u64,
@@ -13,6 +13,11 @@ pub(crate) struct Outstanding {
 impl Outstanding {
     pub(super) fn new(ring: Arc<Ring>, sent: u64) -> Self {
         Self { ring, sent }
+    }
+
+    /// Messages since the pipe was made.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Messages that were not taken.

@@ -149,6 +149,10 @@ impl Pipes {
         self.by_id.values().copied().collect()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Pipe> {
+        self.slots.iter().filter_map(|slot| slot.pipe.as_ref())
+    }
+
     /// The pipes of connections that the socket is done with.
     pub(crate) fn stopped(&self) -> Vec<PipeKey> {
         let is_stopped = |key: &PipeKey| {

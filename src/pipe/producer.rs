@@ -256,6 +256,11 @@ impl Producer {
 
     /// Sends no more; tells what becomes of what is queued.
     pub(crate) fn finish(self) -> Outstanding {
+        self.outstanding()
+    }
+
+    /// Tells what becomes of what is queued now.
+    pub(crate) fn outstanding(&self) -> Outstanding {
         Outstanding::new(Arc::clone(&self.ring), self.sent)
     }
 

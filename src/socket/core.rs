@@ -17,6 +17,7 @@ use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{Owner, Peers};
 use crate::socket::endpoints::Endpoints;
+use crate::socket::outgoing::Departed;
 use crate::socket_type::SocketType;
 
 /// A socket without its pattern.
@@ -27,6 +28,7 @@ pub(super) struct Core {
     pub(super) pipes: Pipes,
     pub(super) endpoints: Endpoints,
     pub(super) peers: Arc<Peers>,
+    pub(super) departed: Departed,
     pub(super) socket_type: SocketType,
     /// What a SUB or XSUB subscribes to.
     pub(super) upstream: Option<Arc<Upstream>>,
@@ -52,6 +54,7 @@ impl Core {
             pipes: Pipes::default(),
             endpoints: Endpoints::default(),
             peers: Arc::default(),
+            departed: Departed::default(),
             socket_type,
             upstream,
             options,
@@ -396,6 +399,7 @@ impl Core {
 
     pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
         let pipe = self.pipes.remove(key)?;
+        self.departed.add(&pipe.outbound);
         // With inproc; sessions look after their own peers.
         self.peers.remove(pipe.id);
         Some(pipe)

@@ -1,0 +1,111 @@
+//! What became of the messages that a socket has queued.
+//!
+//! Taken from the counters that every pipe has anyway: nothing is counted for a message, only when a pipe goes.
+#![forbid(unsafe_code)]
+
+use crate::patterns::Pattern;
+use crate::pipe::{Outstanding, Producer};
+use crate::socket::Socket;
+use crate::socket::core::Core;
+
+/// What became of the messages that a socket has queued for its peers so far.
+///
+/// Each message counts once for every peer that it was queued for. What was not queued is not in here: sends
+/// that failed, and what [`dropped`](crate::Dropped) counts.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut push = context.open::<Push>()?;
+/// push.connect("inproc://work")?;
+/// let mut pull = context.open::<Pull>()?;
+/// pull.bind("inproc://work")?;
+/// for job in ["one", "two", "three"] {
+///     push.send(job)?;
+/// }
+/// pull.recv()?;
+/// assert_eq!((push.outgoing().handed_over, push.outgoing().queued), (1, 2));
+/// drop(pull);
+/// assert_eq!((push.outgoing().handed_over, push.outgoing().lost), (1, 2));
+/// assert_eq!(push.outgoing().accepted(), 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outgoing {
+    /// The kernel has them, or with inproc the peer has received them. A connection that breaks can still lose
+    /// what is with the kernel.
+    pub handed_over: u64,
+    /// They wait for their peer. After [`disconnect`](crate::Socket::disconnect), as long as
+    /// [`linger`](crate::Options::linger) says.
+    pub queued: u64,
+    /// The peer that they were queued for is gone, or let go, and so are they.
+    pub lost: u64,
+}
+
+impl Outgoing {
+    /// Returns how many messages were queued, in all.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.handed_over + self.queued + self.lost
+    }
+
+    fn add(&mut self, outstanding: &Outstanding) {
+        // Whether anybody still takes from the queue comes first: then what is left can only be too little.
+        let is_over = outstanding.is_consumer_gone();
+        let left = outstanding.left();
+        self.handed_over += outstanding.sent() - left;
+        if is_over {
+            self.lost += left;
+        } else {
+            self.queued += left;
+        }
+    }
+}
+
+/// What was queued in pipes that the socket does not have any more.
+#[derive(Default)]
+pub(super) struct Departed {
+    settled: Outgoing,
+    /// Whose peers may still take something.
+    open: Vec<Outstanding>,
+}
+
+impl Departed {
+    /// A pipe goes.
+    pub(super) fn add(&mut self, outbound: &Producer) {
+        self.open.push(outbound.outstanding());
+        let settled = &mut self.settled;
+        self.open.retain(|outstanding| {
+            let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
+            if !is_open {
+                settled.add(outstanding);
+            }
+            is_open
+        });
+    }
+}
+
+impl Core {
+    fn outgoing(&self) -> Outgoing {
+        let mut sum = self.departed.settled;
+        for outstanding in &self.departed.open {
+            sum.add(outstanding);
+        }
+        for pipe in self.pipes.iter() {
+            sum.add(&pipe.outbound.outstanding());
+        }
+        sum
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    /// Returns what became of the messages that were queued for peers so far, including those that are gone.
+    #[must_use]
+    pub fn outgoing(&self) -> Outgoing {
+        self.core.outgoing()
+    }
+}
