@@ -150,6 +150,10 @@ pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// everything long before; an unreachable one must not hang the program for ever.
 pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);
 
+/// Messages that a caller moves by itself in one go to count as streaming, however small they are: more than a
+/// conversation has, less than a window of requests in flight.
+pub(crate) const STREAM_BURST: u64 = 16;
+
 /// Octets that a caller moves by itself in one go to count as streaming.
 pub(crate) const STREAM_OCTETS: u64 = 8 * 1024;
 

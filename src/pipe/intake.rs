@@ -146,6 +146,11 @@ impl Intake {
         skimmed
     }
 
+    /// Whole messages since the pipe was made.
+    pub(crate) fn heard(&self) -> u64 {
+        self.producer.sent()
+    }
+
     /// Asks to be woken when there is room. `false`: something changed already, look again.
     pub(crate) fn wait_for_room(&mut self) -> bool {
         self.producer.wait_for_room()

@@ -280,6 +280,11 @@ impl Producer {
         self.credit = self.sent;
     }
 
+    /// Whole messages since the pipe was made.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// Messages that the consumer has not taken.
     pub(crate) fn queued(&self) -> u64 {
         self.sent - self.ring.consumed()

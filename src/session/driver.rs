@@ -12,7 +12,8 @@ use mio::Events;
 
 use crate::io::{End, Notice};
 use crate::limits::{
-    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, STREAM_MESSAGES, STREAM_OCTETS, STREAM_READ_OCTETS,
+    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, STREAM_BURST, STREAM_MESSAGES, STREAM_OCTETS,
+    STREAM_READ_OCTETS,
 };
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
@@ -201,11 +202,11 @@ impl Session {
 
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        let before = self.moved;
+        let (before, messages_before) = (self.moved, self.messages());
         self.is_stopped = link.is_stopped();
         let progress = self.read_and_write(noted, link);
         if noted & work::CALLER != 0 {
-            self.note_caller(self.moved - before, link);
+            self.note_caller(self.moved - before, self.messages() - messages_before, link);
         }
         match progress {
             // The caller comes back, or the next tick finds what is left.
@@ -216,6 +217,7 @@ impl Session {
 
     /// From now on the I/O thread is told of every change.
     fn take_back(&mut self, link: &Link) -> io::Result<()> {
+        link.set_streamed(false);
         self.keep_buffers(false);
         self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
@@ -226,9 +228,10 @@ impl Session {
         }
     }
 
-    /// The caller has moved so many octets in one go: enough to count as streaming?
-    fn note_caller(&mut self, moved: u64, link: &Link) {
-        let is_much = moved >= STREAM_OCTETS || (!self.is_writable && self.moved != self.idle_since);
+    /// The caller has moved so many octets and messages in one go: enough to count as streaming?
+    fn note_caller(&mut self, moved: u64, messages: u64, link: &Link) {
+        let is_stuffed = !self.is_writable && self.moved != self.idle_since;
+        let is_much = moved >= STREAM_OCTETS || messages >= STREAM_BURST || is_stuffed;
         if is_much {
             self.note_stream(link);
         }
@@ -239,6 +242,7 @@ impl Session {
     fn note_stream(&mut self, link: &Link) {
         if self.care.is_told() && !self.is_shaking_hands {
             self.care = Care::Ticked;
+            link.set_streamed(true);
             self.was_called = true;
             self.keep_buffers(true);
             link.post(Notice::Tick);
@@ -249,6 +253,11 @@ impl Session {
     #[cfg(test)]
     pub(super) fn calls(&self) -> u64 {
         self.calls.total()
+    }
+
+    /// Messages that have gone either way.
+    fn messages(&self) -> u64 {
+        self.ends.as_ref().map_or(0, |ends| ends.outbound.sent() + ends.inbound.heard())
     }
 
     /// Messages that the kernel has.

@@ -16,7 +16,9 @@ use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::driver::{Farewell, Progress, Session};
-use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
+use crate::session::{
+    CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
+};
 use crate::sync::{AtomicBool, Ordering};
 use crate::wire;
 
@@ -52,6 +54,10 @@ pub(crate) struct Link {
     this: Weak<Self>,
     /// A notice to drive is on its way to the task: one is enough, however many ask.
     is_drive_posted: AtomicBool,
+    /// The pipes tell nobody: whoever queues messages writes them before it sleeps.
+    is_streamed: AtomicBool,
+    /// Some thread has it in its list of streams.
+    is_listed: AtomicBool,
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
@@ -68,6 +74,8 @@ impl Link {
             owner,
             this: Weak::clone(this),
             is_drive_posted: AtomicBool::new(false),
+            is_streamed: AtomicBool::new(false),
+            is_listed: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -156,6 +164,31 @@ impl Link {
                 session.into_ends(self.farewell())
             }
         }
+    }
+
+    /// The caller streams, or does so no more.
+    pub(super) fn set_streamed(&self, is_streamed: bool) {
+        // Relaxed: whoever misses it loses a tick.
+        self.is_streamed.store(is_streamed, Ordering::Relaxed);
+    }
+
+    /// Enters the connection in this thread's list, if it is streamed and in none.
+    fn enter_stream(&self) {
+        let is_new = self.is_streamed.load(Ordering::Relaxed) && !self.is_listed.load(Ordering::Relaxed);
+        if is_new && !self.is_listed.swap(true, Ordering::Relaxed) {
+            streams::enter(Weak::clone(&self.this));
+        }
+    }
+
+    /// Writes what is queued, if the connection is still streamed. `false`: it leaves the list.
+    pub(super) fn flush_stream(&self) -> bool {
+        let is_streamed = self.is_streamed.load(Ordering::Relaxed);
+        if !is_streamed {
+            self.is_listed.store(false, Ordering::Relaxed);
+        } else if self.drive(work::PIPES | work::CALLER) {
+            self.post_drive();
+        }
+        is_streamed
     }
 
     fn farewell(&self) -> Option<Farewell<'_>> {
@@ -308,6 +341,7 @@ impl Assist for Link {
         if self.drive(work::PIPES | work::CALLER) {
             self.post_drive();
         }
+        self.enter_stream();
         let is_stuffed =
             matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
         self.drive_rest();
@@ -318,6 +352,7 @@ impl Assist for Link {
         if self.drive(work::FILL | work::CALLER) {
             self.post_drive();
         }
+        self.enter_stream();
     }
 
     fn wait(&self, timeout: Duration) -> bool {

@@ -14,6 +14,7 @@ mod pace;
 mod peers;
 mod socks;
 mod status;
+mod streams;
 mod ticker;
 
 pub(crate) use dialer::Dialer;
@@ -23,6 +24,7 @@ pub use peers::{CloseReason, Peer};
 pub(crate) use peers::{PeerInfo, Peers, Reach};
 pub use status::ConnectionState;
 pub(crate) use status::Status;
+pub(crate) use streams::flush_streams;
 
 use std::sync::Arc;
 

@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{Owner, Peers};
+use crate::session::{Owner, Peers, flush_streams};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
 use crate::socket_type::SocketType;
@@ -245,6 +245,7 @@ impl Core {
     /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
     /// mail. `false`: `deadline` has passed.
     pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        flush_streams();
         if let Some(connection) = self.pipes.only_connection() {
             let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
             if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::io::Bell;
 use crate::patterns::Pattern;
+use crate::session::flush_streams;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -56,6 +57,7 @@ impl<P: Pattern> Waits for Socket<P> {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn wait_any(sockets: &mut [&mut dyn Waits], timeout: Option<Duration>) -> bool {
+    flush_streams();
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let bell = Arc::new(Bell::default());
     let mailboxes = sockets.iter().map(|socket| &socket.core().mailbox);
