@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use clap::{Parser, Subcommand};
 
+use super::fan::TOPIC_OCTETS;
 use super::stamp;
 use super::task::{Case, Peer, Pin, Role, Task, Transport, Workload, message_count};
 
@@ -101,6 +102,12 @@ impl Arguments {
             self.sizes.iter().all(|&size| size >= stamp::OCTETS && u32::try_from(size).is_ok()),
             "--sizes: a message has {} octets or more, and fewer than 4 GiB",
             stamp::OCTETS
+        );
+        ensure!(
+            !self.workload.contains(&Workload::Topics)
+                || self.sizes.iter().all(|&size| size >= TOPIC_OCTETS + stamp::OCTETS),
+            "--sizes: with topics a message has {} octets or more",
+            TOPIC_OCTETS + stamp::OCTETS
         );
         Ok(Plan {
             json: self.json,

@@ -198,7 +198,7 @@ impl Expected {
                 let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
                 (taken.collect(), TOPICS)
             }
-            _ => (vec![0], 1),
+            Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => (vec![0], 1),
         };
         let next = of_round.first().copied().unwrap_or_default();
         Self { has_heard: false, next, end: task.messages, of_round, round_length, at: 0, round: 0 }
@@ -319,7 +319,7 @@ fn topic_number(sequence: u64) -> u64 {
 fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
     match task.case.workload {
         Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).map(topic).collect(),
-        _ => Vec::new(),
+        Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => Vec::new(),
     }
 }
 

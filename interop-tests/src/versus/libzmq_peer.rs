@@ -184,17 +184,13 @@ impl Publisher for LibzmqPush {
         check(unsafe { zmq_sys::zmq_msg_init_size(&raw mut message, self.size) })?;
         // SAFETY: the call above succeeded, so `message` is initialised.
         let body = unsafe { zmq_sys::zmq_msg_data(&raw mut message) }.cast::<[u8; stamp::OCTETS]>();
-        // SAFETY: the body has `self.size` octets, which `Arguments::plan` keeps at `stamp::OCTETS` or
-        // more, and at twice as many with topics; nobody else knows it yet; an array of octets has no
-        // alignment.
-        unsafe {
-            match topic {
-                None => body.write(sequence.to_le_bytes()),
-                Some(topic) => {
-                    body.write(topic);
-                    body.add(1).write(sequence.to_le_bytes());
-                }
-            }
+        let stamp = sequence.to_le_bytes();
+        // `Arguments::plan` keeps the size at `stamp::OCTETS` or more, and at twice as many with topics.
+        match topic {
+            // SAFETY: the body is long enough; nobody else knows it yet; an array of octets has no alignment.
+            None => unsafe { body.write(stamp) },
+            // SAFETY: as above.
+            Some(topic) => unsafe { body.cast::<[Topic; 2]>().write([topic, stamp]) },
         }
         // SAFETY: `message` is initialised, and `self.socket` is open for as long as we have it.
         let sent = check(unsafe { zmq_sys::zmq_msg_send(&raw mut message, self.socket.as_mut_ptr(), 0) });

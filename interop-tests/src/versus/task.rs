@@ -188,7 +188,9 @@ pub(crate) fn message_count(case: Case, peer: Peer, quick: bool) -> u64 {
     match case.workload {
         // Every message that is sent counts: few of them are delivered.
         Workload::Topics => total.max(least),
-        _ => (total / u64::from(case.fan)).max(least),
+        Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => {
+            (total / u64::from(case.fan)).max(least)
+        }
     }
 }
 
