@@ -18,6 +18,7 @@ mod ledger;
 mod linger;
 mod messages;
 mod pair;
+mod promises;
 mod pubsub;
 mod queues;
 mod reconnect;
