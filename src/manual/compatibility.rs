@@ -212,3 +212,5 @@
 //!   seen within a millisecond or two, not at once.
 //! * A connection whose inbound queue is full is not read: that its peer has closed shows when the application
 //!   receives again, or when something is sent.
+//! * Messages over one connection come in the order in which they were sent. A peer that connects again is a new
+//!   peer: what came from it before and was not received takes turns with what comes now, in libzmq, too.

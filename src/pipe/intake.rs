@@ -196,7 +196,9 @@ impl Intake {
                 self.producer.put_body(large.into_bytes(&self.shelf));
                 self.end_frame(has_more);
             }
-            self.skim_small_messages();
+            if max_body_octets >= u64::from(u8::MAX) {
+                self.skim_small_messages(); // which looks at no size: none in short form is over the limit
+            }
             let from = self.producer.written.octets as usize;
             let raw_end = self.raw_end;
             // SAFETY: we are the producer, and nothing is written while `octets` lives.

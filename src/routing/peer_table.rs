@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_made_up_names_are_distinct() {
-        // R-39, also where the number wraps.
+        // Promise 17, R-39, also where the number wraps.
         let (mut table, key) = (PeerTable::new(), key());
         table.next = u32::MAX - 50_000;
         let mut names = HashSet::new();

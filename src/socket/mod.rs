@@ -58,6 +58,19 @@ use crate::socket_type::SocketType;
 /// assert_eq!(pull.recv()?, ["a message", "of two frames"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Sharing one between threads without a lock does not compile:
+///
+/// ```compile_fail,E0499
+/// use peermq::{Context, Push};
+///
+/// let mut push = Context::new().open::<Push>()?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| push.send("from one thread"));
+///     scope.spawn(|| push.send("from another"));
+/// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Socket<P: Pattern> {
     core: Core,
     pattern: P,

@@ -56,7 +56,7 @@ fn pair_queues_are_bounded() {
 
 #[test]
 fn inproc_takes_exactly_2000_messages_by_default() {
-    // L-02, L-07, Tq3
+    // Promise 5, L-02, L-07, Tq3
     let place = Place::new(Transport::Inproc);
     let (mut pull, endpoint) = place.bound::<Pull>();
     let mut push: Socket<Push> = place.connected(&endpoint);
@@ -72,7 +72,7 @@ fn inproc_takes_exactly_2000_messages_by_default() {
 
 #[test]
 fn without_a_peer_the_senders_limit_is_exact() {
-    // L-02, L-04, Tq1, Tq3
+    // Promise 5, L-02, L-04, Tq1, Tq3
     over(ALL, |place| {
         for limit in [1, 2, 10, 1000] {
             let mut push: Socket<Push> = place.builder().send_hwm(limit).open().unwrap();

@@ -7,7 +7,7 @@ use crate::{BindError, ConnectError, OpenError, Pair, RecvError, SendError};
 
 #[test]
 fn shutdown_ends_calls_that_wait_in_other_threads() {
-    //
+    // Promise 11, X-31
     over(ALL, |place| {
         for _ in 0..200 {
             let place = Place::new(place.transport);

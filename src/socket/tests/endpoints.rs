@@ -253,6 +253,7 @@ fn disconnect_ends_a_connection_without_a_standing_queue() {
 
 #[test]
 fn immediate_queues_nothing_for_a_peer_that_is_not_there() {
+    // Promise 13
     over(WIRES, |place| {
         let endpoint = place.address();
         let mut push: Socket<Push> = place.builder().immediate(true).open().unwrap();

@@ -330,6 +330,7 @@ fn a_connect_that_takes_too_long_is_given_up() {
 
 #[test]
 fn a_handshake_that_takes_too_long_is_seen() {
+    // Promise 15
     let place = Place::new(Transport::Tcp);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let builder = place.builder().handshake_interval(STALL / 10);

@@ -93,7 +93,7 @@ fn a_connecter_that_went_before_the_bind_leaves_its_messages() {
 
 #[test]
 fn every_order_of_bind_and_connect_delivers() {
-    // X-47, E-07: seeded orders of N pushes and M pulls that bind or connect, and send in between.
+    // Promise 14, X-47, E-07: seeded orders of N pushes and M pulls that bind or connect, and send in between.
     for seed in 1..=300 {
         let place = Place::new(Transport::Inproc);
         let mut dice = Dice(seed);

@@ -61,7 +61,7 @@ fn messages_sent_just_before_the_drop_of_the_bound_side_arrive() {
 
 #[test]
 fn a_drop_waits_for_a_receiver_that_is_slower() {
-    // X-37 (-1 blocks until sent), L-05
+    // Promise 10, X-37 (-1 blocks until sent), L-05
     over(WIRES, |place| {
         let (mut pull, endpoint) = place.bound::<Pull>();
         let context = Context::new();
@@ -100,7 +100,7 @@ fn messages_linger_for_a_peer_that_comes_later() {
 
 #[test]
 fn without_linger_a_drop_does_not_wait() {
-    //
+    // Promise 10, X-37
     over(WIRES, |place| {
         let (context, push, _) = unsent(place, Linger::DISCARD);
         let start = Instant::now();
@@ -111,7 +111,7 @@ fn without_linger_a_drop_does_not_wait() {
 
 #[test]
 fn a_drop_waits_as_long_as_the_linger_says() {
-    //
+    // Promise 10, X-37
     over(WIRES, |place| {
         let linger = Duration::from_millis(100);
         let (context, push, _) = unsent(place, linger);

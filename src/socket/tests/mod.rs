@@ -21,6 +21,7 @@ mod linger;
 mod matrix;
 mod messages;
 mod pair;
+mod promises;
 mod pubsub;
 mod queues;
 mod reconnect;

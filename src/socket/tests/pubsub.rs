@@ -230,7 +230,7 @@ fn a_stalled_subscriber_harms_nobody<P: Publishes>(place: &Place) {
 
 #[test]
 fn a_stalled_subscriber_loses_and_the_others_get_everything() {
-    // S-09, S-16, S-17, S-20
+    // Promise 9, S-09, S-16, S-17, S-20
     over(ALL, a_stalled_subscriber_harms_nobody::<Pub>);
     over(ALL, a_stalled_subscriber_harms_nobody::<XPub>);
 }

@@ -58,7 +58,7 @@ pub(super) fn the_queue_of_a_peer_that_left_is_destroyed<S: Sends, R: Receives>(
 
 #[test]
 fn push_destroys_the_queue_of_a_peer_that_left() {
-    // L-02, Tq2
+    // Promise 12, L-02, Tq2
     over(ALL, the_queue_of_a_peer_that_left_is_destroyed::<Push, Pull>);
 }
 
@@ -70,7 +70,7 @@ fn pair_destroys_the_queue_of_a_peer_that_left() {
 
 #[test]
 fn pull_keeps_what_a_peer_sent_before_it_left() {
-    // L-07, L-05: accepted = delivered, without faults.
+    // Promise 4, L-07, L-05: accepted = delivered, without faults.
     over(ALL, |place| {
         let (mut pull, endpoint) = place.bound::<Pull>();
         let mut push: Socket<Push> = place.context.open().unwrap();

@@ -56,7 +56,7 @@ pub(super) fn the_queue_survives_reconnects<S: Sends, R: Receives>() {
 
 #[test]
 fn push_keeps_its_queue_over_reconnects() {
-    // L-02, E-08, E-10, E-11, Tq1
+    // Promise 12, L-02, E-08, E-10, E-11, Tq1
     the_queue_survives_reconnects::<Push, Pull>();
 }
 
@@ -185,7 +185,7 @@ fn copy(mut from: TcpStream, mut to: &TcpStream, most: usize) {
 
 #[test]
 fn no_message_comes_twice_or_in_part_over_a_line_that_breaks() {
-    // E-09, E-10, E-11, F-14: cut at any octet; what is lost is lost whole.
+    // Promise 1, 2, E-09, E-10, E-11, F-14: cut at any octet; what is lost is lost whole.
     over_a_line_that_breaks(Cut::Finish);
 }
 

@@ -121,7 +121,7 @@ fn every_reply_reaches_who_asked() {
 
 #[test]
 fn a_reply_to_a_peer_that_is_gone_is_dropped() {
-    // and the next request is served.
+    // Promise 8, R-20: and the next request is served.
     over(ALL, |place| {
         let (mut rep, endpoint) = place.bound::<Rep>();
         for round in 0..20 {
@@ -173,7 +173,7 @@ fn a_reply_to_a_peer_that_is_back_is_dropped() {
 
 #[test]
 fn a_reply_never_waits() {
-    // a peer that asks and does not read.
+    // Promise 6, R-21: a peer that asks and does not read.
     over(ALL, |place| {
         let small = KernelBuffer::octets(16 * 1024).unwrap();
         let mut rep: Socket<Rep> = place.builder().send_hwm(5).send_buffer(small).open().unwrap();

@@ -113,7 +113,7 @@ fn only_the_peer_that_was_asked_is_heard() {
 
 #[test]
 fn without_a_peer_the_request_is_handed_back() {
-    //
+    // Promise 6, R-06
     over(ALL, |place| {
         let mut req: Socket<Req> = place.open();
         for _ in 0..2 {
@@ -389,7 +389,7 @@ fn ask_dying_servers(place: &Place, mut ask: impl FnMut(&Endpoint, u32) -> Optio
 
 #[test]
 fn it_is_never_stuck_when_servers_die() {
-    // a thousand times; no wrong answer, no dead end.
+    // Promise 8, R-06, R-09: a thousand times; no wrong answer, no dead end.
     let place = Place::new(Transport::Tcp);
     let mut req: Option<Socket<Req>> = None;
     ask_dying_servers(&place, |endpoint, number| {
@@ -405,6 +405,7 @@ fn it_is_never_stuck_when_servers_die() {
 
 #[test]
 fn it_is_never_stuck_when_servers_die_relaxed_and_correlated() {
+    // Promise 8
     let place = Place::new(Transport::Ipc);
     let interval = Duration::from_millis(1);
     let builder = place.builder::<Req>().reconnect_interval(interval);

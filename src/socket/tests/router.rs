@@ -235,7 +235,7 @@ fn what_cannot_be_routed_is_dropped_and_counted() {
 
 #[test]
 fn a_mandatory_router_says_so_and_waits_for_room() {
-    // unknown, and full.
+    // Promise 6, R-47: unknown, and full.
     over(ALL, |place| {
         let mut router: Socket<Router> = place.builder().router_mandatory(true).send_hwm(5).open().unwrap();
         let unsent = router.send_to(&name("nobody"), ["a", "b"]).unwrap_err();
@@ -268,7 +268,7 @@ fn a_mandatory_router_says_so_and_waits_for_room() {
 
 #[test]
 fn a_second_peer_of_a_name_is_refused_until_the_first_is_gone() {
-    // N-27
+    // Promise 17, N-27
     over(WIRES, |place| {
         let (mut router, endpoint) = place.bound::<Router>();
         let mut first: Socket<Dealer> = named(place, "ada");

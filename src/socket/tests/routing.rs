@@ -88,7 +88,7 @@ pub(super) fn a_stalled_peer_is_skipped<S: Sends, R: Receives>(place: &Place) {
 
 #[test]
 fn push_skips_a_stalled_peer() {
-    // L-03
+    // Promise 7, L-03
     over(ALL, a_stalled_peer_is_skipped::<Push, Pull>);
 }
 
@@ -115,7 +115,7 @@ pub(super) fn peers_are_received_from_in_turn<S: Sends, R: Receives>(place: &Pla
 
 #[test]
 fn pull_takes_from_its_peers_in_turn() {
-    // L-08, Tq5
+    // Promise 7, L-08, Tq5
     over(ALL, peers_are_received_from_in_turn::<Push, Pull>);
 }
 

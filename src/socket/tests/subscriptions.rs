@@ -91,7 +91,7 @@ fn many_topics_reach_a_publisher_that_connects_late() {
 
 #[test]
 fn changes_while_connections_come_and_go_end_in_the_same_topics() {
-    // X-43, and 9 of the matrix of losses: the set is equal after every reconnect.
+    // Promise 9, X-43, and 9 of the matrix of losses: the set is equal after every reconnect.
     over(ALL, |place| {
         let (mut subscriber, endpoint) = place.bound::<Sub>();
         let mut dice = Dice(0xD1CE);

@@ -308,6 +308,7 @@ fn a_new_subscriber_is_welcomed() {
 
 #[test]
 fn with_nodrop_a_send_waits_until_all_have_room_and_nothing_is_lost() {
+    // Promise 6
     over(ALL, |place| {
         let mut publisher: Socket<Pub> = place.builder().xpub_nodrop(true).send_hwm(5).open().unwrap();
         let endpoint = publisher.bind(place.address()).unwrap();
