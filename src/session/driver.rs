@@ -448,7 +448,7 @@ impl Session {
 }
 
 impl Progress {
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         if self == Self::Again { self } else { other }
     }
 }
