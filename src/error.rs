@@ -106,6 +106,9 @@ pub enum BindError {
     /// This transport does not exist on this platform.
     #[error("this platform has no such transport")]
     NotSupported,
+    /// A STREAM socket on anything but tcp.
+    #[error("a socket of this type has tcp only")]
+    TcpOnly,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,
@@ -137,6 +140,9 @@ pub enum ConnectError {
     /// `connect_as` with a routing id that another peer has (unless `router_handover` is set).
     #[error("another peer has this routing id")]
     RoutingIdInUse,
+    /// A STREAM socket on anything but tcp.
+    #[error("a socket of this type has tcp only")]
+    TcpOnly,
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,
@@ -242,7 +248,7 @@ pub enum SendError {
     /// An XSUB's subscription to a topic that is longer than publishers accept.
     #[error("the topic is longer than {max} octets", max = crate::limits::TOPIC_OCTETS_MAX)]
     TopicTooLong,
-    /// No peer has this routing id (`router_mandatory`).
+    /// No peer has this routing id (ROUTER with `router_mandatory`, STREAM).
     #[error("no peer has this routing id")]
     Unroutable,
     /// No peer had room before `send_timeout` passed; at once for `try_send`.

@@ -11,8 +11,10 @@
 //! * [`Req`] asks the next peer and waits for its answer; [`Rep`] answers one request after the other.
 //! * [`Dealer`] sends to its peers in turn and receives from them in turn; [`Router`] knows them by name and
 //!   answers whom it wants.
+//! * [`Stream`] exchanges octets with peers that know nothing of ZeroMQ, such as web browsers.
 //! * [`Pub`] sends each message to every [`Sub`] that subscribed to what it begins with; [`XPub`] and [`XSub`]
 //!   are the same with subscriptions as messages, for what stands in between.
+//! * [`AnyPattern`] is whichever of these the program is told at run time.
 //!
 //! ```
 //! use peermq::{Context, Pull, Push};
@@ -91,8 +93,8 @@ pub use options::{
 };
 #[cfg(not(loom))]
 pub use patterns::{
-    AnyPattern, Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req, Router,
-    Sends, Sub, Subscribes, XPub, XSub,
+    Addresses, AnyPattern, Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req,
+    Router, Sends, Stream, Sub, Subscribes, XPub, XSub,
 };
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]

@@ -48,6 +48,10 @@ pub(crate) const NEWS_OCTETS_PER_PEER: usize = 8 * 1024 * 1024;
 /// Notices of all peers, those that left included, that wait for an XPUB's application.
 pub(crate) const NEWS_MAX: usize = 4_000_000;
 
+/// Most octets of one message from a peer that sends octets without ZMTP: what one read brings. As in libzmq;
+/// a message of this size is copied into the pipe, not shared.
+pub(crate) const RAW_READ: usize = 8 * 1024;
+
 /// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
 pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 

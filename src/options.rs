@@ -119,6 +119,9 @@ macro_rules! for_each_option {
             /// Receive an empty message from a peer when it connects or disconnects.
             router_notify: RouterNotify = RouterNotify::NOTHING, code 97, when Live, only [Router];
 
+            /// Receive an empty message from a peer when it connects or disconnects.
+            stream_notify: bool = true, code 73, when Open, only [Stream];
+
             /// Send an empty message to each new peer, so that a ROUTER learns of this socket at once.
             probe_router: bool = false, code 51, when NextConnect, only [Dealer, Req, Router];
 
@@ -470,6 +473,7 @@ mod tests {
             ("router_mandatory", 33, "false", "boolean"),
             ("router_handover", 56, "false", "boolean"),
             ("router_notify", 97, "nothing", "events"),
+            ("stream_notify", 73, "true", "boolean"),
             ("probe_router", 51, "false", "boolean"),
             ("req_correlate", 52, "false", "boolean"),
             ("req_relaxed", 53, "false", "boolean"),

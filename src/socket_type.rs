@@ -54,6 +54,7 @@ socket_types! {
     Push = 8, "PUSH", [Pull], "RFC 30";
     XPub = 9, "XPUB", [Sub, XSub], "RFC 29";
     XSub = 10, "XSUB", [Pub, XPub], "RFC 29";
+    Stream = 11, "STREAM", [], "libzmq's zmq_socket(3)";
 }
 
 impl SocketType {
@@ -101,9 +102,14 @@ impl SocketType {
     }
 
     /// Whether what is queued for a peer that we connected to waits for its next connection. A reply of a REP
-    /// does not: the one who asked is gone.
+    /// does not: the one who asked is gone. Nor do a STREAM's octets: they continue what the peer has read.
     pub(crate) fn keeps_queues(self) -> bool {
-        self != Self::Rep
+        !matches!(self, Self::Rep | Self::Stream)
+    }
+
+    /// Whether sockets of this type exchange octets without ZMTP, with peers that know nothing of it.
+    pub(crate) fn is_raw(self) -> bool {
+        self == Self::Stream
     }
 }
 

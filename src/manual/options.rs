@@ -63,6 +63,7 @@
 //! | [`router_mandatory`](crate::Options::router_mandatory) | Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full queue is waited for. Without it such messages are dropped and counted. | false | boolean | 33 | at once |
 //! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed. Without it the new one is refused. | false | boolean | 56 | at once |
 //! | [`router_notify`](crate::Options::router_notify) | Receive an empty message from a peer when it connects or disconnects. | nothing | events | 97 | at once |
+//! | [`stream_notify`](crate::Options::stream_notify) | Receive an empty message from a peer when it connects or disconnects. | true | boolean | 73 | when opened |
 //! | [`probe_router`](crate::Options::probe_router) | Send an empty message to each new peer, so that a ROUTER learns of this socket at once. | false | boolean | 51 | next bind or connect |
 //! | [`req_correlate`](crate::Options::req_correlate) | Put a number in front of each request, and take only the reply that brings it back. | false | boolean | 52 | at once |
 //! | [`req_relaxed`](crate::Options::req_relaxed) | Allow a request before the reply to the last one, which is given up. | false | boolean | 53 | at once |

@@ -10,7 +10,7 @@ use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
     Attach, Dealer, Pair, Pattern, Pub, Publisher, Pull, Push, Receives, Rep, Req, Router, Sends, Strategy,
-    Sub, Subscribing, XPub, XSub,
+    Stream, Sub, Subscribing, XPub, XSub,
 };
 use crate::pipe::{PipeKey, Pipes, Upstream};
 use crate::routing_id::RoutingId;
@@ -21,7 +21,7 @@ use crate::socket_type::SocketType;
 /// Such a socket has the verbs of every type, in libzmq's form. What its type cannot do is an error when it is
 /// tried: `NotSupported` for a `recv` on a PUSH, or a `subscribe` on a DEALER.
 ///
-/// * A [`Router`] receives, and is sent, messages whose first frame is the peer's routing id.
+/// * A [`Router`] or [`Stream`] receives, and is sent, messages whose first frame is the peer's routing id.
 /// * A [`Req`] sends and receives in turn, a [`Rep`] receives and sends in turn; any other order is `OutOfTurn`.
 ///   A request that got no reply can be given up only with [`req_relaxed`](crate::Options::req_relaxed).
 /// * An option that the type does not have makes `open` fail with
@@ -78,7 +78,7 @@ macro_rules! patterns {
     };
 }
 
-patterns![Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub];
+patterns![Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Stream, Sub, XPub, XSub];
 
 impl Pattern for AnyPattern {}
 impl Sends for AnyPattern {}

@@ -14,6 +14,7 @@ mod push;
 mod rep;
 mod req;
 mod router;
+mod stream;
 mod sub;
 mod xpub;
 mod xsub;
@@ -27,6 +28,7 @@ pub use push::Push;
 pub use rep::Rep;
 pub use req::Req;
 pub use router::Router;
+pub use stream::Stream;
 pub use sub::Sub;
 pub use xpub::XPub;
 pub use xsub::XSub;
@@ -136,6 +138,10 @@ pub trait Sends: Pattern {}
 /// A socket type that receives.
 pub trait Receives: Pattern {}
 
+/// A socket type that knows its peers by name, and sends to the one it is told to.
+#[allow(private_bounds, reason = "sealed, as `Pattern` is")]
+pub trait Addresses: Pattern + Addressing {}
+
 /// A socket type that sends to subscribers.
 #[allow(private_bounds, reason = "sealed, as `Pattern` is")]
 pub trait Publishes: Sends + Publishing {}
@@ -143,6 +149,56 @@ pub trait Publishes: Sends + Publishing {}
 /// A socket type that subscribes.
 #[allow(private_bounds, reason = "sealed, as `Pattern` is")]
 pub trait Subscribes: Receives + Subscribing {}
+
+/// What a socket asks of a type that knows its peers by name.
+pub(crate) trait Addressing {
+    /// Takes a message, and tells from whom it is. On an error both are as before.
+    fn recv_from(
+        &mut self,
+        pipes: &mut Pipes,
+        from: &mut RoutingId,
+        message: &mut Message,
+    ) -> Result<(), RecvError>;
+
+    /// Queues a message for the peer of this name, with the promises of [`Strategy::try_send`].
+    fn send_to(&mut self, pipes: &mut Pipes, name: &[u8], payload: &mut Payload<'_>)
+    -> Result<(), SendError>;
+
+    /// Whether a send waits for room.
+    fn waits_for_room(&self) -> bool;
+}
+
+/// Sends a message whose first frame is the name of the peer.
+fn send_behind_name<P: Addressing>(
+    pattern: &mut P,
+    pipes: &mut Pipes,
+    payload: &mut Payload<'_>,
+) -> Result<(), SendError> {
+    let message = payload.make_message();
+    if message.frame_count() == 1 {
+        return Err(SendError::MissingBody);
+    }
+    let mut front = Vec::new();
+    message.split_front(1, &mut front);
+    let Some(name) = front.pop() else { unreachable!("one was taken off") };
+    let sent = pattern.send_to(pipes, name.as_bytes(), payload);
+    if sent.is_err() {
+        payload.make_message().prepend(name);
+    }
+    sent
+}
+
+/// Receives a message and puts the name of the peer in front.
+fn recv_behind_name<P: Addressing>(
+    pattern: &mut P,
+    pipes: &mut Pipes,
+    message: &mut Message,
+) -> Result<(), RecvError> {
+    let mut from = RoutingId::NONE;
+    pattern.recv_from(pipes, &mut from, message)?;
+    message.prepend(from.into());
+    Ok(())
+}
 
 /// What a socket asks of a type that publishes.
 pub(crate) trait Publishing {

@@ -9,7 +9,9 @@ use std::mem;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
-use crate::patterns::{Attach, Dropped, Pattern, Strategy, probe};
+use crate::patterns::{
+    Addresses, Addressing, Attach, Dropped, Pattern, Strategy, probe, recv_behind_name, send_behind_name,
+};
 use crate::pipe::note::Note;
 use crate::pipe::{PipeKey, Pipes, Refused, Taken};
 use crate::routing::{FairQueue, PeerTable};
@@ -62,63 +64,6 @@ pub struct Router {
 }
 
 impl Router {
-    /// Takes a message, and tells from whom it is. On an error both are as before.
-    #[inline]
-    pub(crate) fn recv_from(
-        &mut self,
-        pipes: &mut Pipes,
-        from: &mut RoutingId,
-        message: &mut Message,
-    ) -> Result<(), RecvError> {
-        loop {
-            if let Some(peer) = self.news.pop_front() {
-                *from = peer;
-                message.start().assign(&[]);
-                return Ok(());
-            }
-            let (key, taken) = self.incoming.take(pipes, &mut self.taken)?;
-            if taken == Taken::Note {
-                self.on_note(pipes, key);
-                continue;
-            }
-            // Without a name it is refused, and what it sent before it knew is not heard.
-            if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
-                from.assign(name);
-                mem::swap(&mut self.taken, message);
-                return Ok(());
-            }
-        }
-    }
-
-    /// Queues a message for the peer of this name, with the promises of [`Strategy::try_send`].
-    #[inline]
-    pub(crate) fn send_to(
-        &mut self,
-        pipes: &mut Pipes,
-        name: &[u8],
-        payload: &mut Payload<'_>,
-    ) -> Result<(), SendError> {
-        let refused = match self.peers.find(name) {
-            Some(key) => match pipes.send(key, payload) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            },
-            None => Refused::Closed,
-        };
-        match (refused, self.is_mandatory) {
-            (Refused::Full, true) => return Err(SendError::WouldBlock),
-            (Refused::Closed, true) => return Err(SendError::Unroutable),
-            (Refused::Full, false) => self.dropped.full += 1,
-            (Refused::Closed, false) => self.dropped.unroutable += 1,
-        }
-        Ok(())
-    }
-
-    /// Whether a send waits for room.
-    pub(crate) fn is_mandatory(&self) -> bool {
-        self.is_mandatory
-    }
-
     pub(crate) fn dropped(&self) -> Dropped {
         self.dropped
     }
@@ -205,6 +150,63 @@ impl Router {
 }
 
 impl Pattern for Router {}
+impl Addresses for Router {}
+
+impl Addressing for Router {
+    #[inline]
+    fn recv_from(
+        &mut self,
+        pipes: &mut Pipes,
+        from: &mut RoutingId,
+        message: &mut Message,
+    ) -> Result<(), RecvError> {
+        loop {
+            if let Some(peer) = self.news.pop_front() {
+                *from = peer;
+                message.start().assign(&[]);
+                return Ok(());
+            }
+            let (key, taken) = self.incoming.take(pipes, &mut self.taken)?;
+            if taken == Taken::Note {
+                self.on_note(pipes, key);
+                continue;
+            }
+            // Without a name it is refused, and what it sent before it knew is not heard.
+            if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
+                from.assign(name);
+                mem::swap(&mut self.taken, message);
+                return Ok(());
+            }
+        }
+    }
+
+    #[inline]
+    fn send_to(
+        &mut self,
+        pipes: &mut Pipes,
+        name: &[u8],
+        payload: &mut Payload<'_>,
+    ) -> Result<(), SendError> {
+        let refused = match self.peers.find(name) {
+            Some(key) => match pipes.send(key, payload) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            },
+            None => Refused::Closed,
+        };
+        match (refused, self.is_mandatory) {
+            (Refused::Full, true) => return Err(SendError::WouldBlock),
+            (Refused::Closed, true) => return Err(SendError::Unroutable),
+            (Refused::Full, false) => self.dropped.full += 1,
+            (Refused::Closed, false) => self.dropped.unroutable += 1,
+        }
+        Ok(())
+    }
+
+    fn waits_for_room(&self) -> bool {
+        self.is_mandatory
+    }
+}
 
 impl Strategy for Router {
     const TYPE: Option<SocketType> = Some(SocketType::Router);
@@ -263,24 +265,10 @@ impl Strategy for Router {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
-        let message = payload.make_message();
-        if message.frame_count() == 1 {
-            return Err(SendError::MissingBody);
-        }
-        let mut front = Vec::new();
-        message.split_front(1, &mut front);
-        let Some(name) = front.pop() else { unreachable!("one was taken off") };
-        let sent = self.send_to(pipes, name.as_bytes(), payload);
-        if sent.is_err() {
-            payload.make_message().prepend(name);
-        }
-        sent
+        send_behind_name(self, pipes, payload)
     }
 
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
-        let mut from = RoutingId::NONE;
-        self.recv_from(pipes, &mut from, message)?;
-        message.prepend(from.into());
-        Ok(())
+        recv_behind_name(self, pipes, message)
     }
 }

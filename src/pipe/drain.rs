@@ -16,7 +16,6 @@ use crate::frame::Header;
 use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
 use crate::pipe::consumer::{Consumer, Position};
 use crate::pipe::segment::Segment;
-use crate::pipe::wake::WakeUp;
 use crate::sync::Arc;
 
 /// What one vectored write takes.
@@ -159,11 +158,6 @@ impl Drain {
     pub(crate) fn wait_for_messages(&mut self) -> bool {
         let ring = Arc::clone(&self.consumer.ring);
         ring.wait_for_messages(|| !self.is_dry())
-    }
-
-    /// Whoever waits for messages of this pipe is told through `wake_up`.
-    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
-        self.consumer.ring.set_reader(wake_up);
     }
 
     /// Whether the producer is gone and the kernel has everything.

@@ -13,7 +13,6 @@ use crate::frame::{COUNTED, HEADER_MAX, Header, NOTE};
 use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
 use crate::pipe::large_body::{LargeBody, Shelf};
 use crate::pipe::producer::{Producer, Refused};
-use crate::pipe::wake::WakeUp;
 
 /// Why skimming stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,11 +158,6 @@ impl Intake {
     /// Whether buffers of large bodies are kept and used again.
     pub(crate) fn keep_buffers(&self, keep: bool) {
         if keep { self.shelf.open() } else { self.shelf.close() }
-    }
-
-    /// Whoever waits for room in this pipe is told through `wake_up`.
-    pub(crate) fn set_wake_up(&mut self, wake_up: WakeUp) {
-        self.producer.set_wake_up(wake_up);
     }
 
     /// Forgets the message under way and octets that were not skimmed: the connection is gone.

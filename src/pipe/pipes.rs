@@ -248,6 +248,17 @@ impl Pipes {
         self.finished.push(key);
     }
 
+    /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
+    /// over.
+    pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
+        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.as_ref().map(Arc::clone));
+        // Its ends first, so that the session finds the end when it looks for why it was stopped.
+        drop(self.remove(key));
+        if let Some(assist) = assist {
+            assist.stop(linger.and_then(|linger| Instant::now().checked_add(linger)));
+        }
+    }
+
     /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.
     #[inline]
     pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {

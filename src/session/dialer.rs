@@ -29,8 +29,8 @@ use crate::options::{Options, ReconnectStop};
 use crate::pipe::Assist;
 use crate::session::ConnectionState;
 use crate::session::backoff::Backoff;
-use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
+use crate::session::protocol::Session;
 use crate::session::socks::Socks;
 use crate::session::ticker::{Beat, Ticker};
 use crate::transport::{Read, Stream, Target};
@@ -191,7 +191,7 @@ impl Dialer {
         let shake_hands_by = self.handshake_deadline(turn);
         self.state = State::Connected { shake_hands_by };
         self.link.show(ConnectionState::ShakingHands);
-        self.link.up(|ends| Session::new(stream, self.link.owner(), ends));
+        self.link.up(|ends| Session::new(stream, &self.link, ends));
         self.drive(work::READABLE, turn)
     }
 

@@ -538,7 +538,7 @@ impl Session {
 }
 
 impl Progress {
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         if self == Self::Again { self } else { other }
     }
 }

@@ -15,7 +15,8 @@ use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
-use crate::session::driver::{Farewell, Progress, Session};
+use crate::session::driver::{Farewell, Progress};
+use crate::session::protocol::Session;
 use crate::session::{
     CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
 };
@@ -215,6 +216,12 @@ impl Link {
 
     /// The handshake is done.
     pub(super) fn on_ready(&self, peer: &wire::Peer, address: Option<Endpoint>) {
+        self.enter_peer(peer, address);
+        self.show(ConnectionState::Ready);
+    }
+
+    /// Whoever looks finds the peer from now on.
+    pub(super) fn enter_peer(&self, peer: &wire::Peer, address: Option<Endpoint>) {
         let info = PeerInfo {
             endpoint: address.unwrap_or_else(|| self.owner.endpoint.clone()),
             is_accepted: self.status.is_none(),
@@ -224,7 +231,6 @@ impl Link {
             properties: Arc::clone(&peer.properties),
         };
         self.owner.peers.insert(self.id, info, Reach::Link(Weak::clone(&self.this)));
-        self.show(ConnectionState::Ready);
     }
 
     /// Ends the connection to this peer, if it is still the one.

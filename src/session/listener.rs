@@ -10,8 +10,8 @@ use crate::error::OsError;
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::Owner;
-use crate::session::driver::Session;
 use crate::session::link::{Link, noted, work};
+use crate::session::protocol::Session;
 use crate::session::ticker::{Beat, Ticker};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
@@ -154,11 +154,10 @@ impl Task for Accepted {
         if stream.register(turn.registry, token).is_err() {
             return Fate::Done;
         }
-        let owner = self.link.owner();
-        if let Some(limit) = owner.options.handshake_interval().limit() {
+        if let Some(limit) = self.link.owner().options.handshake_interval().limit() {
             turn.wake_at(turn.now + limit);
         }
-        self.link.up(|ends| Session::new(stream, owner, ends));
+        self.link.up(|ends| Session::new(stream, &self.link, ends));
         self.drive(work::READABLE, turn)
     }
 

@@ -12,6 +12,8 @@ mod link;
 mod listener;
 mod pace;
 mod peers;
+mod protocol;
+mod raw;
 mod socks;
 mod status;
 mod streams;
@@ -150,8 +152,19 @@ impl Ends {
 
 /// Makes the two pipes between `owner`'s socket and a link.
 pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
+    let (mut pipe, outbound, inbound) = make_pipes(owner, link);
+    let (outbound, inbound) = (outbound.into_drain(), inbound.into_intake());
+    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
+    if owner.options.conflate() {
+        conflate(owner, link, &mut pipe, &mut ends);
+    }
+    (pipe, ends)
+}
+
+/// The two pipes, with messages at both ends.
+fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
     let id = crate::io::unique_id();
-    let (mut to_peer, outbound) = pipe(owner.options.send_hwm().limit().map(u64::from));
+    let (mut to_peer, mut outbound) = pipe(owner.options.send_hwm().limit().map(u64::from));
     let (mut inbound, mut from_peer) = pipe(owner.options.recv_hwm().limit().map(u64::from));
     if let Some(limit) = owner.options.send_hwm_octets().limit() {
         to_peer.limit_octets(limit);
@@ -159,13 +172,12 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     if let Some(limit) = owner.options.recv_hwm_octets().limit() {
         inbound.limit_octets(limit);
     }
-    let (mut outbound, mut inbound) = (outbound.into_drain(), inbound.into_intake());
     to_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     from_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     let assist: Arc<Link> = Arc::clone(link);
-    let mut pipe = Pipe {
+    let pipe = Pipe {
         id,
         outbound: to_peer,
         inbound: from_peer,
@@ -176,11 +188,7 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
         assist: Some(assist),
         feed: None,
     };
-    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
-    if owner.options.conflate() {
-        conflate(owner, link, &mut pipe, &mut ends);
-    }
-    (pipe, ends)
+    (pipe, outbound, inbound)
 }
 
 /// Puts one place each between the pipes and a socket that conflates: as libzmq, for what it may send or

@@ -43,6 +43,13 @@ impl Endpoints {
             !is_gone
         });
     }
+
+    /// Whether a connect that goes on has given its peer this name.
+    fn has_named(&self, name: &RoutingId) -> bool {
+        let mut links = self.connected.iter().filter(|it| !it.connection.state().is_final());
+        !name.is_none()
+            && links.any(|it| it.link.as_ref().is_some_and(|link| link.owner().peer_name == *name))
+    }
 }
 
 impl Core {
@@ -54,6 +61,9 @@ impl Core {
         self.handle_mail(pattern);
         if self.is_terminated() {
             return Err(BindError::Terminated);
+        }
+        if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
+            return Err(BindError::TcpOnly);
         }
         self.endpoints.bound.retain(|binding| binding.state() == BindingState::Listening);
         if let Address::Inproc(name) = endpoint.address() {
@@ -118,6 +128,10 @@ impl Core {
     ) -> Result<Connection, ConnectError> {
         self.handle_mail(pattern);
         pattern.check_name(&mut self.pipes, peer_name)?;
+        // The pattern does not know of a STREAM's connection before it stands.
+        if self.socket_type.is_raw() && self.endpoints.has_named(peer_name) {
+            return Err(ConnectError::RoutingIdInUse);
+        }
         self.connect_named(pattern, endpoint, peer_name.clone())
     }
 
@@ -132,6 +146,9 @@ impl Core {
         }
         if endpoint.is_wildcard() {
             return Err(ConnectError::Wildcard);
+        }
+        if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
+            return Err(ConnectError::TcpOnly);
         }
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
             return Err(ConnectError::NotSupported);

@@ -1,6 +1,7 @@
 //! Sockets: the verbs that applications use.
 #![forbid(unsafe_code)]
 
+mod addressed;
 mod any;
 mod builder;
 mod close;
@@ -12,7 +13,6 @@ mod outgoing;
 mod pubsub;
 mod rep;
 mod req;
-mod router;
 #[cfg(test)]
 mod tests;
 mod wait;

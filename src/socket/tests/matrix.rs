@@ -29,9 +29,14 @@ impl Place {
     }
 }
 
+/// Every type that speaks ZMTP.
+fn types() -> impl Iterator<Item = SocketType> + Clone {
+    SocketType::ALL.iter().copied().filter(|socket_type| *socket_type != SocketType::Stream)
+}
+
 /// Each ordered pair: who binds, and who connects.
 fn pairs(talk: bool) -> impl Iterator<Item = (SocketType, SocketType)> {
-    let all = SocketType::ALL.iter().copied();
+    let all = types();
     all.clone()
         .flat_map(move |a| all.clone().map(move |b| (a, b)))
         .filter(move |(a, b)| a.talks_to(*b) == talk)
@@ -176,6 +181,36 @@ fn whoever_says_a_wrong_type_reads_why_and_then_the_end() {
         stream.read_to_end(&mut heard).unwrap();
         let error = heard.windows(7).position(|octets| octets == b"\x05ERROR\x13");
         assert!(error.is_some_and(|at| heard[at + 7..] == *b"Invalid-Socket-Type"), "{ours:?} {theirs:?}");
+    }
+}
+
+#[test]
+fn a_stream_talks_to_nobody_whoever_binds() {
+    // N-21, N-22
+    let place = Place::new(Transport::Tcp);
+    assert!(SocketType::Stream.peers().is_empty());
+    for socket_type in types() {
+        let (mut stream, mut other) =
+            (place.open_any(SocketType::Stream, ""), place.open_any(socket_type, ""));
+        let connection = other.connect(stream.bind(place.address()).unwrap()).unwrap();
+        let peer = recv(&mut stream).frame(0).unwrap().clone();
+        assert_eq!(recv(&mut stream).frame(1).unwrap()[..10], greeting_and_ready("STREAM")[..10]);
+        assert_eq!(connection.state(), ConnectionState::ShakingHands, "it waits for a greeting");
+        send(&mut stream, [&peer[..], b""]);
+        let error = ConnectionError::PeerClosed;
+        assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)), "{socket_type:?}");
+
+        stream.connect(other.bind(place.address()).unwrap()).unwrap();
+        let peer = recv(&mut stream).frame(0).unwrap().clone();
+        send(&mut stream, [&peer[..], &greeting_and_ready("STREAM")]);
+        let mut heard = Vec::new();
+        eventually("the refusal is here", || {
+            let message = recv(&mut stream);
+            heard.extend_from_slice(message.frame(1).unwrap());
+            message.frame(1).unwrap().is_empty()
+        });
+        assert!(heard.ends_with(b"\x05ERROR\x13Invalid-Socket-Type"), "{socket_type:?}");
+        assert!(other.peers().is_empty());
     }
 }
 

@@ -30,6 +30,7 @@ mod req;
 mod resources;
 mod router;
 mod routing;
+mod stream;
 mod subscriptions;
 mod topology;
 mod verbs;

@@ -1,0 +1,96 @@
+//! What a session speaks: ZMTP, or with a STREAM's peer nothing.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::io::End;
+use crate::session::driver::{Farewell, Progress};
+use crate::session::link::Link;
+use crate::session::{Ends, driver, raw};
+use crate::transport::Stream;
+
+/// One connection at work.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "boxed as a whole, and most are of the large kind")]
+pub(super) enum Session {
+    Raw(raw::Session),
+    Zmtp(driver::Session),
+}
+
+impl Session {
+    /// A session over a connected stream; the caller runs it.
+    pub(super) fn new(stream: Stream, link: &Arc<Link>, ends: Option<Box<Ends>>) -> Self {
+        if link.owner().socket_type.is_raw() {
+            Self::Raw(raw::Session::new(stream, link))
+        } else {
+            Self::Zmtp(driver::Session::new(stream, link.owner(), ends))
+        }
+    }
+
+    pub(super) fn is_shaking_hands(&self) -> bool {
+        match self {
+            Self::Raw(_) => false,
+            Self::Zmtp(session) => session.is_shaking_hands(),
+        }
+    }
+
+    /// Tells the peer that it is not wanted, if there are words for that.
+    pub(super) fn refuse(&mut self, link: &Link) {
+        match self {
+            Self::Raw(_) => {}
+            Self::Zmtp(session) => session.refuse(link),
+        }
+    }
+
+    /// Gives pipe ends back that are for the next session, too.
+    pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
+        match self {
+            Self::Raw(_) => None, // dropped, which tells the socket
+            Self::Zmtp(session) => session.into_ends(farewell),
+        }
+    }
+
+    /// See [`driver::Session::tick`].
+    pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
+        match self {
+            Self::Raw(_) => Ok(false),
+            Self::Zmtp(session) => session.tick(link),
+        }
+    }
+
+    /// See [`driver::Session::wait`].
+    pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
+        match self {
+            Self::Raw(_) => None,
+            Self::Zmtp(session) => session.wait(timeout, link),
+        }
+    }
+
+    /// Does what was noted.
+    #[inline]
+    pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        match self {
+            Self::Raw(session) => session.run(noted, link),
+            Self::Zmtp(session) => session.run(noted, link),
+        }
+    }
+
+    /// System calls so far; of a ZMTP session only.
+    #[cfg(test)]
+    pub(super) fn calls(&self) -> u64 {
+        match self {
+            Self::Raw(_) => 0,
+            Self::Zmtp(session) => session.calls(),
+        }
+    }
+
+    /// Whether the kernel takes no more.
+    pub(super) fn is_stuffed(&self) -> bool {
+        match self {
+            Self::Raw(session) => session.is_stuffed(),
+            Self::Zmtp(session) => session.is_stuffed(),
+        }
+    }
+}
