@@ -54,7 +54,7 @@ pub(crate) struct LibzmqDealer {
     message: Message,
 }
 
-/// PAIR, either side.
+/// REQ or REP.
 pub(crate) struct LibzmqPair {
     socket: Socket,
     message: Message,
@@ -114,12 +114,12 @@ impl Implementation for Libzmq {
     }
 
     fn bind_pair(&self) -> Result<(LibzmqPair, String)> {
-        let (socket, endpoint) = self.bind(zmq::PAIR)?;
+        let (socket, endpoint) = self.bind(zmq::REP)?;
         Ok((self.pair(socket), endpoint))
     }
 
     fn connect_pair(&self, endpoint: &str) -> Result<LibzmqPair> {
-        Ok(self.pair(self.connect(zmq::PAIR, endpoint)?))
+        Ok(self.pair(self.connect(zmq::REQ, endpoint)?))
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use bytes::{Bytes, BytesMut};
 use peermq::{
-    Builder, Context, Dealer, Hwm, Message, Pair as PairType, Pattern, Pub, Pull as PullType,
-    Push as PushType, RecvError, Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
+    Builder, Context, Dealer, Hwm, Message, Pattern, Pub, Pull as PullType, Push as PushType, RecvError, Rep,
+    Req, Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
 };
 
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
@@ -75,12 +75,11 @@ pub(crate) struct PeermqDealer {
     buffer: Vec<u8>,
 }
 
-/// PAIR, either side.
+/// REQ and REP.
 #[derive(Debug)]
-pub(crate) struct PeermqPair {
-    socket: Socket<PairType>,
-    message: Message,
-    buffer: Vec<u8>,
+pub(crate) enum PeermqPair {
+    Rep { socket: Socket<Rep>, size: usize },
+    Req { socket: Socket<Req>, message: Message, buffer: Vec<u8> },
 }
 
 /// Where the bodies of a sender come from.
@@ -103,10 +102,6 @@ impl Peermq {
 
     fn open<P: Pattern>(&self) -> Result<Socket<P>> {
         Ok(self.builder().open()?)
-    }
-
-    fn pair(&self, socket: Socket<PairType>) -> PeermqPair {
-        PeermqPair { socket, message: Message::new(), buffer: vec![0; self.size] }
     }
 }
 
@@ -133,15 +128,15 @@ impl Implementation for Peermq {
     }
 
     fn bind_pair(&self) -> Result<(PeermqPair, String)> {
-        let mut socket = self.open::<PairType>()?;
+        let mut socket = self.open::<Rep>()?;
         let endpoint = socket.bind(self.address.as_str())?.to_string();
-        Ok((self.pair(socket), endpoint))
+        Ok((PeermqPair::Rep { socket, size: self.size }, endpoint))
     }
 
     fn connect_pair(&self, endpoint: &str) -> Result<PeermqPair> {
-        let mut socket = self.open::<PairType>()?;
+        let mut socket = self.open::<Req>()?;
         socket.connect(endpoint)?;
-        Ok(self.pair(socket))
+        Ok(PeermqPair::Req { socket, message: Message::new(), buffer: vec![0; self.size] })
     }
 }
 
@@ -267,17 +262,19 @@ impl Pull for PeermqPull {
 
 impl Pair for PeermqPair {
     fn echo(&mut self) -> Result<()> {
-        self.socket.recv_into(&mut self.message)?;
-        stamp::read(self.message.body(), self.buffer.len())?;
-        let message = std::mem::take(&mut self.message);
-        self.socket.send(message).map_err(|unsent| anyhow!("not sent: {unsent}"))
+        let Self::Rep { socket, size } = self else { bail!("the connecting side asks") };
+        let mut request = socket.recv()?;
+        stamp::read(request.message().body(), *size)?;
+        let message = request.take_message();
+        request.reply(message).map_err(|unsent| anyhow!("not sent: {unsent}"))
     }
 
     fn round_trip(&mut self, sequence: u64) -> Result<u64> {
-        stamp::write(&mut self.buffer, sequence);
-        self.socket.send(&self.buffer[..]).map_err(|unsent| anyhow!("not sent: {unsent}"))?;
-        self.socket.recv_into(&mut self.message)?;
-        stamp::read(self.message.body(), self.buffer.len())
+        let Self::Req { socket, message, buffer } = self else { bail!("the binding side answers") };
+        stamp::write(buffer, sequence);
+        let reply = socket.request(&buffer[..]).map_err(|unsent| anyhow!("not sent: {unsent}"))?;
+        reply.recv_into(message)?;
+        stamp::read(message.body(), buffer.len())
     }
 }
 

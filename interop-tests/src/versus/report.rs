@@ -90,7 +90,7 @@ pub(crate) fn section(workload: Workload, transport: Transport, peers: &[Peer], 
         }
         Workload::Fanin => ("million messages/s, PUSHes to one PULL", "M/s", 1e-6, "cpu ns/msg"),
         Workload::Route => ("million replies/s, DEALERs to one ROUTER", "M/s", 1e-6, "cpu ns/msg"),
-        Workload::Lat => ("round trip in µs, PAIR to PAIR", "p50", 1.0, "p99"),
+        Workload::Lat => ("round trip in µs, REQ to REP", "p50", 1.0, "p99"),
     };
     let mut header = vec!["size".to_owned(), "fan".to_owned()];
     header.extend(peers.iter().map(|peer| format!("{peer} {main}")));

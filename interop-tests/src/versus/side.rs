@@ -35,10 +35,6 @@ pub(crate) trait Implementation: Sized + Sync {
     fn connect_push(&self, endpoint: &str) -> Result<Self::Push>;
     /// Binds the side that echoes; returns the endpoint to connect to.
     fn bind_pair(&self) -> Result<(Self::Pair, String)>;
-    /// Connects the side that measures round trips. For request and reply this and [`bind_pair`] are
-    /// the only methods to change.
-    ///
-    /// [`bind_pair`]: Self::bind_pair
     fn connect_pair(&self, endpoint: &str) -> Result<Self::Pair>;
 }
 
