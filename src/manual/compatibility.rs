@@ -94,8 +94,8 @@
 //! PUSH passes over a peer whose queue is full. When all are full, and without peers, `send` waits or hands the
 //! message back. So do DEALER and REQ. ROUTER and REP never wait: what they cannot queue is dropped, and
 //! [counted](crate::Dropped); a ROUTER with [`router_mandatory`](crate::Options::router_mandatory) waits for room,
-//! and says when nobody has the routing id. PUB, XPUB
-//! and XSUB discard what finds a queue full, and count it. No other socket type discards.
+//! and says when nobody has the routing id; a STREAM does that always. PUB, XPUB and XSUB discard what finds a
+//! queue full, and count it. No other socket type discards.
 //!
 //! # Publish and subscribe
 //!
@@ -159,6 +159,21 @@
 //!   five octets, a zero and a number that starts at random; a ROUTER that connects gives a peer without a name
 //!   the same one again after a reconnect, and follows one that announces another (libzmq keeps the first).
 //! * [`router_notify`](crate::Options::router_notify) works over inproc, too.
+//!
+//! # STREAM
+//!
+//! Octets over plain tcp, as in libzmq, with these differences:
+//!
+//! * A [`Stream`](crate::Stream) that connects loses what is queued with the connection: half of what one peer was
+//!   told is nothing to begin the next conversation with. The next connection is a new peer, under a new name
+//!   unless [`connect_as`](crate::Socket::connect_as) gave one. libzmq keeps queue and name. Until it is connected
+//!   a peer is `Unroutable`.
+//! * A peer that closes only its sending side is answered until that news is received; what is queued then is still
+//!   sent. libzmq closes at once. A peer that was connected to is connected to again after that.
+//! * An empty message closes the connection behind what is queued, without a further call, and ends a `connect` for
+//!   good. How long that may take is what [`linger`](crate::Options::linger) was when the socket was opened.
+//! * Frames of one message go out one behind the other. [`close`](crate::Socket::close) counts a message as flushed
+//!   when the connection has begun to write it.
 //! * [`probe_router`](crate::Options::probe_router) greets each new peer once, as libzmq does, not each new
 //!   connection of a `connect`.
 //! * A peer that connects to a socket is taken up when a verb of that socket is called next, in libzmq, too: only

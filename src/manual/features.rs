@@ -2,7 +2,7 @@
 //!
 //! | | works now | planned |
 //! |---|---|---|
-//! | Socket types | PUSH, PULL, PAIR; REQ, REP, DEALER, ROUTER; PUB, SUB, XPUB, XSUB | CLIENT, SERVER and the other draft types |
+//! | Socket types | PUSH, PULL, PAIR; REQ, REP, DEALER, ROUTER; PUB, SUB, XPUB, XSUB; STREAM for plain tcp; any of them [chosen at run time](crate::AnyPattern) | CLIENT, SERVER and the other draft types |
 //! | Transports | tcp over IPv4 and IPv6, ipc by path and (Linux) abstract name, inproc | WebSocket |
 //! | Wire | ZMTP 3.1, and 3.0 peers; heartbeats both ways, the TTL of a peer honoured in full | |
 //! | Security | NULL, which is none: see [compatibility](super::compatibility#null-is-not-for-public-networks) | PLAIN, CURVE, ZAP |
