@@ -56,10 +56,6 @@ impl<P: Speaks> Meeting<P> {
             .recv_timeout(DEADLINE)
             .linger(Duration::ZERO);
         let mut socket = options(builder).open().unwrap();
-        let free = match transport {
-            Transport::Ipc => "ipc://*",
-            Transport::Tcp => "tcp://127.0.0.1:0",
-        };
         let (mut endpoint, mut listener) = (String::new(), None);
         if role == Role::Connects {
             let theirs = Listener::bind(transport);
@@ -68,7 +64,7 @@ impl<P: Speaks> Meeting<P> {
         }
         // A second place for good peers, where the type has any room for them.
         if role == Role::Binds || P::HAS_MANY_PEERS {
-            endpoint = socket.bind(free).unwrap().to_string();
+            endpoint = socket.bind(transport.free_endpoint()).unwrap().to_string();
         }
         Self { socket, role, transport, endpoint, listener }
     }
@@ -98,6 +94,36 @@ impl<P: Speaks> Meeting<P> {
     #[must_use]
     pub fn good_peer(&self) -> Peer {
         Self::first_ready(|| if P::HAS_MANY_PEERS { Peer::connect(&self.endpoint) } else { self.peer() })
+    }
+
+    /// Returns when our socket has taken notice of everything that raw peers wrote before: its one I/O thread
+    /// greets a new peer behind that.
+    pub fn settle(&mut self) {
+        if self.endpoint.is_empty() {
+            self.endpoint = self.socket.bind(self.transport.free_endpoint()).unwrap().to_string();
+        }
+        let greeting = Peer::connect(&self.endpoint).read(vectors::G_NULL31.len());
+        assert_eq!(greeting, vectors::G_NULL31);
+    }
+
+    /// Writes these octets over and over, as long as our socket reads on. How many were written.
+    pub fn fill(&mut self, peer: &mut Peer, octets: &[u8]) -> usize {
+        let (mut written, mut refusals) = (0, 0);
+        while refusals < 3 {
+            match peer.write_some(&octets[written % octets.len()..]).unwrap() {
+                0 => {
+                    // It may have been about to read: no more so when it is asked again.
+                    refusals += 1;
+                    self.settle();
+                }
+                count => {
+                    written += count;
+                    refusals = 0;
+                }
+            }
+            assert!(written < 256 << 20, "read on and on");
+        }
+        written
     }
 
     /// LIVE: a well-behaved peer of the same socket exchanges 100 messages.

@@ -42,6 +42,17 @@ pub enum Transport {
     Tcp,
 }
 
+impl Transport {
+    /// Where to bind to a place that is free, as all implementations write it.
+    #[must_use]
+    pub fn free_endpoint(self) -> &'static str {
+        match self {
+            Self::Ipc => "ipc://*",
+            Self::Tcp => "tcp://127.0.0.1:*",
+        }
+    }
+}
+
 /// One end of a connection, as octets.
 #[derive(Debug)]
 pub struct Peer {
@@ -157,6 +168,15 @@ impl Peer {
                 return self.has_ended.then_some(None);
             }
         }
+    }
+
+    /// Whether nothing is here that was not taken, without waiting for it.
+    #[must_use]
+    pub fn is_silent(&mut self) -> bool {
+        each!(&self.stream, inner => inner.set_nonblocking(true)).unwrap();
+        let read = each!(&mut self.stream, inner => inner.read(&mut [0]));
+        each!(&self.stream, inner => inner.set_nonblocking(false)).unwrap();
+        self.buffer.is_empty() && read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     /// Reads the frames of the next message; commands are left out. `None` at the end.
