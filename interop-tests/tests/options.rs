@@ -24,13 +24,14 @@ const UNKNOWN: [(&str, &str); 9] = [
 ];
 
 /// Options that can be set and not be read there, and a value that is accepted.
-const WRITE_ONLY: [(&str, &[u8]); 11] = [
+const WRITE_ONLY: [(&str, &[u8]); 12] = [
     ("metadata", b"X-name:value"),
     ("probe_router", &ON),
     ("req_correlate", &ON),
     ("req_relaxed", &ON),
     ("router_handover", &ON),
     ("router_mandatory", &ON),
+    ("stream_notify", &ON),
     ("xpub_manual", &ON),
     ("xpub_nodrop", &ON),
     ("xpub_verbose", &ON),
@@ -47,6 +48,7 @@ fn type_with(row: &OptionInfo) -> zmq::SocketType {
         types if types.contains(&SocketType::Dealer) => zmq::DEALER,
         [SocketType::Router, ..] => zmq::ROUTER,
         [SocketType::Req, ..] => zmq::REQ,
+        [SocketType::Stream, ..] => zmq::STREAM,
         types if types.contains(&SocketType::XPub) => zmq::XPUB,
         types => panic!("which of theirs is one of {types:?}?"),
     }
