@@ -96,3 +96,30 @@
 //! ends agree on a number, which not every peer brings back. A new connection, with new pipes, cannot carry it.
 //! Counting outstanding replies instead would be wrong with peers that leave requests unanswered. For the same
 //! reason the pipes of a REP end with each connection: a reply finds its pipe closed, or the one who asked.
+//!
+//! # Subscriptions go round the pipe
+//!
+//! A connection that comes up must be told every topic, and the application's thread may be busy, or be the very
+//! thread that waits for subscribers. So topics live in an object that sessions read by themselves: first the
+//! whole set, chunk by chunk behind a cursor, then each change. The wire's form is chosen where its version is
+//! known.
+//!
+//! # Smaller batches for many peers
+//!
+//! With 64 subscribers, batches of 128 KiB for each do not stay in the cache. Sharing half a mebioctet among all
+//! pipes, 16 KiB at least each, took a delivery of 64 B over tcp from 217 to 130 ns of processor time (both
+//! processes, a busy machine, paired with libzmq's 300).
+//!
+//! # A thread writes what it streams before it sleeps
+//!
+//! While a connection streams, its pipes tell nobody. A thread with several sockets that waits in one of them
+//! would leave what it queued in the others to the tick. It keeps a list of the connections that it streams on,
+//! and writes them all before it sleeps. Watching the mailbox with yields instead of sleeping was tried and made
+//! eight dealers and a router four times slower on two busy cores.
+//!
+//! # What depends on the machine
+//!
+//! The ratio to libzmq over tcp ends at what the kernel copies. On two cores of an AMD EPYC plain sockets reached
+//! 9.0 times libzmq at 64 B, and this library 7.5; on two busy cores of an Intel Xeon (2026-11-21) plain sockets
+//! reached 3.6 times, and this library 0.94 of that. At 64 KiB plain sockets fell behind libzmq there (0.33), and
+//! so did this library (0.81, 2.5 times plain sockets). Compare with plain sockets before you compare machines.
