@@ -175,8 +175,8 @@ pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
 /// the cache.
 pub(crate) const STREAM_READ_OCTETS: usize = 256 * 1024;
 
-/// Waits of one tick each without anything to do, after which a lent connection goes back to its I/O thread.
-pub(crate) const LENT_IDLE_WAITS: u32 = 3;
+/// Ticks in which nothing moved, after which a lent connection goes back to its I/O thread.
+pub(crate) const LENT_IDLE_TICKS: u32 = 3;
 
 /// Octets after which a sender hands a batch to the kernel by itself, without waiting for an I/O thread: few
 /// enough to be in the cache still, many enough to be worth a system call.
