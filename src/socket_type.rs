@@ -95,6 +95,11 @@ impl SocketType {
         matches!(self, Self::Dealer | Self::Pair | Self::Pull | Self::Router)
     }
 
+    /// Whether an application never sends with sockets of this type.
+    pub(crate) fn only_receives(self) -> bool {
+        matches!(self, Self::Pull | Self::Sub)
+    }
+
     /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
     /// what it subscribes to.
     pub(crate) fn takes_notes(self) -> bool {

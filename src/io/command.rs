@@ -10,7 +10,7 @@ use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
-use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -113,8 +113,10 @@ impl fmt::Debug for IoMailbox {
 /// A socket's mailbox.
 pub(crate) struct SocketMailbox {
     mailbox: Mailbox<ToSocket>,
-    /// Where the socket's thread sleeps, if it is not here.
+    /// Where the socket's thread slept last, if it was not here.
     bell: Mutex<Option<Arc<dyn Ring>>>,
+    /// The socket's thread sleeps there.
+    is_awaited: AtomicBool,
 }
 
 /// What wakes a thread that waits for mail elsewhere.
@@ -153,7 +155,7 @@ impl Ring for Bell {
 
 impl SocketMailbox {
     pub(crate) fn new() -> Self {
-        Self { mailbox: Mailbox::new(), bell: Mutex::new(None) }
+        Self { mailbox: Mailbox::new(), bell: Mutex::new(None), is_awaited: AtomicBool::new(false) }
     }
 
     pub(crate) fn post(&self, item: ToSocket) {
@@ -166,15 +168,25 @@ impl SocketMailbox {
     }
 
     /// Announces that the socket's thread will wait for `bell`. `false`: something was posted, do not wait.
-    pub(crate) fn listen(&self, bell: Arc<dyn Ring>) -> bool {
-        *lock(&self.bell) = Some(bell);
+    pub(crate) fn listen(&self, bell: &Arc<dyn Ring>) -> bool {
+        let mut last = lock(&self.bell);
+        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, bell)) {
+            *last = Some(Arc::clone(bell));
+        }
+        drop(last);
+        self.is_awaited.store(true, Ordering::Relaxed);
         self.mailbox.sleep_elsewhere()
+    }
+
+    /// Whether the socket's own thread waits for it with others. Exact on that thread.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
     }
 
     /// The socket's thread waits for the bell no more.
     pub(crate) fn stop_listening(&self) {
+        self.is_awaited.store(false, Ordering::Relaxed);
         self.mailbox.awake();
-        *lock(&self.bell) = None;
     }
 
     #[inline]

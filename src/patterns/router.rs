@@ -57,6 +57,8 @@ pub struct Router {
     dropped: Dropped,
     /// Where messages and notes are taken into.
     taken: Message,
+    /// Whose message was taken last.
+    heard_last: Option<PipeKey>,
     is_mandatory: bool,
     hands_over: bool,
     probes: bool,
@@ -68,6 +70,16 @@ impl Router {
         self.dropped
     }
 
+    /// The peer of this name. Replies go to whoever was heard last: a look at its name saves the table.
+    #[inline]
+    fn find(&self, pipes: &mut Pipes, name: &[u8]) -> Option<PipeKey> {
+        let last = self.heard_last.filter(|last| {
+            let peer = pipes.get_mut(*last).and_then(|pipe| pipe.peer.as_ref());
+            peer.is_some_and(|peer| peer.as_bytes() == name)
+        });
+        last.or_else(|| self.peers.find(name))
+    }
+
     /// Whether a new peer of this name would be refused.
     fn refuses(&self, pipes: &mut Pipes, name: &RoutingId) -> bool {
         let other = self.peers.find(name.as_bytes());
@@ -76,6 +88,7 @@ impl Router {
 
     /// Gives the peer the name that it announced, or one that is made up. `false`: another peer has it.
     fn name(&mut self, pipes: &mut Pipes, key: PipeKey, announced: RoutingId) -> bool {
+        self.heard_last = None; // names change hands
         let before = pipes.get_mut(key).and_then(|pipe| pipe.peer.take());
         let is_made_up = |name: &RoutingId| name.as_bytes().first() == Some(&0);
         let name = match &before {
@@ -174,6 +187,7 @@ impl Addressing for Router {
             // Without a name it is refused, and what it sent before it knew is not heard.
             if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
                 from.assign(name);
+                self.heard_last = Some(key);
                 mem::swap(&mut self.taken, message);
                 return Ok(());
             }
@@ -187,7 +201,7 @@ impl Addressing for Router {
         name: &[u8],
         payload: &mut Payload<'_>,
     ) -> Result<(), SendError> {
-        let refused = match self.peers.find(name) {
+        let refused = match self.find(pipes, name) {
             Some(key) => match pipes.send(key, payload) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
@@ -218,6 +232,7 @@ impl Strategy for Router {
             news: VecDeque::new(),
             dropped: Dropped::default(),
             taken: Message::new(),
+            heard_last: None,
             is_mandatory: options.router_mandatory(),
             hands_over: options.router_handover(),
             probes: options.probe_router(),

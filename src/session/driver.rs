@@ -73,6 +73,8 @@ pub(super) struct Session {
     /// Messages that the kernel had at the last tick.
     sent_at_tick: u64,
     pace: Pace,
+    /// Ticks in a row in which nobody asked for the peer's octets.
+    unheard_ticks: u32,
     /// Ticks in a row in which nothing moved.
     idle_ticks: u32,
     calls: Calls,
@@ -117,6 +119,7 @@ impl Session {
             was_heard: false,
             sent_at_tick: 0,
             pace: Pace::default(),
+            unheard_ticks: 0,
             idle_ticks: 0,
             calls: Calls::default(),
             moved: 0,
@@ -159,8 +162,8 @@ impl Session {
         let is_streaming = self.idle_ticks == 0 || is_lent && self.idle_ticks < LENT_IDLE_TICKS;
         if is_streaming && !self.care.is_told() {
             // Lent, the kernel tells only a caller that waits; one that always finds room never does.
-            let was_heard = std::mem::take(&mut self.was_heard);
-            self.is_readable |= !was_heard && is_lent;
+            self.unheard_ticks = if std::mem::take(&mut self.was_heard) { 0 } else { self.unheard_ticks + 1 };
+            self.is_readable |= is_lent && self.unheard_ticks >= LENT_IDLE_TICKS;
             return Ok(true);
         }
         self.idle_since = self.moved;

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     is_streamed: AtomicBool,
     /// The thread that has it in its list of streams.
     streamer: AtomicU64,
+    /// The kernel tells that thread.
+    is_lent: AtomicBool,
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
@@ -78,6 +80,7 @@ impl Link {
             is_drive_posted: AtomicBool::new(false),
             is_streamed: AtomicBool::new(false),
             streamer: AtomicU64::new(0),
+            is_lent: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -172,12 +175,14 @@ impl Link {
     pub(super) fn set_streamed(&self, is_streamed: bool) {
         // Relaxed: whoever misses it loses a tick.
         self.is_streamed.store(is_streamed, Ordering::Relaxed);
+        self.is_lent.store(false, Ordering::Relaxed);
     }
 
     /// Enters the connection in this thread's list, if it is streamed and not there.
     fn enter_stream(&self) {
-        if self.is_streamed.load(Ordering::Relaxed) {
-            streams::enter(&self.streamer, self.id, &self.this);
+        let is_streamed = self.is_streamed.load(Ordering::Relaxed);
+        if is_streamed && streams::enter(&self.streamer, self.id, &self.this) {
+            self.is_lent.store(false, Ordering::Relaxed);
         }
     }
 
@@ -190,10 +195,15 @@ impl Link {
         let is_streamed = self.is_streamed.load(Ordering::Relaxed);
         if !is_streamed {
             self.streamer.store(0, Ordering::Relaxed);
-        } else {
+        } else if !self.owner.socket_type.only_receives() {
             self.drive_for_caller(work::PIPES);
         }
         is_streamed
+    }
+
+    /// Notes work that whoever drives next does: the socket's own thread, or the next tick.
+    pub(super) fn note(&self, work: u8) {
+        self.place.note(work);
     }
 
     /// Does `work` on the thread that streams, which may be about to sleep.
@@ -205,6 +215,10 @@ impl Link {
 
     /// Lends the connection to the thread at `desk`, if it streams and nobody is at work on it.
     pub(super) fn lend(&self, desk: &Arc<Desk>) -> bool {
+        // Relaxed: when it is taken back meanwhile its I/O thread hears of it, and wakes whoever waits.
+        if self.is_lent.load(Ordering::Relaxed) {
+            return true;
+        }
         let Some(mut place) = self.place.try_lock() else { return false };
         let Place::Up(session) = &mut *place else { return false };
         let is_lent = session.lend(desk, self).unwrap_or_else(|error| {
@@ -212,6 +226,7 @@ impl Link {
             self.end(&mut place, End::Io(error.into()));
             false
         });
+        self.is_lent.store(is_lent, Ordering::Relaxed); // under the lock, as when it is taken back
         drop(place);
         self.drive_rest();
         is_lent

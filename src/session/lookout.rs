@@ -12,6 +12,7 @@ use mio::{Events, Poll, Registry, Token, Waker};
 use crate::io::{Readiness, Ring};
 use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
 use crate::session::calls::Calls;
+use crate::sync::{AtomicBool, Ordering};
 
 /// The token of the bell; links have their numbers, which start at 1.
 const BELL: Token = Token(0);
@@ -32,13 +33,18 @@ pub(super) struct Lookout {
 pub(super) struct Desk {
     pub(super) registry: Registry,
     bell: Waker,
+    /// It was rung, and the thread has not waited since: once is enough.
+    has_rung: AtomicBool,
 }
 
 impl Ring for Desk {
     fn ring(&self) {
-        // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
-        // that it is signalled already.
-        let _ = self.bell.wake();
+        // AcqRel: pairs with the store in `forget_ringing`, after which the thread looks at its mail.
+        if !self.has_rung.swap(true, Ordering::AcqRel) {
+            // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
+            // that it is signalled already.
+            let _ = self.bell.wake();
+        }
     }
 }
 
@@ -47,7 +53,7 @@ impl Lookout {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let bell = Waker::new(&registry, BELL)?;
-        let desk = Arc::new(Desk { registry, bell });
+        let desk = Arc::new(Desk { registry, bell, has_rung: AtomicBool::new(false) });
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
@@ -55,6 +61,12 @@ impl Lookout {
             was_in_vain: false,
             calls: Calls::default(),
         })
+    }
+
+    /// Before the thread asks to be rung for.
+    pub(super) fn forget_ringing(&self) {
+        // Release: pairs with the swap in `ring`. An old ring that is still in the poll makes one wait short.
+        self.desk.has_rung.store(false, Ordering::Release);
     }
 
     pub(super) fn desk(&self) -> &Arc<Desk> {
@@ -95,6 +107,11 @@ impl Lookout {
             self.events.clear();
         }
         !self.events.is_empty()
+    }
+
+    /// Whether somebody rang during the last wait.
+    pub(super) fn has_rung(&self) -> bool {
+        self.events.iter().any(|event| event.token() == BELL)
     }
 
     /// What the kernel reported of links during the last wait.

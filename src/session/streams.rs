@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use crate::io::{Bell, SocketMailbox, unique_id};
+use crate::io::{Bell, Ring, SocketMailbox, unique_id};
 use crate::session::link::{Link, noted};
 use crate::session::lookout::Lookout;
 use crate::sync::{AtomicU64, Ordering};
@@ -19,18 +19,21 @@ thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::new(Streams::new());
 }
 
-/// Enters a connection that this thread streams on, if `streamer` says that it is not in its list.
-pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) {
+/// Enters a connection that this thread streams on, if `streamer` says that it is not in its list. `true`: it was not.
+pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
     // While the thread ends there is no list any more, and no sleep either. It is in use when a body that is dropped
     // during a wait sends something itself: the next tick finds that.
-    let _ = STREAMS.try_with(|streams| {
-        let Ok(mut streams) = streams.try_borrow_mut() else { return };
+    let is_new = STREAMS.try_with(|streams| {
+        let Ok(mut streams) = streams.try_borrow_mut() else { return false };
         // Relaxed: only this thread enters itself, and others find out at their next sleep.
-        if streamer.load(Ordering::Relaxed) != streams.id {
+        let is_new = streamer.load(Ordering::Relaxed) != streams.id;
+        if is_new {
             streamer.store(streams.id, Ordering::Relaxed);
             streams.links.insert(id, Weak::clone(link));
         }
+        is_new
     });
+    is_new.unwrap_or(false)
 }
 
 /// Waits until something is posted to one of the mailboxes, the kernel has something to report of a connection that
@@ -52,9 +55,10 @@ fn wait_for_mail<'a>(
         return only.wait(deadline);
     }
     let bell = Arc::new(Bell::default());
+    let ring: Arc<dyn Ring> = Arc::clone(&bell) as _;
     let mut is_quiet = true;
     for mailbox in all.clone() {
-        is_quiet &= mailbox.listen(Arc::clone(&bell) as _);
+        is_quiet &= mailbox.listen(&ring);
     }
     let has_news = !is_quiet || bell.wait(deadline);
     all.for_each(SocketMailbox::stop_listening);
@@ -68,11 +72,13 @@ struct Streams {
     links: HashMap<u64, Weak<Link>>,
     /// Made when there is something to wait for.
     lookout: Option<Lookout>,
+    /// What the kernel reported; empty between two waits.
+    due: Vec<(Arc<Link>, u8)>,
 }
 
 impl Streams {
     fn new() -> Self {
-        Self { id: unique_id(), links: HashMap::new(), lookout: None }
+        Self { id: unique_id(), links: HashMap::new(), lookout: None, due: Vec::new() }
     }
 
     /// As the function of this name. `None`: nothing is lent to this thread.
@@ -82,21 +88,30 @@ impl Streams {
         deadline: Option<Instant>,
     ) -> Option<bool> {
         self.flush();
-        let Self { links, lookout, .. } = self;
+        let Self { links, lookout, due, .. } = self;
         let lookout = lend(links, lookout)?;
+        let desk: Arc<dyn Ring> = Arc::clone(lookout.desk()) as _;
+        lookout.forget_ringing();
         let mut is_quiet = true;
         for mailbox in mailboxes.clone() {
-            is_quiet &= mailbox.listen(Arc::clone(lookout.desk()) as _);
+            is_quiet &= mailbox.listen(&desk);
         }
-        let has_news = !is_quiet || lookout.wait(deadline);
-        mailboxes.for_each(SocketMailbox::stop_listening);
-        if is_quiet {
+        let mut has_news = !is_quiet;
+        while !has_news && lookout.wait(deadline) {
+            has_news = lookout.has_rung();
             for (id, ready) in lookout.reports() {
-                if let Some(link) = links.get(&id).and_then(Weak::upgrade) {
-                    link.drive_for_caller(noted(ready));
+                let Some(link) = links.get(&id).and_then(Weak::upgrade) else { continue };
+                if link.owner().mailbox.is_awaited() {
+                    due.push((link, noted(ready)));
+                } else {
+                    // Its socket reads more at once when it is its turn.
+                    link.note(noted(ready));
                 }
             }
+            has_news |= !due.is_empty();
         }
+        mailboxes.for_each(SocketMailbox::stop_listening);
+        due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
         Some(has_news)
     }
 
