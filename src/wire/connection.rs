@@ -19,9 +19,9 @@
 use std::time::Instant;
 
 use crate::error::ProtocolError;
-use crate::wire::command::{self, Command};
 use crate::frame;
 use crate::socket_type::SocketType;
+use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Greeted, Version};
 use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
 use crate::wire::mechanism::null;
@@ -169,21 +169,15 @@ impl Connection {
     fn take_handshake(&mut self, octets: &mut &[u8], out: &mut Outbox) -> Result<(), ProtocolError> {
         loop {
             self.phase = match &mut self.phase {
-                Phase::Greeting(greeting) => {
-                    match greeting.take(octets, &self.local, out)? {
-                        None => return Ok(()),
-                        Some(Greeted::Current(version)) => {
-                            null::start(&self.local, out);
-                            Phase::Handshake { version, command: command::Incoming::new() }
-                        }
-                        Some(Greeted::One(begun)) => {
-                            Phase::RoutingId(old::Incoming::one(&self.local, begun))
-                        }
-                        Some(Greeted::Two(socket_type)) => {
-                            Phase::RoutingId(old::Incoming::two(socket_type))
-                        }
+                Phase::Greeting(greeting) => match greeting.take(octets, &self.local, out)? {
+                    None => return Ok(()),
+                    Some(Greeted::Current(version)) => {
+                        null::start(&self.local, out);
+                        Phase::Handshake { version, command: command::Incoming::new() }
                     }
-                }
+                    Some(Greeted::One(begun)) => Phase::RoutingId(old::Incoming::one(&self.local, begun)),
+                    Some(Greeted::Two(socket_type)) => Phase::RoutingId(old::Incoming::two(socket_type)),
+                },
                 Phase::Handshake { version, command } => {
                     let Some(body) = command.take(octets)? else { return Ok(()) };
                     let command = Command::parse(&body)?;

@@ -69,8 +69,7 @@ fn our_signature_is_the_header_of_our_routing_id_in_zmtp_1() {
     // RFC 37: "we have already sent 10 octets, which the other peer interprets as the start of an identity frame. We
     // continue by sending the body of the identity frame (zero or more octets)."
     for &socket_type in SocketType::ALL {
-        let announces =
-            matches!(socket_type, SocketType::Dealer | SocketType::Req | SocketType::Router);
+        let announces = matches!(socket_type, SocketType::Dealer | SocketType::Req | SocketType::Router);
         let routing_id = if announces { &b"me"[..] } else { b"" };
         let outcome = every_cut(named(socket_type, b"me"), b"\x01\0");
         let ours = [&signature(routing_id.len() as u8), routing_id].concat();
