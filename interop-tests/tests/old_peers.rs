@@ -118,7 +118,10 @@ fn converse(ours: &mut Any, peer: &mut OldPeer, theirs: &str, version: Version) 
         ours.wait_for_subscribers(1, DEADLINE).unwrap();
     }
     if socket_type == XPub {
-        assert_eq!(Subscription::from_message(&ours.recv().unwrap()), Some(Subscription::Subscribe(&b""[..])));
+        assert_eq!(
+            Subscription::from_message(&ours.recv().unwrap()),
+            Some(Subscription::Subscribe(&b""[..]))
+        );
     }
     for frames in &messages() {
         let (mut to_us, mut to_them) = (frames.clone(), frames.clone());
@@ -293,7 +296,8 @@ fn two_bodies_of_any_size_around_a_buffer_are_whole() {
     let sizes = || (8190..=8200).chain(252..=257);
     for first in sizes() {
         for second in sizes() {
-            let bodies = [first, second].map(|octets| vec![vec![u8::try_from(octets % 251).unwrap(); octets]]);
+            let bodies =
+                [first, second].map(|octets| vec![vec![u8::try_from(octets % 251).unwrap(); octets]]);
             peer.peer.write(&bodies.each_ref().map(|frames| Version::One.message(frames)).concat());
             for frames in &bodies {
                 assert!(meeting.socket.recv().unwrap() == of(frames));
@@ -375,7 +379,8 @@ fn sizes_are_judged_before_anything_is_reserved() {
 #[test]
 fn a_type_that_does_not_fit_is_refused_in_zmtp_2_without_a_word() {
     // N-21. RFC 15: "silently disconnecting the other peer".
-    for (ours, theirs) in [(SocketType::Pull, "PULL"), (SocketType::Req, "DEALER"), (SocketType::Sub, "SUB")] {
+    for (ours, theirs) in [(SocketType::Pull, "PULL"), (SocketType::Req, "DEALER"), (SocketType::Sub, "SUB")]
+    {
         for role in [Role::Binds, Role::Connects] {
             let place = Place::new(ours, role, Transport::Tcp);
             let mut peer = place.peer();
@@ -569,7 +574,8 @@ fn old_peers_hear_nothing_of_heartbeats_and_are_not_silent() {
 fn what_an_old_peer_did_not_take_whole_goes_whole_to_the_next() {
     // E-03, F-14: whatever versions the two speak.
     // The first is more than two kernel buffers hold.
-    let bodies: Vec<Frames> = [16 << 20, 300, 0].map(|octets| vec![vec![octets as u8; octets], vec![7]]).to_vec();
+    let bodies: Vec<Frames> =
+        [16 << 20, 300, 0].map(|octets| vec![vec![octets as u8; octets], vec![7]]).to_vec();
     for (first, second) in [
         (Version::One, Version::Three),
         (Version::One, Version::One),

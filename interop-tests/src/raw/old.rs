@@ -64,7 +64,8 @@ impl Version {
             Self::One => [&signature[..], routing_id].concat(),
             Self::Two => [&signature, &[3, code(ours)][..], &vectors::frame(0, routing_id)].concat(),
             Self::Three => {
-                let rest = [&vectors::G_NULL31[10..], &Self::Three.handshake(ours, routing_id)[64..]].concat();
+                let rest =
+                    [&vectors::G_NULL31[10..], &Self::Three.handshake(ours, routing_id)[64..]].concat();
                 [signature, rest].concat()
             }
         }
