@@ -570,6 +570,44 @@ fn old_peers_hear_nothing_of_heartbeats_and_are_not_silent() {
 }
 
 #[test]
+fn an_old_peer_that_stops_inside_its_handshake_is_closed_in_time() {
+    // at every octet; the routing id is part of the handshake.
+    let limit = Duration::from_millis(200);
+    for version in [Version::One, Version::Two] {
+        let octets = version.handshake("PUSH", b"name");
+        let mut meeting =
+            Meeting::<Pull>::with(Role::Binds, Transport::Tcp, |builder| builder.handshake_interval(limit));
+        let mut good = OldPeer::new(meeting.peer(), version, ("PUSH", b""), ("PULL", b""));
+        let stopped = |end: usize| {
+            let mut peer = meeting.peer();
+            peer.write(&octets[..end]);
+            peer
+        };
+        let peers: Vec<Peer> = (0..octets.len()).map(stopped).collect();
+        for mut peer in peers {
+            let heard = peer.read_to_end();
+            assert!(version.answer("PULL", b"").starts_with(&heard), "{version:?} {heard:02x?}");
+        }
+        good.say(&["still here"]);
+        assert_eq!(meeting.socket.recv().unwrap(), "still here");
+    }
+}
+
+#[test]
+fn a_greeting_of_the_application_comes_first_in_every_version() {
+    for version in Version::ALL {
+        for greeting in [b"hello".to_vec(), vec![7; 254], vec![7; 70_000]] {
+            let mut meeting = Meeting::<Push>::with(Role::Connects, Transport::Tcp, |builder| {
+                builder.hello_msg(greeting.clone())
+            });
+            meeting.socket.send("behind").unwrap();
+            let mut peer = OldPeer::new(meeting.peer(), version, ("PULL", b""), ("PUSH", b""));
+            assert!((peer.hear(), peer.hear()) == (vec![greeting], frames(&["behind"])));
+        }
+    }
+}
+
+#[test]
 fn what_an_old_peer_did_not_take_whole_goes_whole_to_the_next() {
     // E-03, F-14: whatever versions the two speak.
     // The first is more than two kernel buffers hold.
