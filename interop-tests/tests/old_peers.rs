@@ -316,6 +316,19 @@ fn long_headers_of_small_frames_are_taken() {
 }
 
 #[test]
+fn flags_that_libzmq_2_sets_for_no_purpose_mean_nothing() {
+    // What 2.1.11 says: 7E or 7F in every frame, that of the routing id included.
+    everywhere::<Pull>(|meeting| {
+        let mut peer = meeting.peer();
+        peer.write(b"\x01\x7e\x06\x7fhello\x03\x7ehi\x01\x7e");
+        assert_eq!(meeting.socket.recv().unwrap(), ["hello", "hi"]);
+        assert_eq!(meeting.socket.recv().unwrap(), "");
+        peer.finish();
+        assert_eq!(peer.read_to_end(), Version::One.answer("PULL", b""));
+    });
+}
+
+#[test]
 fn frames_that_break_the_grammar_end_the_connection() {
     // F-02, F-04, D8: what was right before is delivered, what is wrong is not.
     let wrong: [(Version, &[u8]); 7] = [
