@@ -6,17 +6,13 @@
 
 use std::time::Duration;
 
-use interop_tests::raw::old::{OldPeer, SIGNATURE, TYPES, Version, long_frame1};
+use interop_tests::raw::old::{OldPeer, SIGNATURE, TYPES, Version};
 use interop_tests::raw::random::Random;
-use interop_tests::raw::{
-    ALLOCATOR_LIMIT, Account, DEADLINE, Listener, Meeting, Peer, Role, Transport, alone, everywhere,
-    message_of,
-};
+use interop_tests::raw::{DEADLINE, Listener, Meeting, Peer, Role, Transport, everywhere, message_of};
 use interop_tests::tally;
 use peermq::{
-    AnyPattern, ConnectionError, Context, HeartbeatInterval, Hwm, KernelBuffer, Linger, MaxMessageSize,
-    Message, NotReady, ProtocolError, Pub, Publishes, Pull, Push, ReconnectInterval, Router, RoutingId,
-    Socket, SocketType, Sub, Subscription, XPub, XSub,
+    AnyPattern, ConnectionError, Context, HeartbeatInterval, Linger, Message, NotReady, ProtocolError, Pub,
+    Publishes, Pull, Push, ReconnectInterval, Router, RoutingId, Socket, SocketType, Sub, Subscription, XPub,
 };
 
 type Any = Socket<AnyPattern>;
