@@ -333,6 +333,9 @@ pub enum ProtocolError {
     /// A frame longer than `max_message_size`, or than 2^63-1 octets.
     #[error("a frame of {0} octets is over the limit")]
     FrameTooLarge(u64),
+    /// A ZMTP 1.0 frame whose length leaves no room for its flags.
+    #[error("a frame is too short for its flags")]
+    FrameTooShort,
     /// The handshake did not end in time.
     #[error("the handshake took too long")]
     HandshakeTimeout,
@@ -369,7 +372,7 @@ pub enum ProtocolError {
     /// The peer's Socket-Type is unknown.
     #[error("the peer's socket type is unknown")]
     UnknownSocketType,
-    /// A major version below 3.
+    /// A version that does not exist, or an old one at a socket that demands more than it can give.
     #[error("ZMTP {0} is not spoken")]
     UnsupportedVersion(u8),
 }

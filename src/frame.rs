@@ -9,6 +9,8 @@
 //! Source: RFC 37/ZMTP 3.1, "Framing".
 #![forbid(unsafe_code)]
 
+pub(crate) mod zmtp1;
+
 use crate::error::ProtocolError;
 
 /// More frames of the same message follow.

@@ -136,6 +136,10 @@ pub(crate) const ROUTING_ID_MAX: usize = 255;
 /// Most octets one connection writes before the others of its thread get their turn.
 pub(crate) const WRITE_OCTETS_PER_TURN: u32 = 4 * 1024 * 1024;
 
+/// Octets that are translated at once from and to the frames of ZMTP 1.0: bounds what a connection holds beside its
+/// pipes. Not tuned.
+pub(crate) const TRANSLATED_OCTETS: usize = 8 * 1024;
+
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;
 

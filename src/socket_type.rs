@@ -64,6 +64,23 @@ impl SocketType {
         Self::ALL.iter().copied().find(|candidate| candidate.name().as_bytes() == name)
     }
 
+    /// Finds the type by its number in a ZMTP 2.0 greeting (RFC 15). XPUB and XSUB have none there, but libzmq
+    /// sends theirs.
+    pub(crate) fn from_revision_1(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|candidate| !candidate.is_raw() && candidate.code() == i32::from(code))
+    }
+
+    /// Returns the type's number in a ZMTP 2.0 greeting, where XPUB is PUB, and XSUB is SUB (RFC 15).
+    pub(crate) fn revision_1(self) -> u8 {
+        let known = match self {
+            Self::XPub => Self::Pub,
+            Self::XSub => Self::Sub,
+            Self::Dealer | Self::Pair | Self::Pub | Self::Pull | Self::Push => self,
+            Self::Rep | Self::Req | Self::Router | Self::Stream | Self::Sub => self,
+        };
+        u8::try_from(known.code()).unwrap_or(u8::MAX)
+    }
+
     /// Whether the two types may be connected.
     #[must_use]
     pub fn talks_to(self, peer: Self) -> bool {

@@ -75,9 +75,12 @@ impl Script {
     fn say<P: Speaks>(&self, meeting: &mut Meeting<P>, end: usize) -> Peer {
         loop {
             let mut peer = meeting.peer();
-            assert_eq!(peer.read(64), G_NULL31);
+            assert_eq!(peer.read(10), G_NULL31[..10]);
             let first = end.min(self.handshake_octets);
             peer.write(&self.octets[..first]);
+            if end > 10 {
+                assert_eq!(peer.read(54), G_NULL31[10..]);
+            }
             if end <= self.handshake_octets {
                 return peer;
             }

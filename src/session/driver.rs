@@ -21,9 +21,10 @@ use crate::session::calls::Calls;
 use crate::session::care::Care;
 use crate::session::link::{Link, noted, work};
 use crate::session::pace::Pace;
+use crate::session::translator::Translator;
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
+use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Security, Signs};
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct Farewell<'a> {
 #[derive(Debug)]
 pub(super) struct Session {
     stream: Stream,
+    /// Between the stream and the pipes of a peer whose frames are not those of the pipes.
+    translator: Option<Box<Translator>>,
     connection: Connection,
     outbox: Outbox,
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
@@ -93,11 +96,13 @@ impl Session {
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
         let heartbeat = HeartbeatSettings::from(&owner.options);
         let metadata = owner.options.metadata.clone();
-        let local = Local { socket_type: owner.socket_type, routing_id, heartbeat, metadata };
+        let socket_type = owner.socket_type;
+        let local = Local { socket_type, routing_id, heartbeat, metadata, security: Security::NONE };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
             stream,
+            translator: None,
             connection: Connection::new(local, &mut outbox),
             outbox,
             ends,
@@ -330,7 +335,8 @@ impl Session {
                 ends.refill();
             }
             let ready = if self.is_shaking_hands { None } else { self.ends.as_mut() };
-            let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages());
+            let between = ready.as_ref().is_none_or(|ends| ends.outbound.is_between_messages())
+                && self.translator.as_ref().is_none_or(|it| it.is_between_frames());
             let control_octets = if between { control.len() } else { 0 };
             if control_octets > 0 {
                 slices.push(IoSlice::new(control));
@@ -347,7 +353,11 @@ impl Session {
             }
             let total: usize = slices.iter().map(|slice| slice.len()).sum();
             self.calls.count();
-            let written = self.stream.write(&slices).map_err(End::Io)?;
+            let written = match &mut self.translator {
+                None => self.stream.write(&slices),
+                Some(translator) => translator.write(&mut self.stream, &slices, control_octets),
+            };
+            let written = written.map_err(End::Io)?;
             drop(slices);
             // A short write is how the kernel says that it is full; an event tells when it is not.
             self.is_writable = written == total;
@@ -461,7 +471,11 @@ impl Session {
             }
             let (mut room, wanted) = ends.inbound.room().map_err(End::Protocol)?;
             self.calls.count();
-            match self.stream.read(&mut room).map_err(End::Io)? {
+            let read = match &mut self.translator {
+                None => self.stream.read(&mut room).map_err(End::Io)?,
+                Some(translator) => translator.read(&mut self.stream, &mut room)?,
+            };
+            match read {
                 Read::Dry => self.is_readable = false,
                 Read::End => return Err(End::PeerClosed),
                 Read::Octets(count) => {
@@ -474,6 +488,7 @@ impl Session {
                     // A short read emptied the kernel's buffer; an event tells of more. Not so when the
                     // peer has closed: that event is used up, and only the end is left to find.
                     self.is_readable = count == wanted || self.is_closed;
+                    self.is_readable |= self.translator.as_ref().is_some_and(|it| it.has_more());
                 }
             }
         }
@@ -495,13 +510,18 @@ impl Session {
         let octets = octets.get(..count).unwrap_or_default();
         let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
         let Some(peer) = self.connection.peer() else { return Ok(true) };
+        let mut behind = octets.get(taken..).unwrap_or_default();
+        if peer.is_zmtp1() {
+            self.translator = Some(Box::new(Translator::new(self.connection.unsaid(), behind)));
+            behind = &[];
+        }
         self.is_shaking_hands = false;
         let name = link.owner().name_of(&peer.routing_id);
         link.on_ready(peer, self.stream.peer());
         let upstream = link.owner().upstream.as_ref();
         self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
         if let Some(hello) = link.owner().hello() {
-            self.outbox.push_message(&[hello]);
+            self.connection.push_message(&[hello], &mut self.outbox);
         }
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
@@ -509,7 +529,7 @@ impl Session {
             None => self.ends = link.attach(RoutingId::from_peer(name)),
         }
         if let Some(ends) = &mut self.ends {
-            ends.inbound.push(octets.get(taken..).unwrap_or_default());
+            ends.inbound.push(behind);
         }
         Ok(true)
     }

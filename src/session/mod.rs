@@ -18,6 +18,7 @@ mod socks;
 mod status;
 mod streams;
 mod ticker;
+mod translator;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use link::Link;

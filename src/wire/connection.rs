@@ -3,26 +3,30 @@
 //! ```text
 //!             64 octets, our mechanism        READY, a type we talk to
 //!  new ─▶ Greeting ─────────────────▶ Handshake ───────────────▶ Traffic ─┐ PING: PONG
-//!   │        │ we send READY             │                          │  ▲  │ other: ignored
-//!   we send  │                           │                          │  └──┘
-//!   the      └───────────────┬───────────┴──────────────────────────┘
-//!   greeting                 ▼ anything else
-//!                          Failed
+//!          │   │ we send READY           │                        ▲ │  ▲  │ other: ignored
+//!          │   │ ZMTP 1.0 or 2.0         │   the routing id       │ │  └──┘
+//!          │   └───────────────▶ RoutingId ───────────────────────┘ │
+//!          └────────────────┬────────┴───┴──────────────────────────┘
+//!                           ▼ anything else
+//!                         Failed
 //! ```
 //!
 //! The driver feeds it the octets of the handshake and the bodies of later command frames; it frames and
-//! delivers messages itself. Source: RFC 37, "Overall Behavior".
+//! delivers messages itself. Source: RFC 37, "Overall Behavior" and "Backwards Interoperability".
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::time::Instant;
 
 use crate::error::ProtocolError;
+use crate::frame;
+use crate::socket_type::SocketType;
 use crate::wire::command::{self, Command};
-use crate::wire::greeting::{self, Version};
+use crate::wire::greeting::{self, Greeted, Version};
 use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
-use crate::wire::mechanism::{Name, null};
+use crate::wire::mechanism::null;
 use crate::wire::metadata::{Local, Peer};
+use crate::wire::old;
 use crate::wire::outbox::Outbox;
 
 /// One connection's protocol state.
@@ -39,24 +43,26 @@ enum Phase {
     Greeting(greeting::Incoming),
     /// Its first command is.
     Handshake { version: Version, command: command::Incoming },
-    /// Both READYs are through.
+    /// A peer of ZMTP 1.0 or 2.0 says what it is called.
+    RoutingId(old::Incoming),
+    /// Both READYs, or routing ids, are through.
     Traffic(Peer),
     /// Over, and why: every further call returns the same.
     Failed(ProtocolError),
 }
 
 impl Connection {
-    /// Starts a connection and puts our greeting into `out`, whole.
+    /// Starts a connection and puts as much of our greeting into `out` as any version understands.
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
-        greeting::push(out, Name::NULL);
+        greeting::start(&local, out);
         let heartbeat = Heartbeat::new(local.heartbeat);
-        Self { local, phase: Phase::Greeting(greeting::Incoming::default()), heartbeat }
+        Self { local, phase: Phase::Greeting(greeting::Incoming::new()), heartbeat }
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.
     ///
-    /// Consumes all of them until the handshake ends, and nothing behind it: what follows the peer's READY is
-    /// traffic. Holds one greeting, or one command of up to `HANDSHAKE_COMMAND_MAX` octets.
+    /// Consumes all of them until the handshake ends, and nothing behind it: what follows the peer's READY, or
+    /// its routing id, is traffic. Holds one greeting, or one command of up to `HANDSHAKE_COMMAND_MAX` octets.
     ///
     /// # Errors
     ///
@@ -78,49 +84,71 @@ impl Connection {
     /// # Errors
     ///
     /// [`ProtocolError::MalformedCommand`]; [`ProtocolError::UnexpectedCommand`] on a second READY;
-    /// [`ProtocolError::RefusedByPeer`] on ERROR, which answers our READY when the peer sent its own first.
+    /// [`ProtocolError::ReservedFlags`] from a peer of ZMTP 2.0, which has none; [`ProtocolError::RefusedByPeer`] on ERROR, which answers our READY when the peer sent its own first.
     pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
-        let answered = match self.phase {
-            Phase::Traffic(_) => {
+        let answered = match &self.phase {
+            Phase::Traffic(peer) if peer.knows_commands() => {
                 let answered = answer(body, &mut self.heartbeat, out);
                 answered.map(|is_note| is_note && self.local.socket_type.takes_notes())
             }
-            Phase::Failed(error) => Err(error),
-            Phase::Greeting(_) | Phase::Handshake { .. } => Err(ProtocolError::UnexpectedCommand),
+            Phase::Traffic(_) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
+            Phase::Failed(error) => Err(*error),
+            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::RoutingId(_) => {
+                Err(ProtocolError::UnexpectedCommand)
+            }
         };
         answered.map_err(|error| self.fail(error))
     }
 
-    /// Tells the peer that it is not wanted.
+    /// Tells the peer that it is not wanted, if its version has a word for that.
     pub(crate) fn refuse(&self, out: &mut Outbox) {
-        command::push_error(out, "Closed");
+        if self.peer().is_some_and(Peer::knows_commands) {
+            command::push_error(out, "Closed");
+        }
     }
 
     /// Tells the peer of a subscription or of the end of one, in the form that its version knows, while `out`
-    /// holds nothing else. A peer of ZMTP 3.0 gets a message (Z-17).
+    /// holds nothing else.
     pub(crate) fn tell_topic(&self, is_subscribe: bool, topic: &[u8], out: &mut Outbox) {
         match self.peer() {
-            Some(Peer { major: 3, minor: 0, .. }) => out.push_message(&[&[u8::from(is_subscribe)], topic]),
-            Some(_) => command::push_topic(out, is_subscribe, topic),
+            Some(peer) if peer.knows_topics() => command::push_topic(out, is_subscribe, topic),
+            Some(_) => self.push_message(&[&[u8::from(is_subscribe)], topic], out),
             None => return,
         }
         out.count_as_unasked();
     }
 
-    /// The peer, once both READYs are through and until the connection fails.
+    /// Sends a message of one frame, whose body is the parts in a row, between those of the application.
+    pub(crate) fn push_message(&self, parts: &[&[u8]], out: &mut Outbox) {
+        if self.peer().is_some_and(Peer::is_zmtp1) {
+            out.push_zmtp1_message(parts);
+        } else {
+            out.push_message(parts);
+        }
+    }
+
+    /// The message, framed as in later versions, that a peer of ZMTP 1.0 means without saying it: its subscriptions
+    /// stay with it, so that a publisher has to send everything (RFC 13, "A subscriber SHALL NOT send any content").
+    pub(crate) fn unsaid(&self) -> &'static [u8] {
+        let is_publisher = matches!(self.local.socket_type, SocketType::Pub | SocketType::XPub);
+        if is_publisher && self.peer().is_some_and(Peer::is_zmtp1) { b"\0\x01\x01" } else { b"" }
+    }
+
+    /// The peer, once its handshake is through and until the connection fails.
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.phase {
             Phase::Traffic(peer) => Some(peer),
-            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Failed(_) => None,
+            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::RoutingId(_) | Phase::Failed(_) => None,
         }
     }
 
     /// Whether [`handle_timeout`](Self::handle_timeout) should be called without waiting for a deadline.
     pub(crate) fn wants_timer(&self) -> bool {
-        self.heartbeat.has_news() && self.peer().is_some()
+        self.heartbeat.has_news() && self.peer().is_some_and(Peer::knows_commands)
     }
 
-    /// Looks after heartbeats, which begin with the traffic: see [`Heartbeat::handle_timeout`].
+    /// Looks after heartbeats, which begin with the traffic, of peers that know them: see
+    /// [`Heartbeat::handle_timeout`].
     ///
     /// # Errors
     ///
@@ -131,24 +159,33 @@ impl Connection {
         signs: Signs,
         out: &mut Outbox,
     ) -> Result<Option<Instant>, Silent> {
-        match self.phase {
-            Phase::Traffic(_) => self.heartbeat.handle_timeout(now, signs, out),
-            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Failed(_) => Ok(None),
+        if self.peer().is_some_and(Peer::knows_commands) {
+            self.heartbeat.handle_timeout(now, signs, out)
+        } else {
+            Ok(None)
         }
     }
 
     fn take_handshake(&mut self, octets: &mut &[u8], out: &mut Outbox) -> Result<(), ProtocolError> {
         loop {
             self.phase = match &mut self.phase {
-                Phase::Greeting(greeting) => {
-                    let Some(version) = greeting.take(octets, Name::NULL)? else { return Ok(()) };
-                    null::start(&self.local, out);
-                    Phase::Handshake { version, command: command::Incoming::new() }
-                }
+                Phase::Greeting(greeting) => match greeting.take(octets, &self.local, out)? {
+                    None => return Ok(()),
+                    Some(Greeted::Current(version)) => {
+                        null::start(&self.local, out);
+                        Phase::Handshake { version, command: command::Incoming::new() }
+                    }
+                    Some(Greeted::One(begun)) => Phase::RoutingId(old::Incoming::one(&self.local, begun)),
+                    Some(Greeted::Two(socket_type)) => Phase::RoutingId(old::Incoming::two(socket_type)),
+                },
                 Phase::Handshake { version, command } => {
                     let Some(body) = command.take(octets)? else { return Ok(()) };
                     let command = Command::parse(&body)?;
                     Phase::Traffic(null::handle_command(&self.local, *version, &command, out)?)
+                }
+                Phase::RoutingId(routing_id) => {
+                    let Some(peer) = routing_id.take(octets)? else { return Ok(()) };
+                    Phase::Traffic(peer)
                 }
                 Phase::Traffic(_) => return Ok(()),
                 Phase::Failed(error) => return Err(*error),
@@ -167,6 +204,7 @@ impl Connection {
         match &self.phase {
             Phase::Greeting(greeting) => greeting.held_octets(),
             Phase::Handshake { command, .. } => command.held_octets(),
+            Phase::RoutingId(routing_id) => routing_id.held_octets(),
             Phase::Traffic(_) | Phase::Failed(_) => 0,
         }
     }

@@ -17,6 +17,7 @@ use crate::options::Metadata;
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
 use crate::wire::heartbeat;
+use crate::wire::mechanism::Security;
 
 /// What we say of ourselves, and how we keep the connection alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,19 +28,20 @@ pub(crate) struct Local {
     pub(crate) heartbeat: heartbeat::Settings,
     /// The application's own properties.
     pub(crate) metadata: Metadata,
+    pub(crate) security: Security,
 }
 
 /// What the peer says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Peer {
+    /// A guess with ZMTP 1.0, which does not tell: one that ours may talk to.
     pub(crate) socket_type: SocketType,
     /// The `Identity` as announced; empty without one. Only a ROUTER may act on it.
     pub(crate) routing_id: Bytes,
     /// The minor version: 0 for ZMTP 3.0.
     pub(crate) minor: u8,
-    /// The major version, 3 or higher.
     pub(crate) major: u8,
-    /// Every property in the order and spelling in which it was sent, the known ones too.
+    /// Every property in the order and spelling in which it was sent, the known ones too. None before ZMTP 3.
     pub(crate) properties: Arc<[Property]>,
 }
 
@@ -51,6 +53,21 @@ impl Peer {
         let routing_id = find(&properties, IDENTITY).cloned().unwrap_or_default();
         let properties = properties.into();
         Self { socket_type, routing_id, minor: version.minor, major: version.major, properties }
+    }
+
+    /// Whether it speaks ZMTP 1.0, whose frames are not those of later versions.
+    pub(crate) fn is_zmtp1(&self) -> bool {
+        self.major == 1
+    }
+
+    /// Whether it knows commands: those of RFC 23 at least.
+    pub(super) fn knows_commands(&self) -> bool {
+        self.major >= 3
+    }
+
+    /// Whether it knows SUBSCRIBE and CANCEL, which came with ZMTP 3.1; before, messages say the same (Z-17).
+    pub(super) fn knows_topics(&self) -> bool {
+        (self.major, self.minor) >= (3, 1)
     }
 }
 
@@ -121,13 +138,17 @@ fn split_property(octets: &[u8]) -> Option<(&str, &[u8], &[u8])> {
 /// Whether a value is one that RFC 37 allows for this property. Socket types are the handshake's to judge.
 fn is_legal(name: &str, value: &[u8]) -> bool {
     if name.eq_ignore_ascii_case(IDENTITY) {
-        // A first octet of zero is for ids that implementations make up (D11).
-        value.len() <= ROUTING_ID_MAX && value.first() != Some(&0)
+        is_legal_routing_id(value)
     } else if name.eq_ignore_ascii_case(RESOURCE) {
         value.split(|&octet| octet == b'/').all(|part| !part.is_empty() && part.iter().all(is_resource_char))
     } else {
         true
     }
+}
+
+/// Whether a peer may call itself so. A first octet of zero is for ids that implementations make up (D11).
+pub(super) fn is_legal_routing_id(octets: &[u8]) -> bool {
+    octets.len() <= ROUTING_ID_MAX && octets.first() != Some(&0)
 }
 
 fn is_resource_char(octet: &u8) -> bool {

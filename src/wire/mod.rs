@@ -4,8 +4,8 @@
 //! [`Outbox`]. It never reads a descriptor, a clock or a random source, and it never sees a message: frames
 //! that carry data pass it by. One driver, the session, owns the descriptor and the deadline.
 //!
-//! Spoken: ZMTP 3.0, 3.1 and whatever calls itself higher, with the NULL mechanism. ZMTP 1.0 and 2.0 are
-//! recognised and refused. Source: RFC 37/ZMTP 3.1, RFC 23/ZMTP 3.0.
+//! Spoken: ZMTP 3.0, 3.1 and whatever calls itself higher, with the NULL mechanism; ZMTP 2.0 and 1.0 with whoever
+//! knows no better. Source: RFC 37/ZMTP 3.1, RFC 23/ZMTP 3.0, RFC 15/ZMTP 2.0, RFC 13/ZMTP 1.0.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -15,10 +15,12 @@ mod greeting;
 mod heartbeat;
 mod mechanism;
 mod metadata;
+mod old;
 mod outbox;
 
 pub(crate) use connection::Connection;
 pub(crate) use heartbeat::{Settings as HeartbeatSettings, Signs};
+pub(crate) use mechanism::Security;
 pub(crate) use metadata::{Local, Peer};
 pub(crate) use outbox::Outbox;
 

@@ -32,10 +32,20 @@ impl Outbox {
     }
 
     /// Appends a message of one frame, whose body is the parts in a row.
-    pub(crate) fn push_message(&mut self, parts: &[&[u8]]) {
+    pub(super) fn push_message(&mut self, parts: &[&[u8]]) {
         let body_octets = parts.iter().map(|part| part.len()).sum::<usize>();
         let (header, header_octets) = frame::encode_header(0, body_octets);
         self.octets.reserve(header_octets + body_octets);
+        self.octets.extend(header.iter().take(header_octets));
+        for part in parts {
+            self.octets.extend_from_slice(part);
+        }
+    }
+
+    /// Appends a message of one frame as ZMTP 1.0 has it, whose body is the parts in a row.
+    pub(super) fn push_zmtp1_message(&mut self, parts: &[&[u8]]) {
+        let body_octets = parts.iter().map(|part| part.len() as u64).sum();
+        let (header, header_octets) = frame::zmtp1::encode(false, body_octets);
         self.octets.extend(header.iter().take(header_octets));
         for part in parts {
             self.octets.extend_from_slice(part);

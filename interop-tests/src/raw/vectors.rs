@@ -3,6 +3,9 @@
 /// Our greeting, and that of any ZMTP 3.1 peer with the NULL mechanism.
 pub const G_NULL31: [u8; 64] = greeting(3, 1, b"NULL");
 
+/// What is said of a greeting before anything is known of the other side.
+pub const SIGNATURE_OCTETS: usize = 10;
+
 /// The greeting of a ZMTP 3.0 peer.
 pub const G_NULL30: [u8; 64] = greeting(3, 0, b"NULL");
 
@@ -18,11 +21,13 @@ pub const ERROR: &[u8] = b"\x04\x0a\x05ERROR\x03400";
 /// What we say to a socket type that we do not talk to.
 pub const REFUSAL: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";
 
-/// A greeting with this version and mechanism; as-server, padding and filler are zero.
+/// A greeting with this version and mechanism; as-server and filler are zero. The padding is as a peer has it that
+/// looks for older ones and has no routing id, which is what ours and libzmq's do.
 #[must_use]
 pub const fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> [u8; 64] {
     let mut octets = [0; 64];
     octets[0] = 0xFF;
+    octets[8] = 1;
     octets[9] = 0x7F;
     octets[10] = major;
     octets[11] = minor;

@@ -118,7 +118,7 @@ fn nothing_is_sent_before_the_handshake_and_nothing_to_a_stranger() {
     push.try_send("not for strangers").unwrap();
     for _ in 0..5 {
         let (mut stranger, _) = listener.accept().unwrap();
-        let mut greeting = [0; 11];
+        let mut greeting = [0; 10];
         stranger.read_exact(&mut greeting).unwrap();
         assert_eq!((greeting[0], greeting[9]), (0xFF, 0x7F));
         stranger.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();

@@ -170,7 +170,7 @@ fn accept_survives_the_lack_of_descriptors() {
 
         files.pop();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut greeting = [0; 11];
+        let mut greeting = [0; 10];
         client.read_exact(&mut greeting).unwrap();
         assert_eq!((greeting[0], greeting[9]), (0xFF, 0x7F));
     });

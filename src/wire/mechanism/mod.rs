@@ -19,6 +19,26 @@ impl Name {
     pub(super) const NULL: Self = Self(*b"NULL\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
 }
 
+/// What a socket demands of everybody that it talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Security {
+    /// What both greetings must announce.
+    pub(super) mechanism: Name,
+    /// Somebody is asked about each peer before it is let in.
+    pub(super) is_guarded: bool,
+}
+
+impl Security {
+    /// Whoever comes is let in.
+    pub(crate) const NONE: Self = Self { mechanism: Name::NULL, is_guarded: false };
+
+    /// Whether peers of ZMTP 1.0 and 2.0 are let in, which can neither prove who they are nor keep a secret: only
+    /// where nothing at all is demanded (Z-20, Z-21).
+    pub(super) fn admits_old_peers(self) -> bool {
+        self == Self::NONE
+    }
+}
+
 #[cfg(test)]
 mod rfc37_greeting {
     use super::*;

@@ -52,7 +52,9 @@ fn every_octet_of_a_handshake_may_be_any_other() {
             stream[at] = octet;
             let whole = feed(SocketType::Pull, &stream, []);
             assert_eq!(feed(SocketType::Pull, &stream, 1..stream.len()), whole, "{at} {octet:#04x}");
-            assert!(whole.peer.is_none() || whole.result.is_ok_and(|consumed| consumed > 64));
+            // With another first octet it may be the greeting of a ZMTP 1.0 peer.
+            let is_old = whole.peer.as_ref().is_some_and(|peer| peer.major < 3) && [0, 9, 10].contains(&at);
+            assert!(whole.peer.is_none() || is_old || whole.result.is_ok_and(|consumed| consumed > 64));
         }
     }
 }

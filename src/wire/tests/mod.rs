@@ -9,6 +9,7 @@
 )]
 
 mod hostile;
+mod old_versions;
 mod rfc37_commands;
 mod rfc37_greeting;
 mod rfc37_heartbeat;
@@ -18,7 +19,7 @@ mod rfc37_null;
 use bytes::Bytes;
 
 use super::metadata::Peer;
-use super::{Connection, Local, Outbox};
+use super::{Connection, Local, Outbox, Security};
 use crate::error::ProtocolError;
 use crate::limits;
 use crate::socket_type::SocketType;
@@ -47,7 +48,13 @@ impl Outcome {
 
     /// What we sent behind the greeting.
     fn commands(&self) -> &[u8] {
-        &self.sent[64..]
+        self.sent.get(64..).unwrap_or_default()
+    }
+}
+
+impl From<SocketType> for Local {
+    fn from(socket_type: SocketType) -> Self {
+        local(socket_type)
     }
 }
 
@@ -57,13 +64,14 @@ fn local(socket_type: SocketType) -> Local {
         routing_id: Bytes::new(),
         heartbeat: Default::default(),
         metadata: Default::default(),
+        security: Security::NONE,
     }
 }
 
 /// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
-fn feed(socket_type: SocketType, stream: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome {
+fn feed(local: impl Into<Local>, stream: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome {
     let mut out = Outbox::new();
-    let mut connection = Connection::new(local(socket_type), &mut out);
+    let mut connection = Connection::new(local.into(), &mut out);
     let mut result = Ok(0);
     let mut start = 0;
     for end in cuts.into_iter().chain([stream.len()]) {
@@ -91,17 +99,20 @@ fn feed(socket_type: SocketType, stream: &[u8], cuts: impl IntoIterator<Item = u
 
 /// SPLIT: the outcome of `stream`, which must be the same in every cut.
 #[track_caller]
-fn every_cut(socket_type: SocketType, stream: &[u8]) -> Outcome {
-    let whole = feed(socket_type, stream, []);
-    assert_eq!(feed(socket_type, stream, 1..stream.len()), whole, "octet by octet");
+fn every_cut(local: impl Into<Local>, stream: &[u8]) -> Outcome {
+    let local = local.into();
+    let feed = |stream: &[u8], cuts: &[usize]| feed(local.clone(), stream, cuts.iter().copied());
+    let whole = feed(stream, &[]);
+    let all: Vec<usize> = (1..stream.len()).collect();
+    assert_eq!(feed(stream, &all), whole, "octet by octet");
     for cut in 0..=stream.len() {
-        assert_eq!(feed(socket_type, stream, [cut]), whole, "cut at {cut}");
+        assert_eq!(feed(stream, &[cut]), whole, "cut at {cut}");
     }
     let mut random = Random(0x5eed);
     for _ in 0..16 {
         let mut cuts: Vec<usize> = (0..random.below(8)).map(|_| random.below(stream.len() + 1)).collect();
         cuts.sort_unstable();
-        assert_eq!(feed(socket_type, stream, cuts.iter().copied()), whole, "cut at {cuts:?}");
+        assert_eq!(feed(stream, &cuts), whole, "cut at {cuts:?}");
     }
     whole
 }

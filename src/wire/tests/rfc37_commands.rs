@@ -155,7 +155,7 @@ fn a_command_before_the_handshake_is_refused() {
     let mut connection = Connection::new(local(SocketType::Pull), &mut out);
     let result = connection.handle_command(b"\x04PING\0\0", &mut out);
     assert_eq!(result, Err(ProtocolError::UnexpectedCommand));
-    assert_eq!(out.len(), 64);
+    assert_eq!(out.len(), 10);
 }
 
 #[test]
