@@ -1,10 +1,23 @@
 //! Implementations that share no code with libzmq, each as a process of its own: zmq.rs and OMQ, which are
-//! written in Rust.
+//! written in Rust, and JeroMQ, which is written in Java and speaks ZMTP 2.0.
 
 use std::process::Command;
 
 use interop_tests::meet::{Implementation, exchange, faults};
 use interop_tests::raw::Transport::{Ipc, Tcp};
+
+/// Debian's is of 2016. Its `ipc` is tcp.
+const JEROMQ: Implementation = Implementation {
+    name: "jeromq",
+    transports: &[Tcp],
+    program: || {
+        let mut java = Command::new("java");
+        // Quick to start, as it is started often.
+        java.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xshare:auto", "-cp"]);
+        java.args([&installed("PEERMQ_CLASSPATH"), "Peer"]);
+        java
+    },
+};
 
 const OMQ: Implementation =
     Implementation { name: "omq", transports: &[Tcp, Ipc], program: || rust_peer("omq") };
@@ -13,15 +26,22 @@ const ZMQ_RS: Implementation =
     Implementation { name: "zmq.rs", transports: &[Tcp, Ipc], program: || rust_peer("zmq_rs") };
 
 fn rust_peer(name: &str) -> Command {
-    let Ok(directory) = std::env::var("PEERMQ_PEERS") else {
-        panic!("PEERMQ_PEERS is not set: run interop-tests/run-all, which builds the peers and sets it");
+    Command::new(format!("{}/{name}", installed("PEERMQ_PEERS")))
+}
+
+fn installed(variable: &str) -> String {
+    let Ok(value) = std::env::var(variable) else {
+        panic!("{variable} is not set: run interop-tests/run-all, which builds the peers and sets it");
     };
-    Command::new(format!("{directory}/{name}"))
+    value
 }
 
 /// Each conversation is a test with each implementation.
 macro_rules! conversations {
     ($($module:ident::$conversation:ident,)*) => {
+        mod jeromq {
+            $(#[test] fn $conversation() { super::$module::$conversation(&super::JEROMQ); })*
+        }
         mod omq {
             $(#[test] fn $conversation() { super::$module::$conversation(&super::OMQ); })*
         }

@@ -17,7 +17,8 @@ pub mod exchange;
 pub mod faults;
 
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{self, Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -107,8 +108,7 @@ impl<'a> Meeting<'a> {
         let directory = tempfile::tempdir().unwrap();
         let endpoint = match (binds, transport) {
             (Binds::We, transport) => ours.bind(transport.free_endpoint()).unwrap().to_string(),
-            // An address of its own, where no other test's socket takes the port while this peer is away.
-            (Binds::They, Transport::Tcp) => String::from("tcp://127.0.7.1:0"),
+            (Binds::They, Transport::Tcp) => format!("tcp://{}:0", own_host()),
             (Binds::They, Transport::Ipc) => format!("ipc://{}", directory.path().join("peer").display()),
         };
         let side = if binds == Binds::We { "connect" } else { "bind" };
@@ -260,6 +260,15 @@ pub fn unnamed<P: Pattern>(builder: Builder<P>) -> Builder<P> {
 #[must_use]
 pub fn octets(message: &Message) -> Frames {
     message.frames().map(|frame| frame.to_vec()).collect()
+}
+
+/// A loopback address of its own, where nobody else takes the port while a peer is away to be started again:
+/// apart from 127.0.0.1, and from process to process at the same time.
+fn own_host() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [_, _, high, low] = process::id().to_be_bytes();
+    format!("127.{}.{high}.{low}", 64 + number % 192)
 }
 
 /// As the peer programs read messages.
