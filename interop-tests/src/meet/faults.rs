@@ -37,7 +37,7 @@ pub fn our_push_outlives_their_pulls(theirs: &Implementation) {
         // Who connects keeps the queue: what is missing then was with the kernel.
         assert!(outgoing.lost == 0 || place.1 == Binds::We, "{outgoing:?}");
         assert!(ledger.received <= outgoing.handed_over, "{outgoing:?}");
-        theirs.count("PUSH to PULL", place, "ours to theirs, 7 killed", ledger.received.try_into().unwrap());
+        theirs.count("PUSH to PULL", place, "ours to theirs, killed", ledger.received.try_into().unwrap());
     }
 }
 
@@ -52,7 +52,7 @@ pub fn our_pub_outlives_their_subs(theirs: &Implementation) {
                 thread::yield_now();
             }
         });
-        theirs.count("PUB to SUB", place, "ours to theirs, 7 killed", ledger.received.try_into().unwrap());
+        theirs.count("PUB to SUB", place, "ours to theirs, killed", ledger.received.try_into().unwrap());
     }
 }
 
@@ -123,6 +123,46 @@ pub fn our_router_outlives_their_dealers(theirs: &Implementation) {
         ours.send_to(&from, &message).unwrap();
         message
     });
+}
+
+/// Our PULL goes and another comes; their PUSH comes to it. E-08.
+pub fn their_push_comes_back(theirs: &Implementation) {
+    let (mut ours, _peer, mut lives) = pull_again(theirs);
+    let first = octets(&ours.recv().unwrap());
+    lives.skip_to(&first);
+    lives.take(&first);
+    (0..100).for_each(|_| lives.take(&octets(&ours.recv().unwrap())));
+    theirs.count("PUSH to PULL", PLACES[0], "theirs to ours, we restart", lives.count);
+}
+
+/// Their PUSH does not come back, although RFC 23 says under "Error Handling": "The peer SHALL treat an unexpected
+/// connection close as a temporary error, and SHOULD reconnect." E-04, E-08.
+pub fn their_push_stays_away(theirs: &Implementation) {
+    let (mut ours, mut peer, _) = pull_again(theirs);
+    // Much longer than anyone's pause before the first attempt.
+    assert_eq!(ours.recv_timeout(Duration::from_secs(2)).err(), Some(RecvError::WouldBlock), "mended");
+    assert!(peer.is_alive());
+}
+
+/// Our PUB goes and another comes; their SUB comes to it, and subscribes again. E-08.
+pub fn their_sub_comes_back(theirs: &Implementation) {
+    let task = Task { topics: &[""], ..Task::new("record", "SUB") };
+    let mut random = Random(15);
+    let mut exchange = |ours: &mut Socket<Pub>, peer: &Peer, numbers: Range<u64>| {
+        ours.wait_for_subscribers(1, DEADLINE).unwrap();
+        for number in numbers {
+            ours.send(numbered(&mut random, number)).unwrap();
+            assert_eq!(reported(&peer.line()), number);
+        }
+    };
+    let mut ours = builder::<Pub>().open().unwrap();
+    let (meeting, peer) = Meeting::begin(theirs, &mut ours, PLACES[0], &task);
+    exchange(&mut ours, &peer, 0..100);
+    drop(ours);
+    let mut ours = builder::<Pub>().open().unwrap();
+    meeting.return_with(&mut ours);
+    exchange(&mut ours, &peer, 100..200);
+    theirs.count("PUB to SUB", PLACES[0], "ours to theirs, we restart", 200);
 }
 
 /// Peers that are held for five seconds miss nothing, and nothing of theirs is missed. X-10.
@@ -250,7 +290,7 @@ fn receive_through_lives<P: Receives>(
                 lives.take(&message);
             }
         });
-        theirs.count(pattern, place, "theirs to ours, 7 killed", lives.count);
+        theirs.count(pattern, place, "theirs to ours, killed", lives.count);
     }
 }
 
@@ -268,7 +308,7 @@ fn answer_through_lives<P: Pattern>(
         through_lives(theirs, &mut ours, place, &Task::new("demand", kind), |ours, _| {
             lives.take(&octets(&answer(ours)));
         });
-        theirs.count(pattern, place, "theirs ask, 7 killed", 2 * lives.count);
+        theirs.count(pattern, place, "theirs ask, killed", 2 * lives.count);
     }
 }
 
@@ -298,7 +338,7 @@ fn ask_through_lives<P: Pattern>(
                 assert!(Instant::now() < until, "nobody answers");
             }
         });
-        theirs.count(pattern, place, "ours ask, 7 killed", answered);
+        theirs.count(pattern, place, "ours ask, killed", answered);
     }
 }
 
@@ -327,6 +367,19 @@ fn through_lives<P: Pattern>(
         }
         peer.kill();
     }
+}
+
+/// A PULL of ours at the place of another one, which has got something from a PUSH of theirs.
+fn pull_again(theirs: &Implementation) -> (Socket<Pull>, Peer, Lives) {
+    let task = Task { topics: &[LIFE], ..Task::new("flow", "PUSH") };
+    let mut ours = builder::<Pull>().open().unwrap();
+    let (meeting, peer) = Meeting::begin(theirs, &mut ours, PLACES[0], &task);
+    let mut lives = Lives::default();
+    (0..100).for_each(|_| lives.take(&octets(&ours.recv().unwrap())));
+    drop(ours);
+    let mut ours = builder().open().unwrap();
+    meeting.return_with(&mut ours);
+    (ours, peer, lives)
 }
 
 /// Our PUSH goes on.
@@ -400,6 +453,14 @@ impl Lives {
         *next += 1;
         self.count += 1;
     }
+
+    /// What a life sent before this message is lost.
+    fn skip_to(&mut self, message: &Frames) {
+        let [life, number] = &message[..] else { panic!("{} frames", message.len()) };
+        let number = String::from_utf8_lossy(number).parse().unwrap();
+        let next = self.next.insert(life.clone(), number);
+        assert!(next <= Some(number), "{number} after {next:?}");
+    }
 }
 
 /// Ends the sender, also when the test fails.
@@ -440,11 +501,10 @@ fn received(result: Result<Message, RecvError>) -> Option<Message> {
     }
 }
 
-/// Another test has the transports; a tcp port is what can be taken again at once.
+/// Over tcp: what a killed peer leaves of an ipc endpoint is in the way of the next one.
 const PLACES: [Place; 2] = [(Transport::Tcp, Binds::We), (Transport::Tcp, Binds::They)];
 
-/// So many peers in each place, of which all but the last are killed in the middle of it. With all patterns and
-/// both places that is 112 deaths, and as many restarts.
+/// So many peers in each place, one after the other. With eight patterns and two places that is 112 restarts.
 const LIVES: u64 = 8;
 
 /// What their names begin with.

@@ -21,7 +21,7 @@ use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -107,8 +107,9 @@ impl<'a> Meeting<'a> {
     ) -> (Self, Peer) {
         let directory = tempfile::tempdir().unwrap();
         let endpoint = match (binds, transport) {
-            (Binds::We, transport) => ours.bind(transport.free_endpoint()).unwrap().to_string(),
-            (Binds::They, Transport::Tcp) => format!("tcp://{}:0", own_host()),
+            (Binds::We, Transport::Tcp) => ours.bind(&own_address()[..]).unwrap().to_string(),
+            (Binds::We, Transport::Ipc) => ours.bind("ipc://*").unwrap().to_string(),
+            (Binds::They, Transport::Tcp) => own_address(),
             (Binds::They, Transport::Ipc) => format!("ipc://{}", directory.path().join("peer").display()),
         };
         let side = if binds == Binds::We { "connect" } else { "bind" };
@@ -125,6 +126,15 @@ impl<'a> Meeting<'a> {
     #[must_use]
     pub fn go_on(&self, task: &Task<'_>) -> Peer {
         self.start(task).1
+    }
+
+    /// Brings another socket of ours to the same place, where the one before was bound.
+    pub fn return_with<P: Pattern>(&self, ours: &mut Socket<P>) {
+        let until = Instant::now() + DEADLINE;
+        while let Err(error) = ours.bind(&self.endpoint[..]) {
+            assert!(Instant::now() < until, "{error}");
+            thread::yield_now();
+        }
     }
 
     fn start(&self, task: &Task<'_>) -> (String, Peer) {
@@ -195,6 +205,11 @@ impl Peer {
         self.input.send(vec![1]).unwrap();
     }
 
+    /// It goes on with its task.
+    pub fn is_alive(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
     /// Ends it at once.
     pub fn kill(&mut self) {
         self.process.kill().unwrap();
@@ -262,13 +277,13 @@ pub fn octets(message: &Message) -> Frames {
     message.frames().map(|frame| frame.to_vec()).collect()
 }
 
-/// A loopback address of its own, where nobody else takes the port while a peer is away to be started again:
+/// A loopback address of its own, where nobody else takes the port while one side is away to be started again:
 /// apart from 127.0.0.1, and from process to process at the same time.
-fn own_host() -> String {
+fn own_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let [_, _, high, low] = process::id().to_be_bytes();
-    format!("127.{}.{high}.{low}", 64 + number % 192)
+    format!("tcp://127.{}.{high}.{low}:0", 64 + number % 192)
 }
 
 /// As the peer programs read messages.

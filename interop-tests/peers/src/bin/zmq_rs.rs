@@ -98,7 +98,7 @@ impl interop_peers::Socket for ZmqRs {
     }
 }
 
-/// It does not wait for a peer by itself.
+/// It does not wait for a peer by itself; `BufferFull` says that the peer has gone.
 async fn send_when_connected(
     message: &ZmqMessage,
     mut send: impl AsyncFnMut(ZmqMessage) -> ZmqResult<()>,
@@ -106,7 +106,9 @@ async fn send_when_connected(
     loop {
         match send(message.clone()).await {
             Err(
-                ZmqError::ReturnToSender { .. } | ZmqError::Other("Destination client not found by identity"),
+                ZmqError::BufferFull(_)
+                | ZmqError::ReturnToSender { .. }
+                | ZmqError::Other("Destination client not found by identity"),
             ) => {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
