@@ -1,5 +1,6 @@
 //! Implementations that share no code with libzmq, each as a process of its own: zmq.rs and OMQ, which are
 //! written in Rust, and JeroMQ, which is written in Java and speaks ZMTP 2.0.
+#![allow(clippy::panic, reason = "tests")]
 
 use std::process::Command;
 

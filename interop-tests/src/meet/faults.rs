@@ -12,6 +12,7 @@
     reason = "a test harness fails by panicking"
 )]
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,8 +82,11 @@ pub fn our_req_outlives_their_reps(theirs: &Implementation) {
 
 /// Their ROUTERs die with what our DEALER sent: what they send back is in order. X-09.
 pub fn our_dealer_outlives_their_routers(theirs: &Implementation) {
-    let open = || named(builder::<Dealer>()).open().unwrap();
-    let mut latest = None;
+    let latest = Cell::new(None);
+    let open = || {
+        latest.set(None);
+        named(builder::<Dealer>()).open().unwrap()
+    };
     ask_through_lives(theirs, "DEALER/ROUTER", "ROUTER", open, |ours, message| {
         let number = number_of(message);
         ours.send(message).unwrap();
@@ -90,8 +94,8 @@ pub fn our_dealer_outlives_their_routers(theirs: &Implementation) {
             let reply = received(ours.recv_timeout(PATIENCE))?;
             // One to an earlier message may come late, but never twice.
             let replied = number_of(&reply);
-            assert!(number == 0 || latest < Some(replied), "{replied} after {latest:?}");
-            latest = Some(replied);
+            let before = latest.replace(Some(replied));
+            assert!(before < Some(replied), "{replied} after {before:?}");
             if replied == number {
                 return Some(reply);
             }

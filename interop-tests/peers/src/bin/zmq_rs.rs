@@ -13,7 +13,7 @@ use zeromq::{
 };
 
 fn main() -> Result<()> {
-    run(|task| ZmqRs::open(task))
+    run(ZmqRs::open)
 }
 
 struct ZmqRs {
