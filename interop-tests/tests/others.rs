@@ -7,7 +7,7 @@ use std::process::Command;
 use interop_tests::meet::{Implementation, exchange, faults};
 use interop_tests::raw::Transport::{Ipc, Tcp};
 
-/// Debian's is of 2016. Its `ipc` is tcp.
+/// Its `ipc` is tcp to a port that it makes of the path, which nobody else does.
 const JEROMQ: Implementation = Implementation {
     name: "jeromq",
     transports: &[Tcp],
