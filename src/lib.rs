@@ -1,7 +1,7 @@
 //! Brokerless, ZeroMQ-compatible message sockets.
 //!
 //! Programs send each other whole messages: between threads (inproc), processes (ipc) and hosts (tcp), without
-//! a server in between, and to and from any peer that speaks ZMTP 3, ZeroMQ's protocol.
+//! a server in between, and to and from any peer that speaks ZMTP, ZeroMQ's protocol.
 //!
 //! A [`Context`] opens sockets. A [`Socket`] has a type, which says what it does with messages, and any number
 //! of peers, which it binds to or connects to in any order:

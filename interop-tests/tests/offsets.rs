@@ -288,6 +288,9 @@ fn stall_and_go_on<P: Speaks + Receives>(role: Role, transport: Transport) {
             assert!(collect(&mut meeting, whole.len(), text).iter().eq(whole), "{offset}");
             let from = offset.max(script.handshake_octets);
             peer.write(&script.octets[offset..from]);
+            if offset <= 10 {
+                assert_eq!(peer.read(54), G_NULL31[10..]);
+            }
             if offset < script.handshake_octets
                 && !(peer.frame().is_some() && P::serves(&mut meeting.socket, &mut peer))
             {

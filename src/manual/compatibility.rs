@@ -1,8 +1,8 @@
 //! Where the specifications leave a choice, what libzmq does, and what this library does.
 //!
 //! The wire is ZMTP 3.1 (RFC 37), the patterns are RFC 28 (REQ, REP, DEALER, ROUTER), RFC 29 (PUB, SUB, XPUB,
-//! XSUB), RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of ZMTP 3.0 (RFC 23) and of any higher version are
-//! accepted; ZMTP 1.0 and 2.0 are recognised and refused.
+//! XSUB), RFC 30 (PUSH, PULL) and RFC 31 (PAIR). Peers of any higher version are accepted, and so are those of ZMTP
+//! 3.0 (RFC 23), 2.0 (RFC 15) and 1.0 (RFC 13): see [Old peers](#old-peers).
 //!
 //! # NULL is not for public networks
 //!
@@ -55,6 +55,37 @@
 //!   the routing id of the first (libzmq leaves it connected and does not read it), unless
 //!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
 //!
+//! # Old peers
+//!
+//! Our greeting begins with ten octets that every version understands; the rest follows when the first octets of the
+//! peer show what it speaks (RFC 37, "Backwards Interoperability"). So a handshake takes a round trip more than one in
+//! which both send everything at once; libzmq's does, too.
+//!
+//! | | ZMTP 3.1 | 3.0 | 2.0 | 1.0 |
+//! |---|---|---|---|---|
+//! | programs | libzmq since 4.2 | libzmq 4.0, 4.1 | libzmq 3.2 | libzmq 2 |
+//! | socket types | checked; the peer is told why not | the same | checked; closed without a word, as RFC 15 has it (libzmq does not check) | not told, cannot be checked |
+//! | XPUB, XSUB are called | by their names | by their names | PUB, SUB | |
+//! | routing id | in READY | in READY | a frame | a frame |
+//! | subscriptions | commands | messages | messages | messages; a subscriber gets everything, for it may not tell what it wants |
+//! | heartbeats | yes | yes (D15) | no | no |
+//! | metadata, ERROR | yes | yes | no | no |
+//!
+//! * A program that needs more than NULL must not be talked out of it by an old greeting: RFC 37 has a socket with any
+//!   other mechanism refuse versions before 3. There is none yet; the rule is in place, and lets old peers in only
+//!   where nothing at all is demanded.
+//! * By RFC 13 whatever does not begin with FF is ZMTP 1.0. So do HTTP, TLS and most other protocols, and what they say
+//!   could become messages. A routing id in a frame of the short form is refused unless its flags are zero, although
+//!   RFC 13 asks not to look at them; libzmq does not look.
+//! * The rules for routing ids and reserved flags hold for all versions (D8, D11). A frame of ZMTP 1.0 with a length
+//!   of zero ends the connection, as in libzmq; RFC 13 would ignore it.
+//! * Revisions 1 and 2 are ZMTP 2.0, as RFC 37 says; 0 is refused. libzmq takes 0 for a ZMTP 1.0 with a version, and
+//!   goes on with 2 as with 3.1.
+//! * Frames of ZMTP 1.0 are translated where they leave and where they arrive, which copies each body once more. Limits,
+//!   high-water marks and what is sent again after a lost connection are the same as with all peers.
+//! * [`Peer::version`](crate::Peer::version) tells what a peer speaks; old ones can be turned away by
+//!   [`Peer::close`](crate::Peer::close).
+//!
 //! # Heartbeats
 //!
 //! With [`heartbeat_interval`](crate::Options::heartbeat_interval) each peer gets a PING per interval, three at
@@ -105,8 +136,8 @@
 //!   effect. libzmq keeps a set for each peer; a SUB tells only the first of several and the last
 //!   cancellation, which is right for both. An XSUB tells all, and at the end cancels as often.
 //! * Every connection that comes up is told all topics, in their order, while the application is in no call.
-//!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers of ZMTP
-//!   3.0 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.
+//!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers
+//!   before ZMTP 3.1 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.
 //! * A topic may have a mebioctet, a peer 4,000,000 topics of 256 mebioctets in all. Who wants more is
 //!   disconnected. A subscription of libzmq 4.3.4 to a topic of 246 to 255 octets is no legal frame, and ends
 //!   that connection.

@@ -104,6 +104,14 @@
 //! whole set, chunk by chunk behind a cursor, then each change. The wire's form is chosen where its version is
 //! known.
 //!
+//! # Old frames are translated at the stream
+//!
+//! What lies in a pipe is what goes on the wire, but to a peer of ZMTP 1.0. A session of another kind for those, as
+//! STREAM has one, would say everything else a second time: subscriptions, conflation, lingering, reconnecting. So one
+//! session serves all versions, and a translator of headers stands between its stream and its pipes, where a peer
+//! needs one: a branch for each system call. It goes on exactly where the kernel stopped, even inside of a header, so
+//! that what was not sent is known to the message.
+//!
 //! # Smaller batches for many peers
 //!
 //! With 64 subscribers, batches of 128 KiB for each do not stay in the cache. Sharing half a mebioctet among all

@@ -81,7 +81,7 @@ impl Peers {
 pub enum CloseReason {
     /// No fault of the peer's: it may come back.
     Dismissed,
-    /// The peer is told with an ERROR command; one that follows RFC 37 does not come back.
+    /// The peer is told with an ERROR command, which ZMTP 3 has; one that follows RFC 37 does not come back.
     Refused,
 }
 
@@ -140,7 +140,7 @@ impl Peer {
         self.info.is_accepted
     }
 
-    /// Returns the type of the peer's socket.
+    /// Returns the type of the peer's socket. With ZMTP 1.0, which does not tell: one that ours may talk to.
     #[must_use]
     pub fn socket_type(&self) -> SocketType {
         self.info.socket_type
@@ -158,7 +158,8 @@ impl Peer {
         self.info.version
     }
 
-    /// Returns what the peer said of itself in READY, in its order and spelling; nothing with inproc.
+    /// Returns what the peer said of itself in READY, in its order and spelling; nothing with inproc, nor before
+    /// ZMTP 3.
     pub fn properties(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.info.properties.iter().map(|(name, value)| (&**name, &**value))
     }

@@ -79,6 +79,9 @@ impl Translator {
                 }
                 let (mine, rest) = slice.split_at_mut(self.ready.len().min(slice.len()));
                 self.ready.copy_to_slice(mine);
+                if self.ready.is_empty() {
+                    self.ready = Bytes::new(); // gives the memory back, too
+                }
                 filled += mine.len();
                 slice = rest;
             }
@@ -252,7 +255,7 @@ mod tests {
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for (at, &size) in sizes.iter().enumerate() {
             let has_more = at + 1 < sizes.len();
-            let body: Vec<u8> = (0..size).map(|octet| (octet % 251) as u8).collect();
+            let body: Vec<u8> = (0..=250).cycle().take(size).collect();
             let (header, octets) = frame::encode_header(u8::from(has_more), size);
             ours.extend([&header[..octets], &body].concat());
             let (header, octets) = zmtp1::encode(has_more, size as u64);

@@ -15,6 +15,7 @@
 
 mod account;
 mod meeting;
+pub mod old;
 pub mod random;
 pub mod vectors;
 

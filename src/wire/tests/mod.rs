@@ -8,6 +8,7 @@
     reason = "the vectors are short, the random octets meant to be cut"
 )]
 
+mod captures;
 mod hostile;
 mod old_versions;
 mod rfc37_commands;
