@@ -1,12 +1,5 @@
 //! Every message comes through as it was sent: all sizes that change something on the wire, multipart, many. The
 //! side that gets it compares it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    reason = "a test harness fails by panicking"
-)]
 
 use std::collections::BTreeSet;
 use std::iter;

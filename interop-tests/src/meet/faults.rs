@@ -4,13 +4,6 @@
 //! socket counts.
 //!
 //! Peers send and report messages of two frames: octets, or the name of the peer's life, and a number.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::missing_panics_doc,
-    reason = "a test harness fails by panicking"
-)]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
