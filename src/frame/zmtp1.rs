@@ -31,9 +31,12 @@ pub(crate) fn parse(octets: &[u8]) -> Result<Option<Header>, ProtocolError> {
 ///
 /// # Errors
 ///
-/// [`ProtocolError::ReservedFlags`] for anything but MORE (D8).
+/// [`ProtocolError::ReservedFlags`] for anything but MORE (D8), unless it is what libzmq 2 sets.
 pub(crate) fn check(header: Header) -> Result<Header, ProtocolError> {
-    if header.flags & !MORE == 0 { Ok(header) } else { Err(ProtocolError::ReservedFlags(header.flags)) }
+    match header.flags & !MORE {
+        0 | UNUSED => Ok(header),
+        _ => Err(ProtocolError::ReservedFlags(header.flags)),
+    }
 }
 
 /// Encodes the header of a body of `body_octets`: short form up to 253 octets, long form above.
@@ -54,6 +57,9 @@ pub(crate) fn encode(has_more: bool, body_octets: u64) -> ([u8; HEADER_MAX], usi
         }
     }
 }
+
+/// Flags that libzmq 2 sets in every frame beside MORE, and that mean nothing (seen with 2.1.11).
+const UNUSED: u8 = 0x7E;
 
 /// In place of a length: eight octets of it follow.
 const LONG: u8 = 0xFF;
@@ -94,9 +100,9 @@ mod rfc13_framing {
     }
 
     #[test]
-    fn the_only_legal_flag_is_more() {
-        // D8, "Bits 1-7 are reserved for future use and SHOULD be zero."
+    fn the_only_flag_that_means_anything_is_more() {
+        // D8, "Bits 1-7 are reserved for future use and SHOULD be zero." libzmq 2 sets all of them but the last.
         let is_legal = |&flags: &u8| check(Header { flags, header_octets: 2, body_octets: 0 }).is_ok();
-        assert_eq!((0..=255).filter(is_legal).collect::<Vec<u8>>(), [0, 1]);
+        assert_eq!((0..=255).filter(is_legal).collect::<Vec<u8>>(), [0, 1, 0x7E, 0x7F]);
     }
 }

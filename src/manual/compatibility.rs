@@ -63,7 +63,7 @@
 //!
 //! | | ZMTP 3.1 | 3.0 | 2.0 | 1.0 |
 //! |---|---|---|---|---|
-//! | programs | libzmq since 4.2 | libzmq 4.0, 4.1 | libzmq 3.2 | libzmq 2 |
+//! | programs | libzmq since 4.2 | libzmq 4.0, 4.1 | libzmq 3.2, JeroMQ 0.3 | libzmq 2 |
 //! | socket types | checked; the peer is told why not | the same | checked; closed without a word, as RFC 15 has it (libzmq does not check) | not told, cannot be checked |
 //! | XPUB, XSUB are called | by their names | by their names | PUB, SUB | |
 //! | routing id | in READY | in READY | a frame | a frame |
@@ -75,14 +75,16 @@
 //!   other mechanism refuse versions before 3. There is none yet; the rule is in place, and lets old peers in only
 //!   where nothing at all is demanded.
 //! * By RFC 13 whatever does not begin with FF is ZMTP 1.0. So do HTTP, TLS and most other protocols, and what they say
-//!   could become messages. A routing id in a frame of the short form is refused unless its flags are zero, although
-//!   RFC 13 asks not to look at them; libzmq does not look.
+//!   could become messages. A routing id in a frame of the short form is refused unless its flags are zero, or
+//!   those that libzmq 2 sets for no purpose, although RFC 13 asks not to look at them; libzmq does not look.
 //! * The rules for routing ids and reserved flags hold for all versions (D8, D11). A frame of ZMTP 1.0 with a length
 //!   of zero ends the connection, as in libzmq; RFC 13 would ignore it.
 //! * Revisions 1 and 2 are ZMTP 2.0, as RFC 37 says; 0 is refused. libzmq takes 0 for a ZMTP 1.0 with a version, and
 //!   goes on with 2 as with 3.1.
 //! * Frames of ZMTP 1.0 are translated where they leave and where they arrive, which copies each body once more. Limits,
 //!   high-water marks and what is sent again after a lost connection are the same as with all peers.
+//! * The tests meet peers made of octets. By hand, libzmq 2.1.11 and JeroMQ 0.3.6 were met as well (2026-11-21), with
+//!   every pair of types and both bind sides.
 //! * [`Peer::version`](crate::Peer::version) tells what a peer speaks; old ones can be turned away by
 //!   [`Peer::close`](crate::Peer::close).
 //!

@@ -67,11 +67,8 @@ impl Incoming {
 
     fn header(&self) -> Result<Option<Header>, ProtocolError> {
         if self.version.major == 1 {
-            let header = zmtp1::parse(&self.octets)?;
-            // RFC 13 has us not look at these flags; but HTTP, TLS and other protocols look like ZMTP 1.0 up to
-            // here, and what they say would be taken for messages.
-            return match header {
-                Some(Header { header_octets: 2, flags: 1.., .. }) => Err(ProtocolError::InvalidGreeting),
+            return match zmtp1::parse(&self.octets)? {
+                Some(header) if !is_routing_id(header) => Err(ProtocolError::InvalidGreeting),
                 header => Ok(header),
             };
         }
@@ -126,6 +123,13 @@ pub(super) fn peer_type(local: &Local, code: u8) -> Result<SocketType, ProtocolE
 /// The routing id, of those types that announce one: the others send the frame empty.
 fn routing_id(local: &Local) -> &[u8] {
     if local.socket_type.announces_routing_id() { &local.routing_id } else { &[] }
+}
+
+/// Whether a ZMTP 1.0 peer's first frame may have this header. RFC 13 has us not look at the flags; but HTTP, TLS and
+/// other protocols look like ZMTP 1.0 up to here, and what they say would be taken for messages. So they are to be like
+/// those of other frames; with the long form others have shown already that they are none of these protocols.
+fn is_routing_id(header: Header) -> bool {
+    header.header_octets == zmtp1::HEADER_MAX || !header.has_more() && zmtp1::check(header).is_ok()
 }
 
 /// The octets of a routing id whose frame has this header.

@@ -53,7 +53,11 @@ fn a_peer_of_zmtp_1_is_known_by_its_first_octets() {
     // 0, then the other peer is using ZMTP 1.0". RFC 13: "The flags octet of an identity frame SHALL not be validated".
     let longest = vec![7; 255];
     for routing_id in [&b""[..], b"a", b"ab", &longest[..252], &longest[..253], &longest[..254], &longest] {
-        for frame in [frame1(0, routing_id), long_frame1(0, routing_id), long_frame1(0x7E, routing_id)] {
+        // libzmq 2 sets flags that mean nothing.
+        for frame in [0, 0x7E]
+            .into_iter()
+            .flat_map(|flags| [frame1(flags, routing_id), long_frame1(flags, routing_id)])
+        {
             let outcome = every_cut(SocketType::Pull, &[&frame[..], b"\x02\0m"].concat());
             assert_eq!(outcome.result, Ok(frame.len()), "the message is left to the caller");
             let peer = outcome.peer();
@@ -186,6 +190,7 @@ fn other_protocols_are_not_taken_for_zmtp_1() {
         b"\r\n\r\n",
         b"\0\0\0\x08\x04\xd2\x16\x2f",
         b"\x10\x0c\0\x04MQTT",
+        b"\x05\x7f",
     ] {
         let outcome = every_cut(SocketType::Pull, stream);
         assert_eq!(outcome.error(), ProtocolError::InvalidGreeting);
