@@ -3,4 +3,5 @@
 
 pub mod raw;
 pub mod tally;
+pub mod theirs;
 pub mod versus;
