@@ -147,13 +147,23 @@ class Peer:
         while True:
             self.socket.send_multipart(numbered(self.epoch, number))
             try:
-                frames = self.socket.recv_multipart()
-                heard = number if self.kind == "REQ" else int(frames[1])
-                compare(heard, frames, numbered(self.epoch, heard))
+                heard = self.hear_answer(number)
                 say("got", heard)
             except zmq.Again:
                 pass
             number += 1
+
+    def hear_answer(self, number):
+        while True:
+            frames = self.socket.recv_multipart()
+            if self.kind == "REQ":
+                compare(number, frames, numbered(self.epoch, number))
+                return number
+            # Late ones, and what a ROUTER that connects had for whoever was here before, come, too.
+            heard = int(frames[1])
+            compare(heard, frames, numbered(frames[0], heard))
+            if frames[0] == self.epoch:
+                return heard
 
     def send_when_routable(self, frames):
         until = time.monotonic() + DEADLINE_SECONDS

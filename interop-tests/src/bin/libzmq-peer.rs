@@ -244,16 +244,30 @@ impl Peer {
     fn inquire(&mut self) -> Result<()> {
         for number in 0.. {
             self.socket.send_multipart(numbered(&self.epoch, number), 0)?;
-            let frames = match self.socket.recv_multipart(0) {
-                Err(zmq::Error::EAGAIN) => continue,
-                frames => frames?,
-            };
-            let is_in_turn = self.kind == zmq::REQ;
-            let heard = if is_in_turn { number } else { std::str::from_utf8(&frames[1])?.parse()? };
-            compare(heard as usize, &frames, &numbered(&self.epoch, heard))?;
-            self.reports.say(format!("got {heard}"))?;
+            match self.hear_answer(number) {
+                Ok(heard) => self.reports.say(format!("got {heard}"))?,
+                Err(error) if error.downcast_ref() == Some(&zmq::Error::EAGAIN) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(())
+    }
+
+    fn hear_answer(&self, number: u32) -> Result<u32> {
+        loop {
+            let frames = self.socket.recv_multipart(0)?;
+            if self.kind == zmq::REQ {
+                compare(number as usize, &frames, &numbered(&self.epoch, number))?;
+                return Ok(number);
+            }
+            // Late ones, and what a ROUTER that connects had for whoever was here before, come, too.
+            let (epoch, heard) =
+                (std::str::from_utf8(&frames[0])?, std::str::from_utf8(&frames[1])?.parse()?);
+            compare(heard as usize, &frames, &numbered(epoch, heard))?;
+            if epoch == self.epoch {
+                return Ok(heard);
+            }
+        }
     }
 }
 
