@@ -11,7 +11,8 @@
 //! | `proxy` | two sockets |
 //!
 //! Options have libzmq's names, without `ZMQ_`. Three more: `EPOCH` is in the messages that are counted; with
-//! `HOLD` it only starts when it is told to; with `TOPIC` so, too, and it publishes `TOPIC?` until then.
+//! `HOLD` it only starts when it is told to; with `TOPIC` so, too, and it publishes `TOPIC?` until then, which a SUB
+//! with `TOPIC` reports and passes over.
 //!
 //! It fails by panicking: what calls it is a test.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test harness fails by panicking")]
