@@ -58,7 +58,7 @@ class Peer:
         self.told = threading.Event()
         self.topics = []
         self.epoch = b"0"
-        self.holds = False
+        self.holds = self.stays = False
         for option in options:
             self.set(*option.split("=", 1))
 
@@ -67,6 +67,8 @@ class Peer:
             self.epoch = value.encode()
         elif name == "HOLD":
             self.holds = True
+        elif name == "STAY":
+            self.stays = True
         elif name == "TOPIC":
             self.topics.append(value.encode())
         elif name == "SUBSCRIBE" and self.kind == "XSUB":
@@ -89,6 +91,8 @@ class Peer:
         self.wait_until_told()
         getattr(self, task)(messages)
         say("sent", len(messages))
+        if self.stays:
+            self.told.wait()
         self.socket.close(DEADLINE_SECONDS * 1000)
         self.context.term()
         say("done", len(messages))

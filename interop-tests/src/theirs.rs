@@ -10,8 +10,8 @@
 //! | `count`, `ledger`, `inquire` | without end, with messages that say which they are ([`numbered`]): sends; receives; asks. The latter two report each |
 //! | `proxy` | two sockets |
 //!
-//! Options have libzmq's names, without `ZMQ_`. Three more: `EPOCH` is in the messages that are counted; with
-//! `HOLD` it only starts when it is told to; with `TOPIC` so, too, and it publishes `TOPIC?` until then, which a SUB
+//! Options have libzmq's names, without `ZMQ_`. Four more: `EPOCH` is in the messages that are counted; with
+//! `HOLD` it only starts, with `STAY` it only closes its socket when it is told to; with `TOPIC` so, too, and it publishes `TOPIC?` until then, which a SUB
 //! with `TOPIC` reports and passes over.
 //!
 //! It fails by panicking: what calls it is a test.
@@ -228,7 +228,7 @@ impl Theirs {
         _ = self.input.send(encode(messages));
     }
 
-    /// Tells it that its time has come: see the options `HOLD` and `TOPIC`.
+    /// Tells it that its time has come: see the options `HOLD`, `STAY` and `TOPIC`.
     pub fn tell(&self) {
         _ = self.input.send(vec![1]);
     }

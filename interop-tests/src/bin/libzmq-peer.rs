@@ -112,13 +112,15 @@ struct Peer {
     topics: Vec<String>,
     epoch: String,
     holds: bool,
+    stays: bool,
 }
 
 impl Peer {
     fn new(kind: &str, options: &[&str], reports: Reports) -> Result<Self> {
         let kind = kind_named(kind)?;
         let socket = zmq::Context::new().socket(kind)?;
-        let mut peer = Self { socket, kind, reports, topics: Vec::new(), epoch: "0".into(), holds: false };
+        let mut peer =
+            Self { socket, kind, reports, topics: Vec::new(), epoch: "0".into(), holds: false, stays: false };
         for option in options {
             let (name, value) = option.split_once('=').context("OPTION=VALUE")?;
             peer.set(name, value).with_context(|| (*option).to_owned())?;
@@ -131,6 +133,7 @@ impl Peer {
         match name {
             "EPOCH" => self.epoch = value.into(),
             "HOLD" => self.holds = true,
+            "STAY" => self.stays = true,
             "TOPIC" => self.topics.push(value.into()),
             "SUBSCRIBE" if self.kind == zmq::XSUB => socket.send(&format!("\x01{value}"), 0)?,
             "SUBSCRIBE" => socket.set_subscribe(value.as_bytes())?,
@@ -174,6 +177,9 @@ impl Peer {
             _ => bail!("no task {task}"),
         }
         self.reports.say(format!("sent {}", messages.len()))?;
+        while self.stays && !told.load(Ordering::Relaxed) {
+            thread::sleep(Duration::from_millis(1));
+        }
         // Waits for what is not sent, as its context goes, too.
         drop(self.socket);
         Ok(self.reports.say(format!("done {}", messages.len()))?)
