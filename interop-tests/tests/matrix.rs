@@ -2,6 +2,7 @@
 //! directions, both bind sides, tcp and ipc; every message is compared by the side that gets it. The rows of
 //! [`PAIRS`] are what is tested. B-13, N-21, F-19, R-01 to R-48, S-01 to S-38.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "most types need nothing special")]
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
