@@ -175,8 +175,8 @@ pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
 /// the cache.
 pub(crate) const STREAM_READ_OCTETS: usize = 256 * 1024;
 
-/// Waits of one tick each without anything to do, after which a lent connection goes back to its I/O thread.
-pub(crate) const LENT_IDLE_WAITS: u32 = 3;
+/// Ticks in which nothing moved, after which a lent connection goes back to its I/O thread.
+pub(crate) const LENT_IDLE_TICKS: u32 = 3;
 
 /// Octets after which a sender hands a batch to the kernel by itself, without waiting for an I/O thread: few
 /// enough to be in the cache still, many enough to be worth a system call.
@@ -189,6 +189,12 @@ pub(crate) const BATCH_OCTETS_MIN: usize = 16 * 1024;
 /// Whole batches that stay in a core's cache together. One message to each of 64 peers took 217 ns of processor
 /// time with batches of 128 KiB, 130 ns with 16 KiB.
 pub(crate) const PIPES_IN_CACHE: usize = 4;
+
+/// The kernel's buffers of a tcp connection over loopback, in octets, unless the options say otherwise. What is on
+/// the way between two processes stays in their caches; the system's buffers grow to megabytes. Messages of 256 B
+/// went from 15 to 21 million/s, those of 64 B from 36 to 41; with 1 MiB each the largest, of 1 MiB, went from 6 to
+/// 9 thousand/s, and those of 64 and 256 B lost what they had gained.
+pub(crate) const LOOPBACK_BUFFER: usize = 256 * 1024;
 
 /// Octets behind a large body that the same read may bring: the next header. More would be copied once more
 /// when the next body is large, too.

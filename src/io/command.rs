@@ -113,8 +113,13 @@ impl fmt::Debug for IoMailbox {
 /// A socket's mailbox.
 pub(crate) struct SocketMailbox {
     mailbox: Mailbox<ToSocket>,
-    /// Where a thread sleeps that waits for several sockets.
-    bell: Mutex<Option<Arc<Bell>>>,
+    /// Where the socket's thread sleeps, if it is not here.
+    bell: Mutex<Option<Arc<dyn Ring>>>,
+}
+
+/// What wakes a thread that waits for mail elsewhere.
+pub(crate) trait Ring: Send + Sync {
+    fn ring(&self);
 }
 
 /// Where one thread sleeps that waits for several sockets.
@@ -137,7 +142,9 @@ impl Bell {
         }
         true
     }
+}
 
+impl Ring for Bell {
     fn ring(&self) {
         *lock(&self.has_rung) = true;
         self.ringing.notify_one();
@@ -159,8 +166,8 @@ impl SocketMailbox {
     }
 
     /// Announces that the socket's thread will wait for `bell`. `false`: something was posted, do not wait.
-    pub(crate) fn listen(&self, bell: &Arc<Bell>) -> bool {
-        *lock(&self.bell) = Some(Arc::clone(bell));
+    pub(crate) fn listen(&self, bell: Arc<dyn Ring>) -> bool {
+        *lock(&self.bell) = Some(bell);
         self.mailbox.sleep_elsewhere()
     }
 

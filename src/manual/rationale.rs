@@ -117,6 +117,22 @@
 //! and writes them all before it sleeps. Watching the mailbox with yields instead of sleeping was tried and made
 //! eight dealers and a router four times slower on two busy cores.
 //!
+//! # Loopback is not a network
+//!
+//! A tcp connection over a loopback address uses Reno congestion control and buffers of 256 KiB, unless options or
+//! system say otherwise. Where the system's default is BBR, each connection over loopback is paced by timers, to
+//! a rate that is estimated from how fast the application happens to send; on a virtual machine 64 KiB messages
+//! then reached 60 thousand/s, without it 120, and 160 B went from 14 to 30 million/s. What is on the way between
+//! two processes lies in their cores' caches, if it is not much: see `LOOPBACK_BUFFER` in `limits.rs`. A peer that
+//! another host's address leads to is not touched.
+//!
+//! # The fast path is one frame in short form
+//!
+//! A message of one frame of at most 255 octets goes into a pipe, through the skimming and out of a pipe on paths
+//! of their own, and everything else, down to a peer's leaving the turn, is kept out of line. On one thread, in
+//! process, 8 octets took 7.3 ns to send and 9.2 to receive before, 6.7 and 6.8 after; over tcp 60 million/s became
+//! 75.
+//!
 //! # What depends on the machine
 //!
 //! The ratio to libzmq over tcp ends at what the kernel copies. On two cores of an AMD EPYC plain sockets reached

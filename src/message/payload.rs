@@ -53,6 +53,18 @@ impl Payload<'_> {
         }
     }
 
+    /// The octets of the only frame, if there is only one.
+    #[inline]
+    pub(crate) fn only_body(&self) -> Option<&[u8]> {
+        let message = match &self.0 {
+            PayloadKind::Slice(octets) => return Some(octets),
+            PayloadKind::Borrowed(message) => message,
+            PayloadKind::Owned(message) => message,
+        };
+        let (first, rest) = message.first_and_rest();
+        rest.is_empty().then_some(first)
+    }
+
     /// The octets of the first frame.
     #[inline]
     pub(crate) fn body(&self) -> &[u8] {

@@ -113,13 +113,42 @@ impl Consumer {
     /// Takes the next message into `message`, whose first frame's allocation is used again. Passes over notes.
     #[inline]
     pub(crate) fn try_recv(&mut self, message: &mut Message) -> Result<(), NoMessage> {
-        while self.try_take(message)? == Taken::Note {}
-        Ok(())
+        if self.take_small(message) { Ok(()) } else { self.recv_any(message) }
     }
 
     /// Takes the next message or note into `message`.
     #[inline]
     pub(crate) fn try_take(&mut self, message: &mut Message) -> Result<Taken, NoMessage> {
+        if self.take_small(message) { Ok(Taken::Message) } else { self.take_any(message) }
+    }
+
+    /// The fast path: a message of one frame in short form, if that is what comes next.
+    #[inline]
+    fn take_small(&mut self, message: &mut Message) -> bool {
+        let limit = self.limit;
+        let Some(taken) = self.taken.as_mut().filter(|taken| taken.bodies == limit.bodies) else {
+            return false;
+        };
+        // SAFETY: the segment is live until we pass its end, which is not here.
+        let segment = unsafe { &*taken.segment.as_ptr() };
+        // SAFETY: we are the consumer, and `limit` is what we saw published.
+        let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
+        let [0, size, rest @ ..] = octets else { return false };
+        let Some(body) = rest.get(..usize::from(*size)) else { return false };
+        message.start().assign(body);
+        taken.octets += 2 + u32::from(*size);
+        self.count_message();
+        true
+    }
+
+    #[inline(never)]
+    fn recv_any(&mut self, message: &mut Message) -> Result<(), NoMessage> {
+        while self.take_any(message)? == Taken::Note {}
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn take_any(&mut self, message: &mut Message) -> Result<Taken, NoMessage> {
         let mut is_first = true;
         let mut taken = Taken::Message;
         loop {
@@ -141,12 +170,17 @@ impl Consumer {
                 break;
             }
         }
+        self.count_message();
+        Ok(taken)
+    }
+
+    #[inline]
+    fn count_message(&mut self) {
         if let Some(taken) = &mut self.taken {
             taken.messages += 1;
         }
         self.received += 1;
         self.ring.consume(self.received);
-        Ok(taken)
     }
 
     /// Watches for messages for a moment, if many came since the last time.
@@ -215,7 +249,6 @@ impl Consumer {
         // SAFETY: we are the consumer, and `limit` is what we saw published.
         let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
         let [flags, size, rest @ ..] = octets else { unreachable!("whole frames are published") };
-        // The short form first: it is what small messages have.
         if flags & LONG == 0 && (limit.bodies == taken.bodies) {
             let Some(body) = rest.get(..usize::from(*size)) else {
                 unreachable!("whole frames are published")

@@ -27,9 +27,6 @@ pub(crate) trait Assist: Send + Sync {
     fn flush(&self) -> bool;
     /// Reads into the inbound pipe what has arrived.
     fn fill(&self);
-    /// Waits until the kernel has something to read or room to write, `timeout` at most, and does it.
-    /// `false`: the connection is not lent to this thread, which must wait for its I/O thread.
-    fn wait(&self, timeout: Duration) -> bool;
     /// Ends the connection at once, as if the peer had: a connect is tried again.
     fn hang_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
@@ -38,7 +35,7 @@ pub(crate) trait Assist: Send + Sync {
     fn is_stopped(&self) -> bool;
     /// Ends the connection now, whatever is queued.
     fn cut(&self);
-    /// System calls made for the connection that stands, on its stream and on the poll of a waiting caller.
+    /// System calls made for the connection that stands, but for a waiting caller's polls.
     #[cfg(test)]
     fn calls(&self) -> u64;
 }
@@ -392,12 +389,9 @@ impl Pipes {
         std::mem::take(&mut self.is_far_ahead)
     }
 
-    /// The connection of the only peer, if there is one peer and it has a connection.
-    pub(crate) fn only_connection(&self) -> Option<&Arc<dyn Assist>> {
-        if self.by_id.len() != 1 {
-            return None;
-        }
-        self.slots.iter().find_map(|slot| slot.pipe.as_ref())?.assist.as_ref()
+    /// Whether there is one peer, and it has a connection.
+    pub(crate) fn has_only_connection(&self) -> bool {
+        self.by_id.len() == 1 && self.iter().any(|pipe| pipe.assist.is_some())
     }
 
     #[cold]

@@ -107,10 +107,31 @@ impl Producer {
     #[inline]
     pub(crate) fn try_send(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
         self.has_room()?;
-        self.write(payload);
+        if !self.write_small(payload) {
+            self.write(payload);
+        }
         self.end_messages(1);
         self.publish();
         Ok(())
+    }
+
+    /// The fast path: one frame in short form, if it fits the tail.
+    #[inline]
+    fn write_small(&mut self, payload: &Payload<'_>) -> bool {
+        let (Some(body), Some(chain)) = (payload.only_body(), &self.chain) else { return false };
+        let Ok(size) = u8::try_from(body.len()) else { return false };
+        // SAFETY: the tail is live.
+        let tail = unsafe { &*chain.tail.as_ptr() };
+        let at = self.written.octets as usize;
+        if body.len() > self.copied_max || tail.capacity() - at < 2 + body.len() {
+            return false;
+        }
+        // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
+        unsafe { tail.write(at, &[0, size]) };
+        // SAFETY: as above.
+        unsafe { tail.write(at + 2, body) };
+        self.advance(2 + body.len());
+        true
     }
 
     /// Frames one message with other frames in front, as [`try_send`](Self::try_send) does.
@@ -131,7 +152,6 @@ impl Producer {
     }
 
     /// Frames the payload's frames behind what is written.
-    #[inline]
     fn write(&mut self, payload: &mut Payload<'_>) {
         match &mut payload.0 {
             PayloadKind::Slice(body) => self.write_slice(body),
@@ -444,7 +464,6 @@ impl Producer {
         Ok(())
     }
 
-    #[inline]
     fn write_slice(&mut self, body: &[u8]) {
         if body.len() <= self.copied_max {
             self.write_copied(0, body);
@@ -469,7 +488,6 @@ impl Producer {
         }
     }
 
-    #[inline]
     fn write_copied(&mut self, flags: u8, body: &[u8]) {
         if self.tail().capacity() - (self.written.octets as usize) < HEADER_MAX + body.len() {
             self.grow(HEADER_MAX + body.len());

@@ -6,26 +6,26 @@
 use crate::message::Message;
 use crate::pipe::{NoMessage, PipeKey, Pipes, Taken};
 use crate::routing::NoneReady;
+use crate::routing::turns::Turns;
 
 /// Peers in turn.
 #[derive(Debug, Default)]
 pub(crate) struct FairQueue {
     /// Peers that may have messages. One that runs dry leaves, and comes back when it tells of more.
-    active: Vec<PipeKey>,
-    next: usize,
+    active: Turns,
 }
 
 impl FairQueue {
     /// A new peer, or one that has messages again.
     pub(crate) fn add(&mut self, key: PipeKey) {
         // It may tell of messages that were found meanwhile: one place in the turn is enough.
-        if !self.active.contains(&key) {
-            self.active.push(key);
+        if !self.active.contains(key) {
+            self.active.add(key);
         }
     }
 
     pub(crate) fn remove(&mut self, key: PipeKey) {
-        self.active.retain(|other| *other != key);
+        self.active.remove(key);
     }
 
     /// Takes the next message; passes over notes. From whom it is.
@@ -50,19 +50,15 @@ impl FairQueue {
         &mut self,
         mut take: impl FnMut(PipeKey) -> Result<Taken, NoMessage>,
     ) -> Result<(PipeKey, Taken), NoneReady> {
-        loop {
-            let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
-                return Err(NoneReady);
-            };
-            if self.next >= self.active.len() {
-                self.next = 0;
-            }
+        while let Some(key) = self.active.current() {
             if let Ok(taken) = take(key) {
-                self.next += usize::from(taken == Taken::Message);
+                if taken == Taken::Message {
+                    self.active.advance();
+                }
                 return Ok((key, taken));
             }
-            // Dry, or closed: the next peer moves into its place.
-            self.active.remove(self.next);
+            self.active.skip(); // dry, or closed
         }
+        Err(NoneReady)
     }
 }

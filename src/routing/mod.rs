@@ -9,6 +9,7 @@ mod peer_table;
 mod round_robin;
 mod single;
 mod topics;
+mod turns;
 
 pub(crate) use envelope::Envelope;
 pub(crate) use fair_queue::FairQueue;

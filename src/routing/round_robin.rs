@@ -6,25 +6,25 @@
 use crate::message::Payload;
 use crate::pipe::{PipeKey, Pipes, Refused};
 use crate::routing::NoneReady;
+use crate::routing::turns::Turns;
 
 /// Peers in turn.
 #[derive(Debug, Default)]
 pub(crate) struct RoundRobin {
-    active: Vec<PipeKey>,
-    next: usize,
+    active: Turns,
     /// Peers that were full when it was their turn.
     full: Vec<PipeKey>,
 }
 
 impl RoundRobin {
     pub(crate) fn add(&mut self, key: PipeKey) {
-        self.active.push(key);
+        self.active.add(key);
         // Room for all, so that sending never allocates.
         self.full.reserve(self.active.len());
     }
 
     pub(crate) fn remove(&mut self, key: PipeKey) {
-        self.active.retain(|other| *other != key);
+        self.active.remove(key);
         self.full.retain(|other| *other != key);
     }
 
@@ -32,7 +32,7 @@ impl RoundRobin {
     pub(crate) fn resume(&mut self, key: PipeKey) {
         if let Some(index) = self.full.iter().position(|other| *other == key) {
             self.full.swap_remove(index);
-            self.active.push(key);
+            self.active.add(key);
         }
     }
 
@@ -50,25 +50,20 @@ impl RoundRobin {
         mut try_send: impl FnMut(&mut Pipes, PipeKey) -> Result<(), Refused>,
     ) -> Result<PipeKey, NoneReady> {
         loop {
-            let Some(&key) = self.active.get(self.next).or_else(|| self.active.first()) else {
+            let Some(key) = self.active.current() else {
                 self.look_at_full(pipes)?;
                 continue;
             };
-            if self.next >= self.active.len() {
-                self.next = 0;
-            }
             match try_send(pipes, key) {
                 Ok(()) => {
-                    self.next += 1;
+                    self.active.advance();
                     return Ok(key);
                 }
                 Err(Refused::Full) => {
-                    self.active.remove(self.next);
+                    self.active.skip();
                     self.full.push(key);
                 }
-                Err(Refused::Closed) => {
-                    self.active.remove(self.next);
-                }
+                Err(Refused::Closed) => self.active.skip(),
             }
         }
     }
@@ -81,7 +76,7 @@ impl RoundRobin {
         full.retain(|key| {
             let has_room = pipes.get_mut(*key).is_some_and(|pipe| pipe.outbound.has_room().is_ok());
             if has_room {
-                active.push(*key);
+                active.add(*key);
             }
             !has_room
         });

@@ -1,5 +1,4 @@
-//! System calls made for one connection, counted for tests: on its stream, and on the poll of a caller that
-//! waits for it.
+//! System calls made for one connection, or by a thread that waits for some, counted for tests.
 #![forbid(unsafe_code)]
 
 #[derive(Debug, Default)]

@@ -5,25 +5,25 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use mio::Events;
+use std::sync::Arc;
+use std::time::Instant;
 
 use crate::io::{End, Notice};
 use crate::limits::{
-    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, STREAM_BURST, STREAM_MESSAGES, STREAM_OCTETS,
+    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LENT_IDLE_TICKS, STREAM_BURST, STREAM_MESSAGES, STREAM_OCTETS,
     STREAM_READ_OCTETS,
 };
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::calls::Calls;
 use crate::session::care::Care;
-use crate::session::link::{Link, noted, work};
+use crate::session::link::{Link, work};
+use crate::session::lookout::Desk;
 use crate::session::pace::Pace;
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Signs};
+use bytes::Bytes;
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,8 +73,8 @@ pub(super) struct Session {
     /// Messages that the kernel had at the last tick.
     sent_at_tick: u64,
     pace: Pace,
-    /// Where a waiting caller finds what the kernel reports.
-    events: Events,
+    /// Ticks in a row in which nothing moved.
+    idle_ticks: u32,
     calls: Calls,
     /// Octets read and written.
     moved: u64,
@@ -82,7 +82,7 @@ pub(super) struct Session {
     heard: u64,
     /// When the task was asked to look after heartbeats next.
     beat_at: Option<Instant>,
-    /// What `moved` was when the caller gave the connection back because nothing moved.
+    /// What `moved` was when the I/O thread took the connection back because nothing moved.
     idle_since: u64,
 }
 
@@ -117,7 +117,7 @@ impl Session {
             was_heard: false,
             sent_at_tick: 0,
             pace: Pace::default(),
-            events: Events::with_capacity(1),
+            idle_ticks: 0,
             calls: Calls::default(),
             moved: 0,
             heard: 0,
@@ -154,13 +154,16 @@ impl Session {
     /// every change again, from the next run on, and needs no tick.
     pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
         let was_called = std::mem::take(&mut self.was_called);
-        let is_streaming = self.has_sent_many() || was_called;
+        let is_lent = matches!(self.care, Care::Lent(_));
+        self.idle_ticks = if self.has_sent_many() || was_called { 0 } else { self.idle_ticks + 1 };
+        let is_streaming = self.idle_ticks == 0 || is_lent && self.idle_ticks < LENT_IDLE_TICKS;
         if is_streaming && !self.care.is_told() {
             // Lent, the kernel tells only a caller that waits; one that always finds room never does.
             let was_heard = std::mem::take(&mut self.was_heard);
-            self.is_readable |= !was_heard && matches!(self.care, Care::Lent(_));
+            self.is_readable |= !was_heard && is_lent;
             return Ok(true);
         }
+        self.idle_since = self.moved;
         self.take_back(link)?;
         Ok(false)
     }
@@ -172,32 +175,18 @@ impl Session {
         sent - std::mem::replace(&mut self.sent_at_tick, sent) >= STREAM_MESSAGES
     }
 
-    /// If the caller streams, waits for the kernel, `timeout` at most, and does what there is to do.
-    /// `None`: the caller does not stream, and must wait for the I/O thread.
-    pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
-        if matches!(self.care, Care::Ticked) {
-            // Without a descriptor for the poll it stays as it is.
-            let _ = self.care.lend(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+    /// Lends a connection that streams to the thread at `desk`, which is about to wait. `false`: the I/O thread
+    /// hears of it.
+    pub(super) fn lend(&mut self, desk: &Arc<Desk>, link: &Link) -> io::Result<bool> {
+        if self.care.is_told() {
+            return Ok(false);
         }
-        let Care::Lent(waiter) = &mut self.care else { return None };
-        let noted = if waiter.is_idle() {
-            self.idle_since = self.moved;
-            if let Err(error) = self.take_back(link) {
-                return Some(Err(End::Io(error.into())));
-            }
-            0
-        } else {
-            self.was_heard = true;
-            waiter.wait(&mut self.events, timeout, &mut self.calls).map_or(0, noted)
-        };
-        let before = self.moved;
-        let progress = self.run(noted | work::CALLER, link);
-        match &mut self.care {
-            Care::Lent(waiter) => waiter.note(self.moved != before),
-            Care::Ticked | Care::Told if progress.is_ok() => return None,
-            Care::Ticked | Care::Told => {}
+        let lent = self.care.lend(&mut self.stream, desk, link.registry(), link.token(), &mut self.calls);
+        match (&self.care, lent) {
+            (Care::Lent(_), _) => Ok(true),
+            (Care::Ticked | Care::Told, Ok(())) => Ok(false),
+            (Care::Ticked | Care::Told, Err(error)) => Err(error),
         }
-        Some(progress)
     }
 
     /// Does what was noted.
@@ -249,7 +238,7 @@ impl Session {
         }
     }
 
-    /// System calls so far, on the stream and on a waiting caller's poll.
+    /// System calls so far.
     #[cfg(test)]
     pub(super) fn calls(&self) -> u64 {
         self.calls.total()

@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mio::{Registry, Token};
 
@@ -16,11 +16,12 @@ use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::driver::{Farewell, Progress};
+use crate::session::lookout::Desk;
 use crate::session::protocol::Session;
 use crate::session::{
     CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
 };
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::wire;
 
 /// Notes of work to be done on a session.
@@ -57,8 +58,8 @@ pub(crate) struct Link {
     is_drive_posted: AtomicBool,
     /// The pipes tell nobody: whoever queues messages writes them before it sleeps.
     is_streamed: AtomicBool,
-    /// Some thread has it in its list of streams.
-    is_listed: AtomicBool,
+    /// The thread that has it in its list of streams.
+    streamer: AtomicU64,
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
@@ -76,7 +77,7 @@ impl Link {
             this: Weak::clone(this),
             is_drive_posted: AtomicBool::new(false),
             is_streamed: AtomicBool::new(false),
-            is_listed: AtomicBool::new(false),
+            streamer: AtomicU64::new(0),
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -173,23 +174,47 @@ impl Link {
         self.is_streamed.store(is_streamed, Ordering::Relaxed);
     }
 
-    /// Enters the connection in this thread's list, if it is streamed and in none.
+    /// Enters the connection in this thread's list, if it is streamed and not there.
     fn enter_stream(&self) {
-        let is_new = self.is_streamed.load(Ordering::Relaxed) && !self.is_listed.load(Ordering::Relaxed);
-        if is_new && !self.is_listed.swap(true, Ordering::Relaxed) {
-            streams::enter(Weak::clone(&self.this));
+        if self.is_streamed.load(Ordering::Relaxed) {
+            streams::enter(&self.streamer, self.id, &self.this);
         }
     }
 
-    /// Writes what is queued, if the connection is still streamed. `false`: it leaves the list.
-    pub(super) fn flush_stream(&self) -> bool {
+    /// Writes what is queued, if the connection is still streamed, by `streamer`. `false`: it leaves the list.
+    pub(super) fn flush_stream(&self, streamer: u64) -> bool {
+        // Relaxed: whoever misses it finds out at the next sleep.
+        if self.streamer.load(Ordering::Relaxed) != streamer {
+            return false;
+        }
         let is_streamed = self.is_streamed.load(Ordering::Relaxed);
         if !is_streamed {
-            self.is_listed.store(false, Ordering::Relaxed);
-        } else if self.drive(work::PIPES | work::CALLER) {
-            self.post_drive();
+            self.streamer.store(0, Ordering::Relaxed);
+        } else {
+            self.drive_for_caller(work::PIPES);
         }
         is_streamed
+    }
+
+    /// Does `work` on the thread that streams, which may be about to sleep.
+    pub(super) fn drive_for_caller(&self, work: u8) {
+        if self.drive(work | work::CALLER) {
+            self.post_drive();
+        }
+    }
+
+    /// Lends the connection to the thread at `desk`, if it streams and nobody is at work on it.
+    pub(super) fn lend(&self, desk: &Arc<Desk>) -> bool {
+        let Some(mut place) = self.place.try_lock() else { return false };
+        let Place::Up(session) = &mut *place else { return false };
+        let is_lent = session.lend(desk, self).unwrap_or_else(|error| {
+            // Nobody would hear of this connection again.
+            self.end(&mut place, End::Io(error.into()));
+            false
+        });
+        drop(place);
+        self.drive_rest();
+        is_lent
     }
 
     fn farewell(&self) -> Option<Farewell<'_>> {
@@ -344,9 +369,7 @@ impl Wake for Link {
 
 impl Assist for Link {
     fn flush(&self) -> bool {
-        if self.drive(work::PIPES | work::CALLER) {
-            self.post_drive();
-        }
+        self.drive_for_caller(work::PIPES);
         self.enter_stream();
         let is_stuffed =
             matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
@@ -355,23 +378,8 @@ impl Assist for Link {
     }
 
     fn fill(&self) {
-        if self.drive(work::FILL | work::CALLER) {
-            self.post_drive();
-        }
+        self.drive_for_caller(work::FILL);
         self.enter_stream();
-    }
-
-    fn wait(&self, timeout: Duration) -> bool {
-        let Some(mut place) = self.place.try_lock() else { return false };
-        let Place::Up(session) = &mut *place else { return false };
-        let progress = session.wait(timeout, self);
-        let is_lent = progress.is_some();
-        if let Some(progress) = progress {
-            self.has_more(&mut place, progress);
-        }
-        drop(place);
-        self.drive_rest();
-        is_lent
     }
 
     fn hang_up(&self) {

@@ -10,6 +10,7 @@ mod dialer;
 mod driver;
 mod link;
 mod listener;
+mod lookout;
 mod pace;
 mod peers;
 mod protocol;
@@ -26,7 +27,9 @@ pub use peers::{CloseReason, Peer};
 pub(crate) use peers::{PeerInfo, Peers, Reach};
 pub use status::ConnectionState;
 pub(crate) use status::Status;
-pub(crate) use streams::flush_streams;
+#[cfg(test)]
+pub(crate) use streams::polls;
+pub(crate) use streams::wait;
 
 use std::sync::Arc;
 

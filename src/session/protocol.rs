@@ -3,11 +3,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::io::End;
 use crate::session::driver::{Farewell, Progress};
 use crate::session::link::Link;
+use crate::session::lookout::Desk;
 use crate::session::{Ends, driver, raw};
 use crate::transport::Stream;
 
@@ -60,11 +60,11 @@ impl Session {
         }
     }
 
-    /// See [`driver::Session::wait`].
-    pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
+    /// See [`driver::Session::lend`].
+    pub(super) fn lend(&mut self, desk: &Arc<Desk>, link: &Link) -> io::Result<bool> {
         match self {
-            Self::Raw(_) => None,
-            Self::Zmtp(session) => session.wait(timeout, link),
+            Self::Raw(_) => Ok(false),
+            Self::Zmtp(session) => session.lend(desk, link),
         }
     }
 

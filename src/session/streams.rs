@@ -1,26 +1,131 @@
-//! The connections that a thread streams on. Their pipes tell nobody, so before the thread sleeps, in whatever
-//! socket, it writes what it has queued on all of them: nothing waits for a tick because its sender waits for
-//! something else.
+//! The connections that a thread streams on, and how it waits.
+//!
+//! Their pipes tell nobody, so before the thread sleeps, in whatever socket, it writes what it has queued on all of
+//! them: nothing waits for a tick because its sender waits for something else. And while it sleeps the kernel tells
+//! it, and not their I/O threads, what they have to be read or room to be written.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
-use std::sync::Weak;
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use crate::session::link::Link;
+use crate::io::{Bell, SocketMailbox, unique_id};
+use crate::session::link::{Link, noted};
+use crate::session::lookout::Lookout;
+use crate::sync::{AtomicU64, Ordering};
 
 thread_local! {
-    static STREAMS: RefCell<Vec<Weak<Link>>> = const { RefCell::new(Vec::new()) };
+    static STREAMS: RefCell<Streams> = RefCell::new(Streams::new());
 }
 
-/// Enters a connection that this thread streams on.
-pub(super) fn enter(link: Weak<Link>) {
-    // While the thread ends there is no list any more, and no sleep either.
-    let _ = STREAMS.try_with(|streams| streams.borrow_mut().push(link));
-}
-
-/// Writes what is queued on the connections that this thread streams on. Called before it sleeps.
-pub(crate) fn flush_streams() {
+/// Enters a connection that this thread streams on, if `streamer` says that it is not in its list.
+pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) {
+    // While the thread ends there is no list any more, and no sleep either. It is in use when a body that is dropped
+    // during a wait sends something itself: the next tick finds that.
     let _ = STREAMS.try_with(|streams| {
-        streams.borrow_mut().retain(|link| link.upgrade().is_some_and(|link| link.flush_stream()));
+        let Ok(mut streams) = streams.try_borrow_mut() else { return };
+        // Relaxed: only this thread enters itself, and others find out at their next sleep.
+        if streamer.load(Ordering::Relaxed) != streams.id {
+            streamer.store(streams.id, Ordering::Relaxed);
+            streams.links.insert(id, Weak::clone(link));
+        }
     });
+}
+
+/// Waits until something is posted to one of the mailboxes, the kernel has something to report of a connection that
+/// is lent to this thread, or `deadline` has passed. `false`: it has.
+pub(crate) fn wait<'a>(
+    mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+    deadline: Option<Instant>,
+) -> bool {
+    let waited = STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline));
+    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline))
+}
+
+fn wait_for_mail<'a>(
+    mut mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+    deadline: Option<Instant>,
+) -> bool {
+    let all = mailboxes.clone();
+    if let (Some(only), None) = (mailboxes.next(), mailboxes.next()) {
+        return only.wait(deadline);
+    }
+    let bell = Arc::new(Bell::default());
+    let mut is_quiet = true;
+    for mailbox in all.clone() {
+        is_quiet &= mailbox.listen(Arc::clone(&bell) as _);
+    }
+    let has_news = !is_quiet || bell.wait(deadline);
+    all.for_each(SocketMailbox::stop_listening);
+    has_news
+}
+
+/// One thread's.
+struct Streams {
+    /// Names this thread.
+    id: u64,
+    links: HashMap<u64, Weak<Link>>,
+    /// Made when there is something to wait for.
+    lookout: Option<Lookout>,
+}
+
+impl Streams {
+    fn new() -> Self {
+        Self { id: unique_id(), links: HashMap::new(), lookout: None }
+    }
+
+    /// As the function of this name. `None`: nothing is lent to this thread.
+    fn wait<'a>(
+        &mut self,
+        mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+        deadline: Option<Instant>,
+    ) -> Option<bool> {
+        self.flush();
+        let Self { links, lookout, .. } = self;
+        let lookout = lend(links, lookout)?;
+        let mut is_quiet = true;
+        for mailbox in mailboxes.clone() {
+            is_quiet &= mailbox.listen(Arc::clone(lookout.desk()) as _);
+        }
+        let has_news = !is_quiet || lookout.wait(deadline);
+        mailboxes.for_each(SocketMailbox::stop_listening);
+        if is_quiet {
+            for (id, ready) in lookout.reports() {
+                if let Some(link) = links.get(&id).and_then(Weak::upgrade) {
+                    link.drive_for_caller(noted(ready));
+                }
+            }
+        }
+        Some(has_news)
+    }
+
+    /// Writes what is queued.
+    fn flush(&mut self) {
+        let id = self.id;
+        self.links.retain(|_, link| link.upgrade().is_some_and(|link| link.flush_stream(id)));
+    }
+}
+
+/// The lookout, if any connection is lent to it.
+fn lend<'a>(links: &HashMap<u64, Weak<Link>>, lookout: &'a mut Option<Lookout>) -> Option<&'a mut Lookout> {
+    if links.is_empty() {
+        return None;
+    }
+    if lookout.is_none() {
+        // Without a descriptor for it the I/O threads do the work.
+        *lookout = Some(Lookout::new().ok()?);
+    }
+    let lookout = lookout.as_mut()?;
+    let mut is_any_lent = false;
+    for link in links.values().filter_map(Weak::upgrade) {
+        is_any_lent |= link.lend(lookout.desk());
+    }
+    is_any_lent.then_some(lookout)
+}
+
+/// Polls of this thread's lookout so far.
+#[cfg(test)]
+pub(crate) fn polls() -> u64 {
+    STREAMS.with(|streams| streams.borrow().lookout.as_ref().map_or(0, Lookout::calls))
 }

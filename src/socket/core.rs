@@ -2,6 +2,7 @@
 //! that the hot path is monomorphic.
 #![forbid(unsafe_code)]
 
+use std::iter;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,7 +16,7 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{Owner, Peers, flush_streams};
+use crate::session::{self, Owner, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
 use crate::socket_type::SocketType;
@@ -242,25 +243,18 @@ impl Core {
         Err(error)
     }
 
-    /// Waits until another try is worth it: on the connection itself if it is lent to this thread, else for
-    /// mail. `false`: `deadline` has passed.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
-        flush_streams();
-        if let Some(connection) = self.pipes.only_connection() {
-            let left = deadline.map_or(STREAM_TICK, |at| at.saturating_duration_since(Instant::now()));
-            if !left.is_zero() && connection.wait(left.min(STREAM_TICK)) {
-                return true;
-            }
-        }
-        self.mailbox.wait(deadline)
+    /// Waits until another try is worth it: for connections that are lent to this thread, and for mail. `false`:
+    /// `deadline` has passed.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
+        session::wait(iter::once(&*self.mailbox), deadline)
     }
 
     /// A sender that is far ahead of the kernel gives it one tick. What is queued stays in the cache until it
     /// is sent, and the peer's thread gets the processor; a peer that takes nothing costs a few ticks, once.
     #[cold]
     fn wait_for_kernel(&self) {
-        if let Some(connection) = self.pipes.only_connection() {
-            connection.wait(STREAM_TICK);
+        if self.pipes.has_only_connection() {
+            self.wait(Instant::now().checked_add(STREAM_TICK));
         }
     }
 

@@ -1,12 +1,10 @@
 //! Waiting for several sockets at once.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::io::Bell;
 use crate::patterns::Pattern;
-use crate::session::flush_streams;
+use crate::session;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -57,15 +55,6 @@ impl<P: Pattern> Waits for Socket<P> {}
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn wait_any(sockets: &mut [&mut dyn Waits], timeout: Option<Duration>) -> bool {
-    flush_streams();
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let bell = Arc::new(Bell::default());
-    let mailboxes = sockets.iter().map(|socket| &socket.core().mailbox);
-    let mut is_quiet = true;
-    for mailbox in mailboxes.clone() {
-        is_quiet &= mailbox.listen(&bell);
-    }
-    let has_news = !is_quiet || bell.wait(deadline);
-    mailboxes.for_each(|mailbox| mailbox.stop_listening());
-    has_news
+    session::wait(sockets.iter().map(|socket| &*socket.core().mailbox), deadline)
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 
+use crate::limits::LOOPBACK_BUFFER;
 use crate::options::Options;
 
 /// What has to be said before `bind` and `connect`, and holds for what a listener accepts, too.
@@ -27,10 +28,22 @@ pub(super) fn set_stream_options(
 ) -> io::Result<()> {
     // Batches are made in the pipe; the kernel's waiting for more would only add latency.
     socket.set_tcp_nodelay(true)?;
+    if peer.ip().to_canonical().is_loopback() {
+        stay_on_this_host(socket);
+    }
     set_buffers(socket, options)?;
     set_keepalive(socket, options)?;
     set_tos(socket, peer, options)?;
     only_linux::set_stream_options(socket, options)
+}
+
+/// Over loopback no network is to be spared, and everything is a copy from one core's cache to another's: the
+/// system's congestion control may pace by timers (BBR does), and its buffers grow beyond the cache.
+fn stay_on_this_host(socket: &SockRef<'_>) {
+    // Where it cannot be had, it is as the system is set.
+    let _ = only_linux::send_unpaced(socket);
+    let _ = socket.set_send_buffer_size(LOOPBACK_BUFFER);
+    let _ = socket.set_recv_buffer_size(LOOPBACK_BUFFER);
 }
 
 pub(super) fn set_buffers(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
@@ -83,6 +96,10 @@ mod only_linux {
         socket.bind_device(Some(name.as_bytes()))
     }
 
+    pub(super) fn send_unpaced(socket: &SockRef<'_>) -> io::Result<()> {
+        socket.set_tcp_congestion(b"reno")
+    }
+
     pub(super) fn set_traffic_class(socket: &SockRef<'_>, tos: u8) -> io::Result<()> {
         socket.set_tclass_v6(tos.into())
     }
@@ -108,6 +125,10 @@ mod only_linux {
 
     pub(super) fn bind_to_device(_: &Socket, _: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn send_unpaced(_: &SockRef<'_>) -> io::Result<()> {
+        Ok(())
     }
 
     pub(super) fn set_traffic_class(_: &SockRef<'_>, _: u8) -> io::Result<()> {
@@ -207,6 +228,19 @@ mod tests {
             assert_eq!(socket.send_buffer_size().unwrap(), 100_000);
             assert_eq!(socket.recv_buffer_size().unwrap(), 100_000);
         });
+    }
+
+    #[test]
+    fn over_loopback_nothing_is_paced_and_buffers_fit_the_cache() {
+        for address in ["127.0.0.1", "[::1]"] {
+            on_both_ends(address, &Options::default(), |socket| {
+                let algorithm = socket.tcp_congestion().unwrap();
+                assert_eq!(algorithm.split(|octet| *octet == 0).next(), Some(&b"reno"[..]));
+                // Linux doubles what it is asked for, and grants what the system allows.
+                assert!(socket.send_buffer_size().unwrap() <= 2 * LOOPBACK_BUFFER);
+                assert!(socket.recv_buffer_size().unwrap() <= 2 * LOOPBACK_BUFFER);
+            });
+        }
     }
 
     #[test]

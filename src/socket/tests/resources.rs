@@ -9,6 +9,7 @@ use std::sync::mpsc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::*;
+use crate::session;
 use crate::{BindError, Pair};
 
 fn descriptors() -> usize {
@@ -201,9 +202,10 @@ fn bind_and_connect_survive_the_lack_of_descriptors() {
     });
 }
 
-/// System calls that the session of a socket with one connection has made.
+/// System calls that the session of a socket with one connection has made, and this thread to wait for it.
 fn calls(socket: &Socket<Push>) -> u64 {
-    socket.core.pipes.only_connection().unwrap().calls()
+    let pipe = socket.core.pipes.iter().next().unwrap();
+    pipe.assist.as_ref().unwrap().calls() + session::polls()
 }
 
 /// A socket whose queue takes a whole batch.

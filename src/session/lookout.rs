@@ -1,0 +1,111 @@
+//! Where a thread waits for the connections that are lent to it.
+#![forbid(unsafe_code)]
+
+use std::hint::spin_loop;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Registry, Token, Waker};
+
+use crate::io::{Readiness, Ring};
+use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
+use crate::session::calls::Calls;
+
+/// The token of the bell; links have their numbers, which start at 1.
+const BELL: Token = Token(0);
+
+/// A thread's poll.
+#[derive(Debug)]
+pub(super) struct Lookout {
+    poll: Poll,
+    events: Events,
+    desk: Arc<Desk>,
+    /// The last wait brought nothing.
+    was_in_vain: bool,
+    calls: Calls,
+}
+
+/// What others need to know of a lookout: where to register a stream, and how to wake the thread.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) registry: Registry,
+    bell: Waker,
+}
+
+impl Ring for Desk {
+    fn ring(&self) {
+        // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
+        // that it is signalled already.
+        let _ = self.bell.wake();
+    }
+}
+
+impl Lookout {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let bell = Waker::new(&registry, BELL)?;
+        let desk = Arc::new(Desk { registry, bell });
+        Ok(Self {
+            poll,
+            events: Events::with_capacity(EVENTS_PER_POLL),
+            desk,
+            was_in_vain: false,
+            calls: Calls::default(),
+        })
+    }
+
+    pub(super) fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    /// Waits until the kernel has something to report, somebody rings, or `deadline` has passed. `false`: it has.
+    /// Looks for a moment before it sleeps, unless the last wait was in vain: in a stream the peer is about to do
+    /// its part, and being woken costs both sides more than that.
+    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        let begin = Instant::now();
+        let timeout = deadline.map(|deadline| deadline.saturating_duration_since(begin));
+        if timeout == Some(Duration::ZERO) {
+            self.events.clear();
+            return false;
+        }
+        let was_in_vain = std::mem::replace(&mut self.was_in_vain, false);
+        let spin = if was_in_vain { Duration::ZERO } else { STREAM_SPIN.min(timeout.unwrap_or(STREAM_SPIN)) };
+        let mut look_at = STREAM_LOOK;
+        while begin.elapsed() < spin {
+            if self.poll(Some(Duration::ZERO)) {
+                return true;
+            }
+            thread::yield_now();
+            while begin.elapsed() < look_at {
+                spin_loop();
+            }
+            look_at *= 2;
+        }
+        self.was_in_vain = !self.poll(timeout);
+        // An interrupted wait is an early one: the caller looks at its own deadline.
+        deadline.is_none_or(|deadline| !self.was_in_vain || Instant::now() < deadline)
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>) -> bool {
+        self.calls.count();
+        if self.poll.poll(&mut self.events, timeout).is_err() {
+            self.events.clear();
+        }
+        !self.events.is_empty()
+    }
+
+    /// What the kernel reported of links during the last wait.
+    pub(super) fn reports(&self) -> impl Iterator<Item = (u64, Readiness)> {
+        let events = self.events.iter().filter(|event| event.token() != BELL);
+        events.map(|event| (event.token().0 as u64, Readiness::from(event)))
+    }
+
+    /// Polls so far.
+    #[cfg(test)]
+    pub(super) fn calls(&self) -> u64 {
+        self.calls.total()
+    }
+}
