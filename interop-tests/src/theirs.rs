@@ -122,8 +122,8 @@ impl Address {
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let [_, _, high, low] = process::id().to_be_bytes();
-        // 127.64.0.0/10: apart from 127.0.0.1, and from process to process at the same time.
-        let host = format!("127.{}.{high}.{low}", 64 + number % 192);
+        // Above 127.64.0.0: apart from 127.0.0.1, and from process to process at the same time.
+        let host = format!("127.{}.{high}.{low}", 64 + number % 191);
         Self { directory: tempfile::tempdir().unwrap(), host }
     }
 
