@@ -4,4 +4,5 @@
 pub mod meet;
 pub mod raw;
 pub mod tally;
+pub mod theirs;
 pub mod versus;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use interop_tests::raw::random::Random;
 use interop_tests::raw::{DEADLINE, Transport, message_of};
 use interop_tests::tally;
+use interop_tests::theirs::Address;
 use peermq::{Context, Pair, Pattern, Pull, Push, Receives, ReconnectInterval, Sends, Socket};
 
 /// Who binds.
@@ -44,13 +45,6 @@ fn messages() -> Vec<Frames> {
     messages
 }
 
-fn free_endpoint(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Tcp => "tcp://127.0.0.1:*",
-        Transport::Ipc => "ipc://*",
-    }
-}
-
 fn open_ours<P: Pattern>() -> Socket<P> {
     let context = Context::builder().io_threads(1).build();
     let builder = context.builder_for::<P>().send_timeout(DEADLINE).recv_timeout(DEADLINE);
@@ -72,12 +66,15 @@ fn meet<P: Pattern>(kind: zmq::SocketType, transport: Transport, binds: Binds) -
     let theirs = open_theirs(&zmq::Context::new(), kind);
     match binds {
         Binds::We => {
-            let endpoint = ours.bind(free_endpoint(transport)).unwrap().to_string();
+            let endpoint = ours.bind(transport.free_endpoint()).unwrap().to_string();
             theirs.connect(&endpoint).unwrap();
         }
         Binds::They => {
-            theirs.bind(free_endpoint(transport)).unwrap();
-            ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            let address = Address::new();
+            theirs.bind(&address.endpoint(transport)).unwrap();
+            let connection = ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            // Before the address goes.
+            connection.wait_ready(DEADLINE).unwrap();
         }
     }
     (ours, theirs)
@@ -208,7 +205,8 @@ fn their_push_is_heard_again_after_it_was_restarted() {
     for transport in [Transport::Tcp, Transport::Ipc] {
         let mut ours = open_ours::<Pull>();
         let context = zmq::Context::new();
-        let mut endpoint = free_endpoint(transport).to_owned();
+        let address = Address::new();
+        let mut endpoint = address.endpoint(transport);
         for round in 0..10 {
             let theirs = open_theirs(&context, zmq::PUSH);
             bind_again(&theirs, &endpoint);
@@ -232,7 +230,8 @@ fn our_push_delivers_to_their_pull_when_it_comes_back() {
         let mut ours = open_ours::<Push>();
         let context = zmq::Context::new();
         let first = open_theirs(&context, zmq::PULL);
-        first.bind(free_endpoint(transport)).unwrap();
+        let address = Address::new();
+        first.bind(&address.endpoint(transport)).unwrap();
         let endpoint = first.get_last_endpoint().unwrap().unwrap();
         ours.connect(&endpoint[..]).unwrap();
         ours.send("hello").unwrap();

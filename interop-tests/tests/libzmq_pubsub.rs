@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use interop_tests::raw::random::Random;
 use interop_tests::raw::{DEADLINE, Transport, message_of};
 use interop_tests::tally;
+use interop_tests::theirs::Address;
 use peermq::{
     Context, Hwm, Message, Pattern, Pub, Publishes, ReconnectInterval, Socket, Sub, Subscribes, XPub, XSub,
 };
@@ -54,13 +55,6 @@ fn messages() -> (Vec<Frames>, Vec<Frames>) {
     (messages, wanted)
 }
 
-fn free_endpoint(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Tcp => "tcp://127.0.0.1:*",
-        Transport::Ipc => "ipc://*",
-    }
-}
-
 /// Without limits: what is lost is lost by mistake.
 fn open_ours<P: Pattern>() -> Socket<P> {
     let context = Context::builder().io_threads(1).build();
@@ -85,12 +79,15 @@ fn open_theirs(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
 fn join<P: Pattern>(ours: &mut Socket<P>, theirs: &zmq::Socket, transport: Transport, binds: Binds) {
     match binds {
         Binds::We => {
-            let endpoint = ours.bind(free_endpoint(transport)).unwrap().to_string();
+            let endpoint = ours.bind(transport.free_endpoint()).unwrap().to_string();
             theirs.connect(&endpoint).unwrap();
         }
         Binds::They => {
-            theirs.bind(free_endpoint(transport)).unwrap();
-            ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            let address = Address::new();
+            theirs.bind(&address.endpoint(transport)).unwrap();
+            let connection = ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            // Before the address goes.
+            connection.wait_ready(DEADLINE).unwrap();
         }
     }
 }
@@ -356,7 +353,8 @@ fn our_sub_tells_their_xpub_everything_again_when_it_comes_back() {
             ours.subscribe(format!("{number:02}")).unwrap();
         }
         let context = zmq::Context::new();
-        let mut endpoint = free_endpoint(transport).to_owned();
+        let address = Address::new();
+        let mut endpoint = address.endpoint(transport);
         for round in 0..10 {
             let theirs = open_theirs(&context, zmq::XPUB);
             bind_again(&theirs, &endpoint);
@@ -405,7 +403,8 @@ fn our_pub_connects_to_their_sub_again_when_it_comes_back() {
     for transport in [Transport::Tcp, Transport::Ipc] {
         let mut ours = open_ours::<XPub>();
         let context = zmq::Context::new();
-        let mut endpoint = free_endpoint(transport).to_owned();
+        let address = Address::new();
+        let mut endpoint = address.endpoint(transport);
         for round in 0..5 {
             let theirs = open_theirs(&context, zmq::SUB);
             theirs.set_subscribe(format!("{round}").as_bytes()).unwrap();

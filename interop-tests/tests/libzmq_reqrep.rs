@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use interop_tests::raw::random::Random;
 use interop_tests::raw::{DEADLINE, Transport, message_of};
 use interop_tests::tally;
+use interop_tests::theirs::Address;
 use peermq::{
     Builder, Context, Dealer, Message, Pattern, ReconnectInterval, Rep, Req, Router, RoutingId, SendError,
     Socket,
@@ -50,13 +51,6 @@ fn messages() -> Vec<Frames> {
     messages
 }
 
-fn free_endpoint(transport: Transport) -> &'static str {
-    match transport {
-        Transport::Tcp => "tcp://127.0.0.1:*",
-        Transport::Ipc => "ipc://*",
-    }
-}
-
 fn builder<P: Pattern>() -> Builder<P> {
     let context = Context::builder().io_threads(1).build();
     let builder = context.builder_for::<P>().send_timeout(DEADLINE).recv_timeout(DEADLINE);
@@ -79,12 +73,15 @@ fn open_theirs(context: &zmq::Context, kind: zmq::SocketType) -> zmq::Socket {
 fn meet<P: Pattern>(ours: &mut Socket<P>, theirs: &zmq::Socket, transport: Transport, binds: Binds) {
     match binds {
         Binds::We => {
-            let endpoint = ours.bind(free_endpoint(transport)).unwrap().to_string();
+            let endpoint = ours.bind(transport.free_endpoint()).unwrap().to_string();
             theirs.connect(&endpoint).unwrap();
         }
         Binds::They => {
-            theirs.bind(free_endpoint(transport)).unwrap();
-            ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            let address = Address::new();
+            theirs.bind(&address.endpoint(transport)).unwrap();
+            let connection = ours.connect(theirs.get_last_endpoint().unwrap().unwrap()).unwrap();
+            // Before the address goes.
+            connection.wait_ready(DEADLINE).unwrap();
         }
     }
 }
@@ -366,7 +363,7 @@ fn peers_without_a_name_are_told_apart() {
     // R-39: names that we make up, for their sockets; each gets its own answer.
     for transport in [Transport::Tcp, Transport::Ipc] {
         let mut router = builder::<Router>().open().unwrap();
-        let endpoint = router.bind(free_endpoint(transport)).unwrap().to_string();
+        let endpoint = router.bind(transport.free_endpoint()).unwrap().to_string();
         let context = zmq::Context::new();
         let dealers: Vec<zmq::Socket> = (0..50)
             .map(|_| {
@@ -398,7 +395,8 @@ fn our_req_goes_on_when_their_rep_was_restarted() {
         for transport in [Transport::Tcp, Transport::Ipc] {
             let mut ours = builder::<Req>().req_correlate(correlates).open().unwrap();
             let context = zmq::Context::new();
-            let mut endpoint = free_endpoint(transport).to_owned();
+            let address = Address::new();
+            let mut endpoint = address.endpoint(transport);
             let (mut number, mut answered) = (0_u32, 0);
             for round in 0..20 {
                 let theirs = open_theirs(&context, zmq::REP);
