@@ -228,4 +228,6 @@
 //! * A connection whose inbound queue is full is not read: that its peer has closed shows when the application
 //!   receives again, or when something is sent.
 //! * Messages over one connection come in the order in which they were sent. A peer that connects again is a new
-//!   peer: what came from it before and was not received takes turns with what comes now, in libzmq, too.
+//!   peer, and nothing tells that it is the same: so whatever a connection that is gone has left is received before
+//!   anything of those that came after it, from the moment that its end is noticed. (In libzmq they take turns.) The
+//!   messages of XSUBs to an XPUB take turns here, too.

@@ -244,13 +244,13 @@ impl Strategy for Router {
         if self.probes {
             probe(pipes, key);
         }
-        self.incoming.add(key);
+        self.incoming.add(pipes, key);
         self.identify(pipes, key);
         Attach::Accepted
     }
 
     fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        self.incoming.remove(key);
+        self.incoming.remove(pipes, key);
         self.set_up(pipes, key, false);
         if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.take()) {
             self.peers.remove(&name, key);
@@ -258,7 +258,7 @@ impl Strategy for Router {
     }
 
     fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        self.incoming.add(key);
+        self.incoming.add(pipes, key);
         self.identify(pipes, key);
     }
 

@@ -108,21 +108,21 @@ impl Strategy for XSub {
         Some(self)
     }
 
-    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
-        self.publishers.add(key);
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.publishers.add(pipes, key);
         self.fan_out.add(key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.remove(key);
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.remove(pipes, key);
         if let Some(seat) = self.fan_out.remove(key) {
             self.fan_out.vacate(seat);
         }
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}

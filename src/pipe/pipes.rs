@@ -21,8 +21,17 @@ pub(crate) struct PipeKey {
     generation: u32,
 }
 
+/// What orders the pipes of one socket: an older one is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Since {
+    connection: u64,
+    pipe: u64,
+}
+
 /// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
 pub(crate) trait Assist: Send + Sync {
+    /// Its number: a newer connection has a greater one.
+    fn id(&self) -> u64;
     /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
     fn flush(&self) -> bool;
     /// Reads into the inbound pipe what has arrived.
@@ -45,7 +54,7 @@ pub(crate) trait Assist: Send + Sync {
 
 /// A socket's ends of the two pipes to one peer.
 pub(crate) struct Pipe {
-    /// The name under which the pipes tell that they are ready.
+    /// The name under which the pipes tell that they are ready; a newer pipe has a greater one.
     pub(crate) id: u64,
     pub(crate) outbound: Producer,
     pub(crate) inbound: Consumer,
@@ -143,6 +152,19 @@ impl Pipes {
             Some(Slot { generation, pipe: Some(pipe) }) if *generation == key.generation => Some(pipe),
             _ => None,
         }
+    }
+
+    /// When a pipe came to be: what was connected or accepted later is greater.
+    pub(crate) fn since(&mut self, key: PipeKey) -> Option<Since> {
+        let pipe = self.get_mut(key)?;
+        // The pipes of an accepted connection are made when its handshake is done, which may be late.
+        let connection = pipe.assist.as_ref().map_or(pipe.id, |assist| assist.id());
+        Some(Since { connection, pipe: pipe.id })
+    }
+
+    /// Whether nothing more comes from this peer than what is there.
+    pub(crate) fn has_left(&mut self, key: PipeKey) -> bool {
+        self.get_mut(key).is_some_and(|pipe| pipe.inbound.is_producer_gone())
     }
 
     pub(crate) fn keys(&self) -> Vec<PipeKey> {

@@ -343,6 +343,10 @@ impl Wake for Link {
 }
 
 impl Assist for Link {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
     fn flush(&self) -> bool {
         if self.drive(work::PIPES | work::CALLER) {
             self.post_drive();

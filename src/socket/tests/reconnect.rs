@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use super::*;
-use crate::{Pair, ReconnectInterval, RecvError};
+use crate::{Dealer, Pair, ReconnectInterval, RecvError};
 
 /// A tcp endpoint's address.
 fn address(endpoint: &Endpoint) -> String {
@@ -64,6 +64,52 @@ fn push_keeps_its_queue_over_reconnects() {
 fn pair_keeps_its_queue_over_reconnects() {
     // L-10, E-08, E-10, E-11, Tq1
     the_queue_survives_reconnects::<Pair, Pair>();
+}
+
+/// E-11: what a connection left comes before what its peer's next one brings, however many there are.
+fn what_was_left_comes_first<S: Sends, R: Receives>(place: &Place) {
+    let mut receiver: Socket<R> = place.open();
+    let endpoint = receiver.bind(place.address()).unwrap();
+    let mut stays: Socket<S> = place.open();
+    stays.connect(&endpoint).unwrap();
+    send(&mut stays, &numbered(1000));
+    let mut next = 0;
+    for connections in 2..5 {
+        for _ in 0..connections {
+            let mut sender: Socket<S> = place.context.open().unwrap();
+            sender.connect(&endpoint).unwrap();
+            for _ in 0..10 {
+                send(&mut sender, &numbered(next));
+                next += 1;
+            }
+            eventually("it is known", || receiver.peers().len() >= 2);
+            sender.close(PATIENCE);
+        }
+        eventually("all losses are noticed", || {
+            receiver.core.handle_mail(&mut receiver.pattern);
+            let gone = receiver.core.pipes.iter().filter(|pipe| pipe.inbound.is_producer_gone());
+            gone.count() == connections as usize
+        });
+        let mut numbers: Vec<u32> = (0..connections * 10 + u32::from(connections == 2))
+            .map(|_| number_of(&recv(&mut receiver)))
+            .collect();
+        // Who was there before takes part in the turn meanwhile.
+        numbers.retain(|number| *number != 1000);
+        assert_eq!(numbers, (next - connections * 10..next).collect::<Vec<_>>());
+        assert_eq!(receiver.try_recv(), Err(RecvError::WouldBlock));
+    }
+}
+
+#[test]
+fn pull_receives_what_a_lost_connection_left_first() {
+    // E-11
+    over(ALL, what_was_left_comes_first::<Push, Pull>);
+}
+
+#[test]
+fn dealer_receives_what_a_lost_connection_left_first() {
+    // E-11
+    over(ALL, what_was_left_comes_first::<Dealer, Dealer>);
 }
 
 #[test]
