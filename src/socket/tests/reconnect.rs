@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use super::*;
+use crate::sync::AtomicBool;
 use crate::{Dealer, Pair, ReconnectInterval, RecvError};
 
 /// A tcp endpoint's address.
@@ -249,15 +250,18 @@ fn over_a_line_that_breaks(cut: Cut) {
     push.connect(Endpoint::tcp(proxy.local_addr().unwrap())).unwrap();
     let server = address(&endpoint);
     let (stop, is_stopped) = mpsc::channel::<()>();
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut dice = Dice(3);
-            for _ in 0..60 {
+            for cuts_left in (0..=60).rev() {
                 let (client, _) = proxy.accept().unwrap();
-                carry(client, &server, 1 + dice.roll(60_000), cut);
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let octets = if cuts_left > 0 { 1 + dice.roll(60_000) } else { usize::MAX };
+                carry(client, &server, octets, cut);
             }
-            let (client, _) = proxy.accept().unwrap();
-            carry(client, &server, usize::MAX, cut);
         });
         scope.spawn(move || {
             let mut number = 0;
@@ -283,5 +287,8 @@ fn over_a_line_that_breaks(cut: Cut) {
         assert!(highest as usize >= seen.len() - 1);
         stop.send(()).unwrap();
         drop(pull);
+        // Whoever waits for the next connection looks whether it is over.
+        is_over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(proxy.local_addr().unwrap());
     });
 }
