@@ -97,6 +97,10 @@ pub(crate) const SEGMENT_OCTETS_MAX: usize = if cfg!(loom) { 24 } else { 128 * 1
 /// octets lie in one to three segments: with two to spare none is ever allocated again.
 pub(crate) const SPARE_SEGMENTS: usize = 2;
 
+/// Polls that an I/O thread keeps for callers that wait for their connections themselves, a descriptor each: so
+/// many connections can be lent and taken back at the same time, again and again, without a new one.
+pub(crate) const SPARE_POLLS: usize = 4;
+
 /// Bodies by reference in one segment. Each takes 40 octets of every segment, used or not.
 pub(crate) const SEGMENT_BODIES: usize = if cfg!(loom) { 2 } else { 16 };
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
+use crate::limits::SPARE_POLLS;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
 use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
@@ -78,11 +79,28 @@ pub(crate) struct IoMailbox {
     mailbox: Mailbox<ToIo>,
     waker: mio::Waker,
     registry: mio::Registry,
+    /// For callers that wait for a connection of this thread themselves: making one takes an allocation and two
+    /// system calls.
+    spare_polls: Mutex<Vec<mio::Poll>>,
 }
 
 impl IoMailbox {
     pub(super) fn new(waker: mio::Waker, registry: mio::Registry) -> Self {
-        Self { mailbox: Mailbox::new(), waker, registry }
+        let spare_polls = Mutex::new(Vec::with_capacity(SPARE_POLLS));
+        Self { mailbox: Mailbox::new(), waker, registry, spare_polls }
+    }
+
+    /// A poll in which nothing is registered, if there is one.
+    pub(crate) fn take_poll(&self) -> Option<mio::Poll> {
+        lock(&self.spare_polls).pop()
+    }
+
+    /// Gives a poll back in which nothing is registered any more.
+    pub(crate) fn give_poll(&self, poll: mio::Poll) {
+        let mut spare_polls = lock(&self.spare_polls);
+        if spare_polls.len() < SPARE_POLLS {
+            spare_polls.push(poll);
+        }
     }
 
     /// The thread's poll.

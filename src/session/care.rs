@@ -18,9 +18,9 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token};
+use mio::{Events, Poll, Token};
 
-use crate::io::Readiness;
+use crate::io::{IoMailbox, Readiness};
 use crate::limits::{LENT_IDLE_WAITS, STREAM_LOOK, STREAM_SPIN};
 use crate::session::calls::Calls;
 use crate::transport::Stream;
@@ -52,17 +52,17 @@ impl Care {
     pub(super) fn lend(
         &mut self,
         stream: &mut Stream,
-        registry: &Registry,
+        io: &IoMailbox,
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<()> {
         calls.count();
-        let poll = Poll::new()?;
+        let poll = io.take_poll().map_or_else(Poll::new, Ok)?;
         calls.count();
-        stream.deregister(registry)?;
+        stream.deregister(io.registry())?;
         calls.count();
         if let Err(error) = stream.register(poll.registry(), STREAM) {
-            stream.register(registry, token)?;
+            stream.register(io.registry(), token)?;
             return Err(error);
         }
         *self = Self::Lent(Waiter { poll, idle: 0 });
@@ -73,15 +73,16 @@ impl Care {
     pub(super) fn take_back(
         &mut self,
         stream: &mut Stream,
-        registry: &Registry,
+        io: &IoMailbox,
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<()> {
         let Self::Lent(waiter) = std::mem::replace(self, Self::Told) else { return Ok(()) };
         calls.count();
         stream.deregister(waiter.poll.registry())?;
+        io.give_poll(waiter.poll);
         calls.count();
-        stream.register(registry, token)
+        stream.register(io.registry(), token)
     }
 }
 

@@ -177,7 +177,7 @@ impl Session {
     pub(super) fn wait(&mut self, timeout: Duration, link: &Link) -> Option<Result<Progress, End>> {
         if matches!(self.care, Care::Ticked) {
             // Without a descriptor for the poll it stays as it is.
-            let _ = self.care.lend(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+            let _ = self.care.lend(&mut self.stream, link.io(), link.token(), &mut self.calls);
         }
         let Care::Lent(waiter) = &mut self.care else { return None };
         let noted = if waiter.is_idle() {
@@ -219,7 +219,7 @@ impl Session {
     fn take_back(&mut self, link: &Link) -> io::Result<()> {
         link.set_streamed(false);
         self.keep_buffers(false);
-        self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
+        self.care.take_back(&mut self.stream, link.io(), link.token(), &mut self.calls)
     }
 
     fn keep_buffers(&self, keep: bool) {

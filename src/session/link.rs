@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mio::{Registry, Token};
+use mio::Token;
 
 use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
@@ -96,12 +96,12 @@ impl Link {
         Some(WakeUp::new(self.id, self.this.upgrade()?))
     }
 
-    /// The poll of the link's I/O thread.
-    pub(super) fn registry(&self) -> &Registry {
-        self.mailbox.registry()
+    /// The link's I/O thread.
+    pub(super) fn io(&self) -> &IoMailbox {
+        &self.mailbox
     }
 
-    /// The link's token in that poll.
+    /// The link's token in the poll of that thread.
     pub(super) fn token(&self) -> Token {
         Token(usize::try_from(self.id).unwrap_or(usize::MAX))
     }
