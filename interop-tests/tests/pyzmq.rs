@@ -358,7 +358,7 @@ fn our_pub_reaches_their_sub() {
                 ours.send(message_of(frames)).unwrap();
             }
             theirs.finish(wanted.len());
-            assert_eq!(ours.dropped(), 0);
+            assert_eq!(ours.dropped().total(), 0);
             count("PUB to SUB", place, "ours to theirs", wanted.len());
         }
     }

@@ -95,7 +95,9 @@
 //! message back. So do DEALER and REQ. ROUTER and REP never wait: what they cannot queue is dropped, and
 //! [counted](crate::Dropped); a ROUTER with [`router_mandatory`](crate::Options::router_mandatory) waits for room,
 //! and says when nobody has the routing id; a STREAM does that always. PUB, XPUB and XSUB discard what finds a
-//! queue full, and count it. No other socket type discards.
+//! queue full, and count it. No other socket type discards what it is to send, unless it conflates. What comes and
+//! is not handed out (late replies, what a SUB filters, what does not follow the pattern) is counted, too, by
+//! reason, for every type: [`dropped`](crate::Socket::dropped).
 //!
 //! # Publish and subscribe
 //!

@@ -13,6 +13,7 @@ use crate::error::{SendError, SubscribeError};
 use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, NOTES_PER_CALL};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
+use crate::patterns::Dropped;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
 use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
 
@@ -35,6 +36,8 @@ pub(crate) struct Publisher {
     is_nodrop: bool,
     only_first: bool,
     welcome: Option<Message>,
+    /// Messages that a PUB was sent.
+    unwanted: u64,
     /// What is taken out of pipes; used again.
     message: Message,
 }
@@ -100,6 +103,7 @@ impl Publisher {
             is_nodrop: options.xpub_nodrop,
             only_first: options.only_first_subscribe,
             welcome: options.xpub_welcome_message.octets().map(Message::from),
+            unwanted: 0,
             message: Message::new(),
         }
     }
@@ -215,9 +219,9 @@ impl Publisher {
         self.topics.count()
     }
 
-    /// Messages that found a subscriber's queue full.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.fan_out.dropped()
+    /// Messages that found a subscriber's queue full, or came from one and are for nobody.
+    pub(super) fn dropped(&self) -> Dropped {
+        Dropped { full: self.fan_out.dropped(), unwanted: self.unwanted, ..Dropped::default() }
     }
 
     /// The peer that manual subscriptions are for, if it is still there.
@@ -291,6 +295,8 @@ impl Publisher {
         if Subscription::from_message(message).is_none() {
             if let Some(news) = &mut self.news {
                 news.put(key, seat, std::mem::take(message), true);
+            } else {
+                self.unwanted += 1;
             }
             return Ok(());
         }

@@ -54,10 +54,6 @@ impl Rep {
     pub(crate) fn forget(&mut self) {
         self.asker = None;
     }
-
-    pub(crate) fn dropped(&self) -> Dropped {
-        self.dropped
-    }
 }
 
 impl Pattern for Rep {}
@@ -67,6 +63,10 @@ impl Strategy for Rep {
 
     fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
+    }
+
+    fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

@@ -64,10 +64,6 @@ pub struct Router {
 }
 
 impl Router {
-    pub(crate) fn dropped(&self) -> Dropped {
-        self.dropped
-    }
-
     /// Whether a new peer of this name would be refused.
     fn refuses(&self, pipes: &mut Pipes, name: &RoutingId) -> bool {
         let other = self.peers.find(name.as_bytes());
@@ -110,7 +106,7 @@ impl Router {
         while pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_none()) {
             match pipes.take(key, &mut self.taken) {
                 Ok(Taken::Note) => self.on_note(pipes, key),
-                Ok(Taken::Message) => {}
+                Ok(Taken::Message) => self.dropped.unwanted += 1,
                 Err(_) => return,
             }
         }
@@ -177,6 +173,7 @@ impl Addressing for Router {
                 mem::swap(&mut self.taken, message);
                 return Ok(());
             }
+            self.dropped.unwanted += 1;
         }
     }
 
@@ -227,6 +224,10 @@ impl Strategy for Router {
 
     fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
         if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
+    }
+
+    fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

@@ -99,6 +99,10 @@ pub(crate) struct Pipes {
     is_patient: bool,
     /// Octets of a batch to one peer.
     batch_octets: usize,
+    /// Messages that were dropped because nobody asked for them.
+    unwanted: u64,
+    /// Messages whose place a newer one took, of pipes that are gone.
+    replaced: u64,
 }
 
 impl Pipes {
@@ -139,6 +143,7 @@ impl Pipes {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
+        self.replaced += pipe.replaced();
         Some(pipe)
     }
 
@@ -451,21 +456,36 @@ impl Pipes {
     /// Takes what a peer sent to a socket that does not receive, and asks to be told of more.
     pub(crate) fn discard(&mut self, key: PipeKey) {
         let mut message = Message::new();
-        while self.recv(key, &mut message).is_ok() {}
+        while self.recv(key, &mut message).is_ok() {
+            self.unwanted += 1;
+        }
     }
 
     /// Drops the messages that are there, and does not ask to be told of more.
     pub(crate) fn clear(&mut self, key: PipeKey) {
         let mut message = Message::new();
         let Some(pipe) = self.get_mut(key) else { return };
+        let mut count = 0;
         let why = loop {
             if let Err(why) = pipe.inbound.try_recv(&mut message) {
                 break why;
             }
+            count += 1;
         };
+        self.unwanted += count;
         if why == NoMessage::Closed {
             self.finished.push(key);
         }
+    }
+
+    /// Messages that were dropped because nobody asked for them.
+    pub(crate) fn unwanted(&self) -> u64 {
+        self.unwanted
+    }
+
+    /// Messages whose place a newer one took.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced + self.iter().map(Pipe::replaced).sum::<u64>()
     }
 
     /// Whether nothing that is sent to this peer can reach it any more.
@@ -505,6 +525,13 @@ impl Pipe {
     /// Whether the peer is gone and everything from it was taken.
     pub(crate) fn is_finished(&mut self) -> bool {
         self.inbound.is_finished() && self.latest_in.as_ref().is_none_or(Latest::is_empty)
+    }
+
+    /// Messages whose place a newer one took; without a connection both sides share it, and the sender counts.
+    fn replaced(&self) -> u64 {
+        let of_ours = self.latest_out.as_ref();
+        let of_theirs = self.latest_in.as_ref().filter(|_| self.assist.is_some());
+        of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
