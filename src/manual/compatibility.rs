@@ -119,6 +119,11 @@
 //! * The application of an XPUB that does not receive is told of 65,536 subscriptions of each peer, or 8
 //!   mebioctets; more wait at the peer, and have no effect yet. In libzmq they gather without limit. A peer's
 //!   message to an XPUB waits in its queue, and its later subscriptions behind it.
+//! * With [`xpub_manual_last_value`](crate::Options::xpub_manual_last_value) a peer that subscribed and has left since
+//!   is no reason to send to nobody, and a send that failed for lack of room (`xpub_nodrop`) is still for the last
+//!   subscriber only when it is tried again; in libzmq it goes to all then.
+//! * With [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) a new connection is told of each topic
+//!   as often as it was subscribed to, so that the cancellations add up.
 //! * A connection that ends by `disconnect` or drop ends with cancellations of everything, as far as the kernel
 //!   takes them at once: `linger` of SUB and XSUB is nothing by default, as in libzmq.
 //! * A queue of a PUB that connected outlives the connection; the subscriptions do not.

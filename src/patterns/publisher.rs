@@ -59,6 +59,8 @@ struct News {
     waiting: Vec<Waiting>,
     /// Whose news the application received last.
     last: Option<(PipeKey, Seat)>,
+    /// The next message is for that one alone.
+    greets_last: bool,
 }
 
 /// Which subscriptions the application is told of.
@@ -110,7 +112,8 @@ impl Publisher {
 
     /// A publisher whose application hears of subscriptions.
     pub(super) fn with_news(options: &Options) -> Self {
-        let told = if options.xpub_verboser || options.xpub_manual {
+        let is_manual = options.xpub_manual || options.xpub_manual_last_value;
+        let told = if options.xpub_verboser || is_manual {
             Told::All
         } else if options.xpub_verbose {
             Told::Subscriptions
@@ -119,10 +122,11 @@ impl Publisher {
         };
         let news = News {
             told,
-            asked: options.xpub_manual.then(Topics::new),
+            asked: is_manual.then(Topics::new),
             queue: VecDeque::new(),
             waiting: Vec::new(),
             last: None,
+            greets_last: options.xpub_manual_last_value,
         };
         Self { news: Some(news), ..Self::new(options) }
     }
@@ -152,9 +156,14 @@ impl Publisher {
             self.work(pipes);
         }
         self.fan_out.start();
-        for subscribers in self.topics.matches(payload.body()) {
-            for subscriber in subscribers {
-                self.fan_out.mark(subscriber.seat);
+        let only = self.news.as_ref().filter(|news| news.greets_last).and_then(|_| self.last_peer());
+        if let Some((_, seat)) = only {
+            self.mark_if_wanted(seat, payload.body());
+        } else {
+            for subscribers in self.topics.matches(payload.body()) {
+                for subscriber in subscribers {
+                    self.fan_out.mark(subscriber.seat);
+                }
             }
         }
         if self.is_inverted {
@@ -164,7 +173,18 @@ impl Publisher {
             self.fan_out.has_room(pipes)?;
         }
         self.fan_out.send(pipes, payload);
+        if let (Some(_), Some(news)) = (only, &mut self.news) {
+            news.last = None;
+        }
         Ok(())
+    }
+
+    /// Marks this one peer.
+    #[cold]
+    fn mark_if_wanted(&mut self, seat: Seat, topic: &[u8]) {
+        if self.topics.matches(topic).flatten().any(|subscriber| subscriber.seat == seat) {
+            self.fan_out.mark(seat);
+        }
     }
 
     /// What the application receives next.

@@ -89,7 +89,11 @@ impl Strategy for XSub {
     fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
-            upstream: Upstream::new(Told::All),
+            upstream: Upstream::new(if options.xsub_verbose_unsubscribe {
+                Told::AllAndCancellations
+            } else {
+                Told::All
+            }),
             fan_out: FanOut::default(),
             only_first: options.only_first_subscribe,
         }
