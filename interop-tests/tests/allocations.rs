@@ -117,7 +117,8 @@ fn allocations_of_fan_out(address: &str) -> u64 {
         topics.iter().for_each(|topic| subscriber.subscribe(topic).unwrap());
         subscribers.push(subscriber);
     }
-    while publisher.topic_count() < 4 {
+    // Two of them want the same topic: each has to be known.
+    while publisher.subscriber_count() < 3 || publisher.topic_count() < 4 {
         thread::yield_now();
     }
     let mut message = Message::new();
