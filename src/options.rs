@@ -102,6 +102,7 @@ macro_rules! for_each_option {
 
             /// Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole
             /// messages; the older ones are discarded.
+            /// Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it.
             conflate: bool = false, code 54, when NextConnect, only [Dealer, Pub, Pull, Push, Sub];
 
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
