@@ -195,7 +195,8 @@ impl FromStr for Endpoint {
 /// Whether it is shown as this text.
 impl PartialEq<str> for Endpoint {
     fn eq(&self, text: &str) -> bool {
-        self.to_string() == text
+        let shown = self.to_string();
+        shown == text
     }
 }
 
