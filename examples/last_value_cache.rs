@@ -29,7 +29,7 @@ fn main() -> Result<(), Failure> {
     let mut last = BTreeMap::new();
     for file in files {
         let octets = fs::metadata(&file).map_err(|error| format!("{file}: {error}"))?.len().to_string();
-        cache.send([file.as_str(), &octets])?; // to nobody
+        cache.send([&file, &octets])?; // to nobody
         last.insert(file, octets);
     }
     let (received, answered) = thread::scope(|scope| {

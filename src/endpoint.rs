@@ -37,7 +37,7 @@ use crate::limits::{HOST_NAME_MAX, INPROC_NAME_MAX, IPC_PATH_MAX};
 /// assert_eq!(endpoint.scheme(), "tcp");
 /// assert_eq!(endpoint.port(), Some(5555));
 /// assert_eq!(endpoint, Endpoint::tcp("[::1]:5555".parse().unwrap()));
-/// assert_eq!(Endpoint::try_from("tcp://*:*")?.to_string(), "tcp://*:0");
+/// assert_eq!(Endpoint::try_from("tcp://*:*")?, "tcp://*:0"); // as it is displayed
 /// assert_eq!(Endpoint::try_from("tcp://host:70000"), Err(EndpointError::InvalidPort));
 /// # Ok::<(), EndpointError>(())
 /// ```
@@ -189,6 +189,21 @@ impl FromStr for Endpoint {
             Some((INPROC, rest)) => Self::inproc(rest),
             Some(_) => Err(EndpointError::UnknownScheme),
         }
+    }
+}
+
+/// Whether it is shown as this text.
+impl PartialEq<str> for Endpoint {
+    fn eq(&self, text: &str) -> bool {
+        let shown = self.to_string();
+        shown == text
+    }
+}
+
+/// Whether it is shown as this text.
+impl PartialEq<&str> for Endpoint {
+    fn eq(&self, text: &&str) -> bool {
+        *self == **text
     }
 }
 

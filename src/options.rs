@@ -102,6 +102,7 @@ macro_rules! for_each_option {
 
             /// Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole
             /// messages; the older ones are discarded.
+            /// Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it.
             conflate: bool = false, code 54, when NextConnect, only [Dealer, Pub, Pull, Push, Sub];
 
             /// The name by which ROUTER peers address this socket; without one each of them makes one up.
@@ -205,9 +206,16 @@ macro_rules! for_each_option {
             /// Subscriptions have no effect but that the application receives them; it subscribes for the peers.
             xpub_manual: bool = false, code 71, when Open, only [XPub];
 
+            /// As `xpub_manual`, and the next message after a subscription was received goes to that peer only, if it
+            /// wants it: a late subscriber gets the last value, and nobody else gets it again.
+            xpub_manual_last_value: bool = false, code 98, when Open, only [XPub];
+
             /// What every new subscriber is sent first, whatever it subscribes to.
             xpub_welcome_message: WelcomeMessage = WelcomeMessage::NONE, code 72, when Open,
                 only [Pub, XPub];
+
+            /// Tell publishers of every `unsubscribe`, at once, not only of the last to a topic.
+            xsub_verbose_unsubscribe: bool = false, code 115, when Open, only [XSub];
 
             /// Pass on what does not match. Set it at both ends, or a SUB leaves nothing over.
             invert_matching: bool = false, code 74, when Open, only [Pub, Sub, XPub];
@@ -408,6 +416,8 @@ mod tests {
             .xpub_verboser(true)
             .xpub_nodrop(true)
             .xpub_manual(true)
+            .xpub_manual_last_value(true)
+            .xsub_verbose_unsubscribe(true)
             .xpub_welcome_message("hello")
             .invert_matching(true)
             .only_first_subscribe(true)
@@ -433,6 +443,7 @@ mod tests {
         assert_eq!(options.recv_buffer(), KernelBuffer::SYSTEM);
         assert!(options.xpub_verbose() && options.xpub_verboser() && options.xpub_nodrop());
         assert!(options.xpub_manual() && options.invert_matching() && options.only_first_subscribe());
+        assert!(options.xpub_manual_last_value() && options.xsub_verbose_unsubscribe());
         assert_eq!(options.xpub_welcome_message().to_string(), "\"hello\"");
     }
 
@@ -500,7 +511,9 @@ mod tests {
             ("xpub_verboser", 78, "false", "boolean"),
             ("xpub_nodrop", 69, "false", "boolean"),
             ("xpub_manual", 71, "false", "boolean"),
+            ("xpub_manual_last_value", 98, "false", "boolean"),
             ("xpub_welcome_message", 72, "none", "octets"),
+            ("xsub_verbose_unsubscribe", 115, "false", "boolean"),
             ("invert_matching", 74, "false", "boolean"),
             ("only_first_subscribe", 108, "false", "boolean"),
         ]

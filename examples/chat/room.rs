@@ -44,7 +44,7 @@ pub(crate) fn run(mut room: Socket<XPub>) -> Result<(), Failure> {
         let Some(name) = subscription.topic().strip_prefix(PRESENCE.as_bytes()) else { continue };
         let has_come = subscription.is_subscribe();
         room.send(notice(&String::from_utf8_lossy(name), has_come))?;
-        if !has_come && !room.peers().iter().any(|peer| peer.endpoint().to_string() == INSIDE) {
+        if !has_come && !room.peers().iter().any(|peer| peer.endpoint() == INSIDE) {
             room.close(CLOSING_TIME);
             return Ok(());
         }

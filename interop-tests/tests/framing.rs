@@ -67,7 +67,7 @@ fn bodies_of_every_form_arrive_as_sent() {
 
 #[test]
 fn bodies_go_out_in_the_form_that_fits_their_size() {
-    // F-01, F-05, F-06, F-08
+    // F-01, F-05, F-06, F-08, E-16: messages are in clear frames, as with every mechanism that does not encrypt.
     bodies_go_out::<Push>(&G_NULL31);
     bodies_go_out::<Pair>(&G_NULL31);
 }

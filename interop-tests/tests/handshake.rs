@@ -50,7 +50,7 @@ fn silent_peer_gets_no_message<P: Speaks + peermq::Sends>() {
 
 #[test]
 fn ready_goes_out_first_and_messages_only_behind_the_peers() {
-    // N-02, N-05, N-06, Z-10
+    // N-02, N-05, N-06, Z-10, E-18
     silent_peer_gets_no_message::<Push>();
     silent_peer_gets_no_message::<Pair>();
 }
@@ -75,7 +75,7 @@ fn ready_is_answered_in_both_roles() {
 
 #[test]
 fn what_is_no_ready_ends_the_handshake_and_delivers_nothing() {
-    // N-09: a message instead of READY; other commands too.
+    // N-09: a message instead of READY; other commands too. E-02: closed, which `answer` waits for.
     everywhere::<Pull>(|meeting| {
         for octets in [b"\0\x02hi", &b"\x01\x02hi\0\x02ho"[..], b"\0\0", PING, &command("FOO", b"")] {
             assert_eq!(answer(meeting, &[octets, &ready("PUSH"), &message(&["x"])].concat()), b"");

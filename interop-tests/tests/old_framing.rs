@@ -162,7 +162,7 @@ fn sizes_are_judged_before_anything_is_reserved() {
     alone("sizes_are_judged_before_anything_is_reserved", || {
         let header = |version, octets: u64| match version {
             Version::One => [&[0xFF], &(octets + 1).to_be_bytes()[..], &[0]].concat(),
-            _ => [&[2], &octets.to_be_bytes()[..]].concat(),
+            Version::Two | Version::Three => [&[2], &octets.to_be_bytes()[..]].concat(),
         };
         for version in [Version::One, Version::Two] {
             let limit = MaxMessageSize::octets(1000);
@@ -220,7 +220,7 @@ fn what_an_old_peer_did_not_take_whole_goes_whole_to_the_next() {
     // E-03, F-14: whatever versions the two speak.
     // The first is more than two kernel buffers hold.
     let bodies: Vec<Frames> =
-        [16 << 20, 300, 0].map(|octets| vec![vec![octets as u8; octets], vec![7]]).to_vec();
+        [(1, 16 << 20), (2, 300), (3, 0)].map(|(mark, octets)| vec![vec![mark; octets], vec![7]]).to_vec();
     for (first, second) in [
         (Version::One, Version::Three),
         (Version::One, Version::One),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use peermq::{OptionInfo, Options, SocketType};
 
 /// Options that libzmq 4.3.4 without its drafts does not know, and what the header of 4.3.5 calls them.
-const UNKNOWN: [(&str, &str); 9] = [
+const UNKNOWN: [(&str, &str); 10] = [
     ("busy_poll", "ZMQ_BUSY_POLL"),
     ("disconnect_msg", "ZMQ_DISCONNECT_MSG"),
     ("hello_msg", "ZMQ_HELLO_MSG"),
@@ -21,10 +21,11 @@ const UNKNOWN: [(&str, &str); 9] = [
     ("out_batch_size", "ZMQ_OUT_BATCH_SIZE"),
     ("priority", "ZMQ_PRIORITY"),
     ("router_notify", "ZMQ_ROUTER_NOTIFY"),
+    ("xsub_verbose_unsubscribe", "ZMQ_XSUB_VERBOSE_UNSUBSCRIBE"),
 ];
 
 /// Options that can be set and not be read there, and a value that is accepted.
-const WRITE_ONLY: [(&str, &[u8]); 12] = [
+const WRITE_ONLY: [(&str, &[u8]); 13] = [
     ("metadata", b"X-name:value"),
     ("probe_router", &ON),
     ("req_correlate", &ON),
@@ -33,6 +34,7 @@ const WRITE_ONLY: [(&str, &[u8]); 12] = [
     ("router_mandatory", &ON),
     ("stream_notify", &ON),
     ("xpub_manual", &ON),
+    ("xpub_manual_last_value", &ON),
     ("xpub_nodrop", &ON),
     ("xpub_verbose", &ON),
     ("xpub_verboser", &ON),
@@ -50,6 +52,7 @@ fn type_with(row: &OptionInfo) -> zmq::SocketType {
         [SocketType::Req, ..] => zmq::REQ,
         [SocketType::Stream, ..] => zmq::STREAM,
         types if types.contains(&SocketType::XPub) => zmq::XPUB,
+        [SocketType::XSub, ..] => zmq::XSUB,
         types => panic!("which of theirs is one of {types:?}?"),
     }
 }

@@ -19,9 +19,10 @@ use std::sync::atomic::Ordering;
 
 use crate::sync::AtomicU64;
 
-/// A number that nothing else in this process has or had: names tasks, pipes and sockets.
+/// A number that nothing else in this process has or had, and greater than those before: names tasks, pipes
+/// and sockets.
 pub(crate) fn unique_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    // Relaxed: only distinctness matters.
+    // Relaxed: it stands for itself. Calls of which one happens before the other get growing numbers.
     NEXT.fetch_add(1, Ordering::Relaxed)
 }

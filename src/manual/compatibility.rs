@@ -128,7 +128,9 @@
 //! message back. So do DEALER and REQ. ROUTER and REP never wait: what they cannot queue is dropped, and
 //! [counted](crate::Dropped); a ROUTER with [`router_mandatory`](crate::Options::router_mandatory) waits for room,
 //! and says when nobody has the routing id; a STREAM does that always. PUB, XPUB and XSUB discard what finds a
-//! queue full, and count it. No other socket type discards.
+//! queue full, and count it. No other socket type discards what it is to send, unless it conflates. What comes and
+//! is not handed out (late replies, what a SUB filters, what does not follow the pattern) is counted, too, by
+//! reason, for every type: [`dropped`](crate::Socket::dropped).
 //!
 //! # Publish and subscribe
 //!
@@ -150,6 +152,11 @@
 //! * The application of an XPUB that does not receive is told of 65,536 subscriptions of each peer, or 8
 //!   mebioctets; more wait at the peer, and have no effect yet. In libzmq they gather without limit. A peer's
 //!   message to an XPUB waits in its queue, and its later subscriptions behind it.
+//! * With [`xpub_manual_last_value`](crate::Options::xpub_manual_last_value) a peer that subscribed and has left since
+//!   is no reason to send to nobody, and a send that failed for lack of room (`xpub_nodrop`) is still for the last
+//!   subscriber only when it is tried again; in libzmq it goes to all then.
+//! * With [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) a new connection is told of each topic
+//!   as often as it was subscribed to, so that the cancellations add up.
 //! * A connection that ends by `disconnect` or drop ends with cancellations of everything, as far as the kernel
 //!   takes them at once: `linger` of SUB and XSUB is nothing by default, as in libzmq.
 //! * A queue of a PUB that connected outlives the connection; the subscriptions do not.
@@ -261,4 +268,6 @@
 //! * A connection whose inbound queue is full is not read: that its peer has closed shows when the application
 //!   receives again, or when something is sent.
 //! * Messages over one connection come in the order in which they were sent. A peer that connects again is a new
-//!   peer: what came from it before and was not received takes turns with what comes now, in libzmq, too.
+//!   peer, and nothing tells that it is the same: so whatever a connection that is gone has left is received before
+//!   anything of those that came after it, from the moment that its end is noticed. (In libzmq they take turns.) The
+//!   messages of XSUBs to an XPUB take turns here, too.

@@ -58,7 +58,7 @@
 //! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
-//! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. | false | boolean | 54 | next bind or connect |
+//! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
 //! | [`router_mandatory`](crate::Options::router_mandatory) | Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full queue is waited for. Without it such messages are dropped and counted. | false | boolean | 33 | at once |
 //! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed. Without it the new one is refused. | false | boolean | 56 | at once |
@@ -90,6 +90,8 @@
 //! | [`xpub_verboser`](crate::Options::xpub_verboser) | Tell the application of every subscription and of every cancellation. | false | boolean | 78 | when opened |
 //! | [`xpub_nodrop`](crate::Options::xpub_nodrop) | A send waits, as `send_timeout` says, until every subscriber has room; nothing is dropped. | false | boolean | 69 | when opened |
 //! | [`xpub_manual`](crate::Options::xpub_manual) | Subscriptions have no effect but that the application receives them; it subscribes for the peers. | false | boolean | 71 | when opened |
+//! | [`xpub_manual_last_value`](crate::Options::xpub_manual_last_value) | As `xpub_manual`, and the next message after a subscription was received goes to that peer only, if it wants it: a late subscriber gets the last value, and nobody else gets it again. | false | boolean | 98 | when opened |
 //! | [`xpub_welcome_message`](crate::Options::xpub_welcome_message) | What every new subscriber is sent first, whatever it subscribes to. | none | octets | 72 | when opened |
+//! | [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) | Tell publishers of every `unsubscribe`, at once, not only of the last to a topic. | false | boolean | 115 | when opened |
 //! | [`invert_matching`](crate::Options::invert_matching) | Pass on what does not match. Set it at both ends, or a SUB leaves nothing over. | false | boolean | 74 | when opened |
 //! | [`only_first_subscribe`](crate::Options::only_first_subscribe) | Of a message of several frames only the first can be a subscription. | false | boolean | 108 | when opened |

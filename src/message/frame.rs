@@ -25,6 +25,8 @@ use crate::limits::INLINE_BODY_MAX;
 /// assert_eq!(frame.len(), 5);
 /// assert_eq!(frame, "café");
 /// assert_eq!(frame.into_bytes(), &b"caf\xc3\xa9"[..]);
+/// assert_eq!(Frame::from(&vec![1, 2]), [1, 2]);
+/// assert_eq!(Frame::from(&String::from("text")), "text");
 /// ```
 #[derive(Clone)]
 pub struct Frame {
@@ -209,6 +211,18 @@ impl From<&str> for Frame {
     #[inline]
     fn from(text: &str) -> Self {
         Self::from(text.as_bytes())
+    }
+}
+
+impl From<&String> for Frame {
+    fn from(text: &String) -> Self {
+        Self::from(text.as_bytes())
+    }
+}
+
+impl From<&Vec<u8>> for Frame {
+    fn from(octets: &Vec<u8>) -> Self {
+        Self::from(octets.as_slice())
     }
 }
 

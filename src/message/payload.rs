@@ -13,7 +13,7 @@ use super::{Frame, Message};
 /// Callers rarely name it: every verb that sends takes `impl Into<Payload>`.
 ///
 /// ```
-/// use peermq::{Message, Payload};
+/// use peermq::{Frame, Message, Payload};
 ///
 /// fn count<'a>(payload: impl Into<Payload<'a>>) -> usize {
 ///     payload.into().into_message().frame_count()
@@ -24,6 +24,8 @@ use super::{Frame, Message};
 /// assert_eq!(count(message), 2);
 /// assert_eq!(count("text"), 1);
 /// assert_eq!(count(b"octets"), 1);
+/// assert_eq!(count(&String::from("text")), 1);
+/// assert_eq!(count(&Frame::from("a frame of another message")), 1);
 /// assert_eq!(count(["several", "frames"]), 2);
 /// ```
 #[derive(Debug)]
@@ -157,6 +159,13 @@ impl<'a> From<&'a Vec<u8>> for Payload<'a> {
     #[inline]
     fn from(octets: &'a Vec<u8>) -> Self {
         Self(PayloadKind::Slice(octets))
+    }
+}
+
+impl<'a> From<&'a Frame> for Payload<'a> {
+    #[inline]
+    fn from(frame: &'a Frame) -> Self {
+        Self(PayloadKind::Slice(frame))
     }
 }
 

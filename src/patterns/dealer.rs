@@ -55,20 +55,20 @@ impl Strategy for Dealer {
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         self.outgoing.add(key);
-        self.incoming.add(key);
+        self.incoming.add(pipes, key);
         if self.probes {
             probe(pipes, key);
         }
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
         self.outgoing.remove(key);
-        self.incoming.remove(key);
+        self.incoming.remove(pipes, key);
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.incoming.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.incoming.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, key: PipeKey) {

@@ -81,6 +81,11 @@ pub(crate) trait Strategy: fmt::Debug + Send {
         Err(ConnectError::NotSupported)
     }
 
+    /// Messages that it has dropped so far.
+    fn dropped(&self) -> Dropped {
+        Dropped::default()
+    }
+
     /// A new peer.
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach;
 
@@ -103,6 +108,9 @@ pub(crate) trait Strategy: fmt::Debug + Send {
 
 /// Messages that a socket has dropped, by reason. They were accepted, or arrived, and nobody will see them.
 ///
+/// A message for several peers counts once for each that does not get it. What was queued for a peer and is lost
+/// with it is in [`Outgoing`](crate::Outgoing).
+///
 /// ```
 /// use peermq::{Context, RoutingId, Router};
 ///
@@ -114,12 +122,27 @@ pub(crate) trait Strategy: fmt::Debug + Send {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// The queue to the peer was full.
+    /// The queue to the peer was full: of ROUTER and REP, and of PUB, XPUB and XSUB.
     pub full: u64,
-    /// What came is not what peers of this type send.
+    /// What came is not what peers of this type send: to REQ and REP.
     pub malformed: u64,
-    /// No such peer, or it is gone.
+    /// With [`conflate`](crate::Options::conflate): a newer message took their place. In one process the sender
+    /// counts them, else each side those that it replaced itself.
+    pub replaced: u64,
+    /// No such peer, or it is gone: of ROUTER and REP.
     pub unroutable: u64,
+    /// They came, and nobody asked for them: replies to requests that were given up and those of others, what a SUB
+    /// has not subscribed to, what a PUB or PUSH is sent, and the words of a peer whose name a ROUTER refuses.
+    pub unwanted: u64,
+}
+
+impl Dropped {
+    /// Returns how many there were, for any reason.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        let Self { full, malformed, replaced, unroutable, unwanted } = self;
+        full + malformed + replaced + unroutable + unwanted
+    }
 }
 
 /// Greets a new peer with an empty message (`probe_router`).

@@ -13,6 +13,7 @@ use crate::error::{SendError, SubscribeError};
 use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, NOTES_PER_CALL};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
+use crate::patterns::Dropped;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
 use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
 
@@ -35,6 +36,8 @@ pub(crate) struct Publisher {
     is_nodrop: bool,
     only_first: bool,
     welcome: Option<Message>,
+    /// Messages that a PUB was sent.
+    unwanted: u64,
     /// What is taken out of pipes; used again.
     message: Message,
 }
@@ -56,6 +59,8 @@ struct News {
     waiting: Vec<Waiting>,
     /// Whose news the application received last.
     last: Option<(PipeKey, Seat)>,
+    /// The next message is for that one alone.
+    greets_last: bool,
 }
 
 /// Which subscriptions the application is told of.
@@ -100,13 +105,15 @@ impl Publisher {
             is_nodrop: options.xpub_nodrop,
             only_first: options.only_first_subscribe,
             welcome: options.xpub_welcome_message.octets().map(Message::from),
+            unwanted: 0,
             message: Message::new(),
         }
     }
 
     /// A publisher whose application hears of subscriptions.
     pub(super) fn with_news(options: &Options) -> Self {
-        let told = if options.xpub_verboser || options.xpub_manual {
+        let is_manual = options.xpub_manual || options.xpub_manual_last_value;
+        let told = if options.xpub_verboser || is_manual {
             Told::All
         } else if options.xpub_verbose {
             Told::Subscriptions
@@ -115,10 +122,11 @@ impl Publisher {
         };
         let news = News {
             told,
-            asked: options.xpub_manual.then(Topics::new),
+            asked: is_manual.then(Topics::new),
             queue: VecDeque::new(),
             waiting: Vec::new(),
             last: None,
+            greets_last: options.xpub_manual_last_value,
         };
         Self { news: Some(news), ..Self::new(options) }
     }
@@ -148,9 +156,14 @@ impl Publisher {
             self.work(pipes);
         }
         self.fan_out.start();
-        for subscribers in self.topics.matches(payload.body()) {
-            for subscriber in subscribers {
-                self.fan_out.mark(subscriber.seat);
+        let only = self.news.as_ref().filter(|news| news.greets_last).and_then(|_| self.last_peer());
+        if let Some((_, seat)) = only {
+            self.mark_if_wanted(seat, payload.body());
+        } else {
+            for subscribers in self.topics.matches(payload.body()) {
+                for subscriber in subscribers {
+                    self.fan_out.mark(subscriber.seat);
+                }
             }
         }
         if self.is_inverted {
@@ -160,7 +173,18 @@ impl Publisher {
             self.fan_out.has_room(pipes)?;
         }
         self.fan_out.send(pipes, payload);
+        if let (Some(_), Some(news)) = (only, &mut self.news) {
+            news.last = None;
+        }
         Ok(())
+    }
+
+    /// Marks this one peer.
+    #[cold]
+    fn mark_if_wanted(&mut self, seat: Seat, topic: &[u8]) {
+        if self.topics.matches(topic).flatten().any(|subscriber| subscriber.seat == seat) {
+            self.fan_out.mark(seat);
+        }
     }
 
     /// What the application receives next.
@@ -215,9 +239,9 @@ impl Publisher {
         self.topics.count()
     }
 
-    /// Messages that found a subscriber's queue full.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.fan_out.dropped()
+    /// Messages that found a subscriber's queue full, or came from one and are for nobody.
+    pub(super) fn dropped(&self) -> Dropped {
+        Dropped { full: self.fan_out.dropped(), unwanted: self.unwanted, ..Dropped::default() }
     }
 
     /// The peer that manual subscriptions are for, if it is still there.
@@ -291,6 +315,8 @@ impl Publisher {
         if Subscription::from_message(message).is_none() {
             if let Some(news) = &mut self.news {
                 news.put(key, seat, std::mem::take(message), true);
+            } else {
+                self.unwanted += 1;
             }
             return Ok(());
         }

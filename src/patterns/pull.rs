@@ -36,17 +36,17 @@ impl Strategy for Pull {
         Self::default()
     }
 
-    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
-        self.peers.add(key);
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(pipes, key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.peers.remove(key);
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.peers.remove(pipes, key);
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.peers.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.peers.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}

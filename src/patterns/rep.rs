@@ -54,10 +54,6 @@ impl Rep {
     pub(crate) fn forget(&mut self) {
         self.asker = None;
     }
-
-    pub(crate) fn dropped(&self) -> Dropped {
-        self.dropped
-    }
 }
 
 impl Pattern for Rep {}
@@ -69,17 +65,21 @@ impl Strategy for Rep {
         Self::default()
     }
 
-    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
-        self.peers.add(key);
+    fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.peers.add(pipes, key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.peers.remove(key);
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.peers.remove(pipes, key);
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.peers.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.peers.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}

@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Strategy, probe};
+use crate::patterns::{Attach, Dropped, Pattern, Strategy, probe};
 use crate::pipe::{PipeKey, Pipes};
 use crate::routing::RoundRobin;
 use crate::socket_type::SocketType;
@@ -67,6 +67,7 @@ pub struct Req {
     number: u32,
     /// Frames that were taken off a reply.
     front: Vec<Frame>,
+    dropped: Dropped,
     correlates: bool,
     is_relaxed: bool,
     probes: bool,
@@ -87,11 +88,17 @@ impl Req {
         let Some(key) = peer else { return };
         if !self.correlates {
             self.peers.remove(key);
+            pipes.clear(key);
             pipes.give_up(key);
         } else {
             // From now on what comes from this peer is not waited for.
             pipes.discard(key);
         }
+    }
+
+    /// A reply was taken, and nobody wants it.
+    pub(crate) fn count_unwanted(&mut self) {
+        self.dropped.unwanted += 1;
     }
 
     /// Whether a request waits for its reply.
@@ -111,9 +118,15 @@ impl Req {
     /// Takes the envelope off a reply. `false`: it is not the reply that is waited for.
     fn open(&mut self, reply: &mut Message) -> bool {
         let count = self.envelope.len();
-        let is_ours = reply.frame_count() > count && reply.frames().zip(&self.envelope).all(|(a, b)| a == b);
+        let is_reply =
+            reply.frame_count() > count && reply.frame(count - 1).is_some_and(|frame| frame.is_empty());
+        let is_ours = is_reply && reply.frames().zip(&self.envelope).all(|(a, b)| a == b);
         if is_ours {
             reply.split_front(count, &mut self.front);
+        } else if is_reply {
+            self.dropped.unwanted += 1;
+        } else {
+            self.dropped.malformed += 1;
         }
         is_ours
     }
@@ -133,10 +146,15 @@ impl Strategy for Req {
             envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
             number: u32::from_ne_bytes([a, b, c, d]),
             front: Vec::new(),
+            dropped: Dropped::default(),
             correlates: options.req_correlate(),
             is_relaxed: options.req_relaxed(),
             probes: options.probe_router(),
         }
+    }
+
+    fn dropped(&self) -> Dropped {
+        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

@@ -66,10 +66,6 @@ pub struct Router {
 }
 
 impl Router {
-    pub(crate) fn dropped(&self) -> Dropped {
-        self.dropped
-    }
-
     /// The peer of this name. Replies go to whoever was heard last: a look at its name saves the table.
     #[inline]
     fn find(&self, pipes: &mut Pipes, name: &[u8]) -> Option<PipeKey> {
@@ -123,7 +119,7 @@ impl Router {
         while pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_none()) {
             match pipes.take(key, &mut self.taken) {
                 Ok(Taken::Note) => self.on_note(pipes, key),
-                Ok(Taken::Message) => {}
+                Ok(Taken::Message) => self.dropped.unwanted += 1,
                 Err(_) => return,
             }
         }
@@ -191,6 +187,7 @@ impl Addressing for Router {
                 mem::swap(&mut self.taken, message);
                 return Ok(());
             }
+            self.dropped.unwanted += 1;
         }
     }
 
@@ -244,6 +241,10 @@ impl Strategy for Router {
         if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
     }
 
+    fn dropped(&self) -> Dropped {
+        self.dropped
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         let Some(pipe) = pipes.get_mut(key) else { return Attach::Refused };
         let is_up = pipe.is_up;
@@ -259,13 +260,13 @@ impl Strategy for Router {
         if self.probes {
             probe(pipes, key);
         }
-        self.incoming.add(key);
+        self.incoming.add(pipes, key);
         self.identify(pipes, key);
         Attach::Accepted
     }
 
     fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        self.incoming.remove(key);
+        self.incoming.remove(pipes, key);
         self.set_up(pipes, key, false);
         if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.take()) {
             self.peers.remove(&name, key);
@@ -273,7 +274,7 @@ impl Strategy for Router {
     }
 
     fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        self.incoming.add(key);
+        self.incoming.add(pipes, key);
         self.identify(pipes, key);
     }
 

@@ -74,7 +74,7 @@ pub struct Stream {
 impl Stream {
     /// Has nothing more to do with this peer, and makes its name free.
     fn forget(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        self.incoming.remove(key);
+        self.incoming.remove(pipes, key);
         self.successors.retain(|other| *other != key);
         let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.take()) else { return };
         if self.peers.find(name.as_bytes()) != Some(key) {
@@ -86,7 +86,7 @@ impl Stream {
         if let Some(next) = successors.find(is_same) {
             self.successors.retain(|other| *other != next);
             self.peers.enter(name, next);
-            self.incoming.add(next);
+            self.incoming.add(pipes, next);
         }
     }
 
@@ -180,7 +180,7 @@ impl Strategy for Stream {
             self.successors.push(key);
         } else {
             self.peers.enter(name.clone(), key);
-            self.incoming.add(key);
+            self.incoming.add(pipes, key);
         }
         if let Some(pipe) = pipes.get_mut(key) {
             pipe.peer = Some(name);
@@ -192,9 +192,9 @@ impl Strategy for Stream {
         self.forget(pipes, key);
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
         if !self.successors.contains(&key) {
-            self.incoming.add(key);
+            self.incoming.add(pipes, key);
         }
     }
 

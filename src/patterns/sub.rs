@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
+use crate::patterns::{Attach, Dropped, Pattern, Receives, Strategy, Subscribes, Subscribing};
 use crate::pipe::{PipeKey, Pipes, Told, Upstream};
 use crate::routing::{FairQueue, Removed, Seat, Topics};
 use crate::socket_type::SocketType;
@@ -43,6 +43,8 @@ pub struct Sub {
     /// wanted until it knows better.
     topics: Topics,
     is_inverted: bool,
+    /// Messages that did not match.
+    unwanted: u64,
     /// What does not match must not be seen in the caller's message.
     message: Message,
 }
@@ -82,6 +84,7 @@ impl Strategy for Sub {
             upstream: Upstream::new(Told::First),
             topics: Topics::new(),
             is_inverted: options.invert_matching,
+            unwanted: 0,
             message: Message::new(),
         }
     }
@@ -94,17 +97,21 @@ impl Strategy for Sub {
         Some(self)
     }
 
-    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
-        self.publishers.add(key);
+    fn dropped(&self) -> Dropped {
+        Dropped { unwanted: self.unwanted, ..Dropped::default() }
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.publishers.add(pipes, key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.remove(key);
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.remove(pipes, key);
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
@@ -125,6 +132,7 @@ impl Strategy for Sub {
                 std::mem::swap(message, &mut self.message);
                 return Ok(());
             }
+            self.unwanted += 1;
         }
     }
 }

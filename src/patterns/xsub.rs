@@ -7,7 +7,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::limits::TOPIC_OCTETS_MAX;
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy, Subscribes, Subscribing};
+use crate::patterns::{Attach, Dropped, Pattern, Receives, Sends, Strategy, Subscribes, Subscribing};
 use crate::pipe::{PipeKey, Pipes, Told, Upstream};
 use crate::routing::{FairQueue, FanOut};
 use crate::socket_type::SocketType;
@@ -68,11 +68,6 @@ impl Subscribing for XSub {
 }
 
 impl XSub {
-    /// Messages that found a publisher's queue full, once for each publisher.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.fan_out.dropped()
-    }
-
     /// Does what the octets of a frame say, if they are a subscription.
     fn apply(&mut self, octets: &[u8]) -> Result<(), SendError> {
         match Subscription::from_octets(octets) {
@@ -94,7 +89,11 @@ impl Strategy for XSub {
     fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
-            upstream: Upstream::new(Told::All),
+            upstream: Upstream::new(if options.xsub_verbose_unsubscribe {
+                Told::AllAndCancellations
+            } else {
+                Told::All
+            }),
             fan_out: FanOut::default(),
             only_first: options.only_first_subscribe,
         }
@@ -108,21 +107,25 @@ impl Strategy for XSub {
         Some(self)
     }
 
-    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
-        self.publishers.add(key);
+    fn dropped(&self) -> Dropped {
+        Dropped { full: self.fan_out.dropped(), ..Dropped::default() }
+    }
+
+    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+        self.publishers.add(pipes, key);
         self.fan_out.add(key);
         Attach::Accepted
     }
 
-    fn detach(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.remove(key);
+    fn detach(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.remove(pipes, key);
         if let Some(seat) = self.fan_out.remove(key) {
             self.fan_out.vacate(seat);
         }
     }
 
-    fn on_readable(&mut self, _: &mut Pipes, key: PipeKey) {
-        self.publishers.add(key);
+    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
+        self.publishers.add(pipes, key);
     }
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}

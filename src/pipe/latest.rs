@@ -17,6 +17,7 @@ pub(crate) struct Latest(Arc<Mutex<Place>>);
 #[derive(Default)]
 struct Place {
     message: Option<Message>,
+    replaced: u64,
     reader: Option<WakeUp>,
     is_reader_waiting: bool,
 }
@@ -35,6 +36,7 @@ impl Latest {
     pub(crate) fn put(&self, message: Message) {
         let mut place = lock(&self.0);
         let replaced = place.message.replace(message);
+        place.replaced += u64::from(replaced.is_some());
         let wake_up = if std::mem::take(&mut place.is_reader_waiting) { place.reader.clone() } else { None };
         drop(place);
         // Behind the lock: the drop of a body is foreign code, and so is the waiter.
@@ -53,6 +55,11 @@ impl Latest {
         let mut place = lock(&self.0);
         place.is_reader_waiting = place.message.is_none();
         place.is_reader_waiting
+    }
+
+    /// Messages that nobody has taken before the next one came.
+    pub(crate) fn replaced(&self) -> u64 {
+        lock(&self.0).replaced
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -41,7 +41,7 @@ pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use outstanding::Outstanding;
-pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes};
+pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};

@@ -21,8 +21,17 @@ pub(crate) struct PipeKey {
     generation: u32,
 }
 
+/// What orders the pipes of one socket: an older one is less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Since {
+    connection: u64,
+    pipe: u64,
+}
+
 /// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
 pub(crate) trait Assist: Send + Sync {
+    /// Its number: a newer connection has a greater one.
+    fn id(&self) -> u64;
     /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
     fn flush(&self) -> bool;
     /// Reads into the inbound pipe what has arrived.
@@ -42,7 +51,7 @@ pub(crate) trait Assist: Send + Sync {
 
 /// A socket's ends of the two pipes to one peer.
 pub(crate) struct Pipe {
-    /// The name under which the pipes tell that they are ready.
+    /// The name under which the pipes tell that they are ready; a newer pipe has a greater one.
     pub(crate) id: u64,
     pub(crate) outbound: Producer,
     pub(crate) inbound: Consumer,
@@ -87,6 +96,10 @@ pub(crate) struct Pipes {
     is_patient: bool,
     /// Octets of a batch to one peer.
     batch_octets: usize,
+    /// Messages that were dropped because nobody asked for them.
+    unwanted: u64,
+    /// Messages whose place a newer one took, of pipes that are gone.
+    replaced: u64,
 }
 
 impl Pipes {
@@ -127,6 +140,7 @@ impl Pipes {
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
+        self.replaced += pipe.replaced();
         Some(pipe)
     }
 
@@ -140,6 +154,19 @@ impl Pipes {
             Some(Slot { generation, pipe: Some(pipe) }) if *generation == key.generation => Some(pipe),
             _ => None,
         }
+    }
+
+    /// When a pipe came to be: what was connected or accepted later is greater.
+    pub(crate) fn since(&mut self, key: PipeKey) -> Option<Since> {
+        let pipe = self.get_mut(key)?;
+        // The pipes of an accepted connection are made when its handshake is done, which may be late.
+        let connection = pipe.assist.as_ref().map_or(pipe.id, |assist| assist.id());
+        Some(Since { connection, pipe: pipe.id })
+    }
+
+    /// Whether nothing more comes from this peer than what is there.
+    pub(crate) fn has_left(&mut self, key: PipeKey) -> bool {
+        self.get_mut(key).is_some_and(|pipe| pipe.inbound.is_producer_gone())
     }
 
     pub(crate) fn keys(&self) -> Vec<PipeKey> {
@@ -423,21 +450,36 @@ impl Pipes {
     /// Takes what a peer sent to a socket that does not receive, and asks to be told of more.
     pub(crate) fn discard(&mut self, key: PipeKey) {
         let mut message = Message::new();
-        while self.recv(key, &mut message).is_ok() {}
+        while self.recv(key, &mut message).is_ok() {
+            self.unwanted += 1;
+        }
     }
 
     /// Drops the messages that are there, and does not ask to be told of more.
     pub(crate) fn clear(&mut self, key: PipeKey) {
         let mut message = Message::new();
         let Some(pipe) = self.get_mut(key) else { return };
+        let mut count = 0;
         let why = loop {
             if let Err(why) = pipe.inbound.try_recv(&mut message) {
                 break why;
             }
+            count += 1;
         };
+        self.unwanted += count;
         if why == NoMessage::Closed {
             self.finished.push(key);
         }
+    }
+
+    /// Messages that were dropped because nobody asked for them.
+    pub(crate) fn unwanted(&self) -> u64 {
+        self.unwanted
+    }
+
+    /// Messages whose place a newer one took.
+    pub(crate) fn replaced(&self) -> u64 {
+        self.replaced + self.iter().map(Pipe::replaced).sum::<u64>()
     }
 
     /// Whether nothing that is sent to this peer can reach it any more.
@@ -477,6 +519,13 @@ impl Pipe {
     /// Whether the peer is gone and everything from it was taken.
     pub(crate) fn is_finished(&mut self) -> bool {
         self.inbound.is_finished() && self.latest_in.as_ref().is_none_or(Latest::is_empty)
+    }
+
+    /// Messages whose place a newer one took; without a connection both sides share it, and the sender counts.
+    fn replaced(&self) -> u64 {
+        let of_ours = self.latest_out.as_ref();
+        let of_theirs = self.latest_in.as_ref().filter(|_| self.assist.is_some());
+        of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -30,6 +30,8 @@ pub(crate) enum Change {
 pub(crate) enum Told {
     /// Each: what counts them may stand behind an XSUB.
     All,
+    /// Each, and each cancellation at once, even of nothing.
+    AllAndCancellations,
     /// The first of several to the same topic.
     First,
 }
@@ -95,7 +97,7 @@ impl Upstream {
         let topic = Bytes::copy_from_slice(topic);
         let count = state.topics.entry(topic.clone()).or_default();
         count.held += 1;
-        if self.told == Told::All || count.held == 1 {
+        if self.told != Told::First || count.held == 1 {
             count.told += 1;
             state.tell(&topic, &Change::Subscribe(topic.clone()), 1);
         }
@@ -104,12 +106,23 @@ impl Upstream {
     /// Takes one subscription back. `false`: there was none.
     pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
         let mut state = lock(&self.state);
-        let Some(count) = state.topics.get_mut(topic) else { return false };
+        let tells_each = self.told == Told::AllAndCancellations;
+        let Some(count) = state.topics.get_mut(topic) else {
+            if tells_each {
+                let topic = Bytes::copy_from_slice(topic);
+                state.tell(&topic, &Change::Cancel(topic.clone()), 1);
+            }
+            return false;
+        };
         count.held -= 1;
         if count.held == 0 {
             if let Some((topic, count)) = state.topics.remove_entry(topic) {
                 state.tell(&topic, &Change::Cancel(topic.clone()), count.told);
             }
+        } else if tells_each {
+            count.told -= 1;
+            let topic = Bytes::copy_from_slice(topic);
+            state.tell(&topic, &Change::Cancel(topic.clone()), 1);
         }
         true
     }
@@ -165,12 +178,15 @@ impl Feed {
             }
             match &mut teller.phase {
                 Phase::Replaying(place) => {
-                    let Some((topic, _)) = behind(topics, place.as_ref(), None) else {
+                    let Some((topic, count)) = behind(topics, place.as_ref(), None) else {
                         teller.phase = Phase::Live;
                         continue;
                     };
                     *place = Some(topic.clone());
-                    return Some(Change::Subscribe(topic.clone()));
+                    // Once is enough where one cancellation takes all of them back.
+                    let is_each = self.upstream.told == Told::AllAndCancellations;
+                    let times = if is_each { count.told } else { 1 };
+                    teller.changes.push_back((Change::Subscribe(topic.clone()), times));
                 }
                 Phase::Closing { place, until } => {
                     let (topic, count) = behind(topics, place.as_ref(), until.as_ref())?;
@@ -347,6 +363,22 @@ mod tests {
         halfway.close();
         upstream.subscribe(b"0");
         assert_eq!(rest(&mut halfway), [cancel(""), cancel("0"), cancel("a")], "one too many has no effect");
+    }
+
+    #[test]
+    fn with_every_cancellation_a_new_feed_is_told_as_often_as_was_subscribed() {
+        let upstream = Upstream::new(Told::AllAndCancellations);
+        let a = || Bytes::from_static(b"a");
+        (0..3).for_each(|_| upstream.subscribe(b"a"));
+        assert!(upstream.unsubscribe(b"a"));
+        let (mut feed, _) = open(&upstream);
+        assert_eq!(
+            [feed.next(), feed.next(), feed.next()],
+            [Some(Subscribe(a())), Some(Subscribe(a())), None]
+        );
+        assert!(upstream.unsubscribe(b"a") && upstream.unsubscribe(b"a") && !upstream.unsubscribe(b"a"));
+        let told = [feed.next(), feed.next(), feed.next(), feed.next()];
+        assert_eq!(told, [Some(Cancel(a())), Some(Cancel(a())), Some(Cancel(a())), None]);
     }
 
     #[test]

@@ -50,7 +50,11 @@ impl Turns {
     }
 
     pub(super) fn remove(&mut self, key: PipeKey) {
-        self.peers.retain(|other| *other != key);
+        self.retain(|other| *other != key);
+    }
+
+    pub(super) fn retain(&mut self, keep: impl FnMut(&PipeKey) -> bool) {
+        self.peers.retain(keep);
         self.wrap();
     }
 

@@ -383,6 +383,10 @@ impl Wake for Link {
 }
 
 impl Assist for Link {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
     fn flush(&self) -> bool {
         self.drive_for_caller(work::PIPES);
         self.enter_stream();

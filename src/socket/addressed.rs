@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, EndpointError, RecvError, SendError, Unsent};
 use crate::message::{Message, Payload};
-use crate::patterns::{Addresses, Addressing as _, Dropped, Router, Stream};
+use crate::patterns::{Addresses, Addressing as _, Router, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
 use crate::socket::core::Core;
@@ -155,12 +155,6 @@ impl Socket<Router> {
     pub fn try_recv(&mut self) -> Result<(RoutingId, Message), RecvError> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
         self.try_recv_from_into(&mut from, &mut message).map(|()| (from, message))
-    }
-
-    /// Returns how many messages were dropped instead of sent.
-    #[must_use]
-    pub fn dropped(&self) -> Dropped {
-        self.pattern.dropped()
     }
 }
 

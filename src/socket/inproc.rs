@@ -233,7 +233,8 @@ impl Party {
     }
 
     /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver
-    /// that binds after its sender has connected cannot conflate: the queue is there already.
+    /// that binds after its sender has connected cannot conflate, as the option says: the queue is there already,
+    /// and its sender may be full of it in another thread.
     fn conflate(sender: Option<&Self>, receiver: Option<&Self>) -> Option<Latest> {
         let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
         let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());

@@ -3,7 +3,7 @@
 //! Taken from the counters that every pipe has anyway: nothing is counted for a message, only when a pipe goes.
 #![forbid(unsafe_code)]
 
-use crate::patterns::Pattern;
+use crate::patterns::{Dropped, Pattern, Strategy};
 use crate::pipe::{Outstanding, Producer};
 use crate::socket::Socket;
 use crate::socket::core::Core;
@@ -11,7 +11,8 @@ use crate::socket::core::Core;
 /// What became of the messages that a socket has queued for its peers so far.
 ///
 /// Each message counts once for every peer that it was queued for. What was not queued is not in here: sends
-/// that failed, and what [`dropped`](crate::Dropped) counts.
+/// that failed, and what [`dropped`](crate::Dropped) counts. A socket with [`conflate`](crate::Options::conflate)
+/// has no queue, and nothing in here.
 ///
 /// ```
 /// use std::time::Duration;
@@ -90,6 +91,13 @@ impl Departed {
 }
 
 impl Core {
+    fn dropped<P: Strategy>(&self, pattern: &P) -> Dropped {
+        let mut dropped = pattern.dropped();
+        dropped.replaced += self.pipes.replaced();
+        dropped.unwanted += self.pipes.unwanted();
+        dropped
+    }
+
     fn outgoing(&self) -> Outgoing {
         let mut sum = self.departed.settled;
         for outstanding in &self.departed.open {
@@ -107,5 +115,11 @@ impl<P: Pattern> Socket<P> {
     #[must_use]
     pub fn outgoing(&self) -> Outgoing {
         self.core.outgoing()
+    }
+
+    /// Returns how many messages this socket has dropped so far, by reason: those that it was sent included.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        self.core.dropped(&self.pattern)
     }
 }

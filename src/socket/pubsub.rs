@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::error::{SubscribeError, SubscribersError};
-use crate::patterns::{Publishes, Strategy, Subscribes, Subscribing as _, XPub, XSub};
+use crate::patterns::{Publishes, Strategy, Subscribes, Subscribing as _, XPub};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -46,13 +46,6 @@ impl<P: Publishes> Socket<P> {
         take_subscriptions(&mut self.core, &mut self.pattern);
         self.pattern.publisher_ref().topic_count()
     }
-
-    /// Returns how many messages were dropped because a subscriber's queue was full; a message that several
-    /// subscribers did not get counts several times.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.pattern.publisher_ref().dropped()
-    }
 }
 
 impl<P: Subscribes> Socket<P> {
@@ -78,15 +71,6 @@ impl<P: Subscribes> Socket<P> {
     #[must_use]
     pub fn subscription_count(&self) -> usize {
         self.pattern.topic_count()
-    }
-}
-
-impl Socket<XSub> {
-    /// Returns how many messages were dropped because a publisher's queue was full; a message that several
-    /// publishers did not get counts several times. Subscriptions are never dropped.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.pattern.dropped()
     }
 }
 

@@ -6,7 +6,7 @@ use std::{fmt, mem};
 
 use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
-use crate::patterns::{Dropped, Rep};
+use crate::patterns::Rep;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -48,12 +48,6 @@ impl Socket<Rep> {
         let mut message = Message::new();
         self.core.try_recv(&mut self.pattern, &mut message)?;
         Ok(Request { socket: self, message })
-    }
-
-    /// Returns how many replies and malformed requests were dropped.
-    #[must_use]
-    pub fn dropped(&self) -> Dropped {
-        self.pattern.dropped()
     }
 }
 

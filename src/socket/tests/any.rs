@@ -28,6 +28,7 @@ fn each_type_says_which_it_is() {
 
 #[test]
 fn types_that_only_send_or_only_receive_say_so() {
+    // S-08, S-26, L-01, L-06; sockets of a type that the program knows have no such verb.
     for socket_type in [SocketType::Push, SocketType::Pub] {
         assert_eq!(open(socket_type).recv(), Err(RecvError::NotSupported), "{socket_type:?}");
     }

@@ -59,3 +59,29 @@ fn the_latest_message_outlives_its_sender() {
         }
     });
 }
+
+#[test]
+fn a_receiver_that_binds_an_inproc_name_late_finds_a_queue_and_loses_nothing_of_it() {
+    // As `Options::conflate` says: the sender may be full in another thread by then.
+    let place = Place::new(Transport::Inproc);
+    let endpoint = place.address();
+    let mut push: Socket<Push> = place.connected(&endpoint);
+    for number in 0..500 {
+        push.try_send(&numbered(number)).unwrap();
+    }
+    let mut pull = place.builder::<Pull>().conflate(true).open().unwrap();
+    pull.bind(&endpoint).unwrap();
+    for number in 500..1000 {
+        push.try_send(&numbered(number)).unwrap();
+    }
+    for number in 0..1000 {
+        assert_eq!(number_of(&recv(&mut pull)), number);
+    }
+    assert_eq!((push.dropped().total(), pull.dropped().total()), (0, 0));
+    // Who connects after the bind knows that the receiver conflates.
+    let mut next: Socket<Push> = place.connected(&endpoint);
+    for number in 0..3 {
+        send(&mut next, &numbered(number));
+    }
+    assert_eq!(number_of(&recv(&mut pull)), 2);
+}

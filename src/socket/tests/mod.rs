@@ -13,6 +13,7 @@ mod conservation_pubsub;
 mod conservation_router;
 mod context;
 mod dealer;
+mod dropped;
 mod endpoints;
 mod handles;
 mod inproc;

@@ -226,7 +226,7 @@ fn promise_06_each_type_refuses_or_drops_and_all_adds_up() {
         for _ in 0..sends {
             publisher.send(vec![1; 2000]).unwrap();
         }
-        told("XPUB", publisher.outgoing().accepted(), publisher.dropped(), 0);
+        told("XPUB", publisher.outgoing().accepted(), publisher.dropped().full, 0);
 
         let mut router: Socket<Router> = tight(place, 10).open().unwrap();
         let name = RoutingId::new("slow").unwrap();
@@ -310,7 +310,7 @@ fn promise_09_a_slow_subscriber_loses_what_is_counted_and_a_fast_one_nothing() {
             publisher.send([&numbered(number)[..], &[0; 2000]].concat()).unwrap();
             assert_eq!(number_of(&recv(&mut fast)), number);
         }
-        let (mut heard, mut last, dropped) = (0, None, publisher.dropped());
+        let (mut heard, mut last, dropped) = (0, None, publisher.dropped().full);
         eventually("the slow one has what was not dropped", || {
             if let Ok(message) = slow.try_recv() {
                 let number = number_of(&message);

@@ -5,7 +5,8 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 
 use super::*;
-use crate::{Pair, ReconnectInterval, RecvError};
+use crate::sync::AtomicBool;
+use crate::{Dealer, Pair, ReconnectInterval, RecvError};
 
 /// A tcp endpoint's address.
 fn address(endpoint: &Endpoint) -> String {
@@ -64,6 +65,52 @@ fn push_keeps_its_queue_over_reconnects() {
 fn pair_keeps_its_queue_over_reconnects() {
     // L-10, E-08, E-10, E-11, Tq1
     the_queue_survives_reconnects::<Pair, Pair>();
+}
+
+/// E-11: what a connection left comes before what its peer's next one brings, however many there are.
+fn what_was_left_comes_first<S: Sends, R: Receives>(place: &Place) {
+    let mut receiver: Socket<R> = place.open();
+    let endpoint = receiver.bind(place.address()).unwrap();
+    let mut stays: Socket<S> = place.open();
+    stays.connect(&endpoint).unwrap();
+    send(&mut stays, &numbered(1000));
+    let mut next = 0;
+    for connections in 2..5 {
+        for _ in 0..connections {
+            let mut sender: Socket<S> = place.context.open().unwrap();
+            sender.connect(&endpoint).unwrap();
+            for _ in 0..10 {
+                send(&mut sender, &numbered(next));
+                next += 1;
+            }
+            eventually("it is known", || receiver.peers().len() >= 2);
+            sender.close(PATIENCE);
+        }
+        eventually("all losses are noticed", || {
+            receiver.core.handle_mail(&mut receiver.pattern);
+            let gone = receiver.core.pipes.iter().filter(|pipe| pipe.inbound.is_producer_gone());
+            gone.count() == connections as usize
+        });
+        let mut numbers: Vec<u32> = (0..connections * 10 + u32::from(connections == 2))
+            .map(|_| number_of(&recv(&mut receiver)))
+            .collect();
+        // Who was there before takes part in the turn meanwhile.
+        numbers.retain(|number| *number != 1000);
+        assert_eq!(numbers, (next - connections * 10..next).collect::<Vec<_>>());
+        assert_eq!(receiver.try_recv(), Err(RecvError::WouldBlock));
+    }
+}
+
+#[test]
+fn pull_receives_what_a_lost_connection_left_first() {
+    // E-11
+    over(ALL, what_was_left_comes_first::<Push, Pull>);
+}
+
+#[test]
+fn dealer_receives_what_a_lost_connection_left_first() {
+    // E-11
+    over(ALL, what_was_left_comes_first::<Dealer, Dealer>);
 }
 
 #[test]
@@ -203,15 +250,18 @@ fn over_a_line_that_breaks(cut: Cut) {
     push.connect(Endpoint::tcp(proxy.local_addr().unwrap())).unwrap();
     let server = address(&endpoint);
     let (stop, is_stopped) = mpsc::channel::<()>();
+    let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut dice = Dice(3);
-            for _ in 0..60 {
+            for cuts_left in (0..=60).rev() {
                 let (client, _) = proxy.accept().unwrap();
-                carry(client, &server, 1 + dice.roll(60_000), cut);
+                if is_over.load(Ordering::SeqCst) {
+                    break;
+                }
+                let octets = if cuts_left > 0 { 1 + dice.roll(60_000) } else { usize::MAX };
+                carry(client, &server, octets, cut);
             }
-            let (client, _) = proxy.accept().unwrap();
-            carry(client, &server, usize::MAX, cut);
         });
         scope.spawn(move || {
             let mut number = 0;
@@ -237,5 +287,8 @@ fn over_a_line_that_breaks(cut: Cut) {
         assert!(highest as usize >= seen.len() - 1);
         stop.send(()).unwrap();
         drop(pull);
+        // Whoever waits for the next connection looks whether it is over.
+        is_over.store(true, Ordering::SeqCst);
+        let _ = TcpStream::connect(proxy.local_addr().unwrap());
     });
 }

@@ -119,45 +119,6 @@ fn pull_takes_from_its_peers_in_turn() {
     over(ALL, peers_are_received_from_in_turn::<Push, Pull>);
 }
 
-#[test]
-fn a_peer_that_tells_of_messages_twice_has_one_place_in_the_turn() {
-    // L-08, Tq5
-    let mut queue = crate::routing::FairQueue::default();
-    let mut pipes = crate::pipe::Pipes::default();
-    let (mut keys, mut producers) = (Vec::new(), Vec::new());
-    for id in 0..2 {
-        let (outbound, _) = crate::pipe::pipe(None);
-        let (mut producer, inbound) = crate::pipe::pipe(None);
-        for _ in 0..10 {
-            producer.try_send(&mut crate::Payload::from(&numbered(id))).unwrap();
-        }
-        producers.push(producer);
-        let pipe = crate::pipe::Pipe {
-            id: u64::from(id),
-            outbound,
-            inbound,
-            latest_out: None,
-            latest_in: None,
-            peer: None,
-            is_up: true,
-            assist: None,
-            feed: None,
-        };
-        keys.push(pipes.insert(pipe));
-    }
-    for key in [keys[0], keys[1], keys[0]] {
-        queue.add(key);
-    }
-    let mut message = Message::new();
-    let turns: Vec<u32> = (0..6)
-        .map(|_| {
-            queue.recv(&mut pipes, &mut message).unwrap();
-            number_of(&message)
-        })
-        .collect();
-    assert_eq!(turns, [0, 1, 0, 1, 0, 1]);
-}
-
 pub(super) fn without_a_peer_the_message_is_handed_back<S: Sends>(place: &Place) {
     let mut sender: Socket<S> = place.open();
     for _ in 0..2 {

@@ -281,6 +281,81 @@ fn with_manual_subscriptions_the_application_decides() {
 }
 
 #[test]
+fn the_last_value_goes_to_who_has_just_subscribed() {
+    over(ALL, |place| {
+        let (mut xpub, mut first, mut second) =
+            xpub_and_two::<Sub>(place, |builder| builder.xpub_manual_last_value(true));
+        for (subscriber, last) in [(&mut first, "a1"), (&mut second, "a2")] {
+            subscriber.subscribe("a").unwrap();
+            assert_eq!(recv(&mut xpub), news("a"));
+            assert_eq!(xpub.topic_count(), usize::from(last == "a2"), "it subscribes for nobody by itself");
+            xpub.subscribe("a").unwrap();
+            send(&mut xpub, last);
+            // Once: whoever is to subscribe for that peer, too, does it before.
+            assert_eq!(xpub.subscribe("b"), Err(SubscribeError::NoPeer));
+        }
+        send(&mut xpub, "a3");
+        for (subscriber, values) in [(&mut first, ["a1", "a3"]), (&mut second, ["a2", "a3"])] {
+            assert_eq!([recv(subscriber), recv(subscriber)], values.map(Message::from));
+        }
+        // Who does not want the message does not get it, nor does anybody else.
+        second.subscribe("other").unwrap();
+        assert_eq!(recv(&mut xpub), news("other"));
+        xpub.subscribe("other").unwrap();
+        send(&mut xpub, "b");
+        send(&mut xpub, "other");
+        assert_eq!(recv(&mut second), "other");
+        // A peer that left is no reason to tell nobody.
+        second.subscribe("more").unwrap();
+        assert_eq!(recv(&mut xpub), news("more"));
+        drop(second);
+        eventually("it is gone", || xpub.subscriber_count() == 1);
+        send(&mut xpub, "a4");
+        assert_eq!(recv(&mut first), "a4");
+    });
+}
+
+#[test]
+fn a_verbose_xsub_tells_of_every_cancellation_at_once() {
+    over(ALL, |place| {
+        for is_verbose in [false, true] {
+            let mut xpub = place.builder::<XPub>().xpub_verboser(true).open().unwrap();
+            let endpoint = xpub.bind(place.address()).unwrap();
+            let mut xsub = place.builder::<XSub>().xsub_verbose_unsubscribe(is_verbose).open().unwrap();
+            // What is there before the connection is told once, unless each cancellation is told, too.
+            xsub.subscribe("before").unwrap();
+            xsub.subscribe("before").unwrap();
+            xsub.connect(&endpoint).unwrap();
+            for _ in 0..if is_verbose { 2 } else { 1 } {
+                assert_eq!(recv(&mut xpub), news("before"));
+            }
+            for _ in 0..3 {
+                xsub.subscribe("a").unwrap();
+            }
+            assert_eq!(
+                [recv(&mut xpub), recv(&mut xpub), recv(&mut xpub)],
+                [news("a"), news("a"), news("a")]
+            );
+            assert!(xsub.unsubscribe("a"));
+            xsub.send(b"\x00a").unwrap();
+            // Of nothing: that has no effect there.
+            assert!(!xsub.unsubscribe("b"));
+            xsub.subscribe("c").unwrap();
+            if is_verbose {
+                assert_eq!([recv(&mut xpub), recv(&mut xpub)], [end("a"), end("a")]);
+            }
+            assert_eq!(recv(&mut xpub), news("c"));
+            assert_eq!((xpub.topic_count(), xsub.subscription_count()), (3, 3));
+            assert!(xsub.unsubscribe("a") && !xsub.unsubscribe("a"));
+            for _ in 0..if is_verbose { 1 } else { 3 } {
+                assert_eq!(recv(&mut xpub), end("a"));
+            }
+            assert_eq!(xpub.topic_count(), 2);
+        }
+    });
+}
+
+#[test]
 fn a_new_subscriber_is_welcomed() {
     fn welcomed<P: Publishes>(place: &Place) {
         for binds in EACH {
@@ -344,7 +419,7 @@ fn with_nodrop_a_send_waits_until_all_have_room_and_nothing_is_lost() {
             assert_eq!(recv(subscriber), "the last");
             assert_eq!(subscriber.try_recv(), Err(RecvError::WouldBlock));
         }
-        assert_eq!(publisher.dropped(), 0);
+        assert_eq!(publisher.dropped().total(), 0);
     });
 }
 
