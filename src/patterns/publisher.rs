@@ -173,6 +173,9 @@ impl Publisher {
             self.fan_out.has_room(pipes)?;
         }
         self.fan_out.send(pipes, payload);
+        if !self.is_nodrop {
+            pipes.take_far_ahead(); // who never waits for room does not wait for the kernel, either
+        }
         if let (Some(_), Some(news)) = (only, &mut self.news) {
             news.last = None;
         }

@@ -130,7 +130,6 @@ impl FanOut {
             // Moved out of the payload: nobody needs it any more.
             self.dropped += dropped + offer(&mut self.places, pipes, last, payload);
         }
-        pipes.take_far_ahead();
     }
 
     fn key(&self, seat: Seat) -> Option<PipeKey> {

@@ -201,9 +201,22 @@ impl Link {
         is_streamed
     }
 
-    /// Notes work that whoever drives next does: the socket's own thread, or the next tick.
-    pub(super) fn note(&self, work: u8) {
+    /// Leaves what the kernel reported to the socket's own thread, or to the next tick; but what waits for room is
+    /// written now.
+    pub(super) fn leave(&self, work: u8) {
+        let is_urgent = work & work::WRITABLE != 0 && self.is_stuffed();
         self.place.note(work);
+        if is_urgent {
+            self.drive_for_caller(0);
+        }
+    }
+
+    /// Whether the kernel takes no more, as far as is known.
+    fn is_stuffed(&self) -> bool {
+        let is_stuffed =
+            matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
+        self.drive_rest();
+        is_stuffed
     }
 
     /// Does `work` on the thread that streams, which may be about to sleep.
@@ -390,10 +403,7 @@ impl Assist for Link {
     fn flush(&self) -> bool {
         self.drive_for_caller(work::PIPES);
         self.enter_stream();
-        let is_stuffed =
-            matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
-        self.drive_rest();
-        is_stuffed
+        self.is_stuffed()
     }
 
     fn fill(&self) {

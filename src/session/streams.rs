@@ -105,7 +105,7 @@ impl Streams {
                     due.push((link, noted(ready)));
                 } else {
                     // Its socket reads more at once when it is its turn.
-                    link.note(noted(ready));
+                    link.leave(noted(ready));
                 }
             }
             has_news |= !due.is_empty();

@@ -54,3 +54,57 @@ fn a_shutdown_ends_the_wait() {
     }
     stopping.join().unwrap();
 }
+
+#[test]
+fn what_one_socket_has_queued_goes_out_while_its_thread_waits_in_another() {
+    over(ALL, |place| {
+        const COUNT: u32 = 20_000;
+        let mut push: Socket<Push> = place.builder().send_hwm(COUNT).open().unwrap();
+        let there = place.address();
+        push.bind(&there).unwrap();
+        let (mut pull, back) = place.bound::<Pull>();
+        let mut far_pull = place.connected::<Pull>(&there);
+        let mut far_push = place.connected::<Push>(&back);
+        let echo = thread::spawn(move || {
+            for _ in 0..COUNT {
+                let message = far_pull.recv_timeout(PATIENCE).unwrap();
+                far_push.send_timeout(message, PATIENCE).unwrap();
+            }
+            far_push
+        });
+        // More than the kernel holds, so that most of it is written while the thread waits for the echo.
+        let body = |number: u32| number.to_be_bytes().repeat(128);
+        for number in 0..COUNT {
+            push.send_timeout(body(number), PATIENCE).unwrap();
+        }
+        for number in 0..COUNT {
+            assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), body(number));
+        }
+        drop(echo.join().unwrap());
+    });
+}
+
+#[test]
+fn a_socket_that_streams_moves_from_thread_to_thread() {
+    over(WIRES, |place| {
+        const EACH: u32 = 5_000;
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        for round in 0..6 {
+            let senders = thread::spawn(move || {
+                for number in 0..EACH {
+                    push.send_timeout(&(round * EACH + number).to_be_bytes(), PATIENCE).unwrap();
+                }
+                push
+            });
+            let receiver = thread::spawn(move || {
+                for number in 0..EACH {
+                    let message = pull.recv_timeout(PATIENCE).unwrap();
+                    assert_eq!(message, &(round * EACH + number).to_be_bytes()[..]);
+                }
+                pull
+            });
+            (push, pull) = (senders.join().unwrap(), receiver.join().unwrap());
+        }
+    });
+}
