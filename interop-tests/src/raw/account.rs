@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, panic};
 
 use cap::Cap;
+use peermq::{Context, Pull, Push};
 
 use super::DEADLINE;
 
@@ -87,6 +88,7 @@ pub fn alone(name: &str, test: impl FnOnce()) {
             print(info);
             process::abort();
         }));
+        stream();
         return test();
     }
     let run = Command::new(env::current_exe().unwrap())
@@ -98,6 +100,19 @@ pub fn alone(name: &str, test: impl FnOnce()) {
     let output = String::from_utf8_lossy(&run.stdout);
     let is_passed = run.status.success() && output.contains("1 passed");
     assert!(is_passed, "{}\n{output}\n{}", run.status, String::from_utf8_lossy(&run.stderr));
+}
+
+/// Streams on this thread, which keeps from then on what it waits with, until it ends.
+fn stream() {
+    let context = Context::new();
+    let mut pull = context.open::<Pull>().unwrap();
+    let binding = pull.bind("tcp://127.0.0.1:0").unwrap();
+    let mut push = context.open::<Push>().unwrap();
+    push.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
+    // More than the kernel holds: most of it is written while this thread waits.
+    let body = vec![0; 1 << 16];
+    (0..100).for_each(|_| push.send(&body).unwrap());
+    (0..100).for_each(|_| assert_eq!(pull.recv().unwrap(), body));
 }
 
 fn count(directory: &str) -> usize {
