@@ -2,7 +2,7 @@
 //! goes over the wire. Z-01, Z-17, Z-23, F-05, F-06, S-02, S-03, H-04.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
-#[path = "../../tests/captures/mod.rs"]
+#[path = "../captures/mod.rs"]
 mod reader;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The captures, with the state machine in our place: what the peer says decodes to what is written there, at every
 //! cut, and what we say is what is written there.
 
-#[path = "../../../tests/captures/mod.rs"]
+#[path = "../../../interop-tests/captures/mod.rs"]
 mod reader;
 
 use std::collections::VecDeque;

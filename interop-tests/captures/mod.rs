@@ -25,9 +25,9 @@ pub(crate) enum Step {
     Unsubscribe(Vec<u8>),
 }
 
-/// Every conversation in this directory, which is beside `package` or one above it.
+/// Every conversation in this directory. `package` is where the library is, or the tests against others.
 pub(crate) fn all(package: &str) -> Vec<Conversation> {
-    let places = ["tests/captures", "../tests/captures"].map(|place| Path::new(package).join(place));
+    let places = ["interop-tests/captures", "captures"].map(|place| Path::new(package).join(place));
     let directory = places.iter().find(|place| place.is_dir()).expect("the captures");
     let entries = fs::read_dir(directory).expect("readable");
     let mut files: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
