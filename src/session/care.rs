@@ -34,7 +34,8 @@ impl Care {
         matches!(self, Self::Told)
     }
 
-    /// Lends `stream` to the thread at `desk`. On an error its I/O thread hears of it.
+    /// Lends `stream` to the thread at `desk`. `false`: that is not possible, and its I/O thread hears of it. After
+    /// an error nobody does.
     pub(super) fn lend(
         &mut self,
         stream: &mut Stream,
@@ -42,21 +43,24 @@ impl Care {
         registry: &Registry,
         token: Token,
         calls: &mut Calls,
-    ) -> io::Result<()> {
+    ) -> io::Result<bool> {
         match self {
-            Self::Lent(to) if Arc::ptr_eq(to, desk) => return Ok(()),
-            Self::Lent(_) => self.take_back(stream, registry, token, calls)?,
+            Self::Lent(to) if Arc::ptr_eq(to, desk) => return Ok(true),
+            Self::Lent(_) => {
+                self.take_back(stream, registry, token, calls)?;
+                *self = Self::Ticked;
+            }
             Self::Ticked | Self::Told => {}
         }
         calls.count();
         stream.deregister(registry)?;
         calls.count();
-        if let Err(error) = stream.register(&desk.registry, token) {
+        if stream.register(&desk.registry, token).is_err() {
             stream.register(registry, token)?;
-            return Err(error);
+            return Ok(false);
         }
         *self = Self::Lent(Arc::clone(desk));
-        Ok(())
+        Ok(true)
     }
 
     /// Puts `stream` back where its I/O thread hears of it; what is ready now is reported at once.

@@ -190,12 +190,7 @@ impl Session {
         if self.care.is_told() {
             return Ok(false);
         }
-        let lent = self.care.lend(&mut self.stream, desk, link.registry(), link.token(), &mut self.calls);
-        match (&self.care, lent) {
-            (Care::Lent(_), _) => Ok(true),
-            (Care::Ticked | Care::Told, Ok(())) => Ok(false),
-            (Care::Ticked | Care::Told, Err(error)) => Err(error),
-        }
+        self.care.lend(&mut self.stream, desk, link.registry(), link.token(), &mut self.calls)
     }
 
     /// Does what was noted.
