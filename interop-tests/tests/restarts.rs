@@ -56,7 +56,7 @@ struct Ours {
     /// The number of the next message of ours.
     next: u32,
     asked: Option<Instant>,
-    /// After which a request is given up.
+    /// After which a request is given up, by either side.
     patience: Duration,
     /// How many times theirs was started before.
     epoch: u32,
@@ -254,15 +254,27 @@ fn gaps(numbers: &[u32]) -> usize {
     numbers.windows(2).filter(|two| two[0] + 1 != two[1]).count()
 }
 
-fn start(implementation: Implementation, flow: Flow, place: Place, endpoint: &str, epoch: u32) -> Theirs {
+/// Whoever asks gives up an answer after `patience`.
+fn start(
+    implementation: Implementation,
+    flow: Flow,
+    place: Place,
+    endpoint: &str,
+    epoch: u32,
+    patience: Duration,
+) -> Theirs {
     let epoch = format!("EPOCH={epoch}");
+    // A DEALER hears what comes late as well.
+    let patience = if flow.theirs == T::Dealer { 20 * patience } else { patience };
+    let patience = format!("RCVTIMEO={}", patience.as_millis());
     let mut words =
         vec![flow.task, flow.theirs.name(), place.their_side(), endpoint, &epoch, "RECONNECT_IVL=5"];
+    let asking = ["REQ_CORRELATE=1", "REQ_RELAXED=1", &patience];
     words.extend(match flow.theirs {
         T::Pub => &["SNDHWM=0"][..],
         T::Sub => &["RCVHWM=0", "SUBSCRIBE="],
-        T::Req => &["REQ_CORRELATE=1", "REQ_RELAXED=1", "RCVTIMEO=50"],
-        T::Dealer => &["RCVTIMEO=1000"],
+        T::Req => &asking,
+        T::Dealer => &asking[2..],
         _ => &[],
     });
     Theirs::start(implementation, &words)
@@ -279,7 +291,7 @@ fn begin(
         Binds::We => ours.socket.bind(place.transport.free_endpoint()).unwrap().to_string(),
         Binds::They => address.endpoint(place.transport),
     };
-    let theirs = start(implementation, ours.flow, place, &endpoint, 0);
+    let theirs = start(implementation, ours.flow, place, &endpoint, 0, ours.patience);
     let at = theirs.report("at");
     if place.binds == Binds::They {
         ours.socket.connect(&at[..]).unwrap();
@@ -307,7 +319,7 @@ fn restarted(implementation: Implementation, task: &str) {
                 let before_its_death = theirs.kill();
                 ours.note(ours.epoch, before_its_death);
                 ours.epoch += 1;
-                theirs = start(implementation, flow, place, &endpoint, ours.epoch);
+                theirs = start(implementation, flow, place, &endpoint, ours.epoch, SOON);
                 _ = theirs.report("at");
             }
             ours.settle(&theirs);
