@@ -72,8 +72,8 @@
 //! | [`disconnect_msg`](crate::Options::disconnect_msg) | Delivered to this socket behind the last message of a peer that had connected to it, when it goes. | none | octets | 111 | next bind or connect |
 //! | [`hiccup_msg`](crate::Options::hiccup_msg) | Delivered to this socket when a connection that it made is lost, and will be made again. Not when the queue is full. | none | octets | 114 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
-//! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB. | the system's | octets | 11 | next bind or connect |
-//! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB. | the system's | octets | 12 | next bind or connect |
+//! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 11 | next bind or connect |
+//! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 12 | next bind or connect |
 //! | [`tcp_keepalive`](crate::Options::tcp_keepalive) | Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`). | the system's | switch | 34 | next bind or connect |
 //! | [`tcp_keepalive_count`](crate::Options::tcp_keepalive_count) | Probes without an answer after which the kernel gives up (`TCP_KEEPCNT`). | the system's | probes | 35 | next bind or connect |
 //! | [`tcp_keepalive_idle`](crate::Options::tcp_keepalive_idle) | How long a tcp connection is idle before the first probe, in whole seconds (`TCP_KEEPIDLE`). | the system's | time | 36 | next bind or connect |

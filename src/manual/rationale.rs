@@ -137,8 +137,9 @@
 //! system say otherwise. Where the system's default is BBR, each connection over loopback is paced by timers, to
 //! a rate that is estimated from how fast the application happens to send; on a virtual machine 64 KiB messages
 //! then reached 60 thousand/s, without it 120, and 160 B went from 14 to 30 million/s. What is on the way between
-//! two processes lies in their cores' caches, if it is not much: see `LOOPBACK_BUFFER` in `limits.rs`. A peer that
-//! another host's address leads to is not touched.
+//! two processes lies in their cores' caches, if it is not much: see `LOOPBACK_BUFFER` in `limits.rs`. From the first
+//! body of 256 KiB on the buffers are 1 MiB: one such body fills the smaller ones, and each end waits for the other
+//! (1 MiB messages: 4.6 to 7.0 thousand/s). A peer that another host's address leads to is not touched.
 //!
 //! # The fast path is one frame in short form
 //!

@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use crate::io::{End, Notice};
 use crate::limits::{
-    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LENT_IDLE_TICKS, STREAM_BURST, STREAM_MESSAGES, STREAM_OCTETS,
-    STREAM_READ_OCTETS,
+    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, LENT_IDLE_TICKS, STREAM_BURST,
+    STREAM_MESSAGES, STREAM_OCTETS, STREAM_READ_OCTETS,
 };
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
@@ -57,6 +57,8 @@ pub(super) struct Session {
     /// Most octets of one turn.
     read_batch: usize,
     write_batch: usize,
+    /// A large body has come or gone.
+    is_wide: bool,
     is_readable: bool,
     is_writable: bool,
     /// The inbound pipe was full: octets that were read may wait in it.
@@ -112,6 +114,7 @@ impl Session {
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
             read_batch: owner.options.in_batch_size().size() as usize,
             write_batch: owner.options.out_batch_size().size() as usize,
+            is_wide: false,
             is_readable: true,
             is_writable: true,
             is_full: false,
@@ -340,6 +343,12 @@ impl Session {
                 }
             }
             let total: usize = slices.iter().map(|slice| slice.len()).sum();
+            if total >= LARGE_READ_MAX && !self.is_wide {
+                self.is_wide = slices.iter().any(|slice| slice.len() >= LARGE_READ_MAX);
+                if self.is_wide {
+                    self.stream.widen(&link.owner().options);
+                }
+            }
             self.calls.count();
             let written = match &mut self.translator {
                 None => self.stream.write(&slices),
@@ -458,6 +467,10 @@ impl Session {
                 continue;
             }
             let (mut room, wanted) = ends.inbound.room().map_err(End::Protocol)?;
+            if wanted >= LARGE_READ_MAX && !self.is_wide {
+                self.is_wide = true;
+                self.stream.widen(&link.owner().options);
+            }
             self.calls.count();
             let read = match &mut self.translator {
                 None => self.stream.read(&mut room).map_err(End::Io)?,

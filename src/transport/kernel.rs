@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 
-use crate::limits::LOOPBACK_BUFFER;
+use crate::limits::{LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE};
 use crate::options::Options;
 
 /// What has to be said before `bind` and `connect`, and holds for what a listener accepts, too.
@@ -28,13 +28,17 @@ pub(super) fn set_stream_options(
 ) -> io::Result<()> {
     // Batches are made in the pipe; the kernel's waiting for more would only add latency.
     socket.set_tcp_nodelay(true)?;
-    if peer.ip().to_canonical().is_loopback() {
+    if is_on_this_host(peer) {
         stay_on_this_host(socket);
     }
     set_buffers(socket, options)?;
     set_keepalive(socket, options)?;
     set_tos(socket, peer, options)?;
     only_linux::set_stream_options(socket, options)
+}
+
+fn is_on_this_host(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
 }
 
 /// Over loopback no network is to be spared, and everything is a copy from one core's cache to another's: the
@@ -44,6 +48,20 @@ fn stay_on_this_host(socket: &SockRef<'_>) {
     let _ = only_linux::send_unpaced(socket);
     let _ = socket.set_send_buffer_size(LOOPBACK_BUFFER);
     let _ = socket.set_recv_buffer_size(LOOPBACK_BUFFER);
+}
+
+/// Makes room for bodies that are larger than the buffers which suit small messages, where those are our choice.
+pub(super) fn widen(socket: &SockRef<'_>, peer: SocketAddr, options: &Options) {
+    if !is_on_this_host(peer) {
+        return;
+    }
+    // Where they cannot be had, it goes on with the smaller ones.
+    if options.send_buffer().size().is_none() {
+        let _ = socket.set_send_buffer_size(LOOPBACK_BUFFER_WIDE);
+    }
+    if options.recv_buffer().size().is_none() {
+        let _ = socket.set_recv_buffer_size(LOOPBACK_BUFFER_WIDE);
+    }
 }
 
 pub(super) fn set_buffers(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
@@ -240,6 +258,22 @@ mod tests {
                 assert!(socket.send_buffer_size().unwrap() <= 2 * LOOPBACK_BUFFER);
                 assert!(socket.recv_buffer_size().unwrap() <= 2 * LOOPBACK_BUFFER);
             });
+        }
+    }
+
+    #[test]
+    fn large_bodies_widen_the_buffers_that_nobody_chose() {
+        let size = KernelBuffer::octets(50_000).unwrap();
+        let options = Options { recv_buffer: size, ..Options::default() };
+        for stream in connect("127.0.0.1", &options) {
+            stream.widen(&options);
+            let Stream::Tcp(stream) = &stream else { unreachable!("it was tcp") };
+            let socket = SockRef::from(stream);
+            // As much as the system grants, if that is more than before.
+            let other = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            other.set_send_buffer_size(LOOPBACK_BUFFER_WIDE).unwrap();
+            assert_eq!(socket.send_buffer_size().unwrap(), other.send_buffer_size().unwrap());
+            assert_eq!(socket.recv_buffer_size().unwrap(), 100_000);
         }
     }
 

@@ -16,6 +16,7 @@ use std::net::{Shutdown, SocketAddr};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 use crate::endpoint::{Address, Endpoint, Host, IpcAddress};
 use crate::error::{BindError, OsError};
@@ -88,6 +89,14 @@ impl Stream {
             #[cfg(unix)]
             Self::Ipc(_) => None,
             Self::Tcp(stream) => stream.peer_addr().ok().map(Endpoint::tcp),
+        }
+    }
+
+    /// Readies the kernel's buffers for large bodies.
+    pub(crate) fn widen(&self, options: &Options) {
+        let Self::Tcp(stream) = self else { return };
+        if let Ok(peer) = stream.peer_addr() {
+            kernel::widen(&SockRef::from(stream), peer, options);
         }
     }
 
