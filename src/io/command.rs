@@ -10,7 +10,7 @@ use crate::error::OsError;
 use crate::error::ProtocolError;
 use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
+use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, lock, wait, wait_until};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -78,11 +78,13 @@ pub(crate) struct IoMailbox {
     mailbox: Mailbox<ToIo>,
     waker: mio::Waker,
     registry: mio::Registry,
+    /// Connections of the thread that tick.
+    ticking: AtomicU64,
 }
 
 impl IoMailbox {
     pub(super) fn new(waker: mio::Waker, registry: mio::Registry) -> Self {
-        Self { mailbox: Mailbox::new(), waker, registry }
+        Self { mailbox: Mailbox::new(), waker, registry, ticking: AtomicU64::new(0) }
     }
 
     /// The thread's poll.
@@ -97,6 +99,17 @@ impl IoMailbox {
             // means that it is signalled already.
             let _ = self.waker.wake();
         }
+    }
+
+    /// So many more connections of this thread tick.
+    pub(crate) fn count_ticking(&self, more: isize) {
+        // Relaxed: only their thread counts, and reads.
+        self.ticking.fetch_add(more as u64, Ordering::Relaxed);
+    }
+
+    /// How many connections of this thread tick.
+    pub(crate) fn ticking(&self) -> u64 {
+        self.ticking.load(Ordering::Relaxed)
     }
 
     pub(super) fn mailbox(&self) -> &Mailbox<ToIo> {

@@ -1,38 +1,63 @@
 //! The ticks of a connection whose socket streams, and the times of its heartbeats.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crate::io::Turn;
-use crate::limits::STREAM_TICK;
+use crate::io::{IoMailbox, Turn};
+use crate::limits::{STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
 use crate::session::Link;
 use crate::session::link::work;
 
 /// When the next tick is due; `None` while the pipes tell of every change.
 #[derive(Debug, Default)]
-pub(super) struct Ticker(Option<Instant>);
+pub(super) struct Ticker(Option<Ticking>);
+
+/// A connection that ticks, among others of its I/O thread.
+#[derive(Debug)]
+struct Ticking {
+    at: Instant,
+    thread: Arc<IoMailbox>,
+}
 
 impl Ticker {
     /// Ticks now, and from now on.
     pub(super) fn start(&mut self, link: &Link, turn: &mut Turn<'_>) {
-        self.0 = None;
-        if link.tick() {
-            self.schedule(turn);
+        if !link.tick() {
+            self.0 = None;
+            return;
         }
-    }
-
-    fn schedule(&mut self, turn: &mut Turn<'_>) {
-        let at = turn.now + STREAM_TICK;
-        self.0 = Some(at);
-        turn.wake_at(at);
+        let ticking = self.0.get_or_insert_with(|| Ticking::new(turn));
+        ticking.at = turn.now + length(ticking.thread.ticking());
+        turn.wake_at(ticking.at);
     }
 
     /// Ticks if it is time.
     pub(super) fn on_timer(&mut self, link: &Link, turn: &mut Turn<'_>) {
-        if self.0.is_some_and(|at| turn.now >= at) {
+        if self.0.as_ref().is_some_and(|ticking| turn.now >= ticking.at) {
             self.start(link, turn);
         }
     }
+}
+
+impl Ticking {
+    fn new(turn: &Turn<'_>) -> Self {
+        let thread = Arc::clone(turn.mailbox);
+        thread.count_ticking(1);
+        Self { at: turn.now, thread }
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.thread.count_ticking(-1);
+    }
+}
+
+/// Time between two ticks of each of so many connections.
+fn length(ticking: u64) -> Duration {
+    let ticks = (ticking / TICKING_PER_TICK).clamp(1, STREAM_TICKS_MAX);
+    STREAM_TICK * ticks as u32
 }
 
 /// When a session wants to look after its heartbeats next, if at all.
@@ -53,6 +78,18 @@ impl Beat {
             work::BEAT
         } else {
             0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_tick_less_often() {
+        for (ticking, ticks) in [(1, 1), (TICKING_PER_TICK, 1), (2 * TICKING_PER_TICK, 2), (10_000, 4)] {
+            assert_eq!(length(ticking), STREAM_TICK * ticks, "{ticking}");
         }
     }
 }
