@@ -175,6 +175,20 @@ pub(crate) const PACE_WRITES: u32 = 16;
 /// stream, or a command of the peer, waits for it.
 pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
 
+/// How soon a caller must look for messages again, with some in between, to be in step with its peer.
+pub(crate) const IN_STEP_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often an I/O thread looks after a connection whose caller is in step. One that stays away is found out at the
+/// second tick: nothing waits longer than 10 ms for it.
+pub(crate) const IN_STEP_TICK: Duration = Duration::from_millis(5);
+
+/// Connections of an I/O thread that tick, with which no other is in step: so many look after each other well enough.
+pub(crate) const IN_STEP_MAX: u64 = 64;
+
+/// How long after a message that found an idle connection the next such message is written by its sender, too. Those
+/// that come faster are left to the I/O thread, which takes them together; waking it costs as much as a write.
+pub(crate) const QUIET: Duration = Duration::from_micros(10);
+
 /// Connections that tick as often as [`STREAM_TICK`] says; twice as many tick half as often, and so on, but not
 /// less often than every [`STREAM_TICKS_MAX`] of them. A publisher with 64 streams wrote a few KiB for each of them
 /// in every millisecond, with a third of its core.

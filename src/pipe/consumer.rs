@@ -198,6 +198,12 @@ impl Consumer {
         ring.wait_for_messages(|| self.refill())
     }
 
+    /// The same while nothing can be published.
+    pub(crate) fn wait_for_messages_alone(&mut self) -> bool {
+        let ring = Arc::clone(&self.ring);
+        ring.wait_for_messages_alone(|| self.refill())
+    }
+
     /// Changes the high-water mark; `None` is no limit. The producer sees it when it seems full.
     pub(crate) fn set_limit(&mut self, limit: Option<u64>) {
         self.ring.raise_limit(limit);

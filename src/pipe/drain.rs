@@ -155,9 +155,14 @@ impl Drain {
     }
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
-    pub(crate) fn wait_for_messages(&mut self) -> bool {
+    /// `is_alone`: the producer is this thread's own.
+    pub(crate) fn wait_for_messages(&mut self, is_alone: bool) -> bool {
         let ring = Arc::clone(&self.consumer.ring);
-        ring.wait_for_messages(|| !self.is_dry())
+        if is_alone {
+            ring.wait_for_messages_alone(|| !self.is_dry())
+        } else {
+            ring.wait_for_messages(|| !self.is_dry())
+        }
     }
 
     /// Whether the producer is gone and the kernel has everything.

@@ -60,6 +60,12 @@ impl<T> Handover<T> {
         }
     }
 
+    /// Whether work is noted that nobody has begun.
+    pub(crate) fn is_noted(&self) -> bool {
+        // Relaxed: whoever notes sees to it that somebody drives.
+        self.notes.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes the value if nobody else has it.
     pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         try_lock(&self.value)

@@ -34,8 +34,12 @@ pub(crate) trait Assist: Send + Sync {
     fn id(&self) -> u64;
     /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
     fn flush(&self) -> bool;
-    /// Reads into the inbound pipe what has arrived.
-    fn fill(&self);
+    /// Writes the message for which the session waited, now or soon.
+    fn hand_on(&self);
+    /// Reads into the inbound pipe what has arrived. A caller that `may_wait` for it need not be told at once.
+    fn fill(&self, may_wait: bool);
+    /// Does `act` while the session stands still. `false`: not done, somebody is at work on it.
+    fn hold(&self, act: &mut dyn FnMut()) -> bool;
     /// Ends the connection at once, as if the peer had: a connect is tried again.
     fn hang_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
@@ -321,7 +325,7 @@ impl Pipes {
     fn recv_latest<T: Default>(&mut self, key: PipeKey, message: &mut Message) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         if let Some(assist) = &pipe.assist {
-            assist.fill();
+            assist.fill(false);
         }
         loop {
             let latest = pipe.latest_in.as_ref();
@@ -352,6 +356,7 @@ impl Pipes {
         let may_watch = self.may_watch();
         let Some(pipe) = self.get_mut(key) else { return };
         match &pipe.assist {
+            Some(assist) if pipe.outbound.take_due() => assist.hand_on(),
             Some(assist) => self.is_far_ahead = assist.flush(),
             None if may_watch => pipe.outbound.let_catch_up(),
             None => {}
@@ -390,16 +395,16 @@ impl Pipes {
         message: &mut Message,
         try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
-        let may_watch = self.may_watch();
+        let (may_watch, is_patient) = (self.may_watch(), self.is_patient);
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
-            Some(assist) => assist.fill(),
+            Some(assist) => assist.fill(is_patient),
             None if may_watch => pipe.inbound.watch_for_messages(),
             None => {}
         }
         loop {
             match try_recv(&mut pipe.inbound, message) {
-                Err(NoMessage::Dry) if pipe.inbound.wait_for_messages() => return Err(NoMessage::Dry),
+                Err(NoMessage::Dry) if pipe.wait_for_messages() => return Err(NoMessage::Dry),
                 Err(NoMessage::Dry) => {}
                 taken_or_closed => return taken_or_closed,
             }
@@ -516,6 +521,14 @@ impl Pipes {
 }
 
 impl Pipe {
+    /// Asks to be told of the next message. `false`: there is something already, look again.
+    fn wait_for_messages(&mut self) -> bool {
+        let Some(assist) = &self.assist else { return self.inbound.wait_for_messages() };
+        let mut waits = false;
+        let was_held = assist.hold(&mut || waits = self.inbound.wait_for_messages_alone());
+        if was_held { waits } else { self.inbound.wait_for_messages() }
+    }
+
     /// Whether the peer is gone and everything from it was taken.
     pub(crate) fn is_finished(&mut self) -> bool {
         self.inbound.is_finished() && self.latest_in.as_ref().is_none_or(Latest::is_empty)

@@ -74,6 +74,10 @@ pub(crate) struct Producer {
     segment_max: usize,
     /// The other end is known to be gone, or to go: nothing more is taken.
     is_cut_off: bool,
+    /// Whoever sends looks after a consumer that waits, in [`take_due`](Self::take_due).
+    is_attended: bool,
+    /// The consumer waited, and has not been woken.
+    is_due: bool,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain; what the producer writes there is its own
@@ -100,6 +104,8 @@ impl Producer {
             octets_limit: u64::MAX,
             segment_max: SEGMENT_OCTETS_MAX,
             is_cut_off: false,
+            is_attended: false,
+            is_due: false,
         }
     }
 
@@ -264,7 +270,8 @@ impl Producer {
         }
     }
 
-    /// Whether a batch's worth of octets was written since this last said so: a good moment to hand them on.
+    /// Whether a batch's worth of octets was written since this last said so, or the consumer waits: a good moment
+    /// to hand them on.
     #[inline]
     pub(crate) fn take_batch(&mut self) -> bool {
         let is_batch = self.batch_octets >= self.batch_max;
@@ -272,6 +279,28 @@ impl Producer {
             self.batch_octets = 0;
         }
         is_batch
+    }
+
+    /// From now on whoever sends asks [`take_batch`](Self::take_batch) after each message, and then
+    /// [`take_due`](Self::take_due): a consumer that waits is not woken otherwise.
+    pub(crate) fn attend(&mut self) {
+        self.is_attended = true;
+    }
+
+    /// Whether the consumer waits, and is now the caller's to wake.
+    pub(crate) fn take_due(&mut self) -> bool {
+        std::mem::take(&mut self.is_due)
+    }
+
+    /// The consumer waits.
+    #[cold]
+    fn wake_reader(&mut self) {
+        if !self.is_attended {
+            self.ring.wake_reader();
+        } else if self.ring.take_waiting_reader() {
+            self.is_due = true;
+            self.batch_octets = self.batch_octets.max(self.batch_max);
+        }
     }
 
     /// Sends no more; tells what becomes of what is queued.
@@ -338,7 +367,9 @@ impl Producer {
             unsafe { Segment::publish(chain.visible, chain.sealed.pack()) };
             chain.visible = chain.tail;
         }
-        self.ring.wake_reader();
+        if self.ring.is_reader_waiting() {
+            self.wake_reader();
+        }
     }
 
     /// Forgets what is written behind the last whole message.

@@ -106,18 +106,29 @@ impl Ring {
     /// Wakes the consumer if it waits. Called after every publish.
     #[inline]
     pub(super) fn wake_reader(&self) {
-        // Pairs with the heavy fence in `wait_for_messages`: we stored the word and now read the flag; the
-        // consumer stored the flag and then reads the word. One of us sees the other.
-        light_fence();
-        if self.flags().is_reader_waiting.load(Ordering::Relaxed) {
+        if self.is_reader_waiting() {
             self.wake_sleeping_reader();
         }
     }
 
+    /// Whether the consumer waits. Asked after every publish.
+    #[inline]
+    pub(super) fn is_reader_waiting(&self) -> bool {
+        // Pairs with the heavy fence in `wait_for_messages`: we stored the word and now read the flag; the
+        // consumer stored the flag and then reads the word. One of us sees the other.
+        light_fence();
+        self.flags().is_reader_waiting.load(Ordering::Relaxed)
+    }
+
+    /// Takes the duty to wake a consumer that waits.
+    pub(super) fn take_waiting_reader(&self) -> bool {
+        // Relaxed: only one side swaps a `true` away; the wake-up itself goes through a lock.
+        self.flags().is_reader_waiting.swap(false, Ordering::Relaxed)
+    }
+
     #[cold]
     fn wake_sleeping_reader(&self) {
-        // Relaxed: only one side swaps a `true` away; the wake-up itself goes through a lock.
-        if self.flags().is_reader_waiting.swap(false, Ordering::Relaxed) {
+        if self.take_waiting_reader() {
             let wake_up = lock(&self.flags().reader).clone();
             if let Some(wake_up) = wake_up {
                 wake_up.wake(Ready::Readable);
@@ -235,16 +246,31 @@ impl Ring {
 
     /// Asks to be woken at the next publish. `false`: `has_news` says that there is something to do.
     pub(super) fn wait_for_messages(&self, has_news: impl FnOnce() -> bool) -> bool {
+        if self.flags().is_reader_waiting.load(Ordering::Relaxed) {
+            // Whoever has published since it was set sees it, and wakes.
+            return true;
+        }
         // Relaxed: ordered by the fence. A swap, so that it comes right behind what the producer's swap for an
         // earlier wait left: loom takes a plain store to be free to come before it, and hears of no wake-up.
         self.flags().is_reader_waiting.swap(true, Ordering::Relaxed);
-        // Pairs with the light fence in `wake_reader`.
+        // Pairs with the light fence in `is_reader_waiting`.
         heavy_fence();
-        if has_news() || self.is_producer_gone() {
+        self.keeps_waiting(has_news)
+    }
+
+    /// The same while nothing can be published: the producer is this thread's own, or shut out by a lock.
+    pub(super) fn wait_for_messages_alone(&self, has_news: impl FnOnce() -> bool) -> bool {
+        // Relaxed: whatever lets the producer go on orders it.
+        self.flags().is_reader_waiting.swap(true, Ordering::Relaxed);
+        self.keeps_waiting(has_news)
+    }
+
+    fn keeps_waiting(&self, has_news: impl FnOnce() -> bool) -> bool {
+        let waits = !has_news() && !self.is_producer_gone();
+        if !waits {
             self.flags().is_reader_waiting.store(false, Ordering::Relaxed);
-            return false;
         }
-        true
+        waits
     }
 
     pub(super) fn is_producer_gone(&self) -> bool {

@@ -1,16 +1,22 @@
-//! Who looks after a connection: its I/O thread, or the socket's own thread while it streams.
+//! Who looks after a connection, and how closely: its I/O thread, or the socket's own thread.
 //!
 //! ```text
-//!          the caller moves many octets,
-//!          or messages come fast                  it waits
-//!    Told ─────────────────────────────▶ Ticked ───────────▶ Lent
-//!      ▲                                   │                   │
-//!      └── no call, few messages in a tick ┴── nor in others ──┘
+//!                    the caller waits after each few messages
+//!           Quiet ─────────────────────────────────────────────▶ InStep
+//!           ▲ ▲ ▲     nothing for some ticks, or it stays away    │ │
+//!           │ │ └─────────────────────────────────────────────────┘ │
+//!           │ │       the caller moves many octets, or messages     ▼
+//!           │ └──────────────────────────────────────────────────▶ Stream
+//!           └──── no call, few messages in a tick ──────────────────┘
 //! ```
 //!
-//! `Told`: kernel and pipes tell the I/O thread of every change. `Ticked`: the caller flushes and fills; the
-//! pipes tell nobody, because the I/O thread looks by itself at every tick. `Lent`: the kernel, too, tells
-//! only the caller, which waits in its own poll for all that is lent to it, instead of for another thread.
+//! `Quiet`: kernel and pipes tell the I/O thread of every change; but a caller that sends now and then writes at
+//! once itself. `InStep`: the pipes tell of every change, and whenever the caller waits the connection is lent to it:
+//! the kernel tells it, and not the I/O thread. `Stream`: lent in the same way, and the caller flushes and fills; the
+//! pipes tell nobody, because the I/O thread looks by itself at every tick.
+//!
+//! Lent or not, any thread may work on a connection for which it has something to do; the tick takes one back whose
+//! caller stays away.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -22,16 +28,41 @@ use crate::session::calls::Calls;
 use crate::session::lookout::Desk;
 use crate::transport::Stream;
 
+/// How a connection's traffic goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gait {
+    InStep,
+    Quiet,
+    Stream,
+}
+
 #[derive(Debug)]
-pub(super) enum Care {
-    Lent(Arc<Desk>),
-    Ticked,
-    Told,
+pub(super) struct Care {
+    gait: Gait,
+    /// Whose poll hears of the stream, if it is not the I/O thread's.
+    desk: Option<Arc<Desk>>,
 }
 
 impl Care {
-    pub(super) fn is_told(&self) -> bool {
-        matches!(self, Self::Told)
+    pub(super) fn new() -> Self {
+        Self { gait: Gait::Quiet, desk: None }
+    }
+
+    pub(super) fn gait(&self) -> Gait {
+        self.gait
+    }
+
+    pub(super) fn set_gait(&mut self, gait: Gait) {
+        self.gait = gait;
+    }
+
+    /// The pipes tell nobody.
+    pub(super) fn is_stream(&self) -> bool {
+        self.gait == Gait::Stream
+    }
+
+    pub(super) fn is_lent(&self) -> bool {
+        self.desk.is_some()
     }
 
     /// Lends `stream` to the thread at `desk`. `false`: that is not possible, and its I/O thread hears of it. After
@@ -44,14 +75,10 @@ impl Care {
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<bool> {
-        match self {
-            Self::Lent(to) if Arc::ptr_eq(to, desk) => return Ok(true),
-            Self::Lent(_) => {
-                self.take_back(stream, registry, token, calls)?;
-                *self = Self::Ticked;
-            }
-            Self::Ticked | Self::Told => {}
+        if self.desk.as_ref().is_some_and(|to| Arc::ptr_eq(to, desk)) {
+            return Ok(true);
         }
+        self.take_back(stream, registry, token, calls)?;
         calls.count();
         stream.deregister(registry)?;
         calls.count();
@@ -59,7 +86,7 @@ impl Care {
             stream.register(registry, token)?;
             return Ok(false);
         }
-        *self = Self::Lent(Arc::clone(desk));
+        self.desk = Some(Arc::clone(desk));
         Ok(true)
     }
 
@@ -71,7 +98,7 @@ impl Care {
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<()> {
-        let Self::Lent(desk) = std::mem::replace(self, Self::Told) else { return Ok(()) };
+        let Some(desk) = self.desk.take() else { return Ok(()) };
         calls.count();
         stream.deregister(&desk.registry)?;
         calls.count();

@@ -12,16 +12,16 @@ use bytes::Bytes;
 
 use crate::io::{End, Notice};
 use crate::limits::{
-    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, LENT_IDLE_TICKS, STREAM_BURST,
+    BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, IN_STEP_MAX, LARGE_READ_MAX, LENT_IDLE_TICKS, STREAM_BURST,
     STREAM_MESSAGES, STREAM_OCTETS, STREAM_READ_OCTETS,
 };
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::routing_id::RoutingId;
 use crate::session::calls::Calls;
-use crate::session::care::Care;
+use crate::session::care::{Care, Gait};
 use crate::session::link::{Link, work};
 use crate::session::lookout::Desk;
-use crate::session::pace::Pace;
+use crate::session::pace::{Pace, Steps};
 use crate::session::translator::Translator;
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
@@ -83,6 +83,9 @@ pub(super) struct Session {
     unheard_ticks: u32,
     /// Ticks in a row in which nothing moved.
     idle_ticks: u32,
+    steps: Steps,
+    /// The socket's own thread is at work, and cannot send meanwhile.
+    is_alone: bool,
     calls: Calls,
     /// Octets read and written.
     moved: u64,
@@ -123,13 +126,15 @@ impl Session {
             is_stopped: false,
             takes_notes,
             feed: None,
-            care: Care::Told,
+            care: Care::new(),
             was_called: false,
             was_heard: false,
             sent_at_tick: 0,
             pace: Pace::default(),
             unheard_ticks: 0,
             idle_ticks: 0,
+            steps: Steps::default(),
+            is_alone: false,
             calls: Calls::default(),
             moved: 0,
             heard: 0,
@@ -162,22 +167,30 @@ impl Session {
         Some(ends)
     }
 
-    /// Decides at a tick who looks after the connection until the next. `false`: its I/O thread is told of
-    /// every change again, from the next run on, and needs no tick.
-    pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
+    /// Decides at a tick who looks after the connection until the next. `Quiet`: its I/O thread is told of every
+    /// change again, from the next run on, and needs no tick.
+    pub(super) fn tick(&mut self, link: &Link) -> io::Result<Gait> {
         let was_called = std::mem::take(&mut self.was_called);
-        let is_lent = matches!(self.care, Care::Lent(_));
+        let is_lent = self.care.is_lent();
         self.idle_ticks = if self.has_sent_many() || was_called { 0 } else { self.idle_ticks + 1 };
-        let is_streaming = self.idle_ticks == 0 || is_lent && self.idle_ticks < LENT_IDLE_TICKS;
-        if is_streaming && !self.care.is_told() {
+        let goes_on = match self.care.gait() {
+            Gait::Quiet => false,
+            Gait::Stream => self.idle_ticks == 0 || is_lent && self.idle_ticks < LENT_IDLE_TICKS,
+            // A caller that stays away does not hear of what the kernel tells it.
+            Gait::InStep => {
+                let is_heeded = was_called || link.owner().mailbox.is_awaited();
+                is_heeded && self.idle_ticks < LENT_IDLE_TICKS
+            }
+        };
+        if goes_on {
             // Lent, the kernel tells only a caller that waits; one that always finds room never does.
             self.unheard_ticks = if std::mem::take(&mut self.was_heard) { 0 } else { self.unheard_ticks + 1 };
-            self.is_readable |= is_lent && self.unheard_ticks >= LENT_IDLE_TICKS;
-            return Ok(true);
+            self.is_readable |= self.care.is_stream() && is_lent && self.unheard_ticks >= LENT_IDLE_TICKS;
+            return Ok(self.care.gait());
         }
         self.idle_since = self.moved;
         self.take_back(link)?;
-        Ok(false)
+        Ok(Gait::Quiet)
     }
 
     /// Whether the kernel took as many messages since the last call as make a stream, though they may be too few
@@ -187,33 +200,39 @@ impl Session {
         sent - std::mem::replace(&mut self.sent_at_tick, sent) >= STREAM_MESSAGES
     }
 
-    /// Lends a connection that streams to the thread at `desk`, which is about to wait. `false`: the I/O thread
-    /// hears of it.
+    /// Lends a connection that is in step or streams to the thread at `desk`, which is about to wait. `false`: the
+    /// I/O thread hears of it.
     pub(super) fn lend(&mut self, desk: &Arc<Desk>, link: &Link) -> io::Result<bool> {
-        if self.care.is_told() {
+        if self.care.gait() == Gait::Quiet {
             return Ok(false);
         }
         self.care.lend(&mut self.stream, desk, link.registry(), link.token(), &mut self.calls)
     }
 
-    /// Does what was noted.
-    pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    /// Does what was noted. `is_alone`: for the socket's own thread, which cannot send meanwhile.
+    pub(super) fn run(&mut self, noted: u8, is_alone: bool, link: &Link) -> Result<Progress, End> {
         let (before, messages_before) = (self.moved, self.messages());
         self.is_stopped = link.is_stopped();
+        self.is_alone = is_alone;
         let progress = self.read_and_write(noted, link);
         if noted & work::CALLER != 0 {
             self.note_caller(self.moved - before, self.messages() - messages_before, link);
         }
+        if noted & work::FILL != 0 && self.care.gait() == Gait::Quiet {
+            self.note_look(link);
+        }
         match progress {
             // The caller comes back, or the next tick finds what is left.
-            Ok(Progress::Again) if !self.care.is_told() => Ok(Progress::Waits),
+            Ok(Progress::Again) if self.care.is_stream() => Ok(Progress::Waits),
             progress => progress,
         }
     }
 
     /// From now on the I/O thread is told of every change.
     fn take_back(&mut self, link: &Link) -> io::Result<()> {
-        link.set_streamed(false);
+        self.care.set_gait(Gait::Quiet);
+        self.steps = Steps::default();
+        link.set_gait(Gait::Quiet);
         self.keep_buffers(false);
         self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
@@ -236,13 +255,29 @@ impl Session {
 
     /// Messages come so fast that the pipes need not tell of each: the I/O thread looks at every tick.
     fn note_stream(&mut self, link: &Link) {
-        if self.care.is_told() && !self.is_shaking_hands {
-            self.care = Care::Ticked;
-            link.set_streamed(true);
-            self.was_called = true;
+        if !self.care.is_stream() && !self.is_shaking_hands {
             self.keep_buffers(true);
-            link.post(Notice::Tick);
+            self.start_ticks(Gait::Stream, link);
         }
+    }
+
+    /// The caller looks for messages, and is perhaps about to wait.
+    fn note_look(&mut self, link: &Link) {
+        let messages = self.messages();
+        if !self.is_shaking_hands
+            && self.steps.note_look(messages, Instant::now)
+            && link.ticking() < IN_STEP_MAX
+        {
+            self.start_ticks(Gait::InStep, link);
+        }
+    }
+
+    fn start_ticks(&mut self, gait: Gait, link: &Link) {
+        self.care.set_gait(gait);
+        self.was_called = true;
+        self.idle_ticks = 0;
+        link.set_gait(gait);
+        link.post(Notice::Tick);
     }
 
     /// System calls so far.
@@ -267,7 +302,7 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
-        if noted == work::WRITABLE && self.is_writable && !self.care.is_told() {
+        if noted == work::WRITABLE && self.is_writable && self.care.is_stream() {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
             return Ok(Progress::Waits);
         }
@@ -377,7 +412,7 @@ impl Session {
                 self.note_stream(link);
             }
             let was_little = written < BATCH_OCTETS && self.outbox.is_empty();
-            if was_little && !self.care.is_told() {
+            if was_little && self.care.is_stream() {
                 self.wait_for_messages()?; // finds out whether it was the last
                 break;
             }
@@ -421,7 +456,7 @@ impl Session {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(!self.care.is_told() || ends.wait_for_messages())
+        Ok(self.care.is_stream() || ends.wait_for_messages(self.is_alone))
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -432,7 +467,7 @@ impl Session {
             }
         }
         let mut budget =
-            if self.care.is_told() { self.read_batch } else { self.read_batch.min(STREAM_READ_OCTETS) };
+            if self.care.is_stream() { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
@@ -446,7 +481,7 @@ impl Session {
                 Skimmed::Dry => {}
                 Skimmed::Full if ends.is_conflating() => continue,
                 Skimmed::Full => {
-                    if !self.care.is_told() || ends.inbound.wait_for_room() {
+                    if self.care.is_stream() || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);
                     }
                     continue;

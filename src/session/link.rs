@@ -15,6 +15,7 @@ use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
+use crate::session::care::Gait;
 use crate::session::driver::{Farewell, Progress};
 use crate::session::lookout::Desk;
 use crate::session::protocol::Session;
@@ -58,6 +59,8 @@ pub(crate) struct Link {
     is_drive_posted: AtomicBool,
     /// The pipes tell nobody: whoever queues messages writes them before it sleeps.
     is_streamed: AtomicBool,
+    /// Whoever waits hears from the kernel what there is to do.
+    is_lendable: AtomicBool,
     /// The thread that has it in its list of streams.
     streamer: AtomicU64,
     /// The kernel tells that thread.
@@ -79,6 +82,7 @@ impl Link {
             this: Weak::clone(this),
             is_drive_posted: AtomicBool::new(false),
             is_streamed: AtomicBool::new(false),
+            is_lendable: AtomicBool::new(false),
             streamer: AtomicU64::new(0),
             is_lent: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
@@ -171,17 +175,29 @@ impl Link {
         }
     }
 
-    /// The caller streams, or does so no more.
-    pub(super) fn set_streamed(&self, is_streamed: bool) {
+    /// The caller goes on at this gait.
+    pub(super) fn set_gait(&self, gait: Gait) {
         // Relaxed: whoever misses it loses a tick.
-        self.is_streamed.store(is_streamed, Ordering::Relaxed);
-        self.is_lent.store(false, Ordering::Relaxed);
+        self.is_streamed.store(gait == Gait::Stream, Ordering::Relaxed);
+        self.is_lendable.store(gait != Gait::Quiet, Ordering::Relaxed);
+        if gait == Gait::Quiet {
+            self.is_lent.store(false, Ordering::Relaxed);
+        }
     }
 
-    /// Enters the connection in this thread's list, if it is streamed and not there.
+    /// Connections of the same I/O thread that tick.
+    pub(super) fn ticking(&self) -> u64 {
+        self.mailbox.ticking()
+    }
+
+    pub(super) fn is_streamed(&self) -> bool {
+        self.is_streamed.load(Ordering::Relaxed)
+    }
+
+    /// Enters the connection in this thread's list, if it may be lent and is not there.
     fn enter_stream(&self) {
-        let is_streamed = self.is_streamed.load(Ordering::Relaxed);
-        if is_streamed && streams::enter(&self.streamer, self.id, &self.this) {
+        let is_lendable = self.is_lendable.load(Ordering::Relaxed);
+        if is_lendable && streams::enter(&self.streamer, self.id, &self.this) {
             self.is_lent.store(false, Ordering::Relaxed);
         }
     }
@@ -192,13 +208,13 @@ impl Link {
         if self.streamer.load(Ordering::Relaxed) != streamer {
             return false;
         }
-        let is_streamed = self.is_streamed.load(Ordering::Relaxed);
-        if !is_streamed {
+        let is_lendable = self.is_lendable.load(Ordering::Relaxed);
+        if !is_lendable {
             self.streamer.store(0, Ordering::Relaxed);
-        } else if !self.owner.socket_type.only_receives() {
+        } else if self.is_streamed() && !self.owner.socket_type.only_receives() {
             self.drive_for_caller(work::PIPES);
         }
-        is_streamed
+        is_lendable
     }
 
     /// Leaves what the kernel reported to the socket's own thread, or to the next tick; but what waits for room is
@@ -226,7 +242,14 @@ impl Link {
         }
     }
 
-    /// Lends the connection to the thread at `desk`, if it streams and nobody is at work on it.
+    /// Does `work` during a call of the socket, which cannot send meanwhile.
+    fn drive_in_call(&self, work: u8) {
+        if self.place.drive(work | work::CALLER, |place, work| self.run(place, work, true)) {
+            self.post_drive();
+        }
+    }
+
+    /// Lends the connection to the thread at `desk`, if it may be lent and nobody is at work on it.
     pub(super) fn lend(&self, desk: &Arc<Desk>) -> bool {
         // Relaxed: when it is taken back meanwhile its I/O thread hears of it, and wakes whoever waits.
         if self.is_lent.load(Ordering::Relaxed) {
@@ -328,31 +351,34 @@ impl Link {
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
     pub(crate) fn drive(&self, work: u8) -> bool {
-        self.place.drive(work, |place, work| self.run(place, work))
+        self.place.drive(work, |place, work| self.run(place, work, false))
     }
 
-    /// Looks after a connection whose caller streams: see [`Session::tick`]. `false`: no more ticks.
-    pub(crate) fn tick(&self) -> bool {
-        let goes_on = match self.place.try_lock().as_deref_mut() {
+    /// Looks after a connection that may be lent: see [`Session::tick`]. `Quiet`: no more ticks.
+    pub(super) fn tick(&self) -> Gait {
+        let gait = match self.place.try_lock().as_deref_mut() {
             Some(place) => match place {
                 Place::Up(session) => session.tick(self).unwrap_or_else(|error| {
                     // Nobody would hear of this connection again.
                     self.end(place, End::Io(error.into()));
-                    false
+                    Gait::Quiet
                 }),
-                Place::Down(_) => false,
+                Place::Down(_) => Gait::Quiet,
             },
-            None => true, // somebody is at work
+            // Somebody is at work.
+            None if self.is_streamed() => Gait::Stream,
+            None => Gait::InStep,
         };
-        if self.drive(work::PIPES) {
+        // In step, the pipes have told; but what was left to the next tick is noted.
+        if self.drive(if gait == Gait::InStep { 0 } else { work::PIPES }) {
             self.post_drive();
         }
-        goes_on
+        gait
     }
 
-    fn run(&self, place: &mut Place, work: u8) -> bool {
+    fn run(&self, place: &mut Place, work: u8, is_alone: bool) -> bool {
         let Place::Up(session) = place else { return false };
-        let progress = session.run(work, self);
+        let progress = session.run(work, is_alone, self);
         self.has_more(place, progress)
     }
 
@@ -401,14 +427,38 @@ impl Assist for Link {
     }
 
     fn flush(&self) -> bool {
-        self.drive_for_caller(work::PIPES);
+        self.drive_in_call(work::PIPES);
         self.enter_stream();
         self.is_stuffed()
     }
 
-    fn fill(&self) {
-        self.drive_for_caller(work::FILL);
+    fn hand_on(&self) {
+        if streams::may_write() {
+            self.drive_in_call(work::PIPES);
+        } else {
+            self.wake(self.id, Ready::Readable);
+        }
+    }
+
+    fn fill(&self, may_wait: bool) {
+        // The poll in which this thread is about to wait tells of what has come, unless it has told.
+        let is_told = may_wait
+            && self.is_lent.load(Ordering::Relaxed)
+            && !self.is_streamed()
+            && !self.place.is_noted()
+            && streams::is_here(&self.streamer);
+        if !is_told {
+            self.drive_in_call(work::FILL);
+        }
         self.enter_stream();
+    }
+
+    fn hold(&self, act: &mut dyn FnMut()) -> bool {
+        let Some(place) = self.place.try_lock() else { return false };
+        act();
+        drop(place);
+        self.drive_rest();
+        true
     }
 
     fn hang_up(&self) {

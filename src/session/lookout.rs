@@ -74,16 +74,19 @@ impl Lookout {
     }
 
     /// Waits until the kernel has something to report, somebody rings, or `deadline` has passed. `false`: it has.
-    /// Looks for a moment before it sleeps, unless the last wait was in vain: in a stream the peer is about to do
+    /// In a stream, looks for a moment before it sleeps, unless the last wait was in vain: the peer is about to do
     /// its part, and being woken costs both sides more than that.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>) -> bool {
+    pub(super) fn wait(&mut self, deadline: Option<Instant>, is_streaming: bool) -> bool {
+        if !is_streaming && deadline.is_none() {
+            self.poll(None);
+            return true;
+        }
         let begin = Instant::now();
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(begin));
         if timeout == Some(Duration::ZERO) {
-            self.events.clear();
-            return false;
+            return self.poll(timeout);
         }
-        let was_in_vain = std::mem::replace(&mut self.was_in_vain, false);
+        let was_in_vain = std::mem::replace(&mut self.was_in_vain, false) || !is_streaming;
         let spin = if was_in_vain { Duration::ZERO } else { STREAM_SPIN.min(timeout.unwrap_or(STREAM_SPIN)) };
         let mut look_at = STREAM_LOOK;
         while begin.elapsed() < spin {

@@ -145,11 +145,12 @@ impl Ends {
         self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
     }
 
-    /// Asks to be told of the next message to send. `false`: there is one already, look again.
-    fn wait_for_messages(&mut self) -> bool {
+    /// Asks to be told of the next message to send. `false`: there is one already, look again. `is_alone`: the
+    /// socket cannot send meanwhile.
+    fn wait_for_messages(&mut self, is_alone: bool) -> bool {
         match &self.latest_out {
             Some(out) => self.outbound.is_dry() && out.latest.wait() && !out.socket.is_producer_gone(),
-            None => self.outbound.wait_for_messages(),
+            None => self.outbound.wait_for_messages(is_alone),
         }
     }
 }
@@ -177,6 +178,7 @@ fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
         inbound.limit_octets(limit);
     }
     to_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
+    to_peer.attend();
     from_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));

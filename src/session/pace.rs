@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use crate::limits::{PACE_WRITES, STREAM_MESSAGES, STREAM_TICK};
+use crate::limits::{IN_STEP_PAUSE, PACE_WRITES, STREAM_MESSAGES, STREAM_TICK};
 
 /// Tells a sender whose messages need not be written one by one, because every tick brings many.
 #[derive(Debug, Default)]
@@ -37,9 +37,41 @@ impl Pace {
     }
 }
 
+/// Tells a caller that is in step with its peer: it looks for messages soon again, after a few.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    /// Messages that had gone either way when the caller last looked.
+    messages: u64,
+    looked_at: Option<Instant>,
+}
+
+impl Steps {
+    /// Notes that the caller looks, after so many messages either way. Whether it is in step. The clock is read
+    /// when there were any since the last look.
+    pub(super) fn note_look(&mut self, messages: u64, now: impl FnOnce() -> Instant) -> bool {
+        if messages == self.messages {
+            return false;
+        }
+        let (now, last) = (now(), self.looked_at);
+        *self = Self { messages, looked_at: Some(now) };
+        last.is_some_and(|last| now.duration_since(last) < IN_STEP_PAUSE)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn looks_with_messages_in_between_are_in_step_if_they_come_soon() {
+        let start = Instant::now();
+        let mut steps = Steps::default();
+        assert!(!steps.note_look(0, || unreachable!("nothing has come")));
+        assert!(!steps.note_look(1, || start));
+        assert!(!steps.note_look(1, || unreachable!("nothing has come")));
+        assert!(!steps.note_look(3, || start + IN_STEP_PAUSE));
+        assert!(steps.note_look(4, || start + IN_STEP_PAUSE * 3 / 2));
+    }
 
     /// A lot of writes that takes this many ticks and messages.
     fn is_stream(pace: &mut Pace, ticks: u32, messages: u64) -> bool {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::io::End;
+use crate::session::care::Gait;
 use crate::session::driver::{Farewell, Progress};
 use crate::session::link::Link;
 use crate::session::lookout::Desk;
@@ -53,9 +54,9 @@ impl Session {
     }
 
     /// See [`driver::Session::tick`].
-    pub(super) fn tick(&mut self, link: &Link) -> io::Result<bool> {
+    pub(super) fn tick(&mut self, link: &Link) -> io::Result<Gait> {
         match self {
-            Self::Raw(_) => Ok(false),
+            Self::Raw(_) => Ok(Gait::Quiet),
             Self::Zmtp(session) => session.tick(link),
         }
     }
@@ -68,12 +69,12 @@ impl Session {
         }
     }
 
-    /// Does what was noted.
+    /// See [`driver::Session::run`].
     #[inline]
-    pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    pub(super) fn run(&mut self, noted: u8, is_alone: bool, link: &Link) -> Result<Progress, End> {
         match self {
             Self::Raw(session) => session.run(noted, link),
-            Self::Zmtp(session) => session.run(noted, link),
+            Self::Zmtp(session) => session.run(noted, is_alone, link),
         }
     }
 

@@ -1,22 +1,52 @@
-//! The connections that a thread streams on, and how it waits.
+//! The connections that a thread streams on, or is in step with, and how it waits.
 //!
 //! Their pipes tell nobody, so before the thread sleeps, in whatever socket, it writes what it has queued on all of
 //! them: nothing waits for a tick because its sender waits for something else. And while it sleeps the kernel tells
 //! it, and not their I/O threads, what they have to be read or room to be written.
 #![forbid(unsafe_code)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::io::{Bell, Ring, SocketMailbox, unique_id};
+use crate::limits::QUIET;
 use crate::session::link::{Link, noted};
 use crate::session::lookout::Lookout;
 use crate::sync::{AtomicU64, Ordering};
 
 thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::new(Streams::new());
+    static WRITTEN: Cell<Written> = const { Cell::new(Written::NotSinceWait) };
+}
+
+/// When this thread last wrote a message for which a session waited.
+#[derive(Clone, Copy)]
+enum Written {
+    NotSinceWait,
+    Once,
+    At(Instant),
+}
+
+/// Whether a message should be written at once, by this thread: it is the first after a wait, or after a while.
+/// What follows faster is left to the I/O thread, which takes it together.
+pub(super) fn may_write() -> bool {
+    let last = WRITTEN.get();
+    if let Written::NotSinceWait = last {
+        // In lock-step nobody needs the clock.
+        WRITTEN.set(Written::Once);
+        return true;
+    }
+    let now = Instant::now();
+    WRITTEN.set(Written::At(now));
+    matches!(last, Written::At(last) if now - last >= QUIET)
+}
+
+/// Whether `streamer` is this thread.
+pub(super) fn is_here(streamer: &AtomicU64) -> bool {
+    let streamer = streamer.load(Ordering::Relaxed);
+    STREAMS.try_with(|streams| streams.try_borrow().is_ok_and(|streams| streams.id == streamer)) == Ok(true)
 }
 
 /// Enters a connection that this thread streams on, if `streamer` says that it is not in its list. `true`: it was not.
@@ -42,6 +72,7 @@ pub(crate) fn wait<'a>(
     mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
     deadline: Option<Instant>,
 ) -> bool {
+    let _ = WRITTEN.try_with(|written| written.set(Written::NotSinceWait));
     let waited = STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline));
     waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline))
 }
@@ -87,7 +118,7 @@ impl Streams {
         mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
         deadline: Option<Instant>,
     ) -> Option<bool> {
-        self.flush();
+        let is_streaming = self.flush();
         let Self { links, lookout, due, .. } = self;
         let lookout = lend(links, lookout)?;
         let desk: Arc<dyn Ring> = Arc::clone(lookout.desk()) as _;
@@ -97,7 +128,7 @@ impl Streams {
             is_quiet &= mailbox.listen(&desk);
         }
         let mut has_news = !is_quiet;
-        while !has_news && lookout.wait(deadline) {
+        while !has_news && lookout.wait(deadline, is_streaming) {
             has_news = lookout.has_rung();
             for (id, ready) in lookout.reports() {
                 let Some(link) = links.get(&id).and_then(Weak::upgrade) else { continue };
@@ -115,10 +146,16 @@ impl Streams {
         Some(has_news)
     }
 
-    /// Writes what is queued.
-    fn flush(&mut self) {
+    /// Writes what is queued. `true`: on some connection this thread streams.
+    fn flush(&mut self) -> bool {
         let id = self.id;
-        self.links.retain(|_, link| link.upgrade().is_some_and(|link| link.flush_stream(id)));
+        let mut is_streaming = false;
+        self.links.retain(|_, link| {
+            let Some(link) = link.upgrade() else { return false };
+            is_streaming |= link.is_streamed();
+            link.flush_stream(id)
+        });
+        is_streaming
     }
 }
 

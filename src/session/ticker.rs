@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::io::{IoMailbox, Turn};
-use crate::limits::{STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
+use crate::limits::{IN_STEP_TICK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
 use crate::session::Link;
+use crate::session::care::Gait;
 use crate::session::link::work;
 
 /// When the next tick is due; `None` while the pipes tell of every change.
@@ -23,12 +24,14 @@ struct Ticking {
 impl Ticker {
     /// Ticks now, and from now on.
     pub(super) fn start(&mut self, link: &Link, turn: &mut Turn<'_>) {
-        if !link.tick() {
+        let gait = link.tick();
+        if gait == Gait::Quiet {
             self.0 = None;
             return;
         }
         let ticking = self.0.get_or_insert_with(|| Ticking::new(turn));
-        ticking.at = turn.now + length(ticking.thread.ticking());
+        let is_stream = gait == Gait::Stream;
+        ticking.at = turn.now + if is_stream { length(ticking.thread.ticking()) } else { IN_STEP_TICK };
         turn.wake_at(ticking.at);
     }
 
