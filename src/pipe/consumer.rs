@@ -194,14 +194,17 @@ impl Consumer {
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
     pub(crate) fn wait_for_messages(&mut self) -> bool {
+        if self.ring.is_reader_told() {
+            return true;
+        }
         let ring = Arc::clone(&self.ring);
         ring.wait_for_messages(|| self.refill())
     }
 
     /// The same while nothing can be published.
     pub(crate) fn wait_for_messages_alone(&mut self) -> bool {
-        let ring = Arc::clone(&self.ring);
-        ring.wait_for_messages_alone(|| self.refill())
+        let is_dry = !self.refill();
+        self.ring.wait_for_messages_alone(is_dry)
     }
 
     /// Changes the high-water mark; `None` is no limit. The producer sees it when it seems full.

@@ -157,12 +157,15 @@ impl Drain {
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
     /// `is_alone`: the producer is this thread's own.
     pub(crate) fn wait_for_messages(&mut self, is_alone: bool) -> bool {
-        let ring = Arc::clone(&self.consumer.ring);
         if is_alone {
-            ring.wait_for_messages_alone(|| !self.is_dry())
-        } else {
-            ring.wait_for_messages(|| !self.is_dry())
+            let is_dry = self.is_dry();
+            return self.consumer.ring.wait_for_messages_alone(is_dry);
         }
+        if self.consumer.ring.is_reader_told() {
+            return true;
+        }
+        let ring = Arc::clone(&self.consumer.ring);
+        ring.wait_for_messages(|| !self.is_dry())
     }
 
     /// Whether the producer is gone and the kernel has everything.

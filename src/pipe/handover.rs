@@ -40,7 +40,9 @@ impl<T> Handover<T> {
     /// Runs `work` and what else was noted, or leaves it to whoever holds the value. `run` returns whether it
     /// left something to do. `true`: it did, come again.
     pub(crate) fn drive(&self, work: u8, mut run: impl FnMut(&mut T, u8) -> bool) -> bool {
-        self.note(work);
+        if work != 0 {
+            self.note(work);
+        }
         let mut has_more = false;
         loop {
             // Pairs with the same fence of whoever holds the value: we noted the work and now look at the

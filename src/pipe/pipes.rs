@@ -4,7 +4,7 @@
 //! socket. A call that finds a pipe full or dry has already asked to be told when that changes.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -90,7 +90,7 @@ struct Slot {
 pub(crate) struct Pipes {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    by_id: HashMap<u64, PipeKey>,
+    by_id: BTreeMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
     finished: Vec<PipeKey>,
     /// Pipes that the pattern wants to be rid of.

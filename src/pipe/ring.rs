@@ -246,31 +246,32 @@ impl Ring {
 
     /// Asks to be woken at the next publish. `false`: `has_news` says that there is something to do.
     pub(super) fn wait_for_messages(&self, has_news: impl FnOnce() -> bool) -> bool {
-        if self.flags().is_reader_waiting.load(Ordering::Relaxed) {
-            // Whoever has published since it was set sees it, and wakes.
-            return true;
-        }
         // Relaxed: ordered by the fence. A swap, so that it comes right behind what the producer's swap for an
         // earlier wait left: loom takes a plain store to be free to come before it, and hears of no wake-up.
         self.flags().is_reader_waiting.swap(true, Ordering::Relaxed);
         // Pairs with the light fence in `is_reader_waiting`.
         heavy_fence();
-        self.keeps_waiting(has_news)
+        self.keeps_waiting(!has_news())
     }
 
     /// The same while nothing can be published: the producer is this thread's own, or shut out by a lock.
-    pub(super) fn wait_for_messages_alone(&self, has_news: impl FnOnce() -> bool) -> bool {
+    pub(super) fn wait_for_messages_alone(&self, is_dry: bool) -> bool {
         // Relaxed: whatever lets the producer go on orders it.
         self.flags().is_reader_waiting.swap(true, Ordering::Relaxed);
-        self.keeps_waiting(has_news)
+        self.keeps_waiting(is_dry)
     }
 
-    fn keeps_waiting(&self, has_news: impl FnOnce() -> bool) -> bool {
-        let waits = !has_news() && !self.is_producer_gone();
+    fn keeps_waiting(&self, is_dry: bool) -> bool {
+        let waits = is_dry && !self.is_producer_gone();
         if !waits {
             self.flags().is_reader_waiting.store(false, Ordering::Relaxed);
         }
         waits
+    }
+
+    /// Whether the consumer waits already: whoever has published since sees that, and wakes it.
+    pub(super) fn is_reader_told(&self) -> bool {
+        self.flags().is_reader_waiting.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_producer_gone(&self) -> bool {

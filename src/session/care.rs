@@ -41,11 +41,13 @@ pub(super) struct Care {
     gait: Gait,
     /// Whose poll hears of the stream, if it is not the I/O thread's.
     desk: Option<Arc<Desk>>,
+    /// It hears of room to write into, too.
+    is_writer_told: bool,
 }
 
 impl Care {
     pub(super) fn new() -> Self {
-        Self { gait: Gait::Quiet, desk: None }
+        Self { gait: Gait::Quiet, desk: None, is_writer_told: false }
     }
 
     pub(super) fn gait(&self) -> Gait {
@@ -65,8 +67,8 @@ impl Care {
         self.desk.is_some()
     }
 
-    /// Lends `stream` to the thread at `desk`. `false`: that is not possible, and its I/O thread hears of it. After
-    /// an error nobody does.
+    /// Lends `stream` to the thread at `desk`, which hears of what can be read. `false`: that is not possible, and
+    /// its I/O thread hears of it. After an error nobody does.
     pub(super) fn lend(
         &mut self,
         stream: &mut Stream,
@@ -82,12 +84,27 @@ impl Care {
         calls.count();
         stream.deregister(registry)?;
         calls.count();
-        if stream.register(&desk.registry, token).is_err() {
+        // Over ipc the kernel reports room whenever the peer has read, which is no reason to wake up.
+        if stream.register_reader(&desk.registry, token).is_err() {
             stream.register(registry, token)?;
             return Ok(false);
         }
         self.desk = Some(Arc::clone(desk));
+        self.is_writer_told = false;
         Ok(true)
+    }
+
+    /// From now on whoever hears of `stream` hears of room to write into, too. After an error nobody does.
+    pub(super) fn tell_writer(
+        &mut self,
+        stream: &mut Stream,
+        token: Token,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        let Some(desk) = self.desk.as_ref().filter(|_| !self.is_writer_told) else { return Ok(()) };
+        self.is_writer_told = true;
+        calls.count();
+        stream.tell_writer(&desk.registry, token)
     }
 
     /// Puts `stream` back where its I/O thread hears of it; what is ready now is reported at once.

@@ -22,26 +22,11 @@ use crate::session::care::{Care, Gait};
 use crate::session::link::{Link, work};
 use crate::session::lookout::Desk;
 use crate::session::pace::{Pace, Steps};
+use crate::session::protocol::{Farewell, Progress};
 use crate::session::translator::Translator;
 use crate::session::{Ends, Owner};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Security, Signs};
-
-/// How a turn ended, if the connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// The budget is spent: no event will come for what is left.
-    Again,
-    /// An event or a pipe will tell when there is more.
-    Waits,
-}
-
-/// What the application is told at the end of a connection, as a message.
-pub(super) struct Farewell<'a> {
-    pub(super) octets: &'a [u8],
-    /// Nothing comes behind it.
-    pub(super) is_last: bool,
-}
 
 /// One connection at work.
 #[derive(Debug)]
@@ -206,17 +191,24 @@ impl Session {
         if self.care.gait() == Gait::Quiet {
             return Ok(false);
         }
-        self.care.lend(&mut self.stream, desk, link.registry(), link.token(), &mut self.calls)
+        let (stream, calls) = (&mut self.stream, &mut self.calls);
+        let is_lent = self.care.lend(stream, desk, link.registry(), link.token(), calls)?;
+        if !self.is_writable {
+            self.care.tell_writer(stream, link.token(), calls)?;
+        }
+        Ok(is_lent)
     }
 
     /// Does what was noted. `is_alone`: for the socket's own thread, which cannot send meanwhile.
     pub(super) fn run(&mut self, noted: u8, is_alone: bool, link: &Link) -> Result<Progress, End> {
-        let (before, messages_before) = (self.moved, self.messages());
+        let (moved, heard, messages) = (self.moved, self.heard, self.messages());
         self.is_stopped = link.is_stopped();
         self.is_alone = is_alone;
         let progress = self.read_and_write(noted, link);
+        let (moved, heard, messages) = (self.moved - moved, self.heard - heard, self.messages() - messages);
+        let is_turn = self.steps.note_turn(heard, moved - heard, messages);
         if noted & work::CALLER != 0 {
-            self.note_caller(self.moved - before, self.messages() - messages_before, link);
+            self.note_caller(moved, messages, is_turn, link);
         }
         if noted & work::FILL != 0 && self.care.gait() == Gait::Quiet {
             self.note_look(link);
@@ -244,9 +236,9 @@ impl Session {
     }
 
     /// The caller has moved so many octets and messages in one go: enough to count as streaming?
-    fn note_caller(&mut self, moved: u64, messages: u64, link: &Link) {
+    fn note_caller(&mut self, moved: u64, messages: u64, is_turn: bool, link: &Link) {
         let is_stuffed = !self.is_writable && self.moved != self.idle_since;
-        let is_much = moved >= STREAM_OCTETS || messages >= STREAM_BURST || is_stuffed;
+        let is_much = moved >= STREAM_OCTETS && !is_turn || messages >= STREAM_BURST || is_stuffed;
         if is_much {
             self.note_stream(link);
         }
@@ -256,7 +248,6 @@ impl Session {
     /// Messages come so fast that the pipes need not tell of each: the I/O thread looks at every tick.
     fn note_stream(&mut self, link: &Link) {
         if !self.care.is_stream() && !self.is_shaking_hands {
-            self.keep_buffers(true);
             self.start_ticks(Gait::Stream, link);
         }
     }
@@ -274,6 +265,7 @@ impl Session {
 
     fn start_ticks(&mut self, gait: Gait, link: &Link) {
         self.care.set_gait(gait);
+        self.keep_buffers(true);
         self.was_called = true;
         self.idle_ticks = 0;
         link.set_gait(gait);
@@ -314,7 +306,9 @@ impl Session {
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
-        let mut progress = self.write(link)?;
+        // In step, the pipe tells when there is something to write.
+        let only_read = noted & !work::CALLER == work::READABLE && self.care.gait() == Gait::InStep;
+        let mut progress = if only_read { Progress::Waits } else { self.write(link)? };
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
             match self.read(link) {
@@ -402,6 +396,8 @@ impl Session {
             if !self.is_writable {
                 // It may be long before the kernel has room again: half a queue is not worth waiting for.
                 self.tell_of_room();
+                let told = self.care.tell_writer(&mut self.stream, link.token(), &mut self.calls);
+                told.map_err(|error| End::Io(error.into()))?;
                 break;
             }
             budget = budget.saturating_sub(written);
@@ -590,11 +586,5 @@ impl Session {
             }
         }
         Ok(Progress::Again)
-    }
-}
-
-impl Progress {
-    pub(super) fn and(self, other: Self) -> Self {
-        if self == Self::Again { self } else { other }
     }
 }

@@ -16,9 +16,8 @@ use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
-use crate::session::driver::{Farewell, Progress};
 use crate::session::lookout::Desk;
-use crate::session::protocol::Session;
+use crate::session::protocol::{Farewell, Progress, Session};
 use crate::session::{
     CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
 };

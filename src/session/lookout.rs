@@ -18,11 +18,12 @@ use crate::sync::{AtomicBool, Ordering};
 const BELL: Token = Token(0);
 
 /// A thread's poll.
-#[derive(Debug)]
 pub(super) struct Lookout {
     poll: Poll,
     events: Events,
     desk: Arc<Desk>,
+    /// The same, for mailboxes.
+    ring: Arc<dyn Ring>,
     /// The last wait brought nothing.
     was_in_vain: bool,
     calls: Calls,
@@ -57,6 +58,7 @@ impl Lookout {
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
+            ring: Arc::clone(&desk) as _,
             desk,
             was_in_vain: false,
             calls: Calls::default(),
@@ -71,6 +73,11 @@ impl Lookout {
 
     pub(super) fn desk(&self) -> &Arc<Desk> {
         &self.desk
+    }
+
+    /// What wakes the thread.
+    pub(super) fn ring(&self) -> &Arc<dyn Ring> {
+        &self.ring
     }
 
     /// Waits until the kernel has something to report, somebody rings, or `deadline` has passed. `false`: it has.

@@ -43,6 +43,8 @@ pub(super) struct Steps {
     /// Messages that had gone either way when the caller last looked.
     messages: u64,
     looked_at: Option<Instant>,
+    /// Whether the last message that ended was the peer's.
+    has_heard: Option<bool>,
 }
 
 impl Steps {
@@ -53,14 +55,40 @@ impl Steps {
             return false;
         }
         let (now, last) = (now(), self.looked_at);
-        *self = Self { messages, looked_at: Some(now) };
+        (self.messages, self.looked_at) = (messages, Some(now));
         last.is_some_and(|last| now.duration_since(last) < IN_STEP_PAUSE)
+    }
+
+    /// Notes octets read and written in one go, of so many messages that ended. Whether it was the caller's turn:
+    /// one message, or a part of it, and the one before went the other way.
+    pub(super) fn note_turn(&mut self, heard: u64, written: u64, messages: u64) -> bool {
+        let has_heard = match (heard, written) {
+            _ if messages == 0 => return true,
+            (_, 0) => Some(true),
+            (0, _) => Some(false),
+            (_, _) => None,
+        };
+        let last = std::mem::replace(&mut self.has_heard, has_heard);
+        messages <= 1 && has_heard.is_some() && last != has_heard
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_message_the_other_way_is_a_turn() {
+        let mut steps = Steps::default();
+        assert!(steps.note_turn(0, 100_000, 1));
+        assert!(!steps.note_turn(0, 100_000, 1));
+        assert!(steps.note_turn(100_000, 0, 1));
+        assert!(steps.note_turn(0, 100_000, 0));
+        assert!(steps.note_turn(0, 100_000, 1));
+        assert!(!steps.note_turn(0, 100_000, 1));
+        assert!(!steps.note_turn(0, 100_000, 2));
+        assert!(!steps.note_turn(100, 100, 1));
+    }
 
     #[test]
     fn looks_with_messages_in_between_are_in_step_if_they_come_soon() {

@@ -6,11 +6,26 @@ use std::sync::Arc;
 
 use crate::io::End;
 use crate::session::care::Gait;
-use crate::session::driver::{Farewell, Progress};
 use crate::session::link::Link;
 use crate::session::lookout::Desk;
 use crate::session::{Ends, driver, raw};
 use crate::transport::Stream;
+
+/// How a turn ended, if the connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// The budget is spent: no event will come for what is left.
+    Again,
+    /// An event or a pipe will tell when there is more.
+    Waits,
+}
+
+/// What the application is told at the end of a connection, as a message.
+pub(super) struct Farewell<'a> {
+    pub(super) octets: &'a [u8],
+    /// Nothing comes behind it.
+    pub(super) is_last: bool,
+}
 
 /// One connection at work.
 #[derive(Debug)]
@@ -18,6 +33,12 @@ use crate::transport::Stream;
 pub(super) enum Session {
     Raw(raw::Session),
     Zmtp(driver::Session),
+}
+
+impl Progress {
+    pub(super) fn and(self, other: Self) -> Self {
+        if self == Self::Again { self } else { other }
+    }
 }
 
 impl Session {

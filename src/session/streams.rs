@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -100,7 +100,7 @@ fn wait_for_mail<'a>(
 struct Streams {
     /// Names this thread.
     id: u64,
-    links: HashMap<u64, Weak<Link>>,
+    links: BTreeMap<u64, Weak<Link>>,
     /// Made when there is something to wait for.
     lookout: Option<Lookout>,
     /// What the kernel reported; empty between two waits.
@@ -109,7 +109,7 @@ struct Streams {
 
 impl Streams {
     fn new() -> Self {
-        Self { id: unique_id(), links: HashMap::new(), lookout: None, due: Vec::new() }
+        Self { id: unique_id(), links: BTreeMap::new(), lookout: None, due: Vec::new() }
     }
 
     /// As the function of this name. `None`: nothing is lent to this thread.
@@ -118,14 +118,27 @@ impl Streams {
         mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
         deadline: Option<Instant>,
     ) -> Option<bool> {
-        let is_streaming = self.flush();
-        let Self { links, lookout, due, .. } = self;
-        let lookout = lend(links, lookout)?;
-        let desk: Arc<dyn Ring> = Arc::clone(lookout.desk()) as _;
+        if self.links.is_empty() {
+            return None;
+        }
+        if self.lookout.is_none() {
+            // Without a descriptor for it the I/O threads do the work.
+            self.lookout = Lookout::new().ok();
+        }
+        let Self { id, links, lookout, due } = self;
+        let mut lookout = lookout.as_mut();
+        let (mut is_streaming, mut is_any_lent) = (false, false);
+        links.retain(|_, link| {
+            let Some(link) = link.upgrade().filter(|link| link.flush_stream(*id)) else { return false };
+            is_streaming |= link.is_streamed();
+            is_any_lent |= lookout.as_ref().is_some_and(|lookout| link.lend(lookout.desk()));
+            true
+        });
+        let lookout = lookout.take().filter(|_| is_any_lent)?;
         lookout.forget_ringing();
         let mut is_quiet = true;
         for mailbox in mailboxes.clone() {
-            is_quiet &= mailbox.listen(&desk);
+            is_quiet &= mailbox.listen(lookout.ring());
         }
         let mut has_news = !is_quiet;
         while !has_news && lookout.wait(deadline, is_streaming) {
@@ -145,35 +158,6 @@ impl Streams {
         due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
         Some(has_news)
     }
-
-    /// Writes what is queued. `true`: on some connection this thread streams.
-    fn flush(&mut self) -> bool {
-        let id = self.id;
-        let mut is_streaming = false;
-        self.links.retain(|_, link| {
-            let Some(link) = link.upgrade() else { return false };
-            is_streaming |= link.is_streamed();
-            link.flush_stream(id)
-        });
-        is_streaming
-    }
-}
-
-/// The lookout, if any connection is lent to it.
-fn lend<'a>(links: &HashMap<u64, Weak<Link>>, lookout: &'a mut Option<Lookout>) -> Option<&'a mut Lookout> {
-    if links.is_empty() {
-        return None;
-    }
-    if lookout.is_none() {
-        // Without a descriptor for it the I/O threads do the work.
-        *lookout = Some(Lookout::new().ok()?);
-    }
-    let lookout = lookout.as_mut()?;
-    let mut is_any_lent = false;
-    for link in links.values().filter_map(Weak::upgrade) {
-        is_any_lent |= link.lend(lookout.desk());
-    }
-    is_any_lent.then_some(lookout)
 }
 
 /// Polls of this thread's lookout so far.

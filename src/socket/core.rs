@@ -92,12 +92,12 @@ impl Core {
 
     /// When a `send` that starts now gives up.
     pub(super) fn send_deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.options.send_timeout().limit()?)
+        self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
     /// When a `recv` that starts now gives up.
     pub(super) fn recv_deadline(&self) -> Option<Instant> {
-        Instant::now().checked_add(self.options.recv_timeout().limit()?)
+        self.options.recv_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
     #[inline]
