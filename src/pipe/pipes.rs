@@ -441,7 +441,12 @@ impl Pipes {
         }
         if refused == Refused::Full {
             match self.send_to_full(key, payload, try_send) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    if self.get_mut(key).is_some_and(|pipe| pipe.outbound.take_batch()) {
+                        self.hand_on_batch(key);
+                    }
+                    return Ok(());
+                }
                 Err(again) => refused = again,
             }
         }

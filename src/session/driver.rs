@@ -206,7 +206,8 @@ impl Session {
         self.is_alone = is_alone;
         let progress = self.read_and_write(noted, link);
         let (moved, heard, messages) = (self.moved - moved, self.heard - heard, self.messages() - messages);
-        let is_turn = self.steps.note_turn(heard, moved - heard, messages);
+        // The handshake counts as heard only.
+        let is_turn = self.steps.note_turn(heard, moved.saturating_sub(heard), messages);
         if noted & work::CALLER != 0 {
             self.note_caller(moved, messages, is_turn, link);
         }
