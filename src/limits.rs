@@ -93,7 +93,14 @@ pub(crate) const SEGMENT_OCTETS_MIN: usize = if cfg!(loom) { 12 } else { 512 };
 /// Octets of a segment under load: two of them, and the kernel's copy, stay inside one core's cache.
 pub(crate) const SEGMENT_OCTETS_MAX: usize = if cfg!(loom) { 24 } else { 128 * 1024 };
 
-/// Emptied segments that a pipe keeps. With the default limits on both sides of an inproc pipe, messages of 64
+/// The largest segment that a quiet pipe keeps, in octets. Both pipes of a connection have one once they were used.
+pub(crate) const QUIET_SEGMENT_OCTETS: usize = if cfg!(loom) { 12 } else { 1024 };
+
+/// How often a connection is looked at whose pipes have grown: what they do not need goes back when no message has come
+/// or gone since the last look. Growing again costs nine allocations.
+pub(crate) const QUIET_LOOK: Duration = Duration::from_millis(500);
+
+/// Emptied segments that a busy pipe keeps. With the default limits on both sides of an inproc pipe, messages of 64
 /// octets lie in one to three segments: with two to spare none is ever allocated again.
 pub(crate) const SPARE_SEGMENTS: usize = 2;
 
@@ -123,6 +130,9 @@ pub(crate) const INLINE_BODY_MAX: usize = 70;
 
 /// Longest host name in octets, without a final dot: RFC 1035's 255 less the octets of length and root.
 pub(crate) const HOST_NAME_MAX: usize = 253;
+
+/// Peers from which on it is worth to give the memory of lists back when three quarters of them are gone.
+pub(crate) const PEERS_MANY: usize = 64;
 
 /// Events that one poll reports at most; more come with the next.
 pub(crate) const EVENTS_PER_POLL: usize = 256;

@@ -33,8 +33,11 @@ const COMMAND_MAX: usize = 4 * 1024;
 /// The longest command of a handshake that is taken.
 const LONGEST_COMMAND: u16 = 3072;
 
-/// What may be left of a connection that is gone: the timer of its handshake, for instance.
-const GONE_MAX: usize = 128;
+/// Messages of 1 KiB to and from each peer in a burst: pipes grow far beyond what a quiet connection may cost.
+const BURST: usize = 64;
+
+/// What may be left of a connection that is gone: the timer of its handshake, and room in lists.
+const GONE_MAX: usize = 512;
 
 /// A socket of ours and its raw peers, of which each knows the first octets of our greeting.
 struct Crowd<P: Pattern> {
@@ -112,13 +115,24 @@ impl<P: Pattern> Crowd<P> {
         println!("{FIGURE}{}, {what}: {octets} octets a connection", self.name);
     }
 
+    /// Waits until a connection costs at most so many octets again, while the application makes calls.
+    fn assert_recovers(&mut self, most: usize, what: &str, mut call: impl FnMut(&mut Socket<P>)) {
+        println!("{FIGURE}{}, before: {} octets a connection", self.name, self.before.growth() / CONNECTIONS);
+        let deadline = Instant::now() + DEADLINE;
+        while self.before.growth() / CONNECTIONS > most && Instant::now() < deadline {
+            call(&mut self.socket);
+        }
+        self.assert_costs(0, most, what);
+    }
+
     /// Ends all connections, and finds what was held for them given back.
     fn leave(mut self) {
         self.peers = Vec::with_capacity(CONNECTIONS);
         while !self.socket.peers().is_empty() {
             std::thread::yield_now();
         }
-        self.assert_costs(0, GONE_MAX, "gone");
+        // Any call will do: the socket takes notice of who has gone.
+        self.assert_recovers(GONE_MAX, "gone", |socket| _ = socket.disconnect("tcp://127.0.0.1:1"));
     }
 }
 
@@ -137,6 +151,9 @@ fn assert_idle_is_small<P: Pattern>(peer_type: &str, serve: impl Fn(&mut Socket<
             crowd.assert_costs(0, IDLE_MAX, "ready");
             serve(&mut crowd.socket, &mut crowd.peers);
             crowd.assert_costs(0, IDLE_MAX, "used once");
+            if role == Role::Binds {
+                crowd.leave();
+            }
         });
     }
 }
@@ -203,5 +220,74 @@ fn an_idle_connection_is_small() {
             publisher.send("topic").unwrap();
             peers.iter_mut().for_each(|peer| assert_eq!(peer.message().unwrap(), [b"topic"]));
         });
+    });
+}
+
+/// Two bursts, after each of which the socket, which goes on making calls, is within its bound again.
+fn assert_burst_leaves_nothing<P: Pattern>(
+    mut crowd: Crowd<P>,
+    peer_type: &str,
+    burst: impl Fn(&mut Socket<P>, &mut [Peer]),
+    call: impl Fn(&mut Socket<P>),
+) {
+    crowd.say(&[&G_NULL31[..], &ready(peer_type)].concat());
+    crowd.hear_greeting();
+    crowd.hear_ready();
+    crowd.meet();
+    for _ in 0..2 {
+        burst(&mut crowd.socket, &mut crowd.peers);
+        crowd.assert_recovers(IDLE_MAX, "after a burst", &call);
+    }
+}
+
+fn say_burst(peers: &mut [Peer]) {
+    let burst = message(&[[7; 1024]]).repeat(BURST);
+    peers.iter_mut().for_each(|peer| peer.write(&burst));
+}
+
+fn hear_burst(peers: &mut [Peer]) {
+    for peer in peers {
+        (0..BURST).for_each(|_| assert_eq!(peer.message().unwrap()[0].len(), 1024));
+    }
+}
+
+#[test]
+fn a_burst_both_ways_leaves_nothing_behind() {
+    alone("a_burst_both_ways_leaves_nothing_behind", || {
+        for role in [Role::Binds, Role::Connects] {
+            over_both::<Router>(role, |crowd| {
+                let burst = |router: &mut Socket<Router>, peers: &mut [Peer]| {
+                    say_burst(peers);
+                    for _ in 0..peers.len() * BURST {
+                        let (from, message) = router.recv().unwrap();
+                        router.send_to(&from, message).unwrap();
+                    }
+                    hear_burst(peers);
+                };
+                let wait = |router: &mut Socket<Router>| {
+                    router.recv_timeout(Duration::from_millis(10)).unwrap_err();
+                };
+                assert_burst_leaves_nothing(crowd, "DEALER", burst, wait);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_burst_one_way_leaves_nothing_behind() {
+    alone("a_burst_one_way_leaves_nothing_behind", || {
+        let pull = |pull: &mut Socket<Pull>, peers: &mut [Peer]| {
+            say_burst(peers);
+            (0..peers.len() * BURST).for_each(|_| assert_eq!(pull.recv().unwrap().size(), 1024));
+        };
+        let wait = |pull: &mut Socket<Pull>| _ = pull.recv_timeout(Duration::from_millis(10)).unwrap_err();
+        assert_burst_leaves_nothing(Crowd::new(Role::Binds, Transport::Tcp), "PUSH", pull, wait);
+        let push = |push: &mut Socket<Push>, peers: &mut [Peer]| {
+            (0..peers.len() * BURST).for_each(|_| push.send(&[7; 1024]).unwrap());
+            hear_burst(peers);
+        };
+        // Any call will do.
+        let call = |push: &mut Socket<Push>| _ = push.disconnect("tcp://127.0.0.1:1").unwrap_err();
+        assert_burst_leaves_nothing(Crowd::new(Role::Binds, Transport::Tcp), "PULL", push, call);
     });
 }

@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
 use crate::io::{IoMailbox, Notice, Pool, ToIo};
-use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY};
+use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The token of the mailbox; tasks are numbered from 1.
@@ -130,6 +130,9 @@ impl IoThread {
         let fate = catch_unwind(AssertUnwindSafe(|| act(task.as_mut(), &mut turn)));
         if !matches!(fate, Ok(Fate::Goes)) {
             self.tasks.remove(&id);
+            if self.tasks.capacity() >= 8 * PEERS_MANY.max(self.tasks.len()) {
+                self.tasks.shrink_to_fit();
+            }
         }
     }
 }
