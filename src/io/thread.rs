@@ -79,8 +79,11 @@ impl IoThread {
             for id in again.drain(..) {
                 self.call(id, now, |task, turn| task.on_notice(Notice::Drive, turn));
             }
-            // Relaxed: a hint for balancing.
-            self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
+            // Tasks that are still in the mail were counted when they were given to this thread.
+            if !self.mailbox.mailbox().has_mail() {
+                // Relaxed: a hint for balancing.
+                self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
+            }
             if self.finish_at.is_some_and(|at| self.tasks.is_empty() || now >= at) {
                 // A task that another thread hands over too late would hold this mailbox for ever.
                 self.mailbox.mailbox().close();
