@@ -14,9 +14,9 @@ pub(crate) const DEVICE_NAME_MAX: usize = 15;
 /// Longest inproc name in octets, as in libzmq.
 pub(crate) const INPROC_NAME_MAX: usize = 256;
 
-/// Most octets of one command during the handshake. READY with a 255-octet routing id takes some 320;
-/// this is what an unknown peer can make us hold.
-pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 4096;
+/// Most octets of one command during the handshake. READY with a 255-octet routing id takes some 320; this is what an
+/// unknown peer can make us hold, and with the rest of its connection it stays under 4 KiB.
+pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 3072;
 
 /// Most octets of one command after the handshake: a SUBSCRIBE with the longest topic. As much as is reserved
 /// for a large body before any of it came.
@@ -57,7 +57,7 @@ pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
 /// Most octets that an application's metadata takes in READY: with our own properties it fits what a peer like
 /// us takes.
-pub(crate) const METADATA_OCTETS_MAX: usize = 3072;
+pub(crate) const METADATA_OCTETS_MAX: usize = 2560;
 
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
@@ -93,7 +93,14 @@ pub(crate) const SEGMENT_OCTETS_MIN: usize = if cfg!(loom) { 12 } else { 512 };
 /// Octets of a segment under load: two of them, and the kernel's copy, stay inside one core's cache.
 pub(crate) const SEGMENT_OCTETS_MAX: usize = if cfg!(loom) { 24 } else { 128 * 1024 };
 
-/// Emptied segments that a pipe keeps. With the default limits on both sides of an inproc pipe, messages of 64
+/// The largest segment that a quiet pipe keeps, in octets. Both pipes of a connection have one once they were used.
+pub(crate) const QUIET_SEGMENT_OCTETS: usize = if cfg!(loom) { 12 } else { 1024 };
+
+/// How often a connection is looked at whose pipes have grown: what they do not need goes back when no message has come
+/// or gone since the last look. Growing again costs nine allocations.
+pub(crate) const QUIET_LOOK: Duration = Duration::from_millis(500);
+
+/// Emptied segments that a busy pipe keeps. With the default limits on both sides of an inproc pipe, messages of 64
 /// octets lie in one to three segments: with two to spare none is ever allocated again.
 pub(crate) const SPARE_SEGMENTS: usize = 2;
 
@@ -124,6 +131,9 @@ pub(crate) const INLINE_BODY_MAX: usize = 70;
 /// Longest host name in octets, without a final dot: RFC 1035's 255 less the octets of length and root.
 pub(crate) const HOST_NAME_MAX: usize = 253;
 
+/// Peers from which on it is worth to give the memory of lists back when three quarters of them are gone.
+pub(crate) const PEERS_MANY: usize = 64;
+
 /// Events that one poll reports at most; more come with the next.
 pub(crate) const EVENTS_PER_POLL: usize = 256;
 
@@ -142,6 +152,11 @@ pub(crate) const TRANSLATED_OCTETS: usize = 8 * 1024;
 
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;
+
+/// Connections that wait to be accepted, unless the option says otherwise. Beyond it the system drops what a client asks
+/// with, and the client asks again after 1, 3 and 7 seconds: with libzmq's 100, a thousand connections made at once took
+/// 8 seconds, and peers that come back when a server does are more than that.
+pub(crate) const BACKLOG: u32 = 4096;
 
 /// Connections a listener accepts before the others of its thread get their turn.
 pub(crate) const ACCEPTS_PER_TURN: usize = 64;

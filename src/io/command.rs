@@ -31,6 +31,8 @@ pub(crate) enum Notice {
     WakeAt(Instant),
     /// The connection of this task is over; `was_ready`: after a handshake.
     Ended { end: End, was_ready: bool },
+    /// Look in a while whether the connection is quiet.
+    LookLater,
     /// A name was looked up; empty when it has no address.
     Resolved(Vec<SocketAddr>),
     /// The socket's own thread streams: look after its connection at every tick.

@@ -87,6 +87,12 @@ impl Pool {
         }
     }
 
+    /// How much each thread has to do, in the order in which they were started.
+    #[cfg(test)]
+    pub(crate) fn loads(&self) -> Vec<u64> {
+        lock(&self.state).threads.iter().map(Handle::load).collect()
+    }
+
     fn start(self: &Arc<Self>, index: usize) -> io::Result<Handle> {
         let load = Arc::new(AtomicU64::new(0));
         let io_thread = IoThread::new(Arc::clone(self), Arc::clone(&load))?;

@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker};
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
 use crate::io::{IoMailbox, Notice, Pool, ToIo};
-use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY};
+use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::sync::{AtomicU64, Ordering};
 
 /// The token of the mailbox; tasks are numbered from 1.
@@ -79,8 +79,11 @@ impl IoThread {
             for id in again.drain(..) {
                 self.call(id, now, |task, turn| task.on_notice(Notice::Drive, turn));
             }
-            // Relaxed: a hint for balancing.
-            self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
+            // Tasks that are still in the mail were counted when they were given to this thread.
+            if !self.mailbox.mailbox().has_mail() {
+                // Relaxed: a hint for balancing.
+                self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
+            }
             if self.finish_at.is_some_and(|at| self.tasks.is_empty() || now >= at) {
                 // A task that another thread hands over too late would hold this mailbox for ever.
                 self.mailbox.mailbox().close();
@@ -130,6 +133,9 @@ impl IoThread {
         let fate = catch_unwind(AssertUnwindSafe(|| act(task.as_mut(), &mut turn)));
         if !matches!(fate, Ok(Fate::Goes)) {
             self.tasks.remove(&id);
+            if self.tasks.capacity() >= 8 * PEERS_MANY.max(self.tasks.len()) {
+                self.tasks.shrink_to_fit();
+            }
         }
     }
 }

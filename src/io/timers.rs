@@ -6,6 +6,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
+use crate::limits::PEERS_MANY;
+
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
@@ -26,7 +28,11 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, id))| id)
+        let Reverse((_, id)) = self.heap.pop()?;
+        if self.heap.capacity() >= 8 * PEERS_MANY.max(self.heap.len()) {
+            self.heap.shrink_to_fit();
+        }
+        Some(id)
     }
 }
 

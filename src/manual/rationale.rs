@@ -75,6 +75,27 @@
 //!
 //! Two emptied segments are kept, not one: with one, a sender that ran a segment ahead allocated now and then.
 //!
+//! # A quiet connection gives back what its pipes have grown to
+//!
+//! After a burst a pipe holds a last segment of up to 128 KiB and two spare ones, both ways. A connection with a segment
+//! of more than 1 KiB is looked at every half second; if no message has come or gone since, the pipes rest. Whoever finds
+//! a pipe quiet may free its spares, for a slot has one owner. The last segment is both ends' at once, and a flag that
+//! lets a third party take it would be read for every message. So its producer makes the step: it seals the large one
+//! and goes on in a small one, and the consumer frees what it leaves behind. Inbound the producer is the session.
+//! Outbound it is the application: its socket finds a notice in its mail, and does it in its next call, or in the one
+//! that waits. An application that never calls again keeps one last segment for each peer; with 32 peers or more that
+//! is 16 KiB at most.
+//!
+//! Shrinking by how far the consumer is behind was not tried: in a stream whose consumer keeps up, segments must be
+//! large all the same.
+//!
+//! # A backlog of 4096
+//!
+//! A client that finds no place in the backlog of a listener is not refused: the system drops its request, and the
+//! client's system asks again after 1, 3 and 7 seconds. With libzmq's default of 100, a thousand connections made at
+//! once took 8 seconds, now a tenth of one. Ten thousand peers whose server was closed and bound again were back after
+//! 3.4 to 4.6 seconds with 100, and 1.8 with 4096 (debug build, both sides on the same two busy cores).
+//!
 //! # Bodies of up to 8 KiB are copied
 //!
 //! A reference costs an allocation on the sender's side, an `iovec`, and a counter that two cores share.

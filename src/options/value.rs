@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::InvalidValue;
-use crate::limits::HANDSHAKE_INTERVAL;
+use crate::limits::{BACKLOG, HANDSHAKE_INTERVAL};
 use crate::routing_id::RoutingId;
 
 /// What the values of a type count, for the manual.
@@ -380,8 +380,8 @@ impl Unit for MaxMessageSize {
 pub struct Backlog(u32);
 
 impl Backlog {
-    /// 100 connections.
-    pub const DEFAULT: Self = Self(100);
+    /// 4096 connections, which is what Linux allows unless it is told otherwise.
+    pub const DEFAULT: Self = Self(BACKLOG);
 
     /// Returns a limit of `n` connections.
     ///

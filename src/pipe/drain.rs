@@ -24,15 +24,15 @@ pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; GATHER_SLICES_MAX]>;
 /// The octet-wise reading end of a pipe.
 pub(crate) struct Drain {
     /// Stands behind the last whole message that the kernel has.
-    consumer: Consumer,
+    pub(super) consumer: Consumer,
     /// Stands behind the last octet that the kernel has.
-    written: Option<Written>,
+    pub(super) written: Option<Written>,
     /// How far the last `gather` got, if that was all there was: the end of a message.
-    gathered: Option<Position>,
+    pub(super) gathered: Option<Position>,
 }
 
 #[derive(Clone, Copy)]
-struct Written {
+pub(super) struct Written {
     at: Position,
     /// Octets of the body that comes next which the kernel has.
     of_body: usize,
@@ -214,7 +214,7 @@ impl Drain {
     }
 
     /// Counts everything before `end`, the end of a message, as taken, and gives passed segments back.
-    fn take_up_to(&mut self, end: Position) {
+    pub(super) fn take_up_to(&mut self, end: Position) {
         let Some(taken) = &mut self.consumer.taken else { return };
         let before = self.consumer.received;
         loop {

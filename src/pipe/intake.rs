@@ -169,6 +169,28 @@ impl Intake {
         self.large = None;
     }
 
+    /// Whether a segment is larger than what a quiet pipe keeps.
+    pub(crate) fn is_large(&self) -> bool {
+        self.producer.is_large()
+    }
+
+    /// Gives up what a quiet pipe does not need, if nothing is under way.
+    pub(crate) fn rest(&mut self) {
+        let is_skimmed = self.raw_end == self.producer.written.octets as usize;
+        if self.parts == 0 && self.large.is_none() && !self.has_news && is_skimmed {
+            // Behind the last message lie only commands, which are done with.
+            self.roll_back();
+            self.producer.rest();
+            self.raw_end = self.producer.written.octets as usize;
+        }
+    }
+
+    /// Emptied segments that are kept.
+    #[cfg(test)]
+    pub(super) fn spares(&self) -> usize {
+        self.producer.spares()
+    }
+
     /// Octets of the segment that is being filled.
     #[cfg(test)]
     pub(super) fn tail_capacity(&mut self) -> usize {

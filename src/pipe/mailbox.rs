@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use crate::limits::MAILBOX_CAPACITY;
+use crate::limits::{MAILBOX_CAPACITY, PEERS_MANY};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
 
 /// What the owner does while nothing is posted.
@@ -69,6 +69,10 @@ impl<T> Mailbox<T> {
 
     /// Takes everything that was posted, into the empty `into`.
     pub(crate) fn take(&self, into: &mut Vec<T>) {
+        if into.capacity() > PEERS_MANY * MAILBOX_CAPACITY {
+            // A storm of notices is over; the room for the next one is in the other list.
+            *into = Vec::with_capacity(MAILBOX_CAPACITY);
+        }
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.items, into);
         self.has_mail.store(false, Ordering::Relaxed);

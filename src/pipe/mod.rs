@@ -23,6 +23,7 @@ pub(crate) mod note;
 mod outstanding;
 mod pipes;
 mod producer;
+mod rest;
 mod ring;
 mod segment;
 mod upstream;

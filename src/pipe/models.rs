@@ -218,6 +218,64 @@ mod sleep {
     }
 }
 
+mod rest {
+    use super::*;
+
+    #[test]
+    fn a_producer_rests_while_the_consumer_takes() {
+        check_within(4, || {
+            let mut expected = Messages::from(["a", "b", "c", "d", "e"].map(Message::from));
+            let messages = expected.clone();
+            let (mut producer, mut consumer) = pipe(None);
+            let writer = thread::spawn(move || {
+                for message in messages {
+                    producer.try_send(&mut message.into()).unwrap();
+                    producer.rest();
+                }
+            });
+            take_published(&mut consumer, &mut expected);
+            take_published(&mut consumer, &mut expected);
+            take_published(&mut consumer, &mut expected);
+            writer.join().unwrap();
+            take_published(&mut consumer, &mut expected);
+            assert!(expected.is_empty());
+        });
+    }
+
+    #[test]
+    fn a_drain_rests_while_the_producer_sends_and_rests() {
+        check_within(2, || {
+            let bodies = Bodies::new();
+            let messages =
+                [Message::from("a"), Message::from("b"), bodies.parts(["c", "*"]), Message::from("d")];
+            let expected: Vec<u8> = messages.iter().flat_map(framed).collect();
+            let (mut producer, consumer) = pipe(None);
+            let mut drain = consumer.into_drain();
+            let writer = thread::spawn(move || {
+                for message in messages {
+                    producer.try_send(&mut message.into()).unwrap();
+                    producer.rest();
+                }
+                producer
+            });
+            let mut written = Vec::new();
+            for cut in [usize::MAX, 4, usize::MAX] {
+                write(&mut drain, &mut written, cut);
+                drain.rest();
+            }
+            let mut producer = writer.join().unwrap();
+            write(&mut drain, &mut written, usize::MAX);
+            producer.rest();
+            drain.rest();
+            assert!(drain.is_dry() && !drain.is_large() && !producer.is_large() && producer.spares() == 0);
+            assert_eq!(written, expected);
+            drop(producer);
+            drop(drain);
+            bodies.assert_dropped();
+        });
+    }
+}
+
 mod close {
     use super::*;
 
@@ -403,7 +461,7 @@ impl Receiver {
         let mut written = Vec::new();
         while !drain.is_finished() {
             write(&mut drain, &mut written, usize::MAX);
-            if drain.wait_for_messages() {
+            if drain.wait_for_messages(false) {
                 self.bell.wait();
             }
         }

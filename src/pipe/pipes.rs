@@ -9,12 +9,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PIPES_IN_CACHE};
+use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
 use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
-/// A pipe of a socket. Stale once the pipe is gone: a new pipe in the same place has another generation.
+/// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PipeKey {
     index: u32,
@@ -90,6 +90,10 @@ struct Slot {
 pub(crate) struct Pipes {
     slots: Vec<Slot>,
     free: Vec<u32>,
+/// Of the next pipe.
+    generation: u32,
+    /// Pipes that there were at most since memory was last given back.
+    most: usize,
     by_id: BTreeMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
     finished: Vec<PipeKey>,
@@ -113,9 +117,11 @@ impl Pipes {
             u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
         });
         let Some(slot) = self.slots.get_mut(index as usize) else { unreachable!("free or just made") };
-        let key = PipeKey { index, generation: slot.generation };
+        let key = PipeKey { index, generation: self.generation };
+        self.generation = self.generation.wrapping_add(1);
         self.by_id.insert(pipe.id, key);
-        slot.pipe = Some(pipe);
+        self.most = self.most.max(self.by_id.len());
+        *slot = Slot { generation: key.generation, pipe: Some(pipe) };
         self.share_cache(key);
         key
     }
@@ -141,11 +147,23 @@ impl Pipes {
             return None;
         }
         let pipe = slot.pipe.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
         self.replaced += pipe.replaced();
+        if self.slots.len() >= PEERS_MANY && self.by_id.len() <= self.most / 4 {
+            self.give_places_back();
+        }
         Some(pipe)
+    }
+
+    /// Gives back the places of pipes that are gone, as far as no pipe lies behind them.
+    fn give_places_back(&mut self) {
+        self.most = self.by_id.len();
+        let used = self.slots.iter().rposition(|slot| slot.pipe.is_some()).map_or(0, |last| last + 1);
+        self.slots.truncate(used);
+        self.slots.shrink_to_fit();
+        self.free.retain(|index| (*index as usize) < used);
+        self.free.shrink_to_fit();
     }
 
     pub(crate) fn key(&self, id: u64) -> Option<PipeKey> {
@@ -495,6 +513,15 @@ impl Pipes {
     /// Whether nothing that is sent to this peer can reach it any more.
     pub(crate) fn is_gone(&mut self, key: PipeKey) -> bool {
         self.get_mut(key).is_none_or(|pipe| pipe.outbound.is_closed())
+    }
+
+    /// Nothing has gone to this peer for long: gives up what a quiet pipe does not need.
+    pub(crate) fn rest(&mut self, key: PipeKey) {
+        let Some(pipe) = self.get_mut(key) else { return };
+        pipe.outbound.rest();
+        if pipe.outbound.take_batch() {
+            self.hand_on_batch(key); // a session that waits has a segment to leave
+        }
     }
 
     /// Ends the connection of a pipe at once. What arrived is still received; a connect is tried again, with

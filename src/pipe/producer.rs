@@ -32,29 +32,29 @@ pub(crate) enum Refused {
 
 /// The part of the chain that the producer works on.
 #[derive(Clone, Copy)]
-struct Chain {
+pub(super) struct Chain {
     /// Where frames are written.
-    tail: NonNull<Segment>,
+    pub(super) tail: NonNull<Segment>,
     /// The last segment that the consumer can see; the tail, unless a message under way outgrew it.
-    visible: NonNull<Segment>,
+    pub(super) visible: NonNull<Segment>,
     /// What `visible` will publish once the message under way ends in another segment.
     sealed: Word,
     /// What `visible` has published: the end of the last whole message.
     /// As it was stored: copying the fields right after they were written one by one stalls the processor.
-    mark: Packed,
+    pub(super) mark: Packed,
 }
 
 /// The writing end of a pipe.
 pub(crate) struct Producer {
-    ring: Arc<Ring>,
-    chain: Option<Chain>,
+    pub(super) ring: Arc<Ring>,
+    pub(super) chain: Option<Chain>,
     /// What of the tail is written: octets, bodies, and messages that end in it.
     pub(super) written: Word,
     /// Whole messages since the pipe was made.
     sent: u64,
     /// How far `sent` may go before the consumer's progress is looked at again.
     credit: u64,
-    next_capacity: usize,
+    pub(super) next_capacity: usize,
     /// Octets in filled segments and in bodies by reference since the last batch.
     batch_octets: usize,
     /// How many of them are a batch.
@@ -433,13 +433,22 @@ impl Producer {
     /// Starts a new tail with room for `needed` octets.
     #[cold]
     pub(super) fn grow(&mut self, needed: usize) {
+        let capacity = self.tail().capacity();
+        if self.written.octets as usize * 2 >= capacity {
+            self.next_capacity = (capacity * 2).min(self.segment_max);
+        }
+        self.ring.set_busy();
+        let tail = self.fresh_segment(needed.max(self.next_capacity));
+        self.go_on_in(tail);
+        self.batch_octets += capacity;
+        self.copied_octets += capacity;
+    }
+
+    /// Seals the tail; `tail` is the next one.
+    pub(super) fn go_on_in(&mut self, tail: NonNull<Segment>) {
         let Some(chain) = self.chain else { unreachable!("the callers have looked at the tail") };
         // SAFETY: the tail is live.
         let old = unsafe { chain.tail.as_ref() };
-        if self.written.octets as usize * 2 >= old.capacity() {
-            self.next_capacity = (old.capacity() * 2).min(self.segment_max);
-        }
-        let tail = self.fresh_segment(needed.max(self.next_capacity));
         old.link(tail);
         let word = Word { is_sealed: true, ..self.written };
         let sealed = if chain.visible == chain.tail {
@@ -452,8 +461,6 @@ impl Producer {
         self.chain = Some(Chain { tail, sealed, ..chain });
         self.count_octets(word.octets as usize);
         self.written = Word::default();
-        self.batch_octets += old.capacity();
-        self.copied_octets += old.capacity();
     }
 
     fn start(&mut self) -> NonNull<Segment> {

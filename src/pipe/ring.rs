@@ -40,6 +40,8 @@ struct Flags {
     limit: AtomicU64,
     /// Where the chain starts, until the consumer takes it over.
     first: AtomicPtr<Segment>,
+    /// Emptied segments are kept; else they are freed at once.
+    is_busy: AtomicBool,
     /// Emptied segments on their way back.
     spares: [AtomicPtr<Segment>; SPARE_SEGMENTS],
     reader: Mutex<Option<WakeUp>>,
@@ -74,6 +76,7 @@ impl Ring {
                 is_consumer_gone: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
                 first: AtomicPtr::new(ptr::null_mut()),
+                is_busy: AtomicBool::new(true),
                 spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
                 reader: Mutex::new(None),
                 writer: Mutex::new(None),
@@ -193,6 +196,14 @@ impl Ring {
             .find_map(|slot| NonNull::new(slot.swap(ptr::null_mut(), Ordering::Acquire)))
     }
 
+    /// From now on emptied segments are kept.
+    pub(super) fn set_busy(&self) {
+        // Relaxed, as in `give_spare`. Stored only if it changes: the other side reads this line all the time.
+        if !self.flags().is_busy.load(Ordering::Relaxed) {
+            self.flags().is_busy.store(true, Ordering::Relaxed);
+        }
+    }
+
     // The consumer's calls.
 
     /// The start of the chain, once. From then on it is the consumer who knows where the chain starts.
@@ -299,9 +310,20 @@ impl Ring {
         self.wake_waiting_writer();
     }
 
-    /// Gives an emptied segment back; frees it when enough lie there.
+    /// Tells the producer that nothing has come for long, and that the last segment is large.
+    pub(super) fn suggest_rest(&self) {
+        let wake_up = lock(&self.flags().writer).clone();
+        if let Some(wake_up) = wake_up {
+            wake_up.wake(Ready::Quiet);
+        }
+    }
+
+    /// Gives an emptied segment back; frees it when enough lie there, or when none are kept.
     pub(super) fn give_spare(&self, segment: NonNull<Segment>) {
-        for slot in &self.flags().spares {
+        // Relaxed: at worst one is kept that need not be, until the next look at a quiet pipe. Who has seen the
+        // segment sealed by `Producer::rest` sees what was stored before.
+        let is_busy = self.flags().is_busy.load(Ordering::Relaxed);
+        for slot in self.flags().spares.iter().filter(|_| is_busy) {
             // Release: our reads of the segment come before the producer's writes. Relaxed: a slot that is
             // taken is left alone.
             let given = slot.compare_exchange(
@@ -321,8 +343,23 @@ impl Ring {
 
     // Either side's.
 
+    /// Frees the emptied segments that lie here, and keeps none until the producer fills another one.
+    pub(super) fn let_spares_go(&self) {
+        self.flags().is_busy.store(false, Ordering::Relaxed); // as in `give_spare`
+        while let Some(spare) = self.take_spare() {
+            // SAFETY: taken out of the slot, so it is ours alone, and it is in no chain.
+            unsafe { Segment::free(spare) };
+        }
+    }
+
     pub(super) fn set_limit(&self, limit: Option<u64>) {
         self.flags().limit.store(limit.unwrap_or(UNLIMITED), Ordering::Relaxed);
+    }
+
+    /// Emptied segments that lie here.
+    #[cfg(test)]
+    pub(super) fn spares(&self) -> usize {
+        self.flags().spares.iter().filter(|slot| !slot.load(Ordering::Relaxed).is_null()).count()
     }
 
     // A wake-up that is set while its side waits may come too late for it: the other side may be about to

@@ -63,6 +63,9 @@ fn messages_come_out_as_they_went_in() {
         } else {
             assert_eq!(recv(&mut consumer).ok(), model.pop_front());
         }
+        if dice.roll(8) == 0 {
+            producer.rest();
+        }
     }
     drop(producer);
     for message in model {
@@ -111,6 +114,12 @@ fn a_drain_gives_the_octets_of_the_wire() {
         producer.try_send(&mut Payload::from(message)).unwrap();
         if dice.roll(4) == 0 {
             take(&mut drain, &mut dice, &mut written);
+        }
+        match dice.roll(32) {
+            0 => producer.rest(),
+            1 => drain.rest(),
+            2 => drain.walk_on(),
+            _ => {}
         }
     }
     while !drain.is_dry() {
@@ -183,7 +192,7 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
         }
         let (producer, mut consumer) = pipe(None);
         let mut intake = producer.into_intake();
-        let mut seen = 0;
+        let (mut seen, mut received) = (0, Vec::new());
         let mut rest = stream.as_slice();
         let most = [1, 3, 100, 5000, 1 << 20][round % 5];
         if most == 1 && rest.len() > 40_000 {
@@ -198,12 +207,54 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
                 Ok(false)
             });
             assert_eq!(skimmed, Ok(Skimmed::Dry));
+            if round % 2 == 0 {
+                received.extend(std::iter::from_fn(|| recv(&mut consumer).ok()));
+                intake.rest();
+            }
         }
-        for message in &messages {
-            assert_eq!(&recv(&mut consumer).unwrap(), message);
-        }
+        received.extend(std::iter::from_fn(|| recv(&mut consumer).ok()));
+        assert!(received == messages);
         assert_eq!(recv(&mut consumer), Err(NoMessage::Dry));
         assert_eq!(seen, commands);
+    }
+}
+
+#[test]
+fn a_quiet_pipe_gives_up_what_it_has_grown_to() {
+    let (mut producer, consumer) = pipe(None);
+    let mut drain = consumer.into_drain();
+    let (mut outside, mut from_outside) = pipe(None);
+    for _ in 0..2 {
+        for _ in 0..1000 {
+            producer.try_send(&mut Payload::from("x".repeat(100))).unwrap();
+        }
+        producer.rest();
+        assert!(producer.is_large(), "what was not taken keeps its place");
+        while !drain.is_dry() {
+            take(&mut drain, &mut Dice(1), &mut Vec::new());
+        }
+        drain.rest();
+        assert!(drain.is_large() && producer.spares() == 0);
+        producer.rest();
+        assert!(!producer.is_large() && drain.is_large());
+        drain.walk_on();
+        assert!(!drain.is_large() && producer.spares() == 0);
+
+        let mut intake = outside.into_intake();
+        feed(
+            &mut intake,
+            &b"\x00\x40".iter().chain(&[b'x'; 64]).copied().cycle().take(66_000).collect::<Vec<_>>(),
+        );
+        feed(&mut intake, b"\x04\x05\x04PONG");
+        intake.rest();
+        assert!(intake.is_large());
+        while recv(&mut from_outside).is_ok() {}
+        intake.rest();
+        assert!(!intake.is_large());
+        assert_eq!((recv(&mut from_outside), intake.spares()), (Err(NoMessage::Dry), 0));
+        feed(&mut intake, b"\x00\x05again");
+        assert_eq!(recv(&mut from_outside).unwrap(), "again");
+        (outside, from_outside) = pipe(None);
     }
 }
 
@@ -382,6 +433,9 @@ fn two_threads_lose_nothing() {
                 let mut payload = Payload::from(numbered(&mut dice, n));
                 while producer.try_send(&mut payload).is_err() {
                     thread::yield_now();
+                }
+                if n % 7 == 0 {
+                    producer.rest();
                 }
             }
         });

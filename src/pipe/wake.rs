@@ -13,6 +13,8 @@ use crate::sync::Arc;
 pub(crate) enum Ready {
     /// The producer is gone; told whether or not somebody waits.
     Closed,
+    /// Nothing came for long, and more memory is held than a quiet pipe needs.
+    Quiet,
     /// Messages came, or the producer is gone.
     Readable,
     /// There is room, or the consumer is gone.

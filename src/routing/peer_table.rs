@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+use crate::limits::PEERS_MANY;
 use crate::pipe::PipeKey;
 use crate::routing_id::RoutingId;
 
@@ -37,6 +38,9 @@ impl PeerTable {
     pub(crate) fn remove(&mut self, name: &RoutingId, key: PipeKey) {
         if self.find(name.as_bytes()) == Some(key) {
             self.keys.remove(name.as_bytes());
+            if self.keys.capacity() >= 8 * PEERS_MANY.max(self.keys.len()) {
+                self.keys.shrink_to_fit();
+            }
         }
     }
 

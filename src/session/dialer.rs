@@ -311,6 +311,10 @@ impl Task for Dialer {
                 self.beat.wake_at(at, turn);
                 Fate::Goes
             }
+            Notice::LookLater => {
+                self.beat.look_later(turn);
+                Fate::Goes
+            }
         }
     }
 

@@ -141,8 +141,7 @@ impl Session {
     /// Gives the pipe ends back, with nothing of this connection in them but `farewell`.
     pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
         let mut ends = self.ends?;
-        ends.outbound.rewind();
-        ends.inbound.roll_back();
+        ends.start_again();
         if let (Some(farewell), false) = (farewell, self.is_shaking_hands) {
             ends.inbound.deliver(farewell.octets, farewell.is_last);
         }
@@ -214,6 +213,7 @@ impl Session {
         if noted & work::FILL != 0 && self.care.gait() == Gait::Quiet {
             self.note_look(link);
         }
+        self.ends.iter_mut().for_each(|ends| ends.mind_memory(noted, link));
         match progress {
             // The caller comes back, or the next tick finds what is left.
             Ok(Progress::Again) if self.care.is_stream() => Ok(Progress::Waits),
@@ -281,7 +281,7 @@ impl Session {
 
     /// Messages that have gone either way.
     fn messages(&self) -> u64 {
-        self.ends.as_ref().map_or(0, |ends| ends.outbound.sent() + ends.inbound.heard())
+        self.ends.as_ref().map_or(0, |ends| ends.messages())
     }
 
     /// Messages that the kernel has.

@@ -40,6 +40,8 @@ pub(crate) mod work {
     pub(crate) const CALLER: u8 = 32;
     /// It may be time for a heartbeat.
     pub(crate) const BEAT: u8 = 64;
+    /// Look whether the connection has been quiet for long.
+    pub(crate) const QUIET: u8 = 128;
 }
 
 /// A session, or the pipe ends that wait for one.
@@ -376,7 +378,14 @@ impl Link {
     }
 
     fn run(&self, place: &mut Place, work: u8, is_alone: bool) -> bool {
-        let Place::Up(session) = place else { return false };
+        let session = match place {
+            Place::Up(session) => session,
+            Place::Down(ends) => {
+                // A socket whose connection is gone may have given up a large segment.
+                ends.iter_mut().for_each(|ends| ends.outbound.walk_on());
+                return false;
+            }
+        };
         let progress = session.run(work, is_alone, self);
         self.has_more(place, progress)
     }

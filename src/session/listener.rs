@@ -119,7 +119,11 @@ impl Task for ListenerTask {
         match notice {
             Notice::Stop(_) => Fate::Done,
             Notice::Drive => self.accept(turn),
-            Notice::Ended { .. } | Notice::Resolved(_) | Notice::Tick | Notice::WakeAt(_) => Fate::Goes,
+            Notice::Ended { .. }
+            | Notice::LookLater
+            | Notice::Resolved(_)
+            | Notice::Tick
+            | Notice::WakeAt(_) => Fate::Goes,
         }
     }
 
@@ -187,6 +191,10 @@ impl Task for Accepted {
             }
             Notice::WakeAt(at) => {
                 self.beat.wake_at(at, turn);
+                Fate::Goes
+            }
+            Notice::LookLater => {
+                self.beat.look_later(turn);
                 Fate::Goes
             }
             Notice::Resolved(_) => Fate::Goes,

@@ -14,6 +14,7 @@ mod lookout;
 mod pace;
 mod peers;
 mod protocol;
+mod quiet;
 mod raw;
 mod socks;
 mod status;
@@ -40,6 +41,7 @@ use crate::message::Message;
 use crate::options::Options;
 use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
 use crate::routing_id::RoutingId;
+use crate::session::quiet::Quiet;
 use crate::socket_type::SocketType;
 
 /// What every session of a socket needs to know of it.
@@ -84,6 +86,7 @@ pub(crate) struct Ends {
     /// Where outbound messages come from, if the socket conflates; boxed, as few do.
     latest_out: Option<Box<LatestOut>>,
     latest_in: Option<Box<LatestIn>>,
+    quiet: Quiet,
 }
 
 /// A conflating socket's message on its way to the outbound pipe, which is the session's own then.
@@ -145,6 +148,34 @@ impl Ends {
         self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
     }
 
+    /// The connection is gone: nothing of it is left, and the pipes rest.
+    fn start_again(&mut self) {
+        self.outbound.rewind();
+        self.inbound.roll_back();
+        self.quiet = Quiet::default();
+        self.rest();
+    }
+
+    /// Messages that have gone either way.
+    fn messages(&self) -> u64 {
+        self.outbound.sent() + self.inbound.heard()
+    }
+
+    /// Whether a pipe holds more than a quiet one needs, as far as is seen from here.
+    fn is_large(&self) -> bool {
+        self.inbound.is_large() || self.outbound.is_large()
+    }
+
+    /// Gives up what quiet pipes do not need, and asks the socket to do so.
+    fn rest(&mut self) {
+        self.inbound.rest();
+        if let Some(out) = &mut self.latest_out {
+            out.outbound.rest();
+        }
+        self.outbound.rest();
+        self.hand_over();
+    }
+
     /// Asks to be told of the next message to send. `false`: there is one already, look again. `is_alone`: the
     /// socket cannot send meanwhile.
     fn wait_for_messages(&mut self, is_alone: bool) -> bool {
@@ -159,7 +190,7 @@ impl Ends {
 pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     let (mut pipe, outbound, inbound) = make_pipes(owner, link);
     let (outbound, inbound) = (outbound.into_drain(), inbound.into_intake());
-    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None };
+    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None, quiet: Quiet::default() };
     if owner.options.conflate() {
         conflate(owner, link, &mut pipe, &mut ends);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::io::{IoMailbox, Turn};
-use crate::limits::{IN_STEP_TICK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
+use crate::limits::{IN_STEP_TICK, QUIET_LOOK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
 use crate::session::Link;
 use crate::session::care::Gait;
 use crate::session::link::work;
@@ -63,25 +63,33 @@ fn length(ticking: u64) -> Duration {
     STREAM_TICK * ticks as u32
 }
 
-/// When a session wants to look after its heartbeats next, if at all.
+/// When a session wants to look after its heartbeats and its memory next, if at all.
 #[derive(Debug, Default)]
-pub(super) struct Beat(Option<Instant>);
+pub(super) struct Beat {
+    beat_at: Option<Instant>,
+    look_at: Option<Instant>,
+}
 
 impl Beat {
-    /// Not later than at this time.
+    /// Heartbeats: not later than at this time.
     pub(super) fn wake_at(&mut self, at: Instant, turn: &mut Turn<'_>) {
-        self.0 = Some(self.0.map_or(at, |before| before.min(at)));
+        self.beat_at = Some(self.beat_at.map_or(at, |before| before.min(at)));
+        turn.wake_at(at);
+    }
+
+    /// Memory: in a while.
+    pub(super) fn look_later(&mut self, turn: &mut Turn<'_>) {
+        let at = turn.now + QUIET_LOOK;
+        self.look_at = Some(at);
         turn.wake_at(at);
     }
 
     /// What to note for the session now, once for each time.
     pub(super) fn due(&mut self, now: Instant) -> u8 {
-        if self.0.is_some_and(|at| now >= at) {
-            self.0 = None;
-            work::BEAT
-        } else {
-            0
-        }
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| now >= *at).is_some();
+        let beat = if is_due(&mut self.beat_at) { work::BEAT } else { 0 };
+        let look = if is_due(&mut self.look_at) { work::QUIET } else { 0 };
+        beat | look
     }
 }
 

@@ -365,6 +365,7 @@ impl Core {
                     pattern.on_readable(&mut self.pipes, key);
                 }
             }
+            Ready::Quiet => self.pipes.rest(key),
             Ready::Readable => pattern.on_readable(&mut self.pipes, key),
             Ready::Writable => pattern.on_writable(&mut self.pipes, key),
         }

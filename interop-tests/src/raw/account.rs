@@ -89,6 +89,7 @@ pub fn alone(name: &str, test: impl FnOnce()) {
             process::abort();
         }));
         stream();
+        println!(); // behind the name of the test
         return test();
     }
     let run = Command::new(env::current_exe().unwrap())
@@ -100,6 +101,8 @@ pub fn alone(name: &str, test: impl FnOnce()) {
     let output = String::from_utf8_lossy(&run.stdout);
     let is_passed = run.status.success() && output.contains("1 passed");
     assert!(is_passed, "{}\n{output}\n{}", run.status, String::from_utf8_lossy(&run.stderr));
+    // With --nocapture: what the test has measured.
+    output.lines().filter(|line| line.starts_with(FIGURE)).for_each(|line| println!("{line}"));
 }
 
 /// Streams on this thread, which keeps from then on what it waits with, until it ends.
@@ -121,3 +124,6 @@ fn count(directory: &str) -> usize {
 
 const SLACK: usize = 4096;
 const ALONE: &str = "PEERMQ_TEST_ALONE";
+
+/// How lines begin that [`alone`] hands on.
+pub const FIGURE: &str = "figure: ";

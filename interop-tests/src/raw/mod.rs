@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 
-pub use account::{ALLOCATOR_LIMIT, Account, alone};
+pub use account::{ALLOCATOR_LIMIT, Account, FIGURE, alone};
 pub use meeting::{Meeting, Role, Speaks, everywhere, message_of};
 
 /// A hang guard: no test needs so long, and none may wait for ever.
@@ -150,7 +150,16 @@ impl Peer {
         while self.buffer.len() < count {
             assert!(self.fill(deadline), "ended or silent after {:02x?}", self.buffer);
         }
-        self.buffer.drain(..count).collect()
+        let octets = self.buffer.drain(..count).collect();
+        self.let_buffer_go();
+        octets
+    }
+
+    /// A peer that has taken everything holds nothing.
+    fn let_buffer_go(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
     }
 
     /// Reads the next frame; `None` when the other side closed before a whole one came.
@@ -269,6 +278,7 @@ impl Peer {
         assert!(flags < 7 && flags & 5 != 5, "flags {flags:#04x}");
         let body = self.buffer.get(header..header + size)?.to_vec();
         self.buffer.drain(..header + size);
+        self.let_buffer_go();
         Some(Frame { flags, body })
     }
 

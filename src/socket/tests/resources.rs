@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::*;
 use crate::session;
-use crate::{BindError, Pair};
+use crate::{BindError, Dealer, Pair, Router};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -122,6 +122,21 @@ fn io_threads_run_on_the_cores_they_are_pinned_to() {
             });
         }
         assert_eq!(status("/proc/thread-self", "Cpus_allowed_list"), allowed);
+        drop((pull, context));
+        // Each on a core of its own, in turn.
+        let first = allowed.split(['-', ',']).next().unwrap().to_owned();
+        let cores = [&last, &first, &last];
+        let context =
+            Context::builder().io_threads(3).pin_to_cores([&last, &first].map(|core| core.parse().unwrap()));
+        let context = context.build();
+        let mut pull: Socket<Pull> = context.open().unwrap();
+        for (number, core) in cores.into_iter().enumerate() {
+            pull.bind("tcp://127.0.0.1:0").unwrap();
+            eventually("each thread is pinned", || {
+                let tasks = threads(&format!("peermq-io-{number}"));
+                tasks.first().is_some_and(|task| status(task, "Cpus_allowed_list") == *core)
+            });
+        }
         // A core that does not exist leaves the thread where it is.
         let context = Context::builder().io_threads(1).pin_to_cores([100_000]).build();
         let mut pull: Socket<Pull> = context.open().unwrap();
@@ -131,6 +146,41 @@ fn io_threads_run_on_the_cores_they_are_pinned_to() {
         send(&mut push, "runs all the same");
         assert_eq!(recv(&mut pull), "runs all the same");
     });
+}
+
+#[test]
+fn the_connections_of_one_socket_spread_over_all_io_threads() {
+    // Those that it accepts, and those that it makes.
+    for transport in WIRES {
+        let places =
+            [(); 2].map(|()| Place::in_context(*transport, Context::builder().io_threads(4).build()));
+        let (mut router, endpoint) = places[0].bound::<Router>();
+        let mut dealer: Socket<Dealer> = places[1].open();
+        let loads = || places.each_ref().map(|place| place.context.inner.pool.loads());
+        for round in 1..=2 {
+            for _ in 0..200 {
+                dealer.connect(&endpoint).unwrap();
+            }
+            eventually("all are there", || (router.peers().len(), dealer.peers().len()) == (200, 200));
+            // The listener is one more.
+            let is_even =
+                |loads: &Vec<u64>| loads.len() == 4 && loads.iter().all(|load| (45..=55).contains(load));
+            eventually("the loads are even", || loads().iter().all(is_even));
+            // All of them carry messages.
+            for number in 0..200 {
+                send(&mut dealer, &numbered(number));
+            }
+            for _ in 0..200 {
+                let (from, message) = router.recv_timeout(PATIENCE).unwrap();
+                router.send_to(&from, message).unwrap();
+            }
+            let mut answers: Vec<u32> = (0..200).map(|_| number_of(&recv(&mut dealer))).collect();
+            answers.sort_unstable();
+            assert_eq!(answers, (0..200).collect::<Vec<_>>(), "round {round}");
+            (0..200).for_each(|_| dealer.disconnect(&endpoint).unwrap());
+            eventually("all are gone", || router.peers().is_empty() && loads()[1].iter().sum::<u64>() == 0);
+        }
+    }
 }
 
 /// Uses every descriptor that this process may have.

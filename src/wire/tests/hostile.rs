@@ -114,7 +114,7 @@ fn a_size_alone_makes_us_hold_nothing() {
     // B-37, E-20: room is made as octets arrive, not as they are announced.
     let mut out = Outbox::new();
     let mut connection = Connection::new(local(SocketType::Pull), &mut out);
-    let announced = [&greeting(3, 1, b"NULL")[..], &[6, 0, 0, 0, 0, 0, 0, 0x10, 0]].concat();
+    let announced = [&greeting(3, 1, b"NULL")[..], &[6], &(HELD_MAX as u64).to_be_bytes()].concat();
     assert_eq!(connection.handle_octets(&announced, &mut out), Ok(announced.len()));
     assert_eq!(connection.held_octets(), 0);
     for dripped in 1..HELD_MAX {
@@ -129,9 +129,9 @@ fn a_size_alone_makes_us_hold_nothing() {
 #[test]
 fn a_handshake_of_many_properties_is_taken_in_good_time() {
     // B-39, N-18: the most properties that fit, each compared with all before it.
-    let names: Vec<String> = (0..500).map(|n| format!("{n:x}")).collect();
+    let names: Vec<String> = (0..350).map(|n| format!("{n:x}")).collect();
     let mut properties: Vec<(&str, &[u8])> = vec![("Socket-Type", b"PUSH")];
     properties.extend(names.iter().map(|name| (&name[..], &b""[..])));
     let stream = [&greeting(3, 1, b"NULL")[..], &ready(&properties)].concat();
-    assert_eq!(feed(SocketType::Pull, &stream, []).peer().properties.len(), 501);
+    assert_eq!(feed(SocketType::Pull, &stream, []).peer().properties.len(), 351);
 }
