@@ -218,11 +218,9 @@ fn a_stalled_subscriber_harms_nobody<P: Publishes>(place: &Place) {
     let dropped = publisher.dropped().full;
     assert!(dropped > 1000, "{dropped}");
     // S-12, S-27, S-28, Tq3: what is left is bounded; and nothing was dropped in silence.
-    let mut heard = 0;
-    while stalled.recv_timeout(STALL).is_ok() {
-        heard += 1;
+    for _ in 0..2000 - dropped {
+        recv(&mut stalled);
     }
-    assert_eq!(heard + dropped, 2000);
     // S-16: it goes on.
     publisher.send("next").unwrap();
     assert_eq!(recv(&mut stalled), "next");
