@@ -120,7 +120,7 @@ impl<S: Sends, R: Receives> Hub<S, R> {
     /// A receiver leaves, and the hub knows.
     fn lose_one(&mut self) {
         let Member { socket, bound, .. } = self.members.swap_remove(self.dice.roll(self.members.len()));
-        drop(socket);
+        self.ledger.figures.unreceived += socket.close(Duration::ZERO).unreceived;
         self.ledger.figures.left += 1;
         // With inproc the connect ends with its peer.
         if self.is_wire() {
@@ -217,7 +217,7 @@ impl<S: Sends, R: Receives> Hub<S, R> {
         }
         let figures = &mut self.ledger.figures;
         figures.lost = outgoing.lost;
-        figures.cut = outgoing.handed_over - figures.delivered;
+        figures.cut = outgoing.handed_over - figures.delivered - figures.unreceived;
         assert!(figures.cut <= if self.place.transport == Transport::Inproc { 0 } else { bound });
         *figures
     }

@@ -45,7 +45,8 @@ fn subscribers_come_and_go<P: Publishes, S: Subscribes>(place: &Place, seed: u64
             }
             2 if !readers.is_empty() && step > STEPS / 4 => {
                 cut_at_most += ledger.missing();
-                drop(readers.swap_remove(dice.roll(readers.len())));
+                let Reader { socket, .. } = readers.swap_remove(dice.roll(readers.len()));
+                ledger.figures.unreceived += socket.close(Duration::ZERO).unreceived;
                 ledger.figures.left += 1;
                 until_peers(&mut publisher, readers.len(), readers.len());
             }
@@ -85,7 +86,7 @@ fn subscribers_come_and_go<P: Publishes, S: Subscribes>(place: &Place, seed: u64
     figures.came = came.into();
     figures.dropped = dropped;
     figures.lost = outgoing.lost;
-    figures.cut = outgoing.handed_over - figures.delivered;
+    figures.cut = outgoing.handed_over - figures.delivered - figures.unreceived;
     assert!(figures.cut <= if place.transport == Transport::Inproc { 0 } else { cut_at_most }, "seed {seed}");
     *figures
 }

@@ -35,7 +35,8 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
             }
             2 if !clients.is_empty() && step > STEPS / 4 => {
                 cut_at_most += ledger.missing();
-                drop(clients.swap_remove(dice.roll(clients.len())));
+                let Client { socket, .. } = clients.swap_remove(dice.roll(clients.len()));
+                ledger.figures.unreceived += socket.close(Duration::ZERO).unreceived;
                 ledger.figures.left += 1;
                 until_peers(&mut router, clients.len(), clients.len());
             }
@@ -82,7 +83,7 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
     figures.came = came.into();
     figures.dropped = dropped.full + dropped.unroutable;
     figures.lost = outgoing.lost;
-    figures.cut = outgoing.handed_over - figures.delivered;
+    figures.cut = outgoing.handed_over - figures.delivered - figures.unreceived;
     assert!(figures.cut <= if place.transport == Transport::Inproc { 0 } else { cut_at_most }, "seed {seed}");
     *figures
 }

@@ -34,6 +34,7 @@ mod routing;
 mod stream;
 mod subscriptions;
 mod topology;
+mod unreceived;
 mod verbs;
 mod wait;
 mod xpubsub;
