@@ -1,6 +1,6 @@
 //! The law of conservation where peers have names, and where requests are answered.
 
-use super::conservation::{attend, conserve, narrow, until_peers};
+use super::conservation::{OCTETS, attend, conserve, narrow, until_peers};
 use super::ledger::{Figures, Ledger};
 use super::*;
 use crate::{Dealer, Rep, Req, Router, RoutingId};
@@ -44,7 +44,7 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
                 let to = u32::try_from(1 + dice.roll(came as usize + 2)).unwrap();
                 for _ in 0..dice.roll(60) {
                     // Never refused: what finds no peer or no room is dropped, and counted.
-                    router.send_to(&name(to), ledger.next(to, dice.roll(3000))).unwrap();
+                    router.send_to(&name(to), ledger.next(to, dice.roll(OCTETS))).unwrap();
                     ledger.accepted(to, 1);
                 }
             }
@@ -120,7 +120,7 @@ fn rep_answers(place: &Place, seed: u64) -> Figures {
             .collect();
         until_peers(&mut rep, askers.len(), askers.len());
         for _ in 0..dice.roll(8) {
-            let octets = dice.roll(3000);
+            let octets = dice.roll(OCTETS);
             let (mut open, mut gone) = (Vec::new(), Vec::new());
             for Asker { socket, id } in &mut askers {
                 let question = questions.next(*id, octets);

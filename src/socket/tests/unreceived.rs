@@ -1,7 +1,7 @@
 //! What has come and is not received before its connection is let go is counted, and what conflating sockets
 //! have sent is in the books as well.
 
-use super::conservation::{attend, conserve, narrow};
+use super::conservation::{OCTETS, attend, conserve, narrow};
 use super::ledger::{Figures, Ledger};
 use super::*;
 use crate::pipe::Pipe;
@@ -224,7 +224,7 @@ fn conflating_sender(place: &Place, seed: u64) -> Figures {
             }
             2 | 3 => {
                 for _ in 0..dice.roll(40) {
-                    if push.try_send(ledger.next(0, dice.roll(3000))).is_ok() {
+                    if push.try_send(ledger.next(0, dice.roll(OCTETS))).is_ok() {
                         ledger.accepted(0, 1);
                     }
                 }
