@@ -403,7 +403,7 @@ impl Receiver {
         let mut written = Vec::new();
         while !drain.is_finished() {
             write(&mut drain, &mut written, usize::MAX);
-            if drain.wait_for_messages() {
+            if drain.wait_for_messages(false) {
                 self.bell.wait();
             }
         }
