@@ -327,8 +327,9 @@ fn ask_through_lives<P: Pattern>(
         let mut answered = 0;
         through_lives(theirs, &mut ours, place, &Task::new("echo", kind), |ours, _, _| {
             let until = Instant::now() + DEADLINE;
-            // What went to a dead one is given up soon; where answers take longer than that, later.
-            let mut patience = Duration::from_millis(50);
+            // What went to a dead one is given up. What a living one answers later than that may come over its
+            // next connection, as the answer to another request: nobody is that slow.
+            let mut patience = Duration::from_secs(2);
             loop {
                 let message = numbered(&mut random, number);
                 number += 1;
