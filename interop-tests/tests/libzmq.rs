@@ -263,7 +263,7 @@ fn their_pull_comes_back_to_our_push_when_ours_was_restarted() {
     // E-08 the other way: ours binds, goes, and comes back.
     let context = zmq::Context::new();
     let theirs = open_theirs(&context, zmq::PULL);
-    let mut endpoint = String::from("tcp://127.0.0.1:0");
+    let mut endpoint = Address::new().endpoint(Transport::Tcp);
     for round in 0..5 {
         let mut ours = open_ours::<Push>();
         endpoint = ours.bind(&endpoint[..]).unwrap().to_string();

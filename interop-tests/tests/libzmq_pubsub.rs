@@ -382,7 +382,7 @@ fn their_sub_tells_our_pub_everything_again_when_ours_comes_back() {
     for number in 0..100 {
         theirs.set_subscribe(format!("{number:02}").as_bytes()).unwrap();
     }
-    let mut endpoint = String::from("tcp://127.0.0.1:0");
+    let mut endpoint = Address::new().endpoint(Transport::Tcp);
     for round in 0..5 {
         let mut ours = open_ours::<Pub>();
         endpoint = ours.bind(&endpoint[..]).unwrap().to_string();

@@ -160,6 +160,10 @@ fn every_offset<P: Speaks + Receives>(role: Role, transport: Transport, end: End
         }
         while end == End::Rst && drain_one(&mut meeting, &script) {}
     }
+    if role == Role::Connects {
+        // That it comes again tells that it is done with what the last one said.
+        drop(meeting.peer());
+    }
     if good.peer.is_some() || role == Role::Binds {
         account.assert_closed_but(usize::from(role == Role::Connects));
     }

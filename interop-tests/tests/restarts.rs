@@ -43,8 +43,11 @@ const FLOWS: [Flow; 10] = [
     flow(T::Router, T::Dealer, "inquire"),
 ];
 
-/// How long a restarted peer's request is worth waiting for: its answer may have died with it.
+/// How long an answer is worth waiting for that may have died: at first, as a busy machine may take longer.
 const SOON: Duration = Duration::from_millis(50);
+
+/// After how long a stopped peer is missed: many times as long as a busy machine keeps one waiting that is not.
+const SILENT: Duration = Duration::from_secs(2);
 
 const TURN: Duration = Duration::from_millis(1);
 
@@ -56,8 +59,10 @@ struct Ours {
     /// The number of the next message of ours.
     next: u32,
     asked: Option<Instant>,
-    /// After which a request is given up, by either side.
+    /// After which a request is given up; twice as long after each that was.
     patience: Duration,
+    /// How many were given up in a row.
+    in_vain: u32,
     /// How many times theirs was started before.
     epoch: u32,
     /// The numbers of the messages that were compared, as they came, by the epoch that they belong to: for `count`
@@ -82,13 +87,23 @@ impl Ours {
             _ => builder,
         };
         if has_heartbeats {
-            builder = builder.heartbeat_interval(SOON).heartbeat_timeout(4 * SOON);
+            builder = builder.heartbeat_interval(SOON).heartbeat_timeout(SILENT);
         }
         let mut socket = builder.open().unwrap();
         if flow.ours == T::Sub {
             socket.subscribe("").unwrap();
         }
-        Self { flow, has_heartbeats, socket, next: 0, asked: None, patience, epoch: 0, seen: BTreeMap::new() }
+        Self {
+            flow,
+            has_heartbeats,
+            socket,
+            next: 0,
+            asked: None,
+            patience,
+            in_vain: 0,
+            epoch: 0,
+            seen: BTreeMap::new(),
+        }
     }
 
     /// How many messages were compared in this epoch.
@@ -148,9 +163,11 @@ impl Ours {
     }
 
     fn request(&mut self, may_send: bool) {
-        if self.asked.is_none_or(|asked| asked.elapsed() > self.patience) && may_send {
+        let patience = self.patience * (1 << self.in_vain.min(5));
+        if self.asked.is_none_or(|asked| asked.elapsed() > patience) && may_send {
             let request = message_of(&numbered("0", self.next));
             if self.socket.try_send(request).is_ok() {
+                self.in_vain += u32::from(self.asked.is_some());
                 self.asked = Some(Instant::now());
                 self.next += 1;
             }
@@ -161,7 +178,7 @@ impl Ours {
             // Never the answer to another request.
             assert!(reply == message_of(&numbered("0", self.next - 1)), "{}", self.next - 1);
             self.note(self.epoch, vec![self.next - 1]);
-            self.asked = None;
+            (self.asked, self.in_vain) = (None, 0);
         }
     }
 
@@ -254,7 +271,7 @@ fn gaps(numbers: &[u32]) -> usize {
     numbers.windows(2).filter(|two| two[0] + 1 != two[1]).count()
 }
 
-/// Whoever asks gives up an answer after `patience`.
+/// Whoever asks gives up an answer after a multiple of our patience: ours dies with nobody's questions.
 fn start(
     implementation: Implementation,
     flow: Flow,
@@ -264,9 +281,7 @@ fn start(
     patience: Duration,
 ) -> Theirs {
     let epoch = format!("EPOCH={epoch}");
-    // A DEALER hears what comes late as well.
-    let patience = if flow.theirs == T::Dealer { 20 * patience } else { patience };
-    let patience = format!("RCVTIMEO={}", patience.as_millis());
+    let patience = format!("RCVTIMEO={}", (20 * patience).as_millis());
     let mut words =
         vec![flow.task, flow.theirs.name(), place.their_side(), endpoint, &epoch, "RECONNECT_IVL=5"];
     let asking = ["REQ_CORRELATE=1", "REQ_RELAXED=1", &patience];

@@ -174,7 +174,9 @@
 //! | arrived, not received | still received, whole ones only | still received |
 //!
 //! Nothing else is lost, and [`outgoing`](crate::Socket::outgoing) tells how much: accepted = handed over + queued +
-//! lost, exact at any time. Only of what is with the kernel when a connection breaks nobody knows whether it arrived.
+//! lost, exact at any time, also with [`conflate`](crate::Options::conflate), which counts what it replaces. What had
+//! arrived and was not received when its connection is let go is [counted](crate::Dropped::unreceived) on that side.
+//! Only of what is with the kernel when a connection breaks nobody knows whether it arrived.
 //!
 //! This holds for all types alike, but for REP: its replies are lost with the connection that the request came
 //! from, whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that are queued for one PULL peer are not given to
@@ -229,7 +231,7 @@
 //!   the socket; what is queued lingers. A message that another thread sends at that very moment may be dropped.
 //! * Dropping a [`Socket`](crate::Socket) never waits. Its listeners stop; what is queued goes on being sent
 //!   as [`linger`](crate::Options::linger) says (default: for ever, as in libzmq), also while a peer is away.
-//!   Messages that arrived and were not received are dropped.
+//!   Messages that arrived and were not received are dropped; a close reports how many.
 //! * The last handle of a [`Context`](crate::Context), sockets included, waits when it is dropped until what
 //!   lingers is with the kernel: 30 seconds at most, then the rest is dropped. libzmq's `zmq_ctx_term` waits
 //!   without end.

@@ -111,6 +111,10 @@ impl Strategy for AnyPattern {
         each!(&self.0, inner => inner.dropped())
     }
 
+    fn unreceived(&self) -> u64 {
+        each!(&self.0, inner => inner.unreceived())
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         each!(&mut self.0, inner => inner.attach(pipes, key))
     }

@@ -86,6 +86,11 @@ pub(crate) trait Strategy: fmt::Debug + Send {
         Dropped::default()
     }
 
+    /// Messages that it has taken out of pipes and nobody has received yet.
+    fn unreceived(&self) -> u64 {
+        0
+    }
+
     /// A new peer.
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach;
 
@@ -131,6 +136,10 @@ pub struct Dropped {
     pub replaced: u64,
     /// No such peer, or it is gone: of ROUTER and REP.
     pub unroutable: u64,
+    /// They had come over a connection, and were not received before it was let go: disconnected, or closed with
+    /// its socket, of which [`CloseReport`](crate::CloseReport) tells. With inproc the sender counts them, as
+    /// [`lost`](crate::Outgoing::lost).
+    pub unreceived: u64,
     /// They came, and nobody asked for them: replies to requests that were given up and those of others, what a SUB
     /// has not subscribed to, what a PUB or PUSH is sent, and the words of a peer whose name a ROUTER refuses.
     pub unwanted: u64,
@@ -140,8 +149,8 @@ impl Dropped {
     /// Returns how many there were, for any reason.
     #[must_use]
     pub fn total(&self) -> u64 {
-        let Self { full, malformed, replaced, unroutable, unwanted } = self;
-        full + malformed + replaced + unroutable + unwanted
+        let Self { full, malformed, replaced, unroutable, unreceived, unwanted } = self;
+        full + malformed + replaced + unroutable + unreceived + unwanted
     }
 }
 

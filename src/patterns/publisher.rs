@@ -247,6 +247,12 @@ impl Publisher {
         Dropped { full: self.fan_out.dropped(), unwanted: self.unwanted, ..Dropped::default() }
     }
 
+    /// Messages of subscribers that the application has not received, outside of their queues.
+    pub(super) fn unreceived(&self) -> u64 {
+        let news = self.news.iter().flat_map(|news| &news.queue);
+        news.filter(|item| item.is_user_message).count() as u64
+    }
+
     /// The peer that manual subscriptions are for, if it is still there.
     fn last_peer(&self) -> Option<(PipeKey, Seat)> {
         let (key, seat) = self.news.as_ref()?.last?;

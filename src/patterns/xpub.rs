@@ -87,6 +87,10 @@ impl Strategy for XPub {
         self.publisher.dropped()
     }
 
+    fn unreceived(&self) -> u64 {
+        self.publisher.unreceived()
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         self.publisher.attach(pipes, key);
         Attach::Accepted

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+use bytes::Bytes;
+
 use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
 use crate::limits::STREAM_MESSAGES;
 use crate::message::{Frame, Message};
@@ -227,6 +229,19 @@ impl Consumer {
         self.ring.is_producer_gone() && !self.has_message()
     }
 
+    /// Messages that are published and were not taken; without notes and commands.
+    pub(crate) fn unread(&mut self) -> u64 {
+        if !self.refill() {
+            return 0;
+        }
+        let (mut at, mut messages) = (self.taken, 0);
+        while let Some((behind, flags)) = at.and_then(frame_end) {
+            at = Some(behind);
+            messages += u64::from(flags & (COMMAND | MORE) == 0);
+        }
+        messages
+    }
+
     /// Whether a message is published; passes over commands before it, which the session has answered.
     fn has_message(&mut self) -> bool {
         while self.refill() {
@@ -353,10 +368,49 @@ impl fmt::Debug for Consumer {
     }
 }
 
+/// The end of the frame that starts at `at`, and its flags; `None` when nothing is published there.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+pub(super) fn frame_end(mut at: Position) -> Option<(Position, u8)> {
+    loop {
+        // SAFETY: the callers start at or behind `taken`, so the segment is live.
+        let segment = unsafe { at.segment.as_ref() };
+        let word = segment.published();
+        if at.octets == word.octets {
+            if !word.is_sealed {
+                return None;
+            }
+            at = at.behind(segment);
+            continue;
+        }
+        // SAFETY: we are the consumer, and `word` is published.
+        let octets = unsafe { segment.octets(at.octets as usize, word.octets as usize) };
+        let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
+        at.octets += header.header_octets as u32;
+        let next_body = body_at(segment, at.bodies, word.bodies);
+        if next_body.is_some_and(|(before, _)| before == at.octets) {
+            at.bodies += 1;
+        } else {
+            at.octets += header.body_octets as u32;
+        }
+        return Some((at, header.flags));
+    }
+}
+
+/// Body `index` of what `segment` publishes, and the octet it comes before.
+pub(super) fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u32, &Bytes)> {
+    if index < published {
+        // SAFETY: published, and not taken: the callers pass the index of a place at or behind `taken`.
+        Some(unsafe { segment.body(usize::from(index)) })
+    } else {
+        None
+    }
+}
+
 /// A body on its way out of the pipe.
 enum TakenBody<'a> {
     Copied(&'a [u8]),
-    Shared(bytes::Bytes),
+    Shared(Bytes),
 }
 
 impl TakenBody<'_> {

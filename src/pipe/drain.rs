@@ -9,13 +9,11 @@
 use std::fmt;
 use std::io::IoSlice;
 
-use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::frame::Header;
+use crate::frame::MORE;
 use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
-use crate::pipe::consumer::{Consumer, Position};
-use crate::pipe::segment::Segment;
+use crate::pipe::consumer::{Consumer, Position, body_at, frame_end};
 use crate::sync::Arc;
 
 /// What one vectored write takes.
@@ -246,41 +244,12 @@ impl fmt::Debug for Drain {
     }
 }
 
-/// Body `index` of what `segment` publishes, and the octet it comes before.
-fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u32, &Bytes)> {
-    if index < published {
-        // SAFETY: published, and not taken: the callers pass the index of a place at or behind `taken`.
-        Some(unsafe { segment.body(usize::from(index)) })
-    } else {
-        None
-    }
-}
-
 /// The end of the message that starts at `at`; `None` when nothing is published there.
-#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
 fn message_end(mut at: Position) -> Option<Position> {
     loop {
-        // SAFETY: the callers start at or behind `taken`, so the segment is live.
-        let segment = unsafe { at.segment.as_ref() };
-        let word = segment.published();
-        if at.octets == word.octets {
-            if !word.is_sealed {
-                return None;
-            }
-            at = at.behind(segment);
-            continue;
-        }
-        // SAFETY: we are the consumer, and `word` is published.
-        let octets = unsafe { segment.octets(at.octets as usize, word.octets as usize) };
-        let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
-        at.octets += header.header_octets as u32;
-        let next_body = body_at(segment, at.bodies, word.bodies);
-        if next_body.is_some_and(|(before, _)| before == at.octets) {
-            at.bodies += 1;
-        } else {
-            at.octets += header.body_octets as u32;
-        }
-        if !header.has_more() {
+        let (behind, flags) = frame_end(at)?;
+        at = behind;
+        if flags & MORE == 0 {
             at.messages += 1;
             return Some(at);
         }

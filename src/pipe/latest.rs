@@ -7,6 +7,9 @@
 use std::fmt;
 
 use crate::message::Message;
+use crate::pipe::outstanding::Outstanding;
+use crate::pipe::producer::Producer;
+use crate::pipe::ring::Ring;
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{Arc, Mutex, lock};
 
@@ -17,7 +20,11 @@ pub(crate) struct Latest(Arc<Mutex<Place>>);
 #[derive(Default)]
 struct Place {
     message: Option<Message>,
+    /// Messages that were put here, and those whose place a newer one took.
+    put: u64,
     replaced: u64,
+    /// The pipe through which all that is taken goes on to the kernel, if it does.
+    way_out: Option<Arc<Ring>>,
     reader: Option<WakeUp>,
     is_reader_waiting: bool,
 }
@@ -32,10 +39,26 @@ impl Latest {
         lock(&self.0).reader = Some(wake_up);
     }
 
+    /// What is taken goes into this pipe, which nothing else goes into.
+    pub(crate) fn set_way_out(&self, way_out: &Producer) {
+        lock(&self.0).way_out = Some(Arc::clone(&way_out.ring));
+    }
+
+    /// Tells what becomes of what was put here, and not replaced. `beside`: the pipe that carries nothing.
+    pub(crate) fn outstanding(&self, beside: &Producer) -> Outstanding {
+        let place = lock(&self.0);
+        let sent = place.put - place.replaced;
+        match &place.way_out {
+            Some(way_out) => Outstanding::new(Arc::clone(way_out), sent),
+            None => Outstanding::of_latest(Arc::clone(&beside.ring), sent, self.clone()),
+        }
+    }
+
     /// Puts a message in the place of the last one.
     pub(crate) fn put(&self, message: Message) {
         let mut place = lock(&self.0);
         let replaced = place.message.replace(message);
+        place.put += 1;
         place.replaced += u64::from(replaced.is_some());
         let wake_up = if std::mem::take(&mut place.is_reader_waiting) { place.reader.clone() } else { None };
         drop(place);

@@ -83,7 +83,7 @@ mod publish {
             write(&mut drain, &mut written, usize::MAX);
             assert!(drain.is_dry());
             assert_eq!(written, expected);
-            assert_eq!(producer.queued(), 0);
+            assert_eq!(producer.outstanding().left(), 0);
             drop(producer);
             drop(drain);
             bodies.assert_dropped();

@@ -1,6 +1,7 @@
 //! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
+use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
 use crate::sync::Arc;
 
@@ -8,11 +9,17 @@ use crate::sync::Arc;
 pub(crate) struct Outstanding {
     ring: Arc<Ring>,
     sent: u64,
+    /// Where they are, if not in the pipe: what is not there was taken.
+    latest: Option<Latest>,
 }
 
 impl Outstanding {
     pub(super) fn new(ring: Arc<Ring>, sent: u64) -> Self {
-        Self { ring, sent }
+        Self { ring, sent, latest: None }
+    }
+
+    pub(super) fn of_latest(ring: Arc<Ring>, sent: u64, latest: Latest) -> Self {
+        Self { ring, sent, latest: Some(latest) }
     }
 
     /// Messages since the pipe was made.
@@ -22,7 +29,10 @@ impl Outstanding {
 
     /// Messages that were not taken.
     pub(crate) fn left(&self) -> u64 {
-        self.sent.saturating_sub(self.ring.consumed())
+        match &self.latest {
+            Some(latest) => u64::from(!latest.is_empty()),
+            None => self.sent.saturating_sub(self.ring.consumed()),
+        }
     }
 
     /// Whether nobody will take anything any more.

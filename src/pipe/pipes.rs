@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
-use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
+use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Outstanding, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -90,7 +90,7 @@ struct Slot {
 pub(crate) struct Pipes {
     slots: Vec<Slot>,
     free: Vec<u32>,
-/// Of the next pipe.
+    /// Of the next pipe.
     generation: u32,
     /// Pipes that there were at most since memory was last given back.
     most: usize,
@@ -108,6 +108,8 @@ pub(crate) struct Pipes {
     unwanted: u64,
     /// Messages whose place a newer one took, of pipes that are gone.
     replaced: u64,
+    /// Messages that were there when their pipe went.
+    unreceived: u64,
 }
 
 impl Pipes {
@@ -146,10 +148,11 @@ impl Pipes {
         if slot.generation != key.generation {
             return None;
         }
-        let pipe = slot.pipe.take()?;
+        let mut pipe = slot.pipe.take()?;
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
         self.replaced += pipe.replaced();
+        self.unreceived += pipe.unreceived();
         if self.slots.len() >= PEERS_MANY && self.by_id.len() <= self.most / 4 {
             self.give_places_back();
         }
@@ -510,6 +513,11 @@ impl Pipes {
         self.replaced + self.iter().map(Pipe::replaced).sum::<u64>()
     }
 
+    /// Messages that had arrived and were not received when their pipe went.
+    pub(crate) fn unreceived(&self) -> u64 {
+        self.unreceived
+    }
+
     /// Whether nothing that is sent to this peer can reach it any more.
     pub(crate) fn is_gone(&mut self, key: PipeKey) -> bool {
         self.get_mut(key).is_none_or(|pipe| pipe.outbound.is_closed())
@@ -571,6 +579,23 @@ impl Pipe {
         let of_ours = self.latest_out.as_ref();
         let of_theirs = self.latest_in.as_ref().filter(|_| self.assist.is_some());
         of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()
+    }
+
+    /// Tells what becomes of what is queued for the peer now.
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        match &self.latest_out {
+            Some(latest) => latest.outstanding(&self.outbound),
+            None => self.outbound.outstanding(),
+        }
+    }
+
+    /// Messages that have arrived and were not received. Without a connection they are still the sender's.
+    pub(crate) fn unreceived(&mut self) -> u64 {
+        if self.assist.is_none() {
+            return 0;
+        }
+        let latest = self.latest_in.as_ref().is_some_and(|latest| !latest.is_empty());
+        self.inbound.unread() + u64::from(latest)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

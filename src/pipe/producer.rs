@@ -303,11 +303,6 @@ impl Producer {
         }
     }
 
-    /// Sends no more; tells what becomes of what is queued.
-    pub(crate) fn finish(self) -> Outstanding {
-        self.outstanding()
-    }
-
     /// Tells what becomes of what is queued now.
     pub(crate) fn outstanding(&self) -> Outstanding {
         Outstanding::new(Arc::clone(&self.ring), self.sent)
@@ -332,11 +327,6 @@ impl Producer {
     /// Whole messages since the pipe was made.
     pub(super) fn sent(&self) -> u64 {
         self.sent
-    }
-
-    /// Messages that the consumer has not taken.
-    pub(crate) fn queued(&self) -> u64 {
-        self.sent - self.ring.consumed()
     }
 
     /// Messages that surely find room.

@@ -127,7 +127,7 @@ fn a_drain_gives_the_octets_of_the_wire() {
     }
     assert!(written == expected);
     assert!(drain.is_between_messages());
-    assert_eq!(producer.queued(), 0);
+    assert_eq!(producer.outstanding().left(), 0);
 }
 
 /// One write of which the kernel takes a random part.
@@ -164,7 +164,7 @@ fn a_rewound_drain_starts_at_the_first_message_not_wholly_written() {
         let all = octets.len();
         let skipped = 5 + second.len() + 7 - all; // "one" is gone after the first round
         drain.advance(cut - skipped);
-        assert_eq!(producer.queued(), 2, "cut {cut}");
+        assert_eq!(producer.outstanding().left(), 2, "cut {cut}");
         assert_eq!(drain.is_between_messages(), cut == 5, "cut {cut}");
         if cut > 5 {
             let mut rest = Slices::new();

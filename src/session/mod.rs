@@ -240,6 +240,7 @@ fn conflate(owner: &Owner, link: &Arc<Link>, pipe: &mut Pipe, ends: &mut Ends) {
         latest.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
         pipe.latest_out = Some(latest.clone());
         let outbound = std::mem::replace(&mut pipe.outbound, to_session);
+        latest.set_way_out(&outbound);
         ends.latest_out = Some(Box::new(LatestOut { latest, outbound, socket }));
     }
     if owner.socket_type.conflates_in() {

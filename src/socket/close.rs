@@ -4,10 +4,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::io::ToSocket;
+use crate::patterns::Strategy;
 use crate::pipe::{Assist, Outstanding, Pipe};
 use crate::socket::core::Core;
 
-/// What became of the messages that were queued when a socket was closed.
+/// What became of the messages that a socket held when it was closed.
 ///
 /// ```
 /// use std::time::Duration;
@@ -29,6 +31,9 @@ pub struct CloseReport {
     pub flushed: u64,
     /// Messages that were not, and never will be.
     pub dropped: u64,
+    /// Messages that had come over connections and were not received. With inproc the sender counts them, as
+    /// [`lost`](crate::Outgoing::lost).
+    pub unreceived: u64,
 }
 
 /// One peer's queue on its way out.
@@ -57,9 +62,18 @@ impl Queue {
 
 impl Core {
     /// Sends what is queued until `deadline`; none is for ever.
-    pub(super) fn close(mut self, deadline: Option<Instant>) -> CloseReport {
+    pub(super) fn close<P: Strategy>(mut self, pattern: &P, deadline: Option<Instant>) -> CloseReport {
+        let before = self.pipes.unreceived();
+        let mut unreceived = pattern.unreceived();
+        let mut mail = Vec::new();
         self.unbind_all();
         self.stop_all(deadline);
+        self.mailbox.take(&mut mail);
+        for item in mail.drain(..) {
+            if let ToSocket::Attach(mut pipe) = item {
+                unreceived += pipe.unreceived(); // of a peer that nobody has looked at yet
+            }
+        }
         let queues: Vec<_> = self
             .pipes
             .keys()
@@ -67,7 +81,7 @@ impl Core {
             .filter_map(|key| self.remove_pipe(key))
             .map(|pipe| finish(pipe, deadline))
             .collect();
-        let mut mail = Vec::new();
+        unreceived += self.pipes.unreceived() - before;
         // Each is asked, so that each tells.
         while queues.iter().filter(|queue| queue.wait()).count() > 0 {
             if !self.mailbox.wait(deadline) {
@@ -80,16 +94,15 @@ impl Core {
         }
         let dropped = queues.iter().map(Queue::dropped).sum();
         let queued: u64 = queues.iter().map(|queue| queue.queued).sum();
-        CloseReport { flushed: queued - dropped, dropped }
+        CloseReport { flushed: queued - dropped, dropped, unreceived }
     }
 }
 
 /// Lets a connection send what is queued.
 fn finish(pipe: Pipe, deadline: Option<Instant>) -> Queue {
-    let Pipe { outbound, assist: connection, .. } = pipe;
-    if let Some(connection) = &connection {
+    if let Some(connection) = &pipe.assist {
         connection.stop(deadline);
     }
-    let queued = outbound.queued();
-    Queue { outstanding: outbound.finish(), queued, connection }
+    let outstanding = pipe.outstanding();
+    Queue { queued: outstanding.left(), outstanding, connection: pipe.assist }
 }

@@ -395,7 +395,7 @@ impl Core {
 
     pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
         let pipe = self.pipes.remove(key)?;
-        self.departed.add(&pipe.outbound);
+        self.departed.add(&pipe);
         // With inproc; sessions look after their own peers.
         self.peers.remove(pipe.id);
         Some(pipe)

@@ -174,9 +174,9 @@ impl<P: Pattern> Socket<P> {
     /// much that was. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
     ///
     /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
-    /// it. Messages that arrived and were not received are dropped and not counted.
+    /// it. Messages that arrived and were not received are dropped, and counted, too.
     pub fn close(self, within: Duration) -> CloseReport {
-        self.core.close(Instant::now().checked_add(within))
+        self.core.close(&self.pattern, Instant::now().checked_add(within))
     }
 
     /// Returns the type of this socket.

@@ -4,15 +4,15 @@
 #![forbid(unsafe_code)]
 
 use crate::patterns::{Dropped, Pattern, Strategy};
-use crate::pipe::{Outstanding, Producer};
+use crate::pipe::{Outstanding, Pipe};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
 /// What became of the messages that a socket has queued for its peers so far.
 ///
 /// Each message counts once for every peer that it was queued for. What was not queued is not in here: sends
-/// that failed, and what [`dropped`](crate::Dropped) counts. A socket with [`conflate`](crate::Options::conflate)
-/// has no queue, and nothing in here.
+/// that failed, and what [`dropped`](crate::Dropped) counts, such as messages that a socket with
+/// [`conflate`](crate::Options::conflate) has replaced.
 ///
 /// ```
 /// use std::time::Duration;
@@ -77,8 +77,8 @@ pub(super) struct Departed {
 
 impl Departed {
     /// A pipe goes.
-    pub(super) fn add(&mut self, outbound: &Producer) {
-        self.open.push(outbound.outstanding());
+    pub(super) fn add(&mut self, pipe: &Pipe) {
+        self.open.push(pipe.outstanding());
         let settled = &mut self.settled;
         self.open.retain(|outstanding| {
             let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
@@ -94,6 +94,7 @@ impl Core {
     fn dropped<P: Strategy>(&self, pattern: &P) -> Dropped {
         let mut dropped = pattern.dropped();
         dropped.replaced += self.pipes.replaced();
+        dropped.unreceived += self.pipes.unreceived();
         dropped.unwanted += self.pipes.unwanted();
         dropped
     }
@@ -104,7 +105,7 @@ impl Core {
             sum.add(outstanding);
         }
         for pipe in self.pipes.iter() {
-            sum.add(&pipe.outbound.outstanding());
+            sum.add(&pipe.outstanding());
         }
         sum
     }

@@ -20,12 +20,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use peermq::{Builder, Context, Hwm, Message, Pattern, ReconnectInterval, RoutingId, Socket};
+use peermq::{Builder, Connection, Context, Hwm, Message, Pattern, ReconnectInterval, RoutingId, Socket};
 use tempfile::TempDir;
 
 use crate::raw::{DEADLINE, Transport};
@@ -35,6 +35,9 @@ use crate::tally;
 pub const OURS: &[u8] = b"one of ours";
 /// See [`OURS`].
 pub const THEIRS: &[u8] = b"one of theirs";
+
+/// How long peers are held that miss nothing.
+pub const HELD: Duration = Duration::from_secs(5);
 
 /// A message, frame by frame.
 pub type Frames = Vec<Vec<u8>>;
@@ -68,6 +71,8 @@ pub struct Meeting<'a> {
     implementation: &'a Implementation,
     side: &'static str,
     endpoint: String,
+    /// Where our socket connected.
+    pub connection: Option<Connection>,
     /// Where the peer's ipc endpoint is.
     _directory: TempDir,
 }
@@ -113,10 +118,10 @@ impl<'a> Meeting<'a> {
             (Binds::They, Transport::Ipc) => format!("ipc://{}", directory.path().join("peer").display()),
         };
         let side = if binds == Binds::We { "connect" } else { "bind" };
-        let mut meeting = Self { implementation, side, endpoint, _directory: directory };
+        let mut meeting = Self { implementation, side, endpoint, connection: None, _directory: directory };
         let (at, peer) = meeting.start(task);
         if binds == Binds::They {
-            ours.connect(&at[..]).unwrap();
+            meeting.connection = Some(ours.connect(&at[..]).unwrap());
             meeting.endpoint = at;
         }
         (meeting, peer)
@@ -190,6 +195,12 @@ impl Peer {
             .unwrap_or_else(|error| panic!("{} reports nothing: {error}", self.name))
     }
 
+    /// What it reports next; nothing if that takes longer.
+    #[must_use]
+    pub fn line_within(&self, wait: Duration) -> Option<String> {
+        self.lines.recv_timeout(wait).ok()
+    }
+
     /// What it had reported and nobody has read, after [`kill`](Self::kill).
     pub fn last_lines(&self) -> impl Iterator<Item = String> + '_ {
         self.lines.iter()
@@ -216,15 +227,15 @@ impl Peer {
         self.process.wait().unwrap();
     }
 
-    /// Holds it where it is for five seconds, while others go on.
-    pub fn hold(&self) -> JoinHandle<()> {
+    /// Holds it where it is for a while ([`HELD`]), while others go on.
+    pub fn hold(&self) {
         self.signal(Signal::SIGSTOP);
         let process = self.pid();
         thread::spawn(move || {
-            thread::sleep(Duration::from_secs(5));
+            thread::sleep(HELD);
             // An error says that it has ended.
             _ = kill(process, Signal::SIGCONT);
-        })
+        });
     }
 
     /// Sends it a signal.

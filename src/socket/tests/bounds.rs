@@ -16,10 +16,7 @@ pub(super) fn a_stalled_peer_bounds_what_is_accepted<S: Sends, R: Receives>(plac
         let endpoint = receiver.bind(place.address()).unwrap();
         let mut sender: Socket<S> = place.builder().send_hwm(send_hwm).send_buffer(small).open().unwrap();
         sender.connect(&endpoint).unwrap();
-        let mut accepted = 0;
-        while sender.send_timeout(drops.body(), STALL).is_ok() {
-            accepted += 1;
-        }
+        let accepted = fill_with(|| drops.body(), |message| sender.send_timeout(message, TURN));
         let limits = u64::from(send_hwm + recv_hwm);
         match place.transport {
             Transport::Inproc => assert_eq!(accepted, limits),

@@ -1,6 +1,6 @@
 //! The law of conservation for copies: each subscriber gets, or loses by a counter, all that it subscribed to.
 
-use super::conservation::{conserve, narrow, until_peers};
+use super::conservation::{OCTETS, conserve, narrow, until_peers};
 use super::ledger::{Figures, Ledger};
 use super::*;
 use crate::{Pub, Publishes, Sub, Subscribes, XPub, XSub};
@@ -45,14 +45,15 @@ fn subscribers_come_and_go<P: Publishes, S: Subscribes>(place: &Place, seed: u64
             }
             2 if !readers.is_empty() && step > STEPS / 4 => {
                 cut_at_most += ledger.missing();
-                drop(readers.swap_remove(dice.roll(readers.len())));
+                let Reader { socket, .. } = readers.swap_remove(dice.roll(readers.len()));
+                ledger.figures.unreceived += socket.close(Duration::ZERO).unreceived;
                 ledger.figures.left += 1;
                 until_peers(&mut publisher, readers.len(), readers.len());
             }
             3 | 4 => {
                 for _ in 0..dice.roll(40) {
                     let sender = u32::try_from(dice.roll(TOPICS.len())).unwrap();
-                    let message = ledger.next(sender, dice.roll(3000));
+                    let message = ledger.next(sender, dice.roll(OCTETS));
                     let copies = readers.iter().filter(|reader| message.body().starts_with(reader.topic));
                     let copies = copies.count() as u64;
                     publisher.try_send(message).unwrap();
@@ -85,7 +86,7 @@ fn subscribers_come_and_go<P: Publishes, S: Subscribes>(place: &Place, seed: u64
     figures.came = came.into();
     figures.dropped = dropped;
     figures.lost = outgoing.lost;
-    figures.cut = outgoing.handed_over - figures.delivered;
+    figures.cut = outgoing.handed_over - figures.delivered - figures.unreceived;
     assert!(figures.cut <= if place.transport == Transport::Inproc { 0 } else { cut_at_most }, "seed {seed}");
     *figures
 }
@@ -114,7 +115,7 @@ fn messages_upstream(place: &Place, seed: u64) -> Figures {
         for _ in 0..dice.roll(20) {
             // A first octet of 0 or 1 would be a subscription.
             let sender = u32::MAX;
-            xsub.try_send(ledger.next(sender, dice.roll(2000))).unwrap();
+            xsub.try_send(ledger.next(sender, dice.roll(OCTETS))).unwrap();
             ledger.accepted(sender, 3);
         }
         let at = dice.roll(3);

@@ -1,6 +1,6 @@
 //! The law of conservation where peers have names, and where requests are answered.
 
-use super::conservation::{attend, conserve, narrow, until_peers};
+use super::conservation::{OCTETS, attend, conserve, narrow, until_peers};
 use super::ledger::{Figures, Ledger};
 use super::*;
 use crate::{Dealer, Rep, Req, Router, RoutingId};
@@ -35,7 +35,8 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
             }
             2 if !clients.is_empty() && step > STEPS / 4 => {
                 cut_at_most += ledger.missing();
-                drop(clients.swap_remove(dice.roll(clients.len())));
+                let Client { socket, .. } = clients.swap_remove(dice.roll(clients.len()));
+                ledger.figures.unreceived += socket.close(Duration::ZERO).unreceived;
                 ledger.figures.left += 1;
                 until_peers(&mut router, clients.len(), clients.len());
             }
@@ -43,7 +44,7 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
                 let to = u32::try_from(1 + dice.roll(came as usize + 2)).unwrap();
                 for _ in 0..dice.roll(60) {
                     // Never refused: what finds no peer or no room is dropped, and counted.
-                    router.send_to(&name(to), ledger.next(to, dice.roll(3000))).unwrap();
+                    router.send_to(&name(to), ledger.next(to, dice.roll(OCTETS))).unwrap();
                     ledger.accepted(to, 1);
                 }
             }
@@ -82,7 +83,7 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
     figures.came = came.into();
     figures.dropped = dropped.full + dropped.unroutable;
     figures.lost = outgoing.lost;
-    figures.cut = outgoing.handed_over - figures.delivered;
+    figures.cut = outgoing.handed_over - figures.delivered - figures.unreceived;
     assert!(figures.cut <= if place.transport == Transport::Inproc { 0 } else { cut_at_most }, "seed {seed}");
     *figures
 }
@@ -119,7 +120,7 @@ fn rep_answers(place: &Place, seed: u64) -> Figures {
             .collect();
         until_peers(&mut rep, askers.len(), askers.len());
         for _ in 0..dice.roll(8) {
-            let octets = dice.roll(3000);
+            let octets = dice.roll(OCTETS);
             let (mut open, mut gone) = (Vec::new(), Vec::new());
             for Asker { socket, id } in &mut askers {
                 let question = questions.next(*id, octets);

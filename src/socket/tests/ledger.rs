@@ -17,6 +17,8 @@ pub(super) struct Figures {
     pub(super) dropped: u64,
     /// Counted by the library, when a peer left.
     pub(super) lost: u64,
+    /// Counted by the library: they had come to who left.
+    pub(super) unreceived: u64,
     /// With the kernel when a connection was cut: accepted, and nowhere else.
     pub(super) cut: u64,
 }
@@ -30,26 +32,29 @@ impl Figures {
         self.delivered += other.delivered;
         self.dropped += other.dropped;
         self.lost += other.lost;
+        self.unreceived += other.unreceived;
         self.cut += other.cut;
     }
 
-    /// Accepted = delivered + dropped by reason + lost with a peer + cut off with a connection.
+    /// Accepted = delivered + dropped by reason + lost with a peer + not received by one + cut off with a
+    /// connection.
     pub(super) fn check(&self, seed: u64) {
-        let all = self.delivered + self.dropped + self.lost + self.cut;
+        let all = self.delivered + self.dropped + self.lost + self.unreceived + self.cut;
         assert_eq!(self.accepted, all, "seed {seed}: {self}");
     }
 }
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { runs, came, left, accepted, delivered, dropped, lost, cut } = self;
+        let Self { runs, came, left, accepted, delivered, dropped, lost, unreceived, cut } = self;
         write!(
             f,
             "{runs} runs, {came} peers came, {left} left: accepted {accepted} = delivered {delivered}"
         )?;
         write!(
             f,
-            " + dropped {dropped} + lost with a peer {lost} + cut off {cut}; duplicates 0, inversions 0"
+            " + dropped {dropped} + lost with a peer {lost} + not received {unreceived} + cut off {cut}; \
+             duplicates 0, inversions 0"
         )
     }
 }

@@ -34,6 +34,7 @@ mod routing;
 mod stream;
 mod subscriptions;
 mod topology;
+mod unreceived;
 mod verbs;
 mod wait;
 mod xpubsub;
@@ -47,13 +48,22 @@ use bytes::Bytes;
 use tempfile::TempDir;
 
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Builder, Context, Endpoint, Linger, Message, Pattern, Pull, Push, Receives, Sends, Socket};
+use crate::{
+    Builder, Context, Endpoint, Linger, Message, Pattern, Pull, Push, Receives, SendError, Sends, Socket,
+    Unsent,
+};
 
 /// How long a test waits for what must happen: a guard against hanging, not a measure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long nothing must happen until a queue counts as full all the way to a peer that does not receive.
+/// How long nothing happens where nothing must. No test fails because something took longer.
 const STALL: Duration = Duration::from_millis(300);
+
+/// How often in a row this thread has to look in vain until a queue counts as full all the way to a peer that does
+/// not receive: in each of these turns the I/O threads have had theirs, however busy the machine is.
+const TURNS: u32 = 300;
+
+const TURN: Duration = Duration::from_millis(1);
 
 /// Long enough to travel by reference, so that its owner tells when it is dropped.
 const LARGE: usize = 16 * 1024;
@@ -165,11 +175,22 @@ fn recv<P: Receives>(socket: &mut Socket<P>) -> Message {
 
 /// Sends until everything up to a peer that does not receive is full. The number of messages.
 fn fill<P: Sends>(socket: &mut Socket<P>, message: &Message) -> u64 {
-    let mut accepted = 0;
-    while socket.send_timeout(message, STALL).is_ok() {
-        accepted += 1;
+    fill_with(|| message.clone(), |message| socket.send_timeout(message, TURN))
+}
+
+/// The same with other messages. One more is made, which is handed back in the end.
+fn fill_with(make: impl Fn() -> Message, mut send: impl FnMut(Message) -> Result<(), Unsent>) -> u64 {
+    for accepted in 0.. {
+        let (mut message, mut turns) = (make(), 0);
+        while let Err(unsent) = send(message) {
+            assert_eq!(unsent.error, SendError::WouldBlock);
+            (message, turns) = (unsent.message, turns + 1);
+            if turns == TURNS {
+                return accepted;
+            }
+        }
     }
-    accepted
+    unreachable!("it is full before")
 }
 
 /// Sends until every peer has received something, and then receives everything that was sent.

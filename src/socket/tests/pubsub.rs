@@ -218,11 +218,9 @@ fn a_stalled_subscriber_harms_nobody<P: Publishes>(place: &Place) {
     let dropped = publisher.dropped().full;
     assert!(dropped > 1000, "{dropped}");
     // S-12, S-27, S-28, Tq3: what is left is bounded; and nothing was dropped in silence.
-    let mut heard = 0;
-    while stalled.recv_timeout(STALL).is_ok() {
-        heard += 1;
+    for _ in 0..2000 - dropped {
+        recv(&mut stalled);
     }
-    assert_eq!(heard + dropped, 2000);
     // S-16: it goes on.
     publisher.send("next").unwrap();
     assert_eq!(recv(&mut stalled), "next");
@@ -312,6 +310,7 @@ fn large_and_multipart_messages_reach_every_subscriber_unchanged() {
     });
 }
 
+/// No smaller than a segment of the loopback: see `promises::small`.
 fn small() -> KernelBuffer {
     KernelBuffer::octets(64 * 1024).unwrap()
 }
@@ -321,12 +320,11 @@ fn a_pub_that_connects_keeps_its_queue_through_a_lost_connection() {
     // S-10, Tq1
     over(WIRES, |place| {
         let endpoint = place.address();
-        let small = KernelBuffer::octets(4096).unwrap();
-        let builder = place.builder::<Pub>().send_hwm(300).send_buffer(small);
+        let builder = place.builder::<Pub>().send_hwm(300).send_buffer(small());
         let mut publisher = builder.reconnect_interval(Duration::from_millis(1)).open().unwrap();
         publisher.connect(&endpoint).unwrap();
         let listen = || {
-            let mut sub = place.builder::<Sub>().recv_hwm(1).recv_buffer(small).open().unwrap();
+            let mut sub = place.builder::<Sub>().recv_hwm(1).recv_buffer(small()).open().unwrap();
             sub.subscribe("").unwrap();
             eventually("the address is free", || sub.bind(&endpoint).is_ok());
             sub

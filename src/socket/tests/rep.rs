@@ -175,7 +175,7 @@ fn a_reply_to_a_peer_that_is_back_is_dropped() {
 fn a_reply_never_waits() {
     // Promise 6, R-21: a peer that asks and does not read.
     over(ALL, |place| {
-        let small = KernelBuffer::octets(16 * 1024).unwrap();
+        let small = KernelBuffer::octets(64 * 1024).unwrap();
         let mut rep: Socket<Rep> = place.builder().send_hwm(5).send_buffer(small).open().unwrap();
         let endpoint = rep.bind(place.address()).unwrap();
         let mut dealer: Socket<Dealer> = place.builder().recv_hwm(5).recv_buffer(small).open().unwrap();

@@ -179,10 +179,8 @@ fn the_queue_of_a_peer_that_left_is_destroyed() {
         let mut dealer = connect();
         send_when_there(&mut router, &name("ada"), "first");
         assert_eq!(recv(&mut dealer), "first");
-        let mut accepted = 0;
-        while router.send_to_timeout(&name("ada"), drops.body(), STALL).is_ok() {
-            accepted += 1;
-        }
+        let send = |message| router.send_to_timeout(&name("ada"), message, TURN);
+        let accepted = fill_with(|| drops.body(), send);
         assert!(accepted >= 50);
         drop(dealer);
         eventually("the peer is gone", || {
