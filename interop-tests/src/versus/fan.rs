@@ -5,14 +5,18 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::conductor::{Note, Order, Port};
-use super::side::{Implementation, Pull, Push, await_endpoint, await_stop, cpu_ns, nanoseconds, pin};
+use super::sample::Times;
+use super::side::{
+    Implementation, Pull, Push, await_endpoint, await_stop, cpu_ns, nanoseconds, pin, shared_clock_ns,
+};
 use super::stamp::{self, HELLO};
-use super::task::{Role, Task, Workload};
+use super::task::{Role, Task};
+use super::workload::Workload;
 
 /// Topics of a publisher.
 const TOPICS: u64 = 1_000;
@@ -30,6 +34,17 @@ pub(crate) const TOPIC_OCTETS: usize = 8;
 /// Requests that each dealer has in flight.
 const IN_FLIGHT: u64 = 100;
 
+/// How far apart the messages of `stalled` are.
+const STALLED_PAUSE: Duration = Duration::from_millis(1);
+
+/// What a subscriber that has stopped is sent: so many times so many messages, which no queues hold.
+const FLOODS: u64 = 40;
+const FLOOD_MESSAGES: u64 = 1_000;
+
+/// What of `stalled` all subscribers take, and what only the one takes that stops.
+const SLOW_TOPIC: u64 = 1;
+const FLOOD_TOPIC: u64 = 0;
+
 /// Where a sender's number is in a stamp.
 const SENDER_SHIFT: u32 = 48;
 
@@ -43,7 +58,7 @@ pub(crate) trait FanImplementation: Implementation {
     type Router: Router;
     type Dealer: Push + Pull;
 
-    /// Binds a publisher that waits for room; returns the endpoint to connect to.
+    /// Binds a publisher that waits for room, but in `stalled`, where it drops; returns the endpoint to connect to.
     fn bind_publisher(&self) -> Result<(Self::Publisher, String)>;
     /// Connects a subscriber that takes these topics, or everything without any.
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<Self::Subscriber>;
@@ -79,13 +94,14 @@ pub(crate) fn play<I: FanImplementation>(task: &Task) -> Result<()> {
     let implementation = I::new(task)?;
     let port = Port::Standard;
     match (task.role, task.case.workload) {
-        (Role::Bind, Workload::Pub | Workload::Topics) => publish(&implementation, task),
+        (Role::Bind, Workload::Pub | Workload::Topics | Workload::Stalled) => publish(&implementation, task),
         (Role::Connect, Workload::Pub | Workload::Topics) => subscribe(&implementation, task, &port),
+        (Role::Connect, Workload::Stalled) => subscribe_and_stop(&implementation, task, &port),
         (Role::Bind, Workload::Fanin) => gather(&implementation, task, &port),
         (Role::Connect, Workload::Fanin) => push_all(&implementation, task, &port),
         (Role::Bind, Workload::Route) => echo(&implementation, task, &port),
         (Role::Connect, Workload::Route) => request(&implementation, task, &port),
-        (Role::Both, _) | (_, Workload::Thr | Workload::Lat) => bail!("not a workload of several sockets"),
+        (Role::Bind | Role::Connect | Role::Both, _) => bail!("not a workload of several sockets"),
     }
 }
 
@@ -94,6 +110,7 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     let (mut publisher, endpoint) = implementation.bind_publisher()?;
     port.say(Note::Bound(endpoint))?;
     let is_over = AtomicBool::new(false);
+    let is_slow = task.case.workload == Workload::Stalled;
     thread::scope(|scope| {
         let go = scope.spawn(|| {
             let order = Port::Standard.hear();
@@ -105,12 +122,23 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
             for subscriber in 0..u64::from(task.case.fan) {
                 publisher.publish(last_topic(task, subscriber), HELLO)?;
             }
+            // With pauses where nothing waits for room: what is measured is not to stand behind it.
+            if is_slow {
+                thread::sleep(STALLED_PAUSE);
+            }
             thread::yield_now();
         }
         let order = go.join().map_err(|_| anyhow!("the listener panicked"))??;
         ensure!(order == Order::Go, "told to stop before the start");
         anyhow::Ok(())
     })?;
+    if is_slow {
+        publish_slowly(&mut publisher, task)?;
+        ensure!(port.hear()? == Order::Go, "told to stop before all was sent");
+        flood(&mut publisher)?;
+        publish_slowly(&mut publisher, task)?;
+        return await_stop(&port);
+    }
     let round: Vec<Option<Topic>> = (0..TOPICS).map(|sequence| topic_of(task, sequence)).collect();
     let mut topics = round.iter().cycle();
     let cpu_before = cpu_ns()?;
@@ -121,6 +149,87 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })
 }
 
+/// One message after the other, each with the time at which it is sent.
+fn publish_slowly<P: Publisher>(publisher: &mut P, task: &Task) -> Result<()> {
+    for _ in 0..task.messages {
+        thread::sleep(STALLED_PAUSE);
+        publisher.publish(Some(topic(SLOW_TOPIC)), shared_clock_ns()?)?;
+    }
+    Ok(())
+}
+
+/// Fills all queues to the subscriber that has stopped, with what the others have not subscribed to.
+fn flood<P: Publisher>(publisher: &mut P) -> Result<()> {
+    for _ in 0..FLOODS {
+        for _ in 0..FLOOD_MESSAGES {
+            publisher.publish(Some(topic(FLOOD_TOPIC)), HELLO)?;
+        }
+        thread::sleep(STALLED_PAUSE);
+    }
+    Ok(())
+}
+
+/// Measures how long messages take to all subscribers but the first, which stops receiving in between.
+fn subscribe_and_stop<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {
+    let endpoint = await_endpoint(port)?;
+    let subscribers = (0..u64::from(task.case.fan))
+        .map(|subscriber| implementation.connect_subscriber(&endpoint, &topics_of(task, subscriber)));
+    let mut subscribers = subscribers.collect::<Result<Vec<_>>>()?;
+    hear_hello(implementation, &mut subscribers, port)?;
+    measure_deliveries(implementation, &mut subscribers, 1, task, port)?;
+    let Some((_stopped, others)) = subscribers.split_first_mut() else { bail!("no subscribers") };
+    measure_deliveries(implementation, others, 0, task, port)?;
+    await_stop(port)
+}
+
+/// Receives until every subscriber has had as many messages as are sent; those of the first ones are not counted.
+fn measure_deliveries<I: FanImplementation>(
+    implementation: &I,
+    subscribers: &mut [I::Subscriber],
+    uncounted: usize,
+    task: &Task,
+    port: &Port,
+) -> Result<()> {
+    let each = usize::try_from(task.messages)?;
+    let mut times = Vec::with_capacity(subscribers.len() * each);
+    let mut left = subscribers.len() * each;
+    let mut received = vec![0; subscribers.len()];
+    let cpu_before = cpu_ns()?;
+    receive(implementation, subscribers, |at, sent| {
+        if sent == HELLO {
+            return Ok(true);
+        }
+        let received = received.get_mut(at).context("a message of nobody")?;
+        *received += 1;
+        ensure!(*received <= each, "a message came twice");
+        left -= 1;
+        if at >= uncounted {
+            times.push(shared_clock_ns()?.saturating_sub(sent));
+        }
+        Ok(left > 0)
+    })?;
+    let messages = times.len() as u64;
+    let times = Times::of(times).context("nobody received anything")?;
+    port.say(Note::Pinged { times, messages, cpu_ns: cpu_ns()? - cpu_before })
+}
+
+/// Waits until every subscriber has heard of the publisher.
+fn hear_hello<I: FanImplementation>(
+    implementation: &I,
+    subscribers: &mut [I::Subscriber],
+    port: &Port,
+) -> Result<()> {
+    let mut has_heard = vec![false; subscribers.len()];
+    let mut unheard = subscribers.len();
+    receive(implementation, subscribers, |at, found| {
+        stamp::check(found, HELLO)?;
+        let heard = has_heard.get_mut(at).context("a message of nobody")?;
+        unheard -= usize::from(!std::mem::replace(heard, true));
+        Ok(unheard > 0)
+    })?;
+    port.say(Note::Ready)
+}
+
 fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {
     let endpoint = await_endpoint(port)?;
     let subscribers = (0..u64::from(task.case.fan))
@@ -128,15 +237,8 @@ fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port)
     let mut subscribers = subscribers.collect::<Result<Vec<_>>>()?;
     let mut expected: Vec<_> =
         (0..u64::from(task.case.fan)).map(|number| Expected::new(task, number)).collect();
-    let mut unheard = expected.len();
-    receive(implementation, &mut subscribers, |at, found| {
-        stamp::check(found, HELLO)?;
-        let heard = expected.get_mut(at).context("a message of nobody")?;
-        unheard -= usize::from(!std::mem::replace(&mut heard.has_heard, true));
-        Ok(unheard > 0)
-    })?;
+    hear_hello(implementation, &mut subscribers, port)?;
     let cpu_before = cpu_ns()?;
-    port.say(Note::Ready)?;
     let (mut first, mut messages, mut unfinished) = (None, 0, expected.len());
     receive(implementation, &mut subscribers, |at, found| {
         if found == HELLO {
@@ -179,7 +281,6 @@ fn receive<I: FanImplementation>(
 
 /// What a subscriber is to have.
 struct Expected {
-    has_heard: bool,
     next: u64,
     /// One past the last message.
     end: u64,
@@ -193,15 +294,14 @@ struct Expected {
 
 impl Expected {
     fn new(task: &Task, subscriber: u64) -> Self {
-        let (of_round, round_length) = match task.case.workload {
-            Workload::Topics => {
-                let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
-                (taken.collect(), TOPICS)
-            }
-            Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => (vec![0], 1),
+        let (of_round, round_length) = if task.case.workload == Workload::Topics {
+            let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
+            (taken.collect(), TOPICS)
+        } else {
+            (vec![0], 1)
         };
         let next = of_round.first().copied().unwrap_or_default();
-        Self { has_heard: false, next, end: task.messages, of_round, round_length, at: 0, round: 0 }
+        Self { next, end: task.messages, of_round, round_length, at: 0, round: 0 }
     }
 
     /// Goes on to the next; `false`: that was the last.
@@ -317,10 +417,21 @@ fn topic_number(sequence: u64) -> u64 {
 
 /// The topics that a subscriber takes.
 fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
-    match task.case.workload {
-        Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).map(topic).collect(),
-        Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => Vec::new(),
-    }
+    let taken: Vec<u64> = match task.case.workload {
+        Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).collect(),
+        // The last one is what the publisher says hello with: all subscribers have it.
+        Workload::Stalled if subscriber == 0 => vec![FLOOD_TOPIC, SLOW_TOPIC],
+        Workload::Stalled => vec![SLOW_TOPIC],
+        Workload::Thr
+        | Workload::Lat
+        | Workload::Oneway
+        | Workload::Pub
+        | Workload::Fanin
+        | Workload::Route
+        | Workload::Threads
+        | Workload::Connections => Vec::new(),
+    };
+    taken.into_iter().map(topic).collect()
 }
 
 /// The topic that `subscriber` subscribes to last.
@@ -356,14 +467,20 @@ mod tests {
 
     #[test]
     fn a_subscriber_expects_what_is_published_under_its_topics() {
-        let case = Case { workload: Workload::Topics, transport: Transport::Tcp, size: 64, fan: 8 };
+        let case = Case {
+            workload: Workload::Topics,
+            transport: Transport::Tcp,
+            ping_pong: None,
+            size: 64,
+            fan: 8,
+            pin: Pin::None,
+        };
         let task = Task {
             case,
             peer: Peer::Peermq,
             messages: 2_500,
             warm_up: 0,
             hwm: None,
-            pin: Pin::None,
             role: Role::Connect,
             address: String::new(),
         };
