@@ -1,8 +1,9 @@
 //! What each side of `connections` does: one ROUTER, and many idle peers of it in another process.
 //!
-//! Every peer greets the server when it is connected, and the server answers them one after the other. Then
+//! Every peer greets the server, and the server, once it has heard of all, answers them one after the other. Then
 //! nothing happens for a while, which shows what idle connections cost. Then the server's process is killed and
-//! another one takes its place: all peers come back by themselves, greet it, and are answered again.
+//! another one takes its place: all peers come back by themselves, greet it, and are answered again. A greeting may
+//! be lost with the connection that ends, so all of them are repeated until the answers come.
 
 use std::fs;
 use std::thread;
@@ -11,12 +12,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::conductor::{Note, Order, Port};
-use super::side::{Implementation, await_endpoint, cpu_ns, nanoseconds, pin};
+use super::side::{Implementation, RUN_DEADLINE, await_endpoint, await_stop, cpu_ns, nanoseconds, pin};
+use super::stamp;
 use super::task::{Role, Task};
 
 /// How long the idle server is left alone before it is watched, and for how long it is watched.
 const SETTLE: Duration = Duration::from_millis(500);
 const WATCH: Duration = Duration::from_secs(2);
+
+/// What a peer says.
+pub(crate) const GREETING: [u8; stamp::OCTETS] = stamp::HELLO.to_le_bytes();
+
+/// How long peers wait for the first answer before they greet again.
+const REPEAT: Duration = Duration::from_millis(100);
 
 /// An implementation that has them.
 pub(crate) trait ManyImplementation: Implementation {
@@ -39,8 +47,10 @@ pub(crate) trait Server {
 
 /// All peers.
 pub(crate) trait Peers {
-    /// Waits for an answer, and returns the number in it.
-    fn await_answer(&mut self) -> Result<u64>;
+    /// Sends one message from each, as far as there is room.
+    fn greet(&mut self) -> Result<()>;
+    /// Waits so long for an answer, for whichever peer, and returns the number in it.
+    fn await_answer(&mut self, within: Duration) -> Result<Option<u64>>;
 
     /// Connects again, where that is not done by itself.
     fn come_back(&mut self) -> Result<()> {
@@ -87,14 +97,20 @@ fn visit<I: ManyImplementation>(implementation: &I, task: &Task, port: &Port) ->
     peers.come_back()?;
     await_answers(&mut peers, task)?;
     port.say(Note::Ready)?;
-    super::side::await_stop(port)
+    await_stop(port)
 }
 
 /// Every number has to come once.
 fn await_answers<P: Peers>(peers: &mut P, task: &Task) -> Result<()> {
     let mut has_come = vec![false; usize::try_from(task.case.fan)?];
+    let mut first = None;
+    while first.is_none() {
+        peers.greet()?;
+        first = peers.await_answer(REPEAT)?;
+    }
     for _ in 0..task.case.fan {
-        let number = usize::try_from(peers.await_answer()?)?;
+        let answer = first.take().map_or_else(|| peers.await_answer(RUN_DEADLINE), |it| Ok(Some(it)))?;
+        let number = usize::try_from(answer.context("some were not answered")?)?;
         let has_come = has_come.get_mut(number).context("an answer to nobody")?;
         ensure!(!std::mem::replace(has_come, true), "two answers with number {number}");
     }

@@ -1,11 +1,12 @@
 //! Many connections with libzmq: a ROUTER, and a DEALER that connects again and again.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use zmq::{Message, Socket};
 
-use super::connections::{ManyImplementation, Peers, Server, from_own_address};
+use super::connections::{GREETING, ManyImplementation, Peers, Server, from_own_address};
 use super::libzmq_peer::Libzmq;
 use super::stamp;
 
@@ -19,6 +20,7 @@ pub(crate) struct LibzmqServer {
 pub(crate) struct LibzmqPeers {
     socket: Socket,
     message: Message,
+    count: u32,
 }
 
 impl ManyImplementation for Libzmq {
@@ -35,12 +37,10 @@ impl ManyImplementation for Libzmq {
     /// Each from an address of its own: a second connection to the same endpoint would be ignored.
     fn connect_peers(&self, endpoint: &str, count: u32) -> Result<LibzmqPeers> {
         let socket = self.open(zmq::DEALER)?;
-        // The greeting: an empty message on each new connection.
-        socket.set_probe_router(true)?;
         for endpoint in (0..count).map(|peer| from_own_address(endpoint, peer)) {
             socket.connect(&endpoint).with_context(|| format!("connect to {endpoint}"))?;
         }
-        Ok(LibzmqPeers { socket, message: Message::new() })
+        Ok(LibzmqPeers { socket, message: Message::new(), count })
     }
 }
 
@@ -63,8 +63,22 @@ impl Server for LibzmqServer {
 }
 
 impl Peers for LibzmqPeers {
-    fn await_answer(&mut self) -> Result<u64> {
+    /// In turn: each connection takes one.
+    fn greet(&mut self) -> Result<()> {
+        for _ in 0..self.count {
+            match self.socket.send(&GREETING[..], zmq::DONTWAIT) {
+                Err(zmq::Error::EAGAIN) => break,
+                sent => sent?,
+            }
+        }
+        Ok(())
+    }
+
+    fn await_answer(&mut self, within: Duration) -> Result<Option<u64>> {
+        if self.socket.poll(zmq::POLLIN, i64::try_from(within.as_millis())?)? == 0 {
+            return Ok(None);
+        }
         self.socket.recv(&mut self.message, 0)?;
-        stamp::read(&self.message, stamp::OCTETS)
+        stamp::read(&self.message, stamp::OCTETS).map(Some)
     }
 }

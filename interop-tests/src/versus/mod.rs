@@ -11,6 +11,7 @@
 //! [`report`] makes tables and [`figures`] plots.
 
 mod args;
+mod bodies;
 mod conductor;
 mod connections;
 mod fan;
@@ -33,7 +34,7 @@ mod report;
 mod run;
 mod sample;
 mod side;
-mod stamp;
+pub mod stamp;
 mod stats;
 mod table;
 mod task;
@@ -41,8 +42,10 @@ mod threads;
 mod workload;
 
 // What a program with other implementations needs.
+pub use self::bodies::{Bodies, Body};
 pub use self::conductor::{Note, Order, Port};
 pub use self::sample::{Sample, Times};
+pub use self::side::{ONE_WAY_PAUSE, cpu_ns, nanoseconds, pin, shared_clock_ns};
 pub use self::task::{Case, Peer, Pin, PingPong, Role, Task, Transport};
 pub use self::workload::Workload;
 
@@ -95,6 +98,9 @@ fn compare(plan: &Plan) -> Result<bool> {
     }
     if let Some(shortcoming) = plan.shortcoming() {
         eprintln!("versus: {shortcoming}");
+    }
+    if plan.peers.iter().any(|peer| peer.is_rival()) {
+        run::build_rivals()?;
     }
     let sockets = tempfile::Builder::new().prefix("versus-").tempdir().context("no temporary directory")?;
     let progress = Progress::new(plan.run_count());

@@ -1,11 +1,12 @@
 //! Many connections with peermq: a ROUTER, and a DEALER that connects again and again.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use peermq::{Backlog, Dealer, Message, Router, RoutingId, Socket};
+use peermq::{Backlog, Dealer, Message, RecvError, Router, RoutingId, SendError, Socket};
 
-use super::connections::{ManyImplementation, Peers, Server};
+use super::connections::{GREETING, ManyImplementation, Peers, Server};
 use super::peermq_peer::Peermq;
 use super::stamp;
 
@@ -20,7 +21,7 @@ pub(crate) struct PeermqServer {
 #[derive(Debug)]
 pub(crate) struct PeermqPeers {
     socket: Socket<Dealer>,
-    message: Message,
+    count: u32,
 }
 
 impl ManyImplementation for Peermq {
@@ -35,12 +36,11 @@ impl ManyImplementation for Peermq {
 
     /// All from one address, whose 28,000 ports are enough for as many as there may be descriptors.
     fn connect_peers(&self, endpoint: &str, count: u32) -> Result<PeermqPeers> {
-        // The greeting: an empty message on each new connection.
-        let mut socket = self.builder::<Dealer>().probe_router(true).open()?;
+        let mut socket = self.builder::<Dealer>().open()?;
         for _ in 0..count {
             socket.connect(endpoint)?;
         }
-        Ok(PeermqPeers { socket, message: Message::new() })
+        Ok(PeermqPeers { socket, count })
     }
 }
 
@@ -64,8 +64,22 @@ impl Server for PeermqServer {
 }
 
 impl Peers for PeermqPeers {
-    fn await_answer(&mut self) -> Result<u64> {
-        self.socket.recv_into(&mut self.message)?;
-        stamp::read(self.message.body(), stamp::OCTETS)
+    /// In turn: each connection takes one.
+    fn greet(&mut self) -> Result<()> {
+        for _ in 0..self.count {
+            match self.socket.try_send(&GREETING) {
+                Err(unsent) if unsent.error == SendError::WouldBlock => break,
+                sent => sent.map_err(|unsent| anyhow!("not sent: {unsent}"))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn await_answer(&mut self, within: Duration) -> Result<Option<u64>> {
+        match self.socket.recv_timeout(within) {
+            Ok(message) => stamp::read(message.body(), stamp::OCTETS).map(Some),
+            Err(RecvError::WouldBlock) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }

@@ -1,23 +1,18 @@
 //! peermq, through its public interface only.
 
-use std::collections::VecDeque;
-
 use anyhow::{Result, anyhow};
-use bytes::{Bytes, BytesMut};
 use peermq::{
     Builder, Context, Dealer, Hwm, Message, Pattern, Pub, Pull as PullType, Push as PushType, RecvError,
     Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
 };
 
+use super::bodies::{Bodies, Body};
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
 use super::peermq_pair::PeermqPair;
 use super::side::{Implementation, Pull, Push};
 use super::stamp;
 use super::task::Task;
 use super::workload::Workload;
-
-/// Larger bodies are shared with the library instead of being copied into its queue.
-const LARGEST_COPIED: usize = 4096;
 
 /// A context with its defaults.
 #[derive(Debug)]
@@ -73,15 +68,6 @@ pub(crate) struct PeermqDealer {
     socket: Socket<Dealer>,
     message: Message,
     buffer: Vec<u8>,
-}
-
-/// Where the bodies of a sender come from.
-#[derive(Debug)]
-enum Bodies {
-    /// One buffer, copied by the library.
-    Copied(Vec<u8>),
-    /// Bodies in flight, the oldest first, and those that the library has let go of.
-    Shared { size: usize, in_flight: VecDeque<Bytes>, free: Vec<BytesMut> },
 }
 
 impl Peermq {
@@ -244,14 +230,9 @@ impl Pull for PeermqDealer {
 impl Push for PeermqPush {
     #[inline]
     fn push(&mut self, sequence: u64) -> Result<()> {
-        let sent = match &mut self.bodies {
-            Bodies::Copied(buffer) => {
-                stamp::write(buffer, sequence);
-                self.socket.send(&buffer[..])
-            }
-            Bodies::Shared { size, in_flight, free } => {
-                self.socket.send(shared_body(in_flight, free, *size, sequence))
-            }
+        let sent = match self.bodies.next(sequence) {
+            Body::Copied(body) => self.socket.send(body),
+            Body::Shared(body) => self.socket.send(body),
         };
         sent.map_err(|unsent| anyhow!("not sent: {unsent}"))
     }
@@ -263,38 +244,4 @@ impl Pull for PeermqPull {
         self.socket.recv_into(&mut self.message)?;
         stamp::read(self.message.body(), self.size)
     }
-}
-
-impl Bodies {
-    fn new(size: usize) -> Self {
-        if size <= LARGEST_COPIED {
-            Self::Copied(vec![0; size])
-        } else {
-            Self::Shared { size, in_flight: VecDeque::new(), free: Vec::new() }
-        }
-    }
-}
-
-/// A stamped body that the library may keep: the one that it has let go of last, which is in the cache
-/// still, or a new one. As with libzmq only the stamp is written once a body exists.
-fn shared_body(
-    in_flight: &mut VecDeque<Bytes>,
-    free: &mut Vec<BytesMut>,
-    size: usize,
-    sequence: u64,
-) -> Bytes {
-    while let Some(body) = in_flight.pop_front() {
-        match body.try_into_mut() {
-            Ok(body) => free.push(body),
-            Err(held) => {
-                in_flight.push_front(held);
-                break;
-            }
-        }
-    }
-    let mut body = free.pop().unwrap_or_else(|| BytesMut::zeroed(size));
-    stamp::write(&mut body, sequence);
-    let body = body.freeze();
-    in_flight.push_back(body.clone());
-    body
 }

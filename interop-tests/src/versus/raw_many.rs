@@ -8,15 +8,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
 
-use super::connections::{ManyImplementation, Peers, Server, from_own_address};
+use super::connections::{GREETING, ManyImplementation, Peers, Server, from_own_address};
 use super::raw_peer::Raw;
 use super::stamp;
 
 /// How long a peer waits before it tries again, as long as nobody listens.
 const RETRY: Duration = Duration::from_millis(1);
-
-/// What a peer says when it is connected.
-const GREETING: [u8; stamp::OCTETS] = stamp::HELLO.to_le_bytes();
 
 /// Accepts one after the other.
 #[derive(Debug)]
@@ -77,12 +74,18 @@ impl Server for RawServer {
 }
 
 impl Peers for RawPeers {
-    fn await_answer(&mut self) -> Result<u64> {
+    /// Each has, when it connected.
+    fn greet(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// One after the other: the server does not answer before it has heard of all.
+    fn await_answer(&mut self, _: Duration) -> Result<Option<u64>> {
         let (_, stream) = self.streams.get_mut(self.next).context("an answer to nobody")?;
         self.next += 1;
         let mut number = [0; stamp::OCTETS];
         stream.read_exact(&mut number)?;
-        Ok(u64::from_le_bytes(number))
+        Ok(Some(u64::from_le_bytes(number)))
     }
 
     fn come_back(&mut self) -> Result<()> {

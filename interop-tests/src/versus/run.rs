@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::conductor::{Conductor, Note, Outlet, hear};
 use super::sample::Sample;
@@ -106,6 +106,21 @@ fn address(transport: Transport, path: &Path) -> String {
 pub(crate) fn program(peer: Peer) -> Result<PathBuf> {
     let ours = std::env::current_exe()?;
     Ok(if peer.is_rival() { ours.with_file_name("versus-rivals") } else { ours })
+}
+
+/// Builds the program that has the rivals, where it is looked for.
+pub(crate) fn build_rivals() -> Result<()> {
+    let ours = std::env::current_exe()?;
+    let target = ours.ancestors().nth(2).context("not in a target directory")?;
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let status = Command::new("cargo")
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--package", "interop-rivals", "--profile", profile, "--target-dir"])
+        .arg(target)
+        .status()
+        .context("cannot start cargo")?;
+    ensure!(status.success(), "the rivals cannot be built: {status}");
+    Ok(())
 }
 
 /// A child process, killed when dropped.

@@ -24,7 +24,7 @@ use super::{connections, fan, threads};
 pub(crate) const RUN_DEADLINE: Duration = Duration::from_secs(60);
 
 /// How far apart the messages of `oneway` are: longer than anything that a library might wait for more.
-pub(crate) const ONE_WAY_PAUSE: Duration = Duration::from_millis(10);
+pub const ONE_WAY_PAUSE: Duration = Duration::from_millis(10);
 
 /// An implementation under measurement. One value serves one process: `inproc` sides share it.
 pub(crate) trait Implementation: Sized + Sync {
@@ -142,7 +142,11 @@ fn play_both<I: Implementation>(task: &Task) -> Result<()> {
 }
 
 /// Pins this thread, and so all that it starts.
-pub(crate) fn pin(task: &Task, role: Role) -> Result<()> {
+///
+/// # Errors
+///
+/// When the processor is not ours to use.
+pub fn pin(task: &Task, role: Role) -> Result<()> {
     match task.core(role) {
         Some(id) => {
             let pinned = core_affinity::set_for_current(CoreId { id });
@@ -292,16 +296,26 @@ fn raise_descriptor_limit() -> Result<()> {
 }
 
 /// The clock that is the same in all processes.
-pub(crate) fn shared_clock_ns() -> Result<u64> {
+///
+/// # Errors
+///
+/// When there is no such clock.
+pub fn shared_clock_ns() -> Result<u64> {
     Ok(u64::try_from(clock_gettime(ClockId::CLOCK_MONOTONIC)?.num_nanoseconds())?)
 }
 
 /// User and system time of this process so far.
-pub(crate) fn cpu_ns() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn cpu_ns() -> Result<u64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok(u64::try_from((usage.user_time() + usage.system_time()).num_nanoseconds())?)
 }
 
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+/// As many as there are, up to the largest number.
+#[must_use]
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -4,14 +4,14 @@
 use anyhow::{Result, bail, ensure};
 
 /// Octets of the whole sequence number.
-pub(crate) const OCTETS: usize = size_of::<u64>();
+pub const OCTETS: usize = size_of::<u64>();
 
 /// The number of the message that opens a connection. It is not timed and never a sequence number.
-pub(crate) const HELLO: u64 = u64::MAX;
+pub const HELLO: u64 = u64::MAX;
 
 /// Writes `sequence` to the front of `body`, little-endian.
 #[inline]
-pub(crate) fn write(body: &mut [u8], sequence: u64) {
+pub fn write(body: &mut [u8], sequence: u64) {
     match body.first_chunk_mut::<OCTETS>() {
         Some(front) => *front = sequence.to_le_bytes(),
         None => body.iter_mut().zip(sequence.to_le_bytes()).for_each(|(octet, part)| *octet = part),
@@ -19,21 +19,30 @@ pub(crate) fn write(body: &mut [u8], sequence: u64) {
 }
 
 /// As much of `sequence` as a message of `size` octets carries.
-pub(crate) fn cut(sequence: u64, size: usize) -> u64 {
+#[must_use]
+pub fn cut(sequence: u64, size: usize) -> u64 {
     let mut octets = sequence.to_le_bytes();
     octets.iter_mut().skip(size).for_each(|octet| *octet = 0);
     u64::from_le_bytes(octets)
 }
 
 /// Returns the sequence number of `body`, which must have exactly `size` octets.
+///
+/// # Errors
+///
+/// When it has not.
 #[inline]
-pub(crate) fn read(body: &[u8], size: usize) -> Result<u64> {
+pub fn read(body: &[u8], size: usize) -> Result<u64> {
     read_at(body, size, 0)
 }
 
 /// Returns the sequence number that is `at` octets into `body`, which must have exactly `size` octets.
+///
+/// # Errors
+///
+/// When it has not.
 #[inline]
-pub(crate) fn read_at(body: &[u8], size: usize, at: usize) -> Result<u64> {
+pub fn read_at(body: &[u8], size: usize, at: usize) -> Result<u64> {
     match body.get(at..).and_then(<[u8]>::first_chunk::<OCTETS>) {
         Some(front) if body.len() == size => Ok(u64::from_le_bytes(*front)),
         None if body.len() == size && at == 0 => {
@@ -45,9 +54,13 @@ pub(crate) fn read_at(body: &[u8], size: usize, at: usize) -> Result<u64> {
     }
 }
 
-/// Fails unless `found` is the number that comes next.
+/// Compares with the number that comes next.
+///
+/// # Errors
+///
+/// When `found` is another one.
 #[inline]
-pub(crate) fn check(found: u64, expected: u64) -> Result<()> {
+pub fn check(found: u64, expected: u64) -> Result<()> {
     ensure!(found == expected, "message {found} arrived where {expected} comes next");
     Ok(())
 }

@@ -114,8 +114,8 @@ impl Workload {
             Peer::Peermq | Peer::Libzmq => true,
             Peer::Raw => self.is_one_to_one() || matches!(self, Self::Threads | Self::Connections),
             Peer::Omq | Peer::Monocoque | Peer::Rzmq | Peer::ZmqRs => {
-                let is_common = matches!(self, Self::Thr | Self::Oneway | Self::Pub)
-                    || ping_pong == Some(PingPong::ReqRep);
+                let is_common =
+                    matches!(self, Self::Thr | Self::Oneway) || ping_pong == Some(PingPong::ReqRep);
                 is_common && transport != Transport::Inproc
             }
         }
