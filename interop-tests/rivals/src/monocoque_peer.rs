@@ -71,8 +71,13 @@ impl Socket {
     }
 }
 
+/// Buffers as its own benchmarks have them.
 fn options(task: &Task) -> SocketOptions {
-    SocketOptions::default().with_write_coalescing(task.case.workload == Workload::Thr)
+    if task.case.workload == Workload::Thr {
+        SocketOptions::default().with_buffer_sizes(16_384, 16_384).with_write_coalescing(true)
+    } else {
+        SocketOptions::default().with_buffer_sizes(4_096, 4_096)
+    }
 }
 
 impl side::Socket for Socket {

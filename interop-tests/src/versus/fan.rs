@@ -37,6 +37,9 @@ const IN_FLIGHT: u64 = 100;
 /// How far apart the messages of `stalled` are.
 const STALLED_PAUSE: Duration = Duration::from_millis(1);
 
+/// How long nothing is sent before them.
+const STALLED_SETTLE: Duration = Duration::from_millis(200);
+
 /// What a subscriber that has stopped is sent: so many times so many messages, which no queues hold.
 const FLOODS: u64 = 40;
 const FLOOD_MESSAGES: u64 = 1_000;
@@ -149,8 +152,9 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })
 }
 
-/// One message after the other, each with the time at which it is sent.
+/// One message after the other, each with the time at which it is sent; what was sent before has arrived by then.
 fn publish_slowly<P: Publisher>(publisher: &mut P, task: &Task) -> Result<()> {
+    thread::sleep(STALLED_SETTLE);
     for _ in 0..task.messages {
         thread::sleep(STALLED_PAUSE);
         publisher.publish(Some(topic(SLOW_TOPIC)), shared_clock_ns()?)?;
