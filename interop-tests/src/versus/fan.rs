@@ -5,15 +5,13 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::conductor::{Note, Order, Port};
-use super::sample::Times;
-use super::side::{
-    Implementation, Pull, Push, await_endpoint, await_stop, cpu_ns, nanoseconds, pin, shared_clock_ns,
-};
+use super::side::{Implementation, Pull, Push, await_endpoint, await_stop, cpu_ns, nanoseconds, pin};
+use super::stalled;
 use super::stamp::{self, HELLO};
 use super::task::{Role, Task};
 use super::workload::Workload;
@@ -33,20 +31,6 @@ pub(crate) const TOPIC_OCTETS: usize = 8;
 
 /// Requests that each dealer has in flight.
 const IN_FLIGHT: u64 = 100;
-
-/// How far apart the messages of `stalled` are.
-const STALLED_PAUSE: Duration = Duration::from_millis(1);
-
-/// How long nothing is sent before them.
-const STALLED_SETTLE: Duration = Duration::from_millis(200);
-
-/// What a subscriber that has stopped is sent: so many times so many messages, which no queues hold.
-const FLOODS: u64 = 40;
-const FLOOD_MESSAGES: u64 = 1_000;
-
-/// What of `stalled` all subscribers take, and what only the one takes that stops.
-const SLOW_TOPIC: u64 = 1;
-const FLOOD_TOPIC: u64 = 0;
 
 /// Where a sender's number is in a stamp.
 const SENDER_SHIFT: u32 = 48;
@@ -99,7 +83,7 @@ pub(crate) fn play<I: FanImplementation>(task: &Task) -> Result<()> {
     match (task.role, task.case.workload) {
         (Role::Bind, Workload::Pub | Workload::Topics | Workload::Stalled) => publish(&implementation, task),
         (Role::Connect, Workload::Pub | Workload::Topics) => subscribe(&implementation, task, &port),
-        (Role::Connect, Workload::Stalled) => subscribe_and_stop(&implementation, task, &port),
+        (Role::Connect, Workload::Stalled) => stalled::subscribe(&implementation, task, &port),
         (Role::Bind, Workload::Fanin) => gather(&implementation, task, &port),
         (Role::Connect, Workload::Fanin) => push_all(&implementation, task, &port),
         (Role::Bind, Workload::Route) => echo(&implementation, task, &port),
@@ -126,21 +110,14 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
                 publisher.publish(last_topic(task, subscriber), HELLO)?;
             }
             // With pauses where nothing waits for room: what is measured is not to stand behind it.
-            if is_slow {
-                thread::sleep(STALLED_PAUSE);
-            }
-            thread::yield_now();
+            if is_slow { thread::sleep(stalled::PAUSE) } else { thread::yield_now() }
         }
         let order = go.join().map_err(|_| anyhow!("the listener panicked"))??;
         ensure!(order == Order::Go, "told to stop before the start");
         anyhow::Ok(())
     })?;
     if is_slow {
-        publish_slowly(&mut publisher, task)?;
-        ensure!(port.hear()? == Order::Go, "told to stop before all was sent");
-        flood(&mut publisher)?;
-        publish_slowly(&mut publisher, task)?;
-        return await_stop(&port);
+        return stalled::publish(&mut publisher, task, &port);
     }
     let round: Vec<Option<Topic>> = (0..TOPICS).map(|sequence| topic_of(task, sequence)).collect();
     let mut topics = round.iter().cycle();
@@ -152,73 +129,8 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })
 }
 
-/// One message after the other, each with the time at which it is sent; what was sent before has arrived by then.
-fn publish_slowly<P: Publisher>(publisher: &mut P, task: &Task) -> Result<()> {
-    thread::sleep(STALLED_SETTLE);
-    for _ in 0..task.messages {
-        thread::sleep(STALLED_PAUSE);
-        publisher.publish(Some(topic(SLOW_TOPIC)), shared_clock_ns()?)?;
-    }
-    Ok(())
-}
-
-/// Fills all queues to the subscriber that has stopped, with what the others have not subscribed to.
-fn flood<P: Publisher>(publisher: &mut P) -> Result<()> {
-    for _ in 0..FLOODS {
-        for _ in 0..FLOOD_MESSAGES {
-            publisher.publish(Some(topic(FLOOD_TOPIC)), HELLO)?;
-        }
-        thread::sleep(STALLED_PAUSE);
-    }
-    Ok(())
-}
-
-/// Measures how long messages take to all subscribers but the first, which stops receiving in between.
-fn subscribe_and_stop<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {
-    let endpoint = await_endpoint(port)?;
-    let subscribers = (0..u64::from(task.case.fan))
-        .map(|subscriber| implementation.connect_subscriber(&endpoint, &topics_of(task, subscriber)));
-    let mut subscribers = subscribers.collect::<Result<Vec<_>>>()?;
-    hear_hello(implementation, &mut subscribers, port)?;
-    measure_deliveries(implementation, &mut subscribers, 1, task, port)?;
-    let Some((_stopped, others)) = subscribers.split_first_mut() else { bail!("no subscribers") };
-    measure_deliveries(implementation, others, 0, task, port)?;
-    await_stop(port)
-}
-
-/// Receives until every subscriber has had as many messages as are sent; those of the first ones are not counted.
-fn measure_deliveries<I: FanImplementation>(
-    implementation: &I,
-    subscribers: &mut [I::Subscriber],
-    uncounted: usize,
-    task: &Task,
-    port: &Port,
-) -> Result<()> {
-    let each = usize::try_from(task.messages)?;
-    let mut times = Vec::with_capacity(subscribers.len() * each);
-    let mut left = subscribers.len() * each;
-    let mut received = vec![0; subscribers.len()];
-    let cpu_before = cpu_ns()?;
-    receive(implementation, subscribers, |at, sent| {
-        if sent == HELLO {
-            return Ok(true);
-        }
-        let received = received.get_mut(at).context("a message of nobody")?;
-        *received += 1;
-        ensure!(*received <= each, "a message came twice");
-        left -= 1;
-        if at >= uncounted {
-            times.push(shared_clock_ns()?.saturating_sub(sent));
-        }
-        Ok(left > 0)
-    })?;
-    let messages = times.len() as u64;
-    let times = Times::of(times).context("nobody received anything")?;
-    port.say(Note::Pinged { times, messages, cpu_ns: cpu_ns()? - cpu_before })
-}
-
 /// Waits until every subscriber has heard of the publisher.
-fn hear_hello<I: FanImplementation>(
+pub(crate) fn hear_hello<I: FanImplementation>(
     implementation: &I,
     subscribers: &mut [I::Subscriber],
     port: &Port,
@@ -262,7 +174,7 @@ fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port)
 }
 
 /// Hands every message to `take` until that says `false`.
-fn receive<I: FanImplementation>(
+pub(crate) fn receive<I: FanImplementation>(
     implementation: &I,
     subscribers: &mut [I::Subscriber],
     mut take: impl FnMut(usize, u64) -> Result<bool>,
@@ -420,12 +332,10 @@ fn topic_number(sequence: u64) -> u64 {
 }
 
 /// The topics that a subscriber takes.
-fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
+pub(crate) fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
     let taken: Vec<u64> = match task.case.workload {
         Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).collect(),
-        // The last one is what the publisher says hello with: all subscribers have it.
-        Workload::Stalled if subscriber == 0 => vec![FLOOD_TOPIC, SLOW_TOPIC],
-        Workload::Stalled => vec![SLOW_TOPIC],
+        Workload::Stalled => stalled::topics_of(subscriber),
         Workload::Thr
         | Workload::Lat
         | Workload::Oneway
@@ -448,7 +358,7 @@ fn is_taken(topic: u64, subscriber: u64) -> bool {
     topic / TOPICS_TAKEN == subscriber % (TOPICS / TOPICS_TAKEN)
 }
 
-fn topic(number: u64) -> Topic {
+pub(crate) fn topic(number: u64) -> Topic {
     let mut topic = *b"topic000";
     for (place, octet) in [100, 10, 1].into_iter().zip(topic.iter_mut().skip(5)) {
         *octet += u8::try_from(number / place % 10).unwrap_or_default();

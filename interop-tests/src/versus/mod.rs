@@ -5,7 +5,7 @@
 //! two threads), pinned before they open a socket; the side that binds takes CPU 0.
 //!
 //! [`workload`] says what there is to measure, [`task`] what a run is, [`conductor`] keeps its two sides in
-//! step, [`side`], [`fan`], [`threads`] and [`connections`] are what a side does, and [`peermq_peer`],
+//! step, [`side`], [`fan`], [`stalled`], [`threads`] and [`connections`] are what a side does, and [`peermq_peer`],
 //! [`libzmq_peer`], [`raw_peer`] and their neighbours are the implementations behind one trait each. Other
 //! implementations are in a program of their own, `interop-rivals`. What comes out are [`line`]s, of which
 //! [`report`] makes tables and [`figures`] plots.
@@ -34,6 +34,7 @@ mod report;
 mod run;
 mod sample;
 mod side;
+mod stalled;
 pub mod stamp;
 mod stats;
 mod table;
@@ -158,7 +159,9 @@ fn measure(
 fn draw(results: &[PathBuf], out: Option<PathBuf>) -> Result<()> {
     let out = directory(out, false)?;
     let (origins, lines) = line::read(results)?;
-    let caption = origins.iter().map(|it| it.machine.as_str()).collect::<Vec<_>>().join(" · ");
+    let mut caption = origins.iter().map(|it| it.machine.as_str()).collect::<Vec<_>>().join(" · ");
+    let least = lines.iter().map(|line| line.runs.0).min();
+    caption += &least.map_or_else(String::new, |runs| format!("; medians of {runs} or more runs"));
     let mut plots = Vec::new();
     for figure in figures::figures(&lines) {
         let files = plot::draw(&figure, &caption, &out)?;
