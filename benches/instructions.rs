@@ -67,7 +67,9 @@ fn count_all(writes: bool) -> Result<()> {
             let now = (more? - less?) as f64 / f64::from(BATCH * (BATCHES[1] - BATCHES[0]));
             let key = format!("{path}\t{size}\t");
             let before = record.lines().find_map(|line| line.strip_prefix(&key)?.parse::<f64>().ok());
-            let change = before.map_or_else(String::new, |it| format!("{:+.1} %", 100.0 * (now / it - 1.0)));
+            // Without a sign for nothing.
+            let change = |it: f64| (1000.0 * (now / it - 1.0)).round() / 10.0 + 0.0;
+            let change = before.map_or_else(String::new, |it| format!("{:+.1} %", change(it)));
             let before = before.map_or_else(String::new, |it| format!("{it:.1}"));
             println!("{path:<16}{size:>6}{now:>14.1}{before:>14}{change:>10}");
             lines.push(format!("{key}{now:.1}"));
