@@ -13,7 +13,7 @@ const FLOORS: &[&[&[&str]]] = &[
     &[&["routing"]],
     &[&["patterns"]],
     &[&["context", "socket"]],
-    &[&["manual"]],
+    &[&["manual"], &["bench"]],
 ];
 
 const NEVER: &[(&str, &[&str])] = &[

@@ -46,6 +46,9 @@
     )
 )]
 
+#[cfg(all(feature = "bench-internals", not(loom)))]
+#[doc(hidden)]
+pub mod bench;
 #[cfg(not(loom))]
 mod context;
 mod endpoint;

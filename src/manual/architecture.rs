@@ -31,7 +31,7 @@
 //! | 5 | `routing/` | which pipe comes next: round robin, fair queue, a single peer | mio, the wire, threads |
 //! | 6 | `patterns/` | one file for each socket type, composed from `routing/` | mio, the wire, descriptors |
 //! | 7 | `context` `socket/` | what applications use | mio, the wire |
-//! | 8 | `manual/` | these pages | |
+//! | 8 | `manual/` `bench` | these pages; what the benchmarks of the repository call of lower floors, with a feature of its own | |
 //!
 //! `error` and `message` share floor 0 because a failed `send` hands its message back inside the error.
 //!

@@ -6,26 +6,59 @@
 use std::io::{BufRead, Write, stdin, stdout};
 use std::process::ChildStdin;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use super::task::{Role, Sample, Workload};
+use super::sample::{Sample, Times};
+use super::task::Role;
+use super::workload::Workload;
 
 /// What a side says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Note {
+pub enum Note {
     /// The binding side listens here.
     Bound(String),
     /// The first message came through: the connection stands.
     Ready,
-    /// The receiver has everything. `messages` came after the first, in `elapsed_ns`.
-    Pulled { messages: u64, elapsed_ns: u64, cpu_ns: u64 },
-    /// The sender's cost, everything included until the receiver had all.
-    Pushed { cpu_ns: u64 },
-    /// Round-trip times.
-    Pinged { p50_ns: u64, p99_ns: u64 },
+    /// The receiver has everything.
+    Pulled {
+        /// Messages after the first.
+        messages: u64,
+        /// The time in which they came.
+        elapsed_ns: u64,
+        /// User and system time that they took.
+        cpu_ns: u64,
+    },
+    /// The sender's, or the echoing side's, cost, everything included until the receiver had all.
+    Pushed {
+        /// User and system time.
+        cpu_ns: u64,
+    },
+    /// Round trips, or times from sender to receiver.
+    Pinged {
+        /// How long they took.
+        times: Times,
+        /// How many there were.
+        messages: u64,
+        /// User and system time of this side.
+        cpu_ns: u64,
+    },
+    /// When each message was sent or received, by the clock that all processes share.
+    Clocked {
+        /// In nanoseconds.
+        times_ns: Vec<u64>,
+        /// User and system time of this side.
+        cpu_ns: u64,
+    },
+    /// What many connections cost that do nothing.
+    Idle {
+        /// Memory of each.
+        octets_per_peer: f64,
+        /// User and system time of all, in percent of one processor.
+        cpu_percent: f64,
+    },
     /// A whole run, from a process that played both sides.
     Measured(Sample),
     /// The side gave up, and why.
@@ -36,7 +69,7 @@ pub(crate) enum Note {
 
 /// What a side is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Order {
+pub enum Order {
     /// Connect to this endpoint.
     Connect(String),
     /// Send: the clock runs from the first message that arrives.
@@ -47,7 +80,7 @@ pub(crate) enum Order {
 
 /// A side's end of the line.
 #[derive(Debug)]
-pub(crate) enum Port {
+pub enum Port {
     /// A process: standard input and output, one JSON value per line.
     Standard,
     /// A thread.
@@ -56,7 +89,11 @@ pub(crate) enum Port {
 
 impl Port {
     /// Says `note` to the conductor.
-    pub(crate) fn say(&self, note: Note) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// When there is no conductor any more.
+    pub fn say(&self, note: Note) -> Result<()> {
         match self {
             Self::Standard => {
                 let mut out = stdout().lock();
@@ -69,7 +106,11 @@ impl Port {
     }
 
     /// Waits for the next order.
-    pub(crate) fn hear(&self) -> Result<Order> {
+    ///
+    /// # Errors
+    ///
+    /// When there is no conductor any more.
+    pub fn hear(&self) -> Result<Order> {
         match self {
             Self::Standard => {
                 let mut line = String::new();
@@ -91,7 +132,7 @@ pub(crate) enum Outlet {
 }
 
 impl Outlet {
-    fn tell(&mut self, order: Order) -> Result<()> {
+    pub(crate) fn tell(&mut self, order: Order) -> Result<()> {
         match self {
             Self::Pipe(pipe) => Ok(writeln!(pipe, "{}", serde_json::to_string(&order)?)?),
             Self::Channel(orders) => orders.send(order).context("the side is gone"),
@@ -118,10 +159,13 @@ impl Conductor {
         let Note::Bound(endpoint) = self.hear(Role::Bind)? else { return Err(out_of_step()) };
         self.connecter.tell(Order::Connect(endpoint))?;
         match workload {
-            Workload::Thr | Workload::Fanin => self.lead_throughput(one_process),
+            Workload::Thr | Workload::Fanin | Workload::Threads => self.lead_throughput(one_process),
             Workload::Pub | Workload::Topics => self.lead_fan_out(),
             Workload::Route => self.lead_routing(),
-            Workload::Lat => self.lead_round_trips(),
+            Workload::Lat => self.lead_round_trips(one_process),
+            Workload::Oneway => self.lead_one_way(one_process),
+            Workload::Stalled => self.lead_stalled(),
+            Workload::Connections => bail!("its server is started twice"),
         }
     }
 
@@ -167,11 +211,92 @@ impl Conductor {
         Ok(throughput(messages, elapsed_ns, cpu_ns + router_cpu_ns))
     }
 
-    fn lead_round_trips(&mut self) -> Result<Sample> {
-        let Note::Pinged { p50_ns, p99_ns } = self.hear(Role::Connect)? else { return Err(out_of_step()) };
-        self.connecter.tell(Order::Stop)?;
+    fn lead_round_trips(&mut self, one_process: bool) -> Result<Sample> {
+        let (times, messages, cpu_ns) = self.hear_times(Role::Connect)?;
         self.binder.tell(Order::Stop)?;
-        Ok(Sample::Lat { p50_us: p50_ns as f64 / 1e3, p99_us: p99_ns as f64 / 1e3 })
+        let Note::Pushed { cpu_ns: echo_cpu_ns } = self.hear(Role::Bind)? else { return Err(out_of_step()) };
+        self.connecter.tell(Order::Stop)?;
+        let cpu_ns = if one_process { cpu_ns } else { cpu_ns + echo_cpu_ns };
+        Ok(Sample::Lat { times, cpu_us: cpu_ns as f64 / 1e3 / messages as f64 })
+    }
+
+    fn lead_one_way(&mut self, one_process: bool) -> Result<Sample> {
+        let Note::Ready = self.hear(Role::Bind)? else { return Err(out_of_step()) };
+        self.connecter.tell(Order::Go)?;
+        let Note::Clocked { times_ns: received, cpu_ns } = self.hear(Role::Bind)? else {
+            return Err(out_of_step());
+        };
+        self.connecter.tell(Order::Stop)?;
+        let Note::Clocked { times_ns: sent, cpu_ns: sender_cpu_ns } = self.hear(Role::Connect)? else {
+            return Err(out_of_step());
+        };
+        self.binder.tell(Order::Stop)?;
+        let cpu_ns = if one_process { cpu_ns } else { cpu_ns + sender_cpu_ns };
+        let cpu_us = cpu_ns as f64 / 1e3 / sent.len() as f64;
+        let times = received.iter().zip(sent).map(|(received, sent)| received.saturating_sub(sent)).collect();
+        Ok(Sample::Lat { times: Times::of(times).context("no messages")?, cpu_us })
+    }
+
+    fn lead_stalled(&mut self) -> Result<Sample> {
+        let Note::Ready = self.hear(Role::Connect)? else { return Err(out_of_step()) };
+        self.binder.tell(Order::Go)?;
+        let (before, ..) = self.hear_times(Role::Connect)?;
+        self.binder.tell(Order::Go)?;
+        let (during, ..) = self.hear_times(Role::Connect)?;
+        self.binder.tell(Order::Stop)?;
+        self.connecter.tell(Order::Stop)?;
+        Ok(Sample::Stalled { before, during })
+    }
+
+    /// Lets all peers connect, be heard of and be answered; where the server is, and how long the first two took.
+    pub(crate) fn lead_arrival(&mut self) -> Result<(String, Duration)> {
+        let Note::Bound(endpoint) = self.hear(Role::Bind)? else { return Err(out_of_step()) };
+        let start = Instant::now();
+        self.connecter.tell(Order::Connect(endpoint.clone()))?;
+        let ready = self.hear_of_all(start)?;
+        Ok((endpoint, ready))
+    }
+
+    /// What the server costs while nothing happens: memory of each connection, percent of a processor.
+    pub(crate) fn watch_idle(&mut self) -> Result<(f64, f64)> {
+        self.binder.tell(Order::Go)?;
+        let Note::Idle { octets_per_peer, cpu_percent } = self.hear(Role::Bind)? else {
+            return Err(out_of_step());
+        };
+        Ok((octets_per_peer, cpu_percent))
+    }
+
+    /// Lets all peers come back to another server in the same place; how long that took.
+    pub(crate) fn lead_return(&mut self) -> Result<Duration> {
+        let Note::Bound(_) = self.hear(Role::Bind)? else { return Err(out_of_step()) };
+        let start = Instant::now();
+        self.connecter.tell(Order::Go)?;
+        let back = self.hear_of_all(start)?;
+        self.binder.tell(Order::Stop)?;
+        self.connecter.tell(Order::Stop)?;
+        Ok(back)
+    }
+
+    /// Waits until the server has heard of all peers, and all peers of the server.
+    fn hear_of_all(&self, start: Instant) -> Result<Duration> {
+        let Note::Ready = self.hear(Role::Bind)? else { return Err(out_of_step()) };
+        let elapsed = start.elapsed();
+        let Note::Ready = self.hear(Role::Connect)? else { return Err(out_of_step()) };
+        Ok(elapsed)
+    }
+
+    /// Waits for the end of a process that was ended.
+    pub(crate) fn hear_end(&self, of: Role) -> Result<()> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        match self.notes.recv_timeout(left)? {
+            (role, Note::Gone) if role == of => Ok(()),
+            (role, note) => bail!("{} said {note:?} out of turn", name(role)),
+        }
+    }
+
+    fn hear_times(&self, from: Role) -> Result<(Times, u64, u64)> {
+        let Note::Pinged { times, messages, cpu_ns } = self.hear(from)? else { return Err(out_of_step()) };
+        Ok((times, messages, cpu_ns))
     }
 
     fn hear(&self, from: Role) -> Result<Note> {
@@ -199,11 +324,11 @@ fn throughput(messages: u64, elapsed_ns: u64, cpu_ns: u64) -> Sample {
     }
 }
 
-fn out_of_step() -> anyhow::Error {
+pub(crate) fn out_of_step() -> anyhow::Error {
     anyhow!("the sides are out of step")
 }
 
-fn name(role: Role) -> &'static str {
+pub(crate) fn name(role: Role) -> &'static str {
     match role {
         Role::Bind => "the binding side",
         Role::Connect => "the connecting side",
@@ -214,7 +339,6 @@ fn name(role: Role) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
 

@@ -11,8 +11,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::conductor::{Note, Order, Port};
 use super::side::{Implementation, Pull, Push, await_endpoint, await_stop, cpu_ns, nanoseconds, pin};
+use super::stalled;
 use super::stamp::{self, HELLO};
-use super::task::{Role, Task, Workload};
+use super::task::{Role, Task};
+use super::workload::Workload;
 
 /// Topics of a publisher.
 const TOPICS: u64 = 1_000;
@@ -43,7 +45,7 @@ pub(crate) trait FanImplementation: Implementation {
     type Router: Router;
     type Dealer: Push + Pull;
 
-    /// Binds a publisher that waits for room; returns the endpoint to connect to.
+    /// Binds a publisher that waits for room, but in `stalled`, where it drops; returns the endpoint to connect to.
     fn bind_publisher(&self) -> Result<(Self::Publisher, String)>;
     /// Connects a subscriber that takes these topics, or everything without any.
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<Self::Subscriber>;
@@ -79,13 +81,14 @@ pub(crate) fn play<I: FanImplementation>(task: &Task) -> Result<()> {
     let implementation = I::new(task)?;
     let port = Port::Standard;
     match (task.role, task.case.workload) {
-        (Role::Bind, Workload::Pub | Workload::Topics) => publish(&implementation, task),
+        (Role::Bind, Workload::Pub | Workload::Topics | Workload::Stalled) => publish(&implementation, task),
         (Role::Connect, Workload::Pub | Workload::Topics) => subscribe(&implementation, task, &port),
+        (Role::Connect, Workload::Stalled) => stalled::subscribe(&implementation, task, &port),
         (Role::Bind, Workload::Fanin) => gather(&implementation, task, &port),
         (Role::Connect, Workload::Fanin) => push_all(&implementation, task, &port),
         (Role::Bind, Workload::Route) => echo(&implementation, task, &port),
         (Role::Connect, Workload::Route) => request(&implementation, task, &port),
-        (Role::Both, _) | (_, Workload::Thr | Workload::Lat) => bail!("not a workload of several sockets"),
+        (Role::Bind | Role::Connect | Role::Both, _) => bail!("not a workload of several sockets"),
     }
 }
 
@@ -94,6 +97,7 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     let (mut publisher, endpoint) = implementation.bind_publisher()?;
     port.say(Note::Bound(endpoint))?;
     let is_over = AtomicBool::new(false);
+    let is_slow = task.case.workload == Workload::Stalled;
     thread::scope(|scope| {
         let go = scope.spawn(|| {
             let order = Port::Standard.hear();
@@ -105,12 +109,16 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
             for subscriber in 0..u64::from(task.case.fan) {
                 publisher.publish(last_topic(task, subscriber), HELLO)?;
             }
-            thread::yield_now();
+            // With pauses where nothing waits for room: what is measured is not to stand behind it.
+            if is_slow { thread::sleep(stalled::PAUSE) } else { thread::yield_now() }
         }
         let order = go.join().map_err(|_| anyhow!("the listener panicked"))??;
         ensure!(order == Order::Go, "told to stop before the start");
         anyhow::Ok(())
     })?;
+    if is_slow {
+        return stalled::publish(&mut publisher, task, &port);
+    }
     let round: Vec<Option<Topic>> = (0..TOPICS).map(|sequence| topic_of(task, sequence)).collect();
     let mut topics = round.iter().cycle();
     let cpu_before = cpu_ns()?;
@@ -121,6 +129,23 @@ fn publish<I: FanImplementation>(implementation: &I, task: &Task) -> Result<()> 
     port.say(Note::Pushed { cpu_ns: cpu_ns()? - cpu_before })
 }
 
+/// Waits until every subscriber has heard of the publisher.
+pub(crate) fn hear_hello<I: FanImplementation>(
+    implementation: &I,
+    subscribers: &mut [I::Subscriber],
+    port: &Port,
+) -> Result<()> {
+    let mut has_heard = vec![false; subscribers.len()];
+    let mut unheard = subscribers.len();
+    receive(implementation, subscribers, |at, found| {
+        stamp::check(found, HELLO)?;
+        let heard = has_heard.get_mut(at).context("a message of nobody")?;
+        unheard -= usize::from(!std::mem::replace(heard, true));
+        Ok(unheard > 0)
+    })?;
+    port.say(Note::Ready)
+}
+
 fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port) -> Result<()> {
     let endpoint = await_endpoint(port)?;
     let subscribers = (0..u64::from(task.case.fan))
@@ -128,15 +153,8 @@ fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port)
     let mut subscribers = subscribers.collect::<Result<Vec<_>>>()?;
     let mut expected: Vec<_> =
         (0..u64::from(task.case.fan)).map(|number| Expected::new(task, number)).collect();
-    let mut unheard = expected.len();
-    receive(implementation, &mut subscribers, |at, found| {
-        stamp::check(found, HELLO)?;
-        let heard = expected.get_mut(at).context("a message of nobody")?;
-        unheard -= usize::from(!std::mem::replace(&mut heard.has_heard, true));
-        Ok(unheard > 0)
-    })?;
+    hear_hello(implementation, &mut subscribers, port)?;
     let cpu_before = cpu_ns()?;
-    port.say(Note::Ready)?;
     let (mut first, mut messages, mut unfinished) = (None, 0, expected.len());
     receive(implementation, &mut subscribers, |at, found| {
         if found == HELLO {
@@ -156,7 +174,7 @@ fn subscribe<I: FanImplementation>(implementation: &I, task: &Task, port: &Port)
 }
 
 /// Hands every message to `take` until that says `false`.
-fn receive<I: FanImplementation>(
+pub(crate) fn receive<I: FanImplementation>(
     implementation: &I,
     subscribers: &mut [I::Subscriber],
     mut take: impl FnMut(usize, u64) -> Result<bool>,
@@ -179,7 +197,6 @@ fn receive<I: FanImplementation>(
 
 /// What a subscriber is to have.
 struct Expected {
-    has_heard: bool,
     next: u64,
     /// One past the last message.
     end: u64,
@@ -193,15 +210,14 @@ struct Expected {
 
 impl Expected {
     fn new(task: &Task, subscriber: u64) -> Self {
-        let (of_round, round_length) = match task.case.workload {
-            Workload::Topics => {
-                let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
-                (taken.collect(), TOPICS)
-            }
-            Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => (vec![0], 1),
+        let (of_round, round_length) = if task.case.workload == Workload::Topics {
+            let taken = (0..TOPICS).filter(|&sequence| is_taken(topic_number(sequence), subscriber));
+            (taken.collect(), TOPICS)
+        } else {
+            (vec![0], 1)
         };
         let next = of_round.first().copied().unwrap_or_default();
-        Self { has_heard: false, next, end: task.messages, of_round, round_length, at: 0, round: 0 }
+        Self { next, end: task.messages, of_round, round_length, at: 0, round: 0 }
     }
 
     /// Goes on to the next; `false`: that was the last.
@@ -316,11 +332,20 @@ fn topic_number(sequence: u64) -> u64 {
 }
 
 /// The topics that a subscriber takes.
-fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
-    match task.case.workload {
-        Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).map(topic).collect(),
-        Workload::Thr | Workload::Lat | Workload::Pub | Workload::Fanin | Workload::Route => Vec::new(),
-    }
+pub(crate) fn topics_of(task: &Task, subscriber: u64) -> Vec<Topic> {
+    let taken: Vec<u64> = match task.case.workload {
+        Workload::Topics => (0..TOPICS).filter(|&number| is_taken(number, subscriber)).collect(),
+        Workload::Stalled => stalled::topics_of(subscriber),
+        Workload::Thr
+        | Workload::Lat
+        | Workload::Oneway
+        | Workload::Pub
+        | Workload::Fanin
+        | Workload::Route
+        | Workload::Threads
+        | Workload::Connections => Vec::new(),
+    };
+    taken.into_iter().map(topic).collect()
 }
 
 /// The topic that `subscriber` subscribes to last.
@@ -333,7 +358,7 @@ fn is_taken(topic: u64, subscriber: u64) -> bool {
     topic / TOPICS_TAKEN == subscriber % (TOPICS / TOPICS_TAKEN)
 }
 
-fn topic(number: u64) -> Topic {
+pub(crate) fn topic(number: u64) -> Topic {
     let mut topic = *b"topic000";
     for (place, octet) in [100, 10, 1].into_iter().zip(topic.iter_mut().skip(5)) {
         *octet += u8::try_from(number / place % 10).unwrap_or_default();
@@ -356,14 +381,20 @@ mod tests {
 
     #[test]
     fn a_subscriber_expects_what_is_published_under_its_topics() {
-        let case = Case { workload: Workload::Topics, transport: Transport::Tcp, size: 64, fan: 8 };
+        let case = Case {
+            workload: Workload::Topics,
+            transport: Transport::Tcp,
+            ping_pong: None,
+            size: 64,
+            fan: 8,
+            pin: Pin::None,
+        };
         let task = Task {
             case,
             peer: Peer::Peermq,
             messages: 2_500,
             warm_up: 0,
             hwm: None,
-            pin: Pin::None,
             role: Role::Connect,
             address: String::new(),
         };

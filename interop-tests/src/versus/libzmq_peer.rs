@@ -13,16 +13,17 @@ use anyhow::{Context, Result};
 use zmq::{Message, Socket};
 
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
-use super::side::{Implementation, Pair, Pull, Push};
+use super::libzmq_pair::LibzmqPair;
+use super::side::{Implementation, Pull, Push};
 use super::stamp;
 use super::task::Task;
+use super::workload::Workload;
 
 /// A context with its default of one I/O thread.
 pub(crate) struct Libzmq {
     context: zmq::Context,
-    size: usize,
     hwm: Option<i32>,
-    address: String,
+    pub(super) task: Task,
 }
 
 /// PUSH or PUB.
@@ -54,15 +55,8 @@ pub(crate) struct LibzmqDealer {
     message: Message,
 }
 
-/// REQ or REP.
-pub(crate) struct LibzmqPair {
-    socket: Socket,
-    message: Message,
-    size: usize,
-}
-
 impl Libzmq {
-    fn open(&self, kind: zmq::SocketType) -> Result<Socket> {
+    pub(super) fn open(&self, kind: zmq::SocketType) -> Result<Socket> {
         let socket = self.context.socket(kind)?;
         if let Some(hwm) = self.hwm {
             socket.set_sndhwm(hwm)?;
@@ -71,26 +65,27 @@ impl Libzmq {
         Ok(socket)
     }
 
-    fn bind(&self, kind: zmq::SocketType) -> Result<(Socket, String)> {
+    pub(super) fn bind(&self, kind: zmq::SocketType) -> Result<(Socket, String)> {
         let socket = self.open(kind)?;
         let endpoint = self.bind_socket(&socket)?;
         Ok((socket, endpoint))
     }
 
-    fn bind_socket(&self, socket: &Socket) -> Result<String> {
-        socket.bind(&self.address).with_context(|| format!("bind to {}", self.address))?;
+    pub(super) fn bind_socket(&self, socket: &Socket) -> Result<String> {
+        let address = &self.task.address;
+        socket.bind(address).with_context(|| format!("bind to {address}"))?;
         let endpoint = socket.get_last_endpoint()?;
         endpoint.map_err(|_| zmq::Error::EINVAL).context("the endpoint is not text")
     }
 
-    fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
+    pub(super) fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
         let socket = self.open(kind)?;
         socket.connect(endpoint).with_context(|| format!("connect to {endpoint}"))?;
         Ok(socket)
     }
 
-    fn pair(&self, socket: Socket) -> LibzmqPair {
-        LibzmqPair { socket, message: Message::new(), size: self.size }
+    fn size(&self) -> usize {
+        self.task.case.size
     }
 }
 
@@ -101,25 +96,24 @@ impl Implementation for Libzmq {
 
     fn new(task: &Task) -> Result<Self> {
         let hwm = task.hwm.map(i32::try_from).transpose()?;
-        Ok(Self { context: zmq::Context::new(), size: task.case.size, hwm, address: task.address.clone() })
+        Ok(Self { context: zmq::Context::new(), hwm, task: task.clone() })
     }
 
     fn bind_pull(&self) -> Result<(LibzmqPull, String)> {
         let (socket, endpoint) = self.bind(zmq::PULL)?;
-        Ok((LibzmqPull { socket, message: Message::new(), size: self.size, stamp_at: 0 }, endpoint))
+        Ok((LibzmqPull { socket, message: Message::new(), size: self.size(), stamp_at: 0 }, endpoint))
     }
 
     fn connect_push(&self, endpoint: &str) -> Result<LibzmqPush> {
-        Ok(LibzmqPush { socket: self.connect(zmq::PUSH, endpoint)?, size: self.size })
+        Ok(LibzmqPush { socket: self.connect(zmq::PUSH, endpoint)?, size: self.size() })
     }
 
     fn bind_pair(&self) -> Result<(LibzmqPair, String)> {
-        let (socket, endpoint) = self.bind(zmq::REP)?;
-        Ok((self.pair(socket), endpoint))
+        LibzmqPair::bind(self)
     }
 
     fn connect_pair(&self, endpoint: &str) -> Result<LibzmqPair> {
-        Ok(self.pair(self.connect(zmq::REQ, endpoint)?))
+        LibzmqPair::connect(self, endpoint)
     }
 }
 
@@ -131,13 +125,13 @@ impl FanImplementation for Libzmq {
 
     fn bind_publisher(&self) -> Result<(LibzmqPush, String)> {
         let mut socket = self.open(zmq::PUB)?;
-        let wait: c_int = 1;
+        let wait = c_int::from(self.task.case.workload != Workload::Stalled);
         let option = zmq_sys::ZMQ_XPUB_NODROP as c_int;
         let (value, octets) = ((&raw const wait).cast(), size_of_val(&wait));
         // SAFETY: the socket is open, and the value is an int that outlives the call.
         check(unsafe { zmq_sys::zmq_setsockopt(socket.as_mut_ptr(), option, value, octets) })?;
         let endpoint = self.bind_socket(&socket)?;
-        Ok((LibzmqPush { socket, size: self.size }, endpoint))
+        Ok((LibzmqPush { socket, size: self.size() }, endpoint))
     }
 
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<LibzmqPull> {
@@ -149,7 +143,7 @@ impl FanImplementation for Libzmq {
             socket.set_subscribe(topic)?;
         }
         let stamp_at = if topics.is_empty() { 0 } else { TOPIC_OCTETS };
-        Ok(LibzmqPull { socket, message: Message::new(), size: self.size, stamp_at })
+        Ok(LibzmqPull { socket, message: Message::new(), size: self.size(), stamp_at })
     }
 
     fn wait(&self, subscribers: &mut [LibzmqPull]) -> Result<()> {
@@ -160,12 +154,23 @@ impl FanImplementation for Libzmq {
 
     fn bind_router(&self) -> Result<(LibzmqRouter, String)> {
         let (socket, endpoint) = self.bind(zmq::ROUTER)?;
-        Ok((LibzmqRouter { socket, id: Message::new(), message: Message::new(), size: self.size }, endpoint))
+        Ok((LibzmqRouter::new(socket, self.size()), endpoint))
     }
 
     fn connect_dealer(&self, endpoint: &str) -> Result<LibzmqDealer> {
-        let socket = self.connect(zmq::DEALER, endpoint)?;
-        Ok(LibzmqDealer { push: LibzmqPush { socket, size: self.size }, message: Message::new() })
+        Ok(LibzmqDealer::new(self.connect(zmq::DEALER, endpoint)?, self.size()))
+    }
+}
+
+impl LibzmqRouter {
+    pub(super) fn new(socket: Socket, size: usize) -> Self {
+        Self { socket, id: Message::new(), message: Message::new(), size }
+    }
+}
+
+impl LibzmqDealer {
+    pub(super) fn new(socket: Socket, size: usize) -> Self {
+        Self { push: LibzmqPush { socket, size }, message: Message::new() }
     }
 }
 
@@ -242,28 +247,9 @@ impl Pull for LibzmqDealer {
     }
 }
 
-impl Pair for LibzmqPair {
-    fn echo(&mut self) -> Result<()> {
-        self.socket.recv(&mut self.message, 0)?;
-        stamp::read(&self.message, self.size)?;
-        Ok(self.socket.send(mem::replace(&mut self.message, Message::new()), 0)?)
-    }
-
-    /// As in `perf/remote_lat.cpp` the message that came back is the next one to go.
-    fn round_trip(&mut self, sequence: u64) -> Result<u64> {
-        if self.message.len() != self.size {
-            self.message = Message::with_size(self.size);
-        }
-        stamp::write(&mut self.message, sequence);
-        self.socket.send(mem::replace(&mut self.message, Message::new()), 0)?;
-        self.socket.recv(&mut self.message, 0)?;
-        stamp::read(&self.message, self.size)
-    }
-}
-
 impl fmt::Debug for Libzmq {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Libzmq").field("size", &self.size).field("hwm", &self.hwm).finish_non_exhaustive()
+        f.debug_struct("Libzmq").field("task", &self.task).finish_non_exhaustive()
     }
 }
 

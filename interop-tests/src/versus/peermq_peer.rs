@@ -1,29 +1,24 @@
 //! peermq, through its public interface only.
 
-use std::collections::VecDeque;
-
-use anyhow::{Result, anyhow, bail};
-use bytes::{Bytes, BytesMut};
+use anyhow::{Result, anyhow};
 use peermq::{
-    Builder, Context, Dealer, Hwm, Message, Pattern, Pub, Pull as PullType, Push as PushType, RecvError, Rep,
-    Req, Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
+    Builder, Context, Dealer, Hwm, Message, Pattern, Pub, Pull as PullType, Push as PushType, RecvError,
+    Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
 };
 
+use super::bodies::{Bodies, Body};
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
-use super::side::{Implementation, Pair, Pull, Push};
+use super::peermq_pair::PeermqPair;
+use super::side::{Implementation, Pull, Push};
 use super::stamp;
 use super::task::Task;
-
-/// Larger bodies are shared with the library instead of being copied into its queue.
-const LARGEST_COPIED: usize = 4096;
+use super::workload::Workload;
 
 /// A context with its defaults.
 #[derive(Debug)]
 pub(crate) struct Peermq {
     context: Context,
-    size: usize,
-    hwm: Option<Hwm>,
-    address: String,
+    pub(super) task: Task,
 }
 
 /// PUSH.
@@ -75,33 +70,29 @@ pub(crate) struct PeermqDealer {
     buffer: Vec<u8>,
 }
 
-/// REQ and REP.
-#[derive(Debug)]
-pub(crate) enum PeermqPair {
-    Rep { socket: Socket<Rep>, size: usize },
-    Req { socket: Socket<Req>, message: Message, buffer: Vec<u8> },
-}
-
-/// Where the bodies of a sender come from.
-#[derive(Debug)]
-enum Bodies {
-    /// One buffer, copied by the library.
-    Copied(Vec<u8>),
-    /// Bodies in flight, the oldest first, and those that the library has let go of.
-    Shared { size: usize, in_flight: VecDeque<Bytes>, free: Vec<BytesMut> },
-}
-
 impl Peermq {
-    fn builder<P: Pattern>(&self) -> Builder<P> {
+    pub(super) fn builder<P: Pattern>(&self) -> Builder<P> {
         let builder = self.context.builder_for::<P>();
-        match self.hwm {
+        match self.task.hwm.map(Hwm::messages) {
             Some(hwm) => builder.send_hwm(hwm).recv_hwm(hwm),
             None => builder,
         }
     }
 
-    fn open<P: Pattern>(&self) -> Result<Socket<P>> {
-        Ok(self.builder().open()?)
+    pub(super) fn bind<P: Pattern>(&self, builder: Builder<P>) -> Result<(Socket<P>, String)> {
+        let mut socket = builder.open()?;
+        let endpoint = socket.bind(self.task.address.as_str())?.to_string();
+        Ok((socket, endpoint))
+    }
+
+    pub(super) fn connect<P: Pattern>(&self, endpoint: &str) -> Result<Socket<P>> {
+        let mut socket = self.builder().open()?;
+        socket.connect(endpoint)?;
+        Ok(socket)
+    }
+
+    fn size(&self) -> usize {
+        self.task.case.size
     }
 }
 
@@ -111,32 +102,24 @@ impl Implementation for Peermq {
     type Pair = PeermqPair;
 
     fn new(task: &Task) -> Result<Self> {
-        let hwm = task.hwm.map(Hwm::messages);
-        Ok(Self { context: Context::new(), size: task.case.size, hwm, address: task.address.clone() })
+        Ok(Self { context: Context::new(), task: task.clone() })
     }
 
     fn bind_pull(&self) -> Result<(PeermqPull, String)> {
-        let mut socket = self.open::<PullType>()?;
-        let endpoint = socket.bind(self.address.as_str())?.to_string();
-        Ok((PeermqPull { socket, message: Message::new(), size: self.size }, endpoint))
+        let (socket, endpoint) = self.bind(self.builder())?;
+        Ok((PeermqPull { socket, message: Message::new(), size: self.size() }, endpoint))
     }
 
     fn connect_push(&self, endpoint: &str) -> Result<PeermqPush> {
-        let mut socket = self.open::<PushType>()?;
-        socket.connect(endpoint)?;
-        Ok(PeermqPush { socket, bodies: Bodies::new(self.size) })
+        Ok(PeermqPush { socket: self.connect(endpoint)?, bodies: Bodies::new(self.size()) })
     }
 
     fn bind_pair(&self) -> Result<(PeermqPair, String)> {
-        let mut socket = self.open::<Rep>()?;
-        let endpoint = socket.bind(self.address.as_str())?.to_string();
-        Ok((PeermqPair::Rep { socket, size: self.size }, endpoint))
+        PeermqPair::bind(self)
     }
 
     fn connect_pair(&self, endpoint: &str) -> Result<PeermqPair> {
-        let mut socket = self.open::<Req>()?;
-        socket.connect(endpoint)?;
-        Ok(PeermqPair::Req { socket, message: Message::new(), buffer: vec![0; self.size] })
+        PeermqPair::connect(self, endpoint)
     }
 }
 
@@ -147,13 +130,13 @@ impl FanImplementation for Peermq {
     type Dealer = PeermqDealer;
 
     fn bind_publisher(&self) -> Result<(PeermqPublisher, String)> {
-        let mut socket = self.builder::<Pub>().xpub_nodrop(true).open()?;
-        let endpoint = socket.bind(self.address.as_str())?.to_string();
-        Ok((PeermqPublisher { socket, buffer: vec![0; self.size] }, endpoint))
+        let waits = self.task.case.workload != Workload::Stalled;
+        let (socket, endpoint) = self.bind(self.builder::<Pub>().xpub_nodrop(waits))?;
+        Ok((PeermqPublisher { socket, buffer: vec![0; self.size()] }, endpoint))
     }
 
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<PeermqSubscriber> {
-        let mut socket = self.open::<Sub>()?;
+        let mut socket = self.builder::<Sub>().open()?;
         if topics.is_empty() {
             socket.subscribe("")?;
         }
@@ -162,7 +145,7 @@ impl FanImplementation for Peermq {
         }
         socket.connect(endpoint)?;
         let stamp_at = if topics.is_empty() { 0 } else { TOPIC_OCTETS };
-        Ok(PeermqSubscriber { socket, message: Message::new(), size: self.size, stamp_at })
+        Ok(PeermqSubscriber { socket, message: Message::new(), size: self.size(), stamp_at })
     }
 
     fn wait(&self, subscribers: &mut [PeermqSubscriber]) -> Result<()> {
@@ -173,16 +156,24 @@ impl FanImplementation for Peermq {
     }
 
     fn bind_router(&self) -> Result<(PeermqRouter, String)> {
-        let mut socket = self.open::<RouterType>()?;
-        let endpoint = socket.bind(self.address.as_str())?.to_string();
-        let (id, message) = (RoutingId::NONE, Message::new());
-        Ok((PeermqRouter { socket, id, message, size: self.size }, endpoint))
+        let (socket, endpoint) = self.bind(self.builder())?;
+        Ok((PeermqRouter::new(socket, self.size()), endpoint))
     }
 
     fn connect_dealer(&self, endpoint: &str) -> Result<PeermqDealer> {
-        let mut socket = self.open::<Dealer>()?;
-        socket.connect(endpoint)?;
-        Ok(PeermqDealer { socket, message: Message::new(), buffer: vec![0; self.size] })
+        Ok(PeermqDealer::new(self.connect(endpoint)?, self.size()))
+    }
+}
+
+impl PeermqRouter {
+    pub(super) fn new(socket: Socket<RouterType>, size: usize) -> Self {
+        Self { socket, id: RoutingId::NONE, message: Message::new(), size }
+    }
+}
+
+impl PeermqDealer {
+    pub(super) fn new(socket: Socket<Dealer>, size: usize) -> Self {
+        Self { socket, message: Message::new(), buffer: vec![0; size] }
     }
 }
 
@@ -239,14 +230,9 @@ impl Pull for PeermqDealer {
 impl Push for PeermqPush {
     #[inline]
     fn push(&mut self, sequence: u64) -> Result<()> {
-        let sent = match &mut self.bodies {
-            Bodies::Copied(buffer) => {
-                stamp::write(buffer, sequence);
-                self.socket.send(&buffer[..])
-            }
-            Bodies::Shared { size, in_flight, free } => {
-                self.socket.send(shared_body(in_flight, free, *size, sequence))
-            }
+        let sent = match self.bodies.next(sequence) {
+            Body::Copied(body) => self.socket.send(body),
+            Body::Shared(body) => self.socket.send(body),
         };
         sent.map_err(|unsent| anyhow!("not sent: {unsent}"))
     }
@@ -258,56 +244,4 @@ impl Pull for PeermqPull {
         self.socket.recv_into(&mut self.message)?;
         stamp::read(self.message.body(), self.size)
     }
-}
-
-impl Pair for PeermqPair {
-    fn echo(&mut self) -> Result<()> {
-        let Self::Rep { socket, size } = self else { bail!("the connecting side asks") };
-        let mut request = socket.recv()?;
-        stamp::read(request.message().body(), *size)?;
-        let message = request.take_message();
-        request.reply(message).map_err(|unsent| anyhow!("not sent: {unsent}"))
-    }
-
-    fn round_trip(&mut self, sequence: u64) -> Result<u64> {
-        let Self::Req { socket, message, buffer } = self else { bail!("the binding side answers") };
-        stamp::write(buffer, sequence);
-        let reply = socket.request(&buffer[..]).map_err(|unsent| anyhow!("not sent: {unsent}"))?;
-        reply.recv_into(message)?;
-        stamp::read(message.body(), buffer.len())
-    }
-}
-
-impl Bodies {
-    fn new(size: usize) -> Self {
-        if size <= LARGEST_COPIED {
-            Self::Copied(vec![0; size])
-        } else {
-            Self::Shared { size, in_flight: VecDeque::new(), free: Vec::new() }
-        }
-    }
-}
-
-/// A stamped body that the library may keep: the one that it has let go of last, which is in the cache
-/// still, or a new one. As with libzmq only the stamp is written once a body exists.
-fn shared_body(
-    in_flight: &mut VecDeque<Bytes>,
-    free: &mut Vec<BytesMut>,
-    size: usize,
-    sequence: u64,
-) -> Bytes {
-    while let Some(body) = in_flight.pop_front() {
-        match body.try_into_mut() {
-            Ok(body) => free.push(body),
-            Err(held) => {
-                in_flight.push_front(held);
-                break;
-            }
-        }
-    }
-    let mut body = free.pop().unwrap_or_else(|| BytesMut::zeroed(size));
-    stamp::write(&mut body, sequence);
-    let body = body.freeze();
-    in_flight.push_back(body.clone());
-    body
 }

@@ -89,21 +89,13 @@ impl Link {
         Ok(octets)
     }
 
-    /// Sends `frame`. Within a process it is handed over and empty afterwards.
-    pub(crate) fn send_frame(&mut self, frame: &mut Vec<u8>) -> Result<()> {
-        if let Self::Inproc(channel) = self {
-            return Ok(channel.out.send(mem::take(frame))?);
-        }
+    /// Sends `frame` by itself.
+    pub(crate) fn send_frame(&mut self, frame: &[u8]) -> Result<()> {
         Ok(self.stream()?.write_all(frame)?)
     }
 
-    /// Waits for a frame of `octets`, which replaces what is in `frame`.
-    pub(crate) fn receive_frame(&mut self, frame: &mut Vec<u8>, octets: usize) -> Result<()> {
-        if let Self::Inproc(channel) = self {
-            *frame = channel.incoming.recv()?;
-            return Ok(());
-        }
-        frame.resize(octets, 0);
+    /// Waits for a frame that is as long as `frame`, and puts it there.
+    pub(crate) fn receive_frame(&mut self, frame: &mut [u8]) -> Result<()> {
         Ok(self.stream()?.read_exact(frame)?)
     }
 

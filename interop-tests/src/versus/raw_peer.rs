@@ -2,12 +2,14 @@
 //!
 //! A frame is four octets of length, little-endian, and the body. The sender copies frames into a
 //! batch of 64 KiB and sends it when it is full, a frame cut in two where need be; the receiver takes
-//! up to 64 KiB at a time and copies each body out. Round trips go one frame per write.
+//! up to 64 KiB at a time and copies each body out. Round trips go one frame per write; within a process a futex
+//! says whose turn it is.
 
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
+use super::handoff::Handoff;
 use super::raw_link::{BATCH_OCTETS, Channel, Link};
 use super::side::{Implementation, Pair, Pull, Push};
 use super::stamp;
@@ -20,9 +22,12 @@ const HEADER_OCTETS: usize = size_of::<u32>();
 #[derive(Debug)]
 pub(crate) struct Raw {
     size: usize,
-    address: String,
+    pub(super) fan: u32,
+    pub(super) address: String,
     /// Within a process: the two ends of one connection, the last taken first.
     channels: Mutex<Vec<Channel>>,
+    /// The same for round trips.
+    handoffs: Mutex<Vec<Handoff>>,
 }
 
 /// Encodes frames into batches.
@@ -47,10 +52,17 @@ pub(crate) struct RawPull {
 /// Sends and receives one frame at a time.
 #[derive(Debug)]
 pub(crate) struct RawPair {
-    link: Link,
+    way: Way,
     /// Header and body together, so that one write sends both.
     frame: Vec<u8>,
     size: usize,
+}
+
+/// What a frame goes over, there and back.
+#[derive(Debug)]
+enum Way {
+    Link(Link),
+    Handoff(Handoff),
 }
 
 impl Raw {
@@ -72,10 +84,17 @@ impl Raw {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn pair(&self, link: Link) -> Result<RawPair> {
+    /// One of the two ends within a process; `None` between processes.
+    fn handoff(&self, is_binding: bool) -> Option<Handoff> {
+        let mut handoffs = self.handoffs.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = handoffs.iter().position(|it| it.echoes() == is_binding)?;
+        Some(handoffs.swap_remove(at))
+    }
+
+    fn pair(&self, way: Way) -> Result<RawPair> {
         let mut frame = header(self.size)?.to_vec();
         frame.resize(HEADER_OCTETS + self.size, 0);
-        Ok(RawPair { link, frame, size: self.size })
+        Ok(RawPair { way, frame, size: self.size })
     }
 }
 
@@ -85,11 +104,17 @@ impl Implementation for Raw {
     type Pair = RawPair;
 
     fn new(task: &Task) -> Result<Self> {
-        let channels = match task.case.transport {
-            Transport::Inproc => <[Channel; 2]>::from(Channel::pair()).into(),
-            Transport::Tcp | Transport::Ipc => Vec::new(),
+        let (channels, handoffs) = match task.case.transport {
+            Transport::Inproc => (<[Channel; 2]>::from(Channel::pair()).into(), Handoff::pair().into()),
+            Transport::Tcp | Transport::Ipc => (Vec::new(), Vec::new()),
         };
-        Ok(Self { size: task.case.size, address: task.address.clone(), channels: Mutex::new(channels) })
+        Ok(Self {
+            size: task.case.size,
+            fan: task.case.fan,
+            address: task.address.clone(),
+            channels: Mutex::new(channels),
+            handoffs: Mutex::new(handoffs),
+        })
     }
 
     fn bind_pull(&self) -> Result<(RawPull, String)> {
@@ -103,12 +128,18 @@ impl Implementation for Raw {
     }
 
     fn bind_pair(&self) -> Result<(RawPair, String)> {
+        if let Some(handoff) = self.handoff(true) {
+            return Ok((self.pair(Way::Handoff(handoff))?, self.address.clone()));
+        }
         let (link, endpoint) = self.bind()?;
-        Ok((self.pair(link)?, endpoint))
+        Ok((self.pair(Way::Link(link))?, endpoint))
     }
 
     fn connect_pair(&self, endpoint: &str) -> Result<RawPair> {
-        self.pair(self.connect(endpoint)?)
+        match self.handoff(false) {
+            Some(handoff) => self.pair(Way::Handoff(handoff)),
+            None => self.pair(Way::Link(self.connect(endpoint)?)),
+        }
     }
 }
 
@@ -191,8 +222,21 @@ impl RawPull {
 }
 
 impl RawPair {
+    fn send(&mut self) -> Result<()> {
+        match &mut self.way {
+            Way::Link(link) => link.send_frame(&self.frame),
+            Way::Handoff(handoff) => {
+                handoff.send(&mut self.frame);
+                Ok(())
+            }
+        }
+    }
+
     fn receive(&mut self) -> Result<u64> {
-        self.link.receive_frame(&mut self.frame, HEADER_OCTETS + self.size)?;
+        match &mut self.way {
+            Way::Link(link) => link.receive_frame(&mut self.frame)?,
+            Way::Handoff(handoff) => handoff.receive(&mut self.frame),
+        }
         let (front, body) = self.frame.split_first_chunk().context("a frame without a header")?;
         ensure!(*front == header(self.size)?, "a frame of another length arrived");
         stamp::read(body, self.size)
@@ -202,14 +246,14 @@ impl RawPair {
 impl Pair for RawPair {
     fn echo(&mut self) -> Result<()> {
         self.receive()?;
-        self.link.send_frame(&mut self.frame)
+        self.send()
     }
 
     fn round_trip(&mut self, sequence: u64) -> Result<u64> {
         if let Some(body) = self.frame.get_mut(HEADER_OCTETS..) {
             stamp::write(body, sequence);
         }
-        self.link.send_frame(&mut self.frame)?;
+        self.send()?;
         self.receive()
     }
 }

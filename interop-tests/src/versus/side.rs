@@ -6,25 +6,30 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use core_affinity::CoreId;
-use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
+use nix::time::{ClockId, clock_gettime};
 
 use super::conductor::{Conductor, Note, Order, Outlet, Port};
-use super::fan;
 use super::libzmq_peer::Libzmq;
 use super::peermq_peer::Peermq;
 use super::raw_peer::Raw;
+use super::sample::Times;
 use super::stamp::{self, HELLO};
-use super::stats::percentile;
-use super::task::{Peer, Role, Task, Workload};
+use super::task::{Peer, Role, Task};
+use super::workload::Workload;
+use super::{connections, fan, threads};
 
 /// No run lasts longer, start and end included.
 pub(crate) const RUN_DEADLINE: Duration = Duration::from_secs(60);
 
+/// How far apart the messages of `oneway` are: longer than anything that a library might wait for more.
+pub const ONE_WAY_PAUSE: Duration = Duration::from_millis(10);
+
 /// An implementation under measurement. One value serves one process: `inproc` sides share it.
 pub(crate) trait Implementation: Sized + Sync {
-    type Push: Push;
-    type Pull: Pull;
+    type Push: Push + Send;
+    type Pull: Pull + Send;
     type Pair: Pair;
 
     /// Prepares what the sockets of a process share. Opens nothing yet.
@@ -33,8 +38,9 @@ pub(crate) trait Implementation: Sized + Sync {
     fn bind_pull(&self) -> Result<(Self::Pull, String)>;
     /// Connects the sender.
     fn connect_push(&self, endpoint: &str) -> Result<Self::Push>;
-    /// Binds the side that echoes; returns the endpoint to connect to.
+    /// Binds the side that echoes; returns the endpoint to connect to, or two with a space in between.
     fn bind_pair(&self) -> Result<(Self::Pair, String)>;
+    /// Connects the side that asks.
     fn connect_pair(&self, endpoint: &str) -> Result<Self::Pair>;
 }
 
@@ -59,20 +65,28 @@ pub(crate) trait Pull {
 pub(crate) trait Pair {
     /// Receives a message and sends it back.
     fn echo(&mut self) -> Result<()>;
-    /// Sends a message that starts with `sequence` and returns the number of the one that comes back.
+    /// Sends a message that starts with `sequence` and returns what the one that comes back starts with.
     fn round_trip(&mut self, sequence: u64) -> Result<u64>;
 }
 
 /// Plays the side that `text` describes (a [`Task`] as JSON), led by the parent process.
 pub(crate) fn main(text: &str) -> Result<()> {
     let task: Task = serde_json::from_str(text).context("not a task")?;
-    let is_one_to_one = task.case.workload.is_one_to_one();
-    let outcome = match task.peer {
-        Peer::Peermq if is_one_to_one => play_role::<Peermq>(&task),
-        Peer::Libzmq if is_one_to_one => play_role::<Libzmq>(&task),
-        Peer::Raw => play_role::<Raw>(&task),
-        Peer::Peermq => fan::play::<Peermq>(&task),
-        Peer::Libzmq => fan::play::<Libzmq>(&task),
+    raise_descriptor_limit()?;
+    let outcome = match (task.case.workload, task.peer) {
+        (_, Peer::Omq | Peer::Monocoque | Peer::Rzmq | Peer::ZmqRs) => bail!("not played by this program"),
+        (Workload::Thr | Workload::Lat | Workload::Oneway, Peer::Peermq) => play_role::<Peermq>(&task),
+        (Workload::Thr | Workload::Lat | Workload::Oneway, Peer::Libzmq) => play_role::<Libzmq>(&task),
+        (Workload::Thr | Workload::Lat | Workload::Oneway, Peer::Raw) => play_role::<Raw>(&task),
+        (Workload::Threads, Peer::Peermq) => threads::play::<Peermq>(&task),
+        (Workload::Threads, Peer::Libzmq) => threads::play::<Libzmq>(&task),
+        (Workload::Threads, Peer::Raw) => threads::play::<Raw>(&task),
+        (Workload::Connections, Peer::Peermq) => connections::play::<Peermq>(&task),
+        (Workload::Connections, Peer::Libzmq) => connections::play::<Libzmq>(&task),
+        (Workload::Connections, Peer::Raw) => connections::play::<Raw>(&task),
+        (_, Peer::Peermq) => fan::play::<Peermq>(&task),
+        (_, Peer::Libzmq) => fan::play::<Libzmq>(&task),
+        (_, Peer::Raw) => bail!("plain sockets have no patterns"),
     };
     // The parent reports a failure: this process only tells it.
     if let Err(error) = outcome {
@@ -128,7 +142,11 @@ fn play_both<I: Implementation>(task: &Task) -> Result<()> {
 }
 
 /// Pins this thread, and so all that it starts.
-pub(crate) fn pin(task: &Task, role: Role) -> Result<()> {
+///
+/// # Errors
+///
+/// When the processor is not ours to use.
+pub fn pin(task: &Task, role: Role) -> Result<()> {
     match task.core(role) {
         Some(id) => {
             let pinned = core_affinity::set_for_current(CoreId { id });
@@ -150,9 +168,21 @@ fn play<I: Implementation>(implementation: &I, task: &Task, role: Role, port: &P
         (Role::Bind, Workload::Lat) => {
             let (mut pair, endpoint) = implementation.bind_pair()?;
             port.say(Note::Bound(endpoint))?;
-            for _ in 0..task.warm_up + task.messages {
+            for _ in 0..task.warm_up {
                 pair.echo()?;
             }
+            let cpu_before = cpu_ns()?;
+            for _ in 0..task.messages {
+                pair.echo()?;
+            }
+            let cpu_ns = cpu_ns()? - cpu_before;
+            await_stop(port)?;
+            port.say(Note::Pushed { cpu_ns })
+        }
+        (Role::Bind, Workload::Oneway) => {
+            let (mut pull, endpoint) = implementation.bind_pull()?;
+            port.say(Note::Bound(endpoint))?;
+            receive_one_way(&mut pull, task, port)?;
             await_stop(port)
         }
         (Role::Connect, Workload::Thr) => {
@@ -164,10 +194,12 @@ fn play<I: Implementation>(implementation: &I, task: &Task, role: Role, port: &P
             measure_round_trips(&mut pair, task, port)?;
             await_stop(port)
         }
-        (Role::Both, _) => bail!("a port has one role"),
-        (_, Workload::Pub | Workload::Topics | Workload::Fanin | Workload::Route) => {
-            bail!("not a workload of two sockets")
+        (Role::Connect, Workload::Oneway) => {
+            let mut push = implementation.connect_push(&await_endpoint(port)?)?;
+            send_one_way(&mut push, task, port)
         }
+        (Role::Both, _) => bail!("a port has one role"),
+        (Role::Bind | Role::Connect, _) => bail!("not a workload of two sockets"),
     }
 }
 
@@ -199,19 +231,50 @@ fn send<P: Push>(push: &mut P, task: &Task, port: &Port) -> Result<()> {
 }
 
 fn measure_round_trips<P: Pair>(pair: &mut P, task: &Task, port: &Port) -> Result<()> {
+    let size = task.case.size;
     for sequence in 0..task.warm_up {
-        stamp::check(pair.round_trip(sequence)?, sequence)?;
+        stamp::check(pair.round_trip(sequence)?, stamp::cut(sequence, size))?;
     }
     let mut times = Vec::with_capacity(usize::try_from(task.messages)?);
+    let cpu_before = cpu_ns()?;
     for sequence in task.warm_up..task.warm_up + task.messages {
         let start = Instant::now();
         let returned = pair.round_trip(sequence)?;
         times.push(nanoseconds(start.elapsed()));
-        stamp::check(returned, sequence)?;
+        stamp::check(returned, stamp::cut(sequence, size))?;
     }
-    let p50_ns = percentile(&mut times, 50).context("no round trips")?;
-    let p99_ns = percentile(&mut times, 99).context("no round trips")?;
-    port.say(Note::Pinged { p50_ns, p99_ns })
+    let cpu_ns = cpu_ns()? - cpu_before;
+    let times = Times::of(times).context("no round trips")?;
+    port.say(Note::Pinged { times, messages: task.messages, cpu_ns })
+}
+
+fn receive_one_way<P: Pull>(pull: &mut P, task: &Task, port: &Port) -> Result<()> {
+    stamp::check(pull.pull()?, HELLO)?;
+    port.say(Note::Ready)?;
+    let mut times_ns = Vec::with_capacity(usize::try_from(task.messages)?);
+    let cpu_before = cpu_ns()?;
+    for expected in 0..task.messages {
+        let found = pull.pull()?;
+        times_ns.push(shared_clock_ns()?);
+        stamp::check(found, expected)?;
+    }
+    port.say(Note::Clocked { times_ns, cpu_ns: cpu_ns()? - cpu_before })
+}
+
+fn send_one_way<P: Push>(push: &mut P, task: &Task, port: &Port) -> Result<()> {
+    push.push(HELLO)?;
+    push.flush()?;
+    ensure!(port.hear()? == Order::Go, "told to stop before the start");
+    let mut times_ns = Vec::with_capacity(usize::try_from(task.messages)?);
+    let cpu_before = cpu_ns()?;
+    for sequence in 0..task.messages {
+        thread::sleep(ONE_WAY_PAUSE);
+        times_ns.push(shared_clock_ns()?);
+        push.push(sequence)?;
+        push.flush()?;
+    }
+    await_stop(port)?;
+    port.say(Note::Clocked { times_ns, cpu_ns: cpu_ns()? - cpu_before })
 }
 
 pub(crate) fn await_endpoint(port: &Port) -> Result<String> {
@@ -226,12 +289,33 @@ pub(crate) fn await_stop(port: &Port) -> Result<()> {
     Ok(())
 }
 
+/// Many connections take many descriptors: as many as this process may have.
+fn raise_descriptor_limit() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}
+
+/// The clock that is the same in all processes.
+///
+/// # Errors
+///
+/// When there is no such clock.
+pub fn shared_clock_ns() -> Result<u64> {
+    Ok(u64::try_from(clock_gettime(ClockId::CLOCK_MONOTONIC)?.num_nanoseconds())?)
+}
+
 /// User and system time of this process so far.
-pub(crate) fn cpu_ns() -> Result<u64> {
+///
+/// # Errors
+///
+/// When the system does not tell.
+pub fn cpu_ns() -> Result<u64> {
     let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     Ok(u64::try_from((usage.user_time() + usage.system_time()).num_nanoseconds())?)
 }
 
-pub(crate) fn nanoseconds(duration: Duration) -> u64 {
+/// As many as there are, up to the largest number.
+#[must_use]
+pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -12,10 +12,10 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// The smallest of `values` that at least `percent` in 100 do not exceed (nearest rank). Sorts in place.
-pub(crate) fn percentile(values: &mut [u64], percent: usize) -> Option<u64> {
+/// The smallest of `values` that at least `per_mille` in 1,000 do not exceed (nearest rank). Sorts in place.
+pub(crate) fn percentile(values: &mut [u64], per_mille: usize) -> Option<u64> {
     values.sort_unstable();
-    let rank = (values.len() * percent).div_ceil(100).max(1);
+    let rank = (values.len() * per_mille).div_ceil(1000).max(1);
     values.get(rank - 1).copied()
 }
 
@@ -46,16 +46,16 @@ mod tests {
     #[test]
     fn nothing_has_no_median_and_no_percentile() {
         assert_eq!(median(&[]), None);
-        assert_eq!(percentile(&mut [], 50), None);
+        assert_eq!(percentile(&mut [], 500), None);
     }
 
     #[test]
     fn percentiles_are_by_nearest_rank() {
         let mut values: Vec<u64> = (1..=200).rev().collect();
-        assert_eq!(percentile(&mut values, 50), Some(100));
-        assert_eq!(percentile(&mut values, 99), Some(198));
-        assert_eq!(percentile(&mut values, 100), Some(200));
-        assert_eq!(percentile(&mut [7], 1), Some(7));
+        assert_eq!(percentile(&mut values, 500), Some(100));
+        assert_eq!(percentile(&mut values, 990), Some(198));
+        assert_eq!(percentile(&mut values, 1000), Some(200));
+        assert_eq!(percentile(&mut [7], 10), Some(7));
     }
 
     #[test]

@@ -45,8 +45,11 @@ fn line(cells: &[String], widths: &[usize]) -> String {
 
 /// Three significant digits: `143`, `9.77`, `0.0032`.
 pub(crate) fn figure(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
+    if !value.is_finite() {
         return "–".to_owned();
+    }
+    if value == 0.0 {
+        return "0".to_owned();
     }
     let decimals =
         [100.0, 10.0, 1.0, 0.1, 0.01, 0.001].iter().take_while(|&&limit| value.abs() < limit).count();
