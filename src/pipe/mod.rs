@@ -12,6 +12,7 @@
 //!
 //! Counts messages on both ends: the high-water mark is exact. Knows neither descriptors nor ZMTP.
 
+mod assist;
 mod consumer;
 mod drain;
 mod handover;
@@ -35,6 +36,7 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
+pub(crate) use assist::Assist;
 pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
 pub(crate) use handover::Handover;
@@ -42,7 +44,7 @@ pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use outstanding::Outstanding;
-pub(crate) use pipes::{Assist, Pipe, PipeKey, Pipes, Since};
+pub(crate) use pipes::{Pipe, PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};

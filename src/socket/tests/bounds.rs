@@ -165,3 +165,21 @@ fn a_queue_is_bounded_in_octets_too() {
         });
     }
 }
+
+#[test]
+fn what_finds_room_by_writing_what_was_queued_is_written_too() {
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.builder().send_hwm(1).open().unwrap();
+        push.connect(&endpoint).unwrap();
+        for _ in 0..200 {
+            // Without a call in between that would write it later.
+            for number in 0..5 {
+                send(&mut push, &numbered(number));
+            }
+            for number in 0..5 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+        }
+    });
+}

@@ -1,0 +1,29 @@
+//! What a socket's thread can do for a connection itself, instead of waiting for an I/O thread.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+/// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
+pub(crate) trait Assist: Send + Sync {
+    /// Its number: a newer connection has a greater one.
+    fn id(&self) -> u64;
+    /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
+    fn flush(&self) -> bool;
+    /// Writes the message for which the session waited, now or soon.
+    fn hand_on(&self);
+    /// Reads into the inbound pipe what has arrived. A caller that `may_wait` for it need not be told at once.
+    fn fill(&self, may_wait: bool);
+    /// Does `act` while the session stands still. `false`: not done, somebody is at work on it.
+    fn hold(&self, act: &mut dyn FnMut()) -> bool;
+    /// Ends the connection at once, as if the peer had: a connect is tried again.
+    fn hang_up(&self);
+    /// The socket is done with the connection; what is queued may be sent until `deadline`.
+    fn stop(&self, deadline: Option<Instant>);
+    /// Whether the socket said that it is done.
+    fn is_stopped(&self) -> bool;
+    /// Ends the connection now, whatever is queued.
+    fn cut(&self);
+    /// System calls made for the connection that stands, but for a waiting caller's polls.
+    #[cfg(test)]
+    fn calls(&self) -> u64;
+}
