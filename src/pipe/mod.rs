@@ -26,6 +26,7 @@ mod pipes;
 mod producer;
 mod rest;
 mod ring;
+mod rung;
 mod segment;
 mod upstream;
 mod wake;
@@ -46,6 +47,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use outstanding::Outstanding;
 pub(crate) use pipes::{Pipe, PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
+pub(crate) use rung::Rung;
 pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 

@@ -376,6 +376,8 @@ mod close {
     }
 }
 
+mod callers;
+
 type Messages = VecDeque<Message>;
 
 /// Takes whatever is there, which must be what was expected.

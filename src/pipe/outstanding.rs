@@ -1,6 +1,7 @@
 //! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
+use crate::pipe::Pipe;
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
 use crate::sync::Arc;
@@ -44,5 +45,24 @@ impl Outstanding {
     /// The wake-up may come early.
     pub(crate) fn wait(&self) -> bool {
         self.ring.wait_for_all(self.sent)
+    }
+}
+
+impl Pipe {
+    /// Tells what becomes of what is queued for the peer now.
+    pub(crate) fn outstanding(&self) -> Outstanding {
+        match &self.latest_out {
+            Some(latest) => latest.outstanding(&self.outbound),
+            None => self.outbound.outstanding(),
+        }
+    }
+
+    /// Messages that have arrived and were not received. Without a connection they are still the sender's.
+    pub(crate) fn unreceived(&mut self) -> u64 {
+        if self.assist.is_none() {
+            return 0;
+        }
+        let latest = self.latest_in.as_ref().is_some_and(|latest| !latest.is_empty());
+        self.inbound.unread() + u64::from(latest)
     }
 }

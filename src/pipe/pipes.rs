@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
 use crate::pipe::assist::Assist;
-use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Outstanding, Producer, Refused, Taken};
+use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -555,23 +555,6 @@ impl Pipe {
         let of_ours = self.latest_out.as_ref();
         let of_theirs = self.latest_in.as_ref().filter(|_| self.assist.is_some());
         of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()
-    }
-
-    /// Tells what becomes of what is queued for the peer now.
-    pub(crate) fn outstanding(&self) -> Outstanding {
-        match &self.latest_out {
-            Some(latest) => latest.outstanding(&self.outbound),
-            None => self.outbound.outstanding(),
-        }
-    }
-
-    /// Messages that have arrived and were not received. Without a connection they are still the sender's.
-    pub(crate) fn unreceived(&mut self) -> u64 {
-        if self.assist.is_none() {
-            return 0;
-        }
-        let latest = self.latest_in.as_ref().is_some_and(|latest| !latest.is_empty());
-        self.inbound.unread() + u64::from(latest)
     }
 
     pub(crate) fn is_stopped(&self) -> bool {

@@ -11,8 +11,8 @@ use mio::{Events, Poll, Registry, Token, Waker};
 
 use crate::io::{Readiness, Ring};
 use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
+use crate::pipe::Rung;
 use crate::session::calls::Calls;
-use crate::sync::{AtomicBool, Ordering};
 
 /// The token of the bell; links have their numbers, which start at 1.
 const BELL: Token = Token(0);
@@ -34,14 +34,12 @@ pub(super) struct Lookout {
 pub(super) struct Desk {
     pub(super) registry: Registry,
     bell: Waker,
-    /// It was rung, and the thread has not waited since: once is enough.
-    has_rung: AtomicBool,
+    rung: Rung,
 }
 
 impl Ring for Desk {
     fn ring(&self) {
-        // AcqRel: pairs with the store in `forget_ringing`, after which the thread looks at its mail.
-        if !self.has_rung.swap(true, Ordering::AcqRel) {
+        if self.rung.ring() {
             // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
             // that it is signalled already.
             let _ = self.bell.wake();
@@ -54,7 +52,7 @@ impl Lookout {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let bell = Waker::new(&registry, BELL)?;
-        let desk = Arc::new(Desk { registry, bell, has_rung: AtomicBool::new(false) });
+        let desk = Arc::new(Desk { registry, bell, rung: Rung::default() });
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
@@ -67,8 +65,7 @@ impl Lookout {
 
     /// Before the thread asks to be rung for.
     pub(super) fn forget_ringing(&self) {
-        // Release: pairs with the swap in `ring`. An old ring that is still in the poll makes one wait short.
-        self.desk.has_rung.store(false, Ordering::Release);
+        self.desk.rung.forget();
     }
 
     pub(super) fn desk(&self) -> &Arc<Desk> {
