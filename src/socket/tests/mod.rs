@@ -16,6 +16,7 @@ mod dealer;
 mod dropped;
 mod endpoints;
 mod handles;
+mod in_step;
 mod inproc;
 mod ledger;
 mod linger;

@@ -1,0 +1,202 @@
+//! Callers in step with their peers work on their connections themselves; one that stays away holds nothing up.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::{Dealer, Pair, Rep, Req};
+
+/// Round trips after which both sides are surely in step.
+const STEPS: u32 = 50;
+
+/// Round trips on this thread and another one, which then has nothing more to do.
+fn ping_pong(place: &Place, steps: u32) -> (Socket<Pair>, Socket<Pair>) {
+    let (mut there, endpoint) = place.bound::<Pair>();
+    let mut here: Socket<Pair> = place.connected(&endpoint);
+    let echo = thread::spawn(move || {
+        for _ in 0..steps {
+            let message = recv(&mut there);
+            send(&mut there, message);
+        }
+        there
+    });
+    for number in 0..steps {
+        send(&mut here, &numbered(number));
+        assert_eq!(number_of(&recv(&mut here)), number);
+    }
+    (here, echo.join().unwrap())
+}
+
+/// Takes a request and sends it back.
+fn answer(rep: &mut Socket<Rep>) -> Message {
+    let mut request = rep.recv_timeout(PATIENCE).unwrap();
+    let message = request.take_message();
+    request.reply(&message).unwrap();
+    message
+}
+
+#[test]
+fn a_round_trip_costs_the_caller_three_system_calls() {
+    // One to write, one to wait, one to read.
+    over(WIRES, |place| {
+        let (mut there, endpoint) = place.bound::<Pair>();
+        let mut here: Socket<Pair> = place.connected(&endpoint);
+        let calls = |socket: &Socket<Pair>| {
+            let pipe = socket.core.pipes.iter().next().unwrap();
+            pipe.assist.as_ref().unwrap().calls() + crate::session::polls()
+        };
+        let (tell, told) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                while let Ok(message) = there.recv_timeout(PATIENCE) {
+                    send(&mut there, message);
+                    if told.try_recv().is_ok() {
+                        break;
+                    }
+                }
+            });
+            let mut number = 0;
+            // On a busy machine a connection goes back and forth between the caller and its I/O thread.
+            eventually("ten round trips in a row cost no more", || {
+                let before = calls(&here);
+                for _ in 0..10 {
+                    number += 1;
+                    send(&mut here, &numbered(number));
+                    assert_eq!(number_of(&recv(&mut here)), number);
+                }
+                calls(&here) - before <= 30
+            });
+            tell.send(()).unwrap();
+            send(&mut here, "last");
+            recv(&mut here);
+        });
+    });
+}
+
+#[test]
+fn nothing_waits_for_a_caller_that_stays_away() {
+    over(WIRES, |place| {
+        let (here, mut there) = ping_pong(place, STEPS);
+        // No thread is in a call of either socket: their I/O threads see the end, and do what is to be done.
+        assert_eq!((here.peers().len(), there.peers().len()), (1, 1));
+        drop(here);
+        eventually("the peer is seen to go", || there.peers().is_empty());
+        there.try_recv().unwrap_err();
+    });
+}
+
+#[test]
+fn a_caller_that_stays_away_is_written_for() {
+    over(WIRES, |place| {
+        let (mut here, mut there) = ping_pong(place, STEPS);
+        // Faster than a caller writes itself, and then nothing.
+        for number in 0..10 {
+            send(&mut here, &numbered(number));
+        }
+        for number in 0..10 {
+            assert_eq!(number_of(&recv(&mut there)), number);
+        }
+    });
+}
+
+#[test]
+fn a_look_without_waiting_finds_what_has_come() {
+    over(WIRES, |place| {
+        let (mut here, mut there) = ping_pong(place, STEPS);
+        for number in 0..100 {
+            send(&mut here, &numbered(number));
+            let mut found = None;
+            eventually("it is found", || {
+                found = there.recv_timeout(Duration::ZERO).or_else(|_| there.try_recv()).ok();
+                found.is_some()
+            });
+            assert_eq!(number_of(&found.unwrap()), number);
+        }
+    });
+}
+
+#[test]
+fn sockets_in_step_go_on_in_other_threads() {
+    over(WIRES, |place| {
+        let (mut here, mut there) = ping_pong(place, STEPS);
+        for round in 0..5 {
+            // Each time in threads that have never seen them.
+            let one = thread::spawn(move || {
+                for number in 0..STEPS {
+                    send(&mut here, &numbered(number));
+                    assert_eq!(number_of(&recv(&mut here)), number, "round {round}");
+                }
+                here
+            });
+            let other = thread::spawn(move || {
+                for _ in 0..STEPS {
+                    let message = recv(&mut there);
+                    send(&mut there, message);
+                }
+                there
+            });
+            (here, there) = (one.join().unwrap(), other.join().unwrap());
+        }
+    });
+}
+
+#[test]
+fn a_caller_in_step_with_one_socket_leaves_its_others_to_their_io_thread() {
+    over(WIRES, |place| {
+        let (mut rep, endpoint) = place.bound::<Rep>();
+        let (mut pull, other) = place.bound::<Pull>();
+        let (tell, told) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // In step with both, and from then on in calls of one only.
+                for _ in 0..STEPS {
+                    answer(&mut rep);
+                    recv(&mut pull);
+                }
+                tell.send(()).unwrap();
+                while answer(&mut rep) != "last" {}
+                // What came for the other one meanwhile.
+                for number in 0..100 {
+                    assert_eq!(number_of(&recv(&mut pull)), number);
+                }
+            });
+            let mut req: Socket<Req> = place.connected(&endpoint);
+            let mut push: Socket<Push> = place.connected(&other);
+            let mut ask = |text: &str| {
+                let mut reply = req.request_timeout(text, PATIENCE).unwrap();
+                assert_eq!(reply.recv_timeout(PATIENCE).unwrap(), text);
+            };
+            for _ in 0..STEPS {
+                ask("step");
+                send(&mut push, "step");
+            }
+            told.recv().unwrap();
+            for number in 0..100 {
+                send(&mut push, &numbered(number));
+                ask("again");
+            }
+            ask("last");
+        });
+    });
+}
+
+#[test]
+fn many_in_step_with_one_are_answered() {
+    over(WIRES, |place| {
+        let (mut rep, endpoint) = place.bound::<Rep>();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    let mut dealer: Socket<Dealer> = place.connected(&endpoint);
+                    for number in 0..200 {
+                        let request = Message::from([&b""[..], &numbered(number)]);
+                        send(&mut dealer, &request);
+                        assert_eq!(recv(&mut dealer), request);
+                    }
+                });
+            }
+            for _ in 0..8 * 200 {
+                answer(&mut rep);
+            }
+        });
+    });
+}
