@@ -84,15 +84,17 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
-    ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
+    AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError,
+    OsError, ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
-    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
-    HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger,
-    MaxMessageSize, Metadata, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop,
-    RouterNotify, SocksProxy, TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
+    Admission, Authorizer, Backlog, BatchSize, Candidate, CurveKeyPair, CurvePublicKey, Decision, DeviceName,
+    FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets,
+    IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Mechanism, Metadata,
+    OptionInfo, Options, PlainCredentials, ProcessCredentials, ReconnectInterval, ReconnectIntervalMax,
+    ReconnectStop, RouterNotify, Security, SocksProxy, TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
+    ZapDomain,
 };
 #[cfg(not(loom))]
 pub use patterns::{

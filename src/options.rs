@@ -7,24 +7,41 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod allowed_keys;
 mod announce;
+mod authorizer;
 mod connection;
+#[cfg(feature = "curve")]
+mod curve;
+#[cfg(not(feature = "curve"))]
+#[path = "options/no_curve.rs"]
+mod curve;
 mod dialing;
 mod hwm;
 mod kernel;
+mod security;
 mod value;
 mod welcome;
+#[cfg(feature = "curve")]
+mod z85;
+mod zap;
 
 pub use self::announce::{FixedMessage, Metadata};
+pub(crate) use self::authorizer::Credentials;
+pub use self::authorizer::{Admission, Authorizer, Candidate, Decision, ProcessCredentials};
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
+pub(crate) use self::curve::fill_random;
+pub use self::curve::{CurveKeyPair, CurvePublicKey};
 pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
 pub use self::hwm::{Hwm, HwmOctets};
 pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
+pub use self::security::{Mechanism, PlainCredentials, Security};
 pub use self::value::{
     Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, RouterNotify, Timeout,
 };
 pub use self::welcome::WelcomeMessage;
+pub use self::zap::ZapDomain;
 
 use self::value::Unit;
 use crate::routing_id::RoutingId;
@@ -146,6 +163,18 @@ macro_rules! for_each_option {
             /// the queue is full.
             hiccup_msg: FixedMessage = FixedMessage::NONE, code 114, when NextConnect,
                 only [Dealer, Pair, Pull, Router];
+
+            /// The security mechanism, and what it needs. Both ends must have the same, one as the client and one as
+            /// the server.
+            security: Security = Security::Null, code 43, when NextConnect;
+
+            /// Decides whom the socket lets in. A server of PLAIN or CURVE without it lets nobody in, unless a ZAP
+            /// handler does.
+            authorizer: Authorizer = Authorizer::NONE, code -3, when NextConnect;
+
+            /// Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without
+            /// such a handler nobody is let in.
+            zap_domain: ZapDomain = ZapDomain::NONE, code 55, when NextConnect;
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -492,6 +521,9 @@ mod tests {
             ("hello_msg", 110, "none", "octets"),
             ("disconnect_msg", 111, "none", "octets"),
             ("hiccup_msg", 114, "none", "octets"),
+            ("security", 43, "NULL", "mechanism"),
+            ("authorizer", -3, "none", "callback"),
+            ("zap_domain", 55, "none", "text"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

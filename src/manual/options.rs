@@ -71,6 +71,9 @@
 //! | [`hello_msg`](crate::Options::hello_msg) | The first message to every new peer, before all others. | none | octets | 110 | next bind or connect |
 //! | [`disconnect_msg`](crate::Options::disconnect_msg) | Delivered to this socket behind the last message of a peer that had connected to it, when it goes. | none | octets | 111 | next bind or connect |
 //! | [`hiccup_msg`](crate::Options::hiccup_msg) | Delivered to this socket when a connection that it made is lost, and will be made again. Not when the queue is full. | none | octets | 114 | next bind or connect |
+//! | [`security`](crate::Options::security) | The security mechanism, and what it needs. Both ends must have the same, one as the client and one as the server. | NULL | mechanism | 43 | next bind or connect |
+//! | [`authorizer`](crate::Options::authorizer) | Decides whom the socket lets in. A server of PLAIN or CURVE without it lets nobody in, unless a ZAP handler does. | none | callback | -3 | next bind or connect |
+//! | [`zap_domain`](crate::Options::zap_domain) | Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without such a handler nobody is let in. | none | text | 55 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 12 | next bind or connect |

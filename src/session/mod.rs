@@ -8,6 +8,7 @@ mod calls;
 mod care;
 mod dialer;
 mod driver;
+mod gate;
 mod link;
 mod listener;
 mod lookout;
@@ -16,13 +17,17 @@ mod peers;
 mod protocol;
 mod quiet;
 mod raw;
+mod sealed;
 mod socks;
 mod status;
 mod streams;
 mod ticker;
 mod translator;
+pub(crate) mod zap;
+mod zmtp1;
 
 pub(crate) use dialer::Dialer;
+pub(crate) use gate::{Doorkeeper, Inquiry};
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
 pub use peers::{CloseReason, Peer};
@@ -57,6 +62,8 @@ pub(crate) struct Owner {
     pub(crate) peers: Arc<Peers>,
     /// What a SUB or XSUB subscribes to.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// Asks the program's ZAP handler.
+    pub(crate) doorkeeper: Option<Arc<dyn Doorkeeper>>,
 }
 
 impl Owner {
