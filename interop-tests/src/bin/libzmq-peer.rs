@@ -106,6 +106,7 @@ impl Reports {
 }
 
 struct Peer {
+    context: zmq::Context,
     socket: zmq::Socket,
     kind: zmq::SocketType,
     reports: Reports,
@@ -118,9 +119,18 @@ struct Peer {
 impl Peer {
     fn new(kind: &str, options: &[&str], reports: Reports) -> Result<Self> {
         let kind = kind_named(kind)?;
-        let socket = zmq::Context::new().socket(kind)?;
-        let mut peer =
-            Self { socket, kind, reports, topics: Vec::new(), epoch: "0".into(), holds: false, stays: false };
+        let context = zmq::Context::new();
+        let socket = context.socket(kind)?;
+        let mut peer = Self {
+            context,
+            socket,
+            kind,
+            reports,
+            topics: Vec::new(),
+            epoch: "0".into(),
+            holds: false,
+            stays: false,
+        };
         for option in options {
             let (name, value) = option.split_once('=').context("OPTION=VALUE")?;
             peer.set(name, value).with_context(|| (*option).to_owned())?;
@@ -142,6 +152,11 @@ impl Peer {
             "HEARTBEAT_IVL" => socket.set_heartbeat_ivl(value.parse()?)?,
             "HEARTBEAT_TIMEOUT" => socket.set_heartbeat_timeout(value.parse()?)?,
             "HEARTBEAT_TTL" => socket.set_heartbeat_ttl(value.parse()?)?,
+            "PLAIN_PASSWORD" => socket.set_plain_password(Some(value))?,
+            "PLAIN_SERVER" => socket.set_plain_server(value == "1")?,
+            "PLAIN_USERNAME" => socket.set_plain_username(Some(value))?,
+            "ZAP" => handle_zap(&self.context, value.to_owned())?,
+            "ZAP_DOMAIN" => socket.set_zap_domain(value)?,
             "LINGER" => socket.set_linger(value.parse()?)?,
             "PROBE_ROUTER" => socket.set_probe_router(value == "1")?,
             "RCVHWM" => socket.set_rcvhwm(value.parse()?)?,
@@ -301,6 +316,22 @@ fn compare(number: usize, got: &Frames, expected: &Frames) -> Result<()> {
         sizes(got),
         sizes(expected)
     );
+    Ok(())
+}
+
+/// Starts a ZAP handler that says the same to everybody.
+fn handle_zap(context: &zmq::Context, status: String) -> Result<()> {
+    let handler = context.socket(zmq::REP)?;
+    handler.bind("inproc://zeromq.zap.01")?;
+    thread::spawn(move || {
+        while let Ok(request) = handler.recv_multipart(0) {
+            let [version, number, ..] = &request[..] else { break };
+            let answer = [&version[..], number, status.as_bytes(), b"said so", b"joe", b""];
+            if handler.send_multipart(answer, 0).is_err() {
+                break;
+            }
+        }
+    });
     Ok(())
 }
 

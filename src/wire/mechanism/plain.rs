@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use crate::error::ProtocolError;
+use crate::error::{AuthStatus, ProtocolError};
 use crate::options::{Credentials, PlainCredentials};
 use crate::wire::command;
 use crate::wire::greeting::Version;
@@ -62,6 +62,11 @@ impl Handshake {
         body: &[u8],
         out: &mut Outbox,
     ) -> Result<Step, ProtocolError> {
+        if matches!(self, Self::ClientHello | Self::ClientInitiate) {
+            if let Some(status) = refusal_of_libzmq(body) {
+                return Err(ProtocolError::NotLetInByPeer(status));
+            }
+        }
         match self {
             Self::ClientHello => {
                 let [] = expect(WELCOME, body)? else { return Err(ProtocolError::MalformedCommand) };
@@ -92,6 +97,12 @@ impl Handshake {
         }
         Step::Waits
     }
+}
+
+/// The status of libzmq's ERROR, which a slip of the pen in its source (`"\x05ERROR"`, where C takes the `E` for a digit)
+/// has robbed of its length octet. All versions up to 4.3.5 send it so.
+fn refusal_of_libzmq(body: &[u8]) -> Option<AuthStatus> {
+    body.strip_prefix(b"^RROR\x03").and_then(AuthStatus::from_text)
 }
 
 /// Name and password, each behind its length, and nothing else.
