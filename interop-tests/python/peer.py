@@ -91,7 +91,7 @@ class Peer:
         elif name == "ZAP":
             handle_zap(self.context, value.encode())
         elif name == "PASSWORD":
-            self.authenticator().configure_plain(passwords=dict([value.split(":")]))
+            self.authenticator().configure_plain("global", dict([value.split(":")]))
         elif name == "ALLOW":
             allow_keys(self.authenticator(), value)
         elif name in TEXTS:
@@ -243,7 +243,8 @@ def handle_zap(context, status):
         try:
             while True:
                 version, number, *_ = handler.recv_multipart()
-                handler.send_multipart([version, number, status, b"said so", b"joe", b""])
+                # Without a user: a REQ of libzmq, if it has one, takes that for a reply.
+                handler.send_multipart([version, number, status, b"said so", b"", b""])
         except zmq.ContextTerminated:
             handler.close(0)
 
@@ -253,11 +254,11 @@ def handle_zap(context, status):
 def allow_keys(started, key):
     """Holders of this one, or of any."""
     if key == "any":
-        return started.configure_curve(location=zmq.auth.CURVE_ALLOW_ANY)
+        return started.configure_curve("global", zmq.auth.CURVE_ALLOW_ANY)
     folder = tempfile.mkdtemp()
     with open(os.path.join(folder, "one.key"), "w") as file:
         file.write(f'curve\n    public-key = "{key}"\n')
-    started.configure_curve(location=folder)
+    started.configure_curve("global", folder)
     shutil.rmtree(folder)
 
 

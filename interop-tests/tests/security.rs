@@ -207,7 +207,8 @@ fn subscriptions_are_understood_on_both_sides() {
     // D16: commands inside of boxes, with heartbeats beside them.
     for meeting in meetings() {
         println!("{meeting:?}");
-        let options = [meeting.handler(), &["SUBSCRIBE=a", "HEARTBEAT_IVL=5"]].concat();
+        let options =
+            [meeting.handler(), &["SUBSCRIBE=a", "HEARTBEAT_IVL=5", "HEARTBEAT_TIMEOUT=30000"]].concat();
         let Met { mut ours, theirs, _address, .. } =
             meeting.meet(builder(T::Pub), (T::Sub, "receive"), &options);
         let wanted: Vec<Frames> = (0..100).map(|number| vec![format!("a{number}").into_bytes()]).collect();
@@ -218,8 +219,8 @@ fn subscriptions_are_understood_on_both_sides() {
             ours.send(message_of(frames)).unwrap();
         }
         assert_eq!(theirs.report("sent"), "100");
-        let options = [meeting.handler(), &["TOPIC=a"]].concat();
-        let ours = builder(T::Sub).heartbeat_interval(Duration::from_millis(5));
+        let options = [meeting.handler(), &["TOPIC=a", "STAY=1"]].concat();
+        let ours = builder(T::Sub).heartbeat_interval(Duration::from_millis(5)).heartbeat_timeout(DEADLINE);
         let Met { mut ours, theirs, _address, .. } = meeting.meet(ours, (T::Pub, "send"), &options);
         theirs.give(&[vec![b"b".to_vec()], vec![b"a1".to_vec()]]);
         ours.subscribe("a").unwrap();

@@ -195,8 +195,9 @@ impl Peer {
         while self.stays && !told.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }
-        // Waits for what is not sent, as its context goes, too.
+        // Waits for what is not sent, as its context goes, too: unless a handler of ZAP has it.
         drop(self.socket);
+        drop(self.context);
         Ok(self.reports.say(format!("done {}", messages.len()))?)
     }
 
@@ -326,7 +327,8 @@ fn handle_zap(context: &zmq::Context, status: String) -> Result<()> {
     thread::spawn(move || {
         while let Ok(request) = handler.recv_multipart(0) {
             let [version, number, ..] = &request[..] else { break };
-            let answer = [&version[..], number, status.as_bytes(), b"said so", b"joe", b""];
+            // Without a user: a REQ of libzmq, if it has one, takes that for a reply.
+            let answer = [&version[..], number, status.as_bytes(), b"said so", b"", b""];
             if handler.send_multipart(answer, 0).is_err() {
                 break;
             }
