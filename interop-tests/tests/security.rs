@@ -219,7 +219,7 @@ fn subscriptions_are_understood_on_both_sides() {
             ours.send(message_of(frames)).unwrap();
         }
         assert_eq!(theirs.report("sent"), "100");
-        let options = [meeting.handler(), &["TOPIC=a", "STAY=1"]].concat();
+        let options = [meeting.handler(), &["TOPIC=a"]].concat();
         let ours = builder(T::Sub).heartbeat_interval(Duration::from_millis(5)).heartbeat_timeout(DEADLINE);
         let Met { mut ours, theirs, _address, .. } = meeting.meet(ours, (T::Pub, "send"), &options);
         theirs.give(&[vec![b"b".to_vec()], vec![b"a1".to_vec()]]);

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -107,6 +107,7 @@ impl Reports {
 
 struct Peer {
     context: zmq::Context,
+    zap: Option<ZapHandler>,
     socket: zmq::Socket,
     kind: zmq::SocketType,
     reports: Reports,
@@ -123,6 +124,7 @@ impl Peer {
         let socket = context.socket(kind)?;
         let mut peer = Self {
             context,
+            zap: None,
             socket,
             kind,
             reports,
@@ -155,7 +157,7 @@ impl Peer {
             "PLAIN_PASSWORD" => socket.set_plain_password(Some(value))?,
             "PLAIN_SERVER" => socket.set_plain_server(value == "1")?,
             "PLAIN_USERNAME" => socket.set_plain_username(Some(value))?,
-            "ZAP" => handle_zap(&self.context, value.to_owned())?,
+            "ZAP" => self.zap = Some(ZapHandler::start(&self.context, value.to_owned())?),
             "ZAP_DOMAIN" => socket.set_zap_domain(value)?,
             "LINGER" => socket.set_linger(value.parse()?)?,
             "PROBE_ROUTER" => socket.set_probe_router(value == "1")?,
@@ -195,7 +197,10 @@ impl Peer {
         while self.stays && !told.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }
-        // Waits for what is not sent, as its context goes, too: unless a handler of ZAP has it.
+        if let Some(zap) = self.zap {
+            zap.end();
+        }
+        // Waits for what is not sent, as its context goes, too.
         drop(self.socket);
         drop(self.context);
         Ok(self.reports.say(format!("done {}", messages.len()))?)
@@ -320,21 +325,37 @@ fn compare(number: usize, got: &Frames, expected: &Frames) -> Result<()> {
     Ok(())
 }
 
-/// Starts a ZAP handler that says the same to everybody.
-fn handle_zap(context: &zmq::Context, status: String) -> Result<()> {
-    let handler = context.socket(zmq::REP)?;
-    handler.bind("inproc://zeromq.zap.01")?;
-    thread::spawn(move || {
-        while let Ok(request) = handler.recv_multipart(0) {
-            let [version, number, ..] = &request[..] else { break };
-            // Without a user: a REQ of libzmq, if it has one, takes that for a reply.
-            let answer = [&version[..], number, status.as_bytes(), b"said so", b"", b""];
-            if handler.send_multipart(answer, 0).is_err() {
-                break;
+/// A ZAP handler that says the same to everybody.
+struct ZapHandler {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl ZapHandler {
+    fn start(context: &zmq::Context, status: String) -> Result<Self> {
+        let handler = context.socket(zmq::REP)?;
+        handler.bind("inproc://zeromq.zap.01")?;
+        handler.set_rcvtimeo(10)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = is_over.clone();
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let Ok(request) = handler.recv_multipart(0) else { continue };
+                let [version, number, ..] = &request[..] else { break };
+                // Without a user: a REQ of libzmq, if it has one, takes that for a reply.
+                let answer = [&version[..], number, status.as_bytes(), b"said so", b"", b""];
+                if handler.send_multipart(answer, 0).is_err() {
+                    break;
+                }
             }
-        }
-    });
-    Ok(())
+        });
+        Ok(Self { is_over, thread })
+    }
+
+    fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        _ = self.thread.join();
+    }
 }
 
 fn kind_named(name: &str) -> Result<zmq::SocketType> {
