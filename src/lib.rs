@@ -34,9 +34,9 @@
 //! never wait), and a send that fails hands the message back.
 //!
 //! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
-//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. The only mechanism
-//! so far is NULL, which protects nothing: it is
-//! [not for public networks](manual::compatibility#null-is-not-for-public-networks).
+//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. By default nothing is
+//! protected, which is [not for public networks](manual::compatibility#null-is-not-for-public-networks): see
+//! [`Security`], and the feature `curve` for encryption.
 #![cfg_attr(
     loom,
     allow(

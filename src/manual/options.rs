@@ -27,6 +27,8 @@
 //! | `RATE` 8, `RECOVERY_IVL` 9, `MULTICAST_HOPS` 25, `MULTICAST_MAXTPDU` 84, `MULTICAST_LOOP` 96, NORM 117 to 124 | pgm and norm: no such transport |
 //! | `VMCI_` 85 to 88 | vmci: no such transport |
 //! | `GSSAPI_` 62 to 65, 90, 91 | no such mechanism |
+//! | `PLAIN_` 44 to 46, `CURVE_` 47 to 50 | one value in their place: `security`, whose code is that of `MECHANISM`, 43 |
+//! | `ZAP_ENFORCE_DOMAIN` 93 | always so |
 //! | `LOOPBACK_FASTPATH` 94 | Windows, where it is obsolete |
 //! | `TCP_ACCEPT_FILTER` 38, `IPC_FILTER_` 58 to 60 | obsolete: ZAP takes their place |
 //! | `IPV4ONLY` 31, `ROUTER_RAW` 41 | old names of `ipv6` and STREAM |
