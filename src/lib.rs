@@ -89,12 +89,12 @@ pub use error::{
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
-    Admission, Authorizer, Backlog, BatchSize, Candidate, CurveKeyPair, CurvePublicKey, Decision, DeviceName,
-    FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets,
-    IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Mechanism, Metadata,
-    OptionInfo, Options, PlainCredentials, ProcessCredentials, ReconnectInterval, ReconnectIntervalMax,
-    ReconnectStop, RouterNotify, Security, SocksProxy, TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
-    ZapDomain,
+    AddressRanges, Admission, Authorizer, Backlog, BatchSize, Candidate, CurveKeyPair, CurvePublicKey,
+    Decision, DeviceName, FixedMessage, HandshakeInterval, HandshakesMax, HeartbeatInterval,
+    HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime,
+    Linger, MaxMessageSize, Mechanism, Metadata, OptionInfo, Options, PlainCredentials, ProcessCredentials,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, Security, SocksProxy, TakesEffect,
+    TcpKeepalive, Timeout, WelcomeMessage, ZapDomain,
 };
 #[cfg(not(loom))]
 pub use patterns::{

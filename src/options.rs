@@ -7,6 +7,7 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod admission;
 mod allowed_keys;
 mod announce;
 mod authorizer;
@@ -26,6 +27,7 @@ mod welcome;
 mod z85;
 mod zap;
 
+pub use self::admission::{AddressRanges, HandshakesMax};
 pub use self::announce::{FixedMessage, Metadata};
 pub(crate) use self::authorizer::Credentials;
 pub use self::authorizer::{Admission, Authorizer, Candidate, Decision, ProcessCredentials};
@@ -175,6 +177,18 @@ macro_rules! for_each_option {
             /// Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without
             /// such a handler nobody is let in.
             zap_domain: ZapDomain = ZapDomain::NONE, code 55, when NextConnect;
+
+            /// Accept tcp connections from these addresses only; none: from all.
+            accept_only: AddressRanges = AddressRanges::NONE, code -4, when NextConnect;
+
+            /// Accept no tcp connection from these addresses, also if `accept_only` has them.
+            accept_never: AddressRanges = AddressRanges::NONE, code -5, when NextConnect;
+
+            /// Most accepted connections of the socket that are in their handshake; one more is closed at once.
+            handshakes_max: HandshakesMax = HandshakesMax::UNLIMITED, code -6, when NextConnect;
+
+            /// The same for those from one address, so that nobody can keep all others out.
+            handshakes_max_per_address: HandshakesMax = HandshakesMax::UNLIMITED, code -7, when NextConnect;
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -524,6 +538,10 @@ mod tests {
             ("security", 43, "NULL", "mechanism"),
             ("authorizer", -3, "none", "callback"),
             ("zap_domain", 55, "none", "text"),
+            ("accept_only", -4, "none", "ranges"),
+            ("accept_never", -5, "none", "ranges"),
+            ("handshakes_max", -6, "unlimited", "connections"),
+            ("handshakes_max_per_address", -7, "unlimited", "connections"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

@@ -137,6 +137,9 @@
 //! | what | limit |
 //! |---|---|
 //! | greeting and handshake together | [`handshake_interval`](crate::Options::handshake_interval), 30 s |
+//! | accepted connections in their handshake | [`handshakes_max`](crate::Options::handshakes_max), and [from one address](crate::Options::handshakes_max_per_address); without a limit by default |
+//! | who may connect | [`accept_only`](crate::Options::accept_only) and [`accept_never`](crate::Options::accept_never), by address |
+//! | questions that a ZAP handler has not answered | 10,000; more peers are refused |
 //! | a command of the handshake | 3,072 octets |
 //! | a command afterwards | 65,536 octets |
 //! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |

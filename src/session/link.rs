@@ -16,6 +16,7 @@ use crate::options::Decision;
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
+use crate::session::half_open;
 use crate::session::lookout::Desk;
 use crate::session::protocol::{Farewell, Progress, Session};
 use crate::session::{
@@ -71,6 +72,8 @@ pub(crate) struct Link {
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
     place: Handover<Place>,
+    /// While an accepted connection shakes hands.
+    half_open: Mutex<Option<half_open::Place>>,
     /// The question whether the peer may come in that waits for an answer, by its number, and the answer.
     decided: Mutex<Option<(u64, Option<Decision>)>>,
 }
@@ -92,6 +95,7 @@ impl Link {
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
+            half_open: Mutex::new(None),
             decided: Mutex::new(None),
         })
     }
@@ -102,6 +106,11 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// Counts as half-open until the handshake is done, or the link is gone.
+    pub(super) fn set_half_open(&self, place: half_open::Place) {
+        *lock(&self.half_open) = Some(place);
     }
 
     /// Whether the peer has connected to us.
@@ -336,6 +345,7 @@ impl Link {
 
     /// The handshake is done.
     pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream) {
+        drop(lock(&self.half_open).take());
         self.enter_peer(peer, stream);
         self.show(ConnectionState::Ready);
     }

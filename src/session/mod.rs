@@ -9,6 +9,7 @@ mod care;
 mod dialer;
 mod driver;
 mod gate;
+mod half_open;
 mod link;
 mod listener;
 mod lookout;
@@ -28,6 +29,7 @@ mod zmtp1;
 
 pub(crate) use dialer::Dialer;
 pub(crate) use gate::{Doorkeeper, Inquiry};
+pub(crate) use half_open::HalfOpen;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
 pub use peers::{CloseReason, Peer};
@@ -62,6 +64,7 @@ pub(crate) struct Owner {
     pub(crate) peers: Arc<Peers>,
     /// What a SUB or XSUB subscribes to.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) half_open: Arc<HalfOpen>,
     /// Asks the program's ZAP handler.
     pub(crate) doorkeeper: Option<Arc<dyn Doorkeeper>>,
 }

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Authorizer, Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval,
-    HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime,
-    Linger, MaxMessageSize, Metadata, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop,
-    RouterNotify, Security, SocksProxy, TcpKeepalive, Timeout, WelcomeMessage, ZapDomain, for_each_option,
+    AddressRanges, Authorizer, Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval,
+    HandshakesMax, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets, IoAffinity,
+    KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Metadata, Options, ReconnectInterval,
+    ReconnectIntervalMax, ReconnectStop, RouterNotify, Security, SocksProxy, TcpKeepalive, Timeout,
+    WelcomeMessage, ZapDomain, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;

@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{self, Owner, Peers};
+use crate::session::{self, HalfOpen, Owner, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
 use crate::socket::zap::ZapUser;
@@ -37,6 +37,7 @@ pub(super) struct Core {
     options: Options,
     mail: Vec<ToSocket>,
     is_terminated: bool,
+    half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
 }
@@ -68,6 +69,7 @@ impl Core {
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
+            half_open: Arc::default(),
             zap,
         })
     }
@@ -91,6 +93,7 @@ impl Core {
             endpoint: endpoint.clone(),
             peers: Arc::clone(&self.peers),
             upstream: self.upstream.as_ref().map(Arc::clone),
+            half_open: Arc::clone(&self.half_open),
             doorkeeper: self.zap.as_ref().map(ZapUser::doorkeeper),
         })
     }

@@ -14,7 +14,7 @@ mod process;
 mod tcp;
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -99,6 +99,15 @@ impl Stream {
         let Self::Tcp(stream) = self else { return };
         if let Ok(peer) = stream.peer_addr() {
             kernel::widen(&SockRef::from(stream), peer, options);
+        }
+    }
+
+    /// The peer's address, with tcp.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
         }
     }
 
