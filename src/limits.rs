@@ -64,9 +64,9 @@ pub(crate) const RAW_READ: usize = 8 * 1024;
 /// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
 pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
-/// Most octets that an application's metadata takes in READY: with our own properties it fits what a peer like
-/// us takes.
-pub(crate) const METADATA_OCTETS_MAX: usize = 2560;
+/// Most octets that an application's metadata takes in READY: with our own properties, and CURVE's keys around
+/// them, it fits what a peer like us takes.
+pub(crate) const METADATA_OCTETS_MAX: usize = 2500;
 
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.

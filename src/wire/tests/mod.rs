@@ -13,6 +13,7 @@ mod captures;
 mod curve;
 #[cfg(feature = "curve")]
 mod curve_traffic;
+mod fuzz_mechanisms;
 mod hostile;
 mod old_versions;
 mod rfc24_plain;
