@@ -450,10 +450,12 @@ impl Session {
 
     /// Asks the pipe to tell of the next message. `false`: look again.
     fn wait_for_messages(&mut self) -> Result<bool, End> {
-        if self.is_shaking_hands {
-            return Ok(true);
-        }
         let Some(ends) = &mut self.ends else { return Ok(true) };
+        if self.is_shaking_hands {
+            // Nothing to say, and nobody who could: the peer's part of the handshake is not worth waiting for.
+            let is_over = ends.is_finished() || self.is_stopped && ends.is_dry();
+            return if is_over { Err(End::Sent) } else { Ok(true) };
+        }
         if ends.is_finished() || self.is_stopped && ends.is_dry() {
             if let Some(feed) = &mut self.feed {
                 // The last that the peer hears is that nothing is wanted any more (S-39).
