@@ -12,6 +12,7 @@ use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
 use crate::limits::DROP_LINGER;
 use crate::patterns::{AnyPattern, Pattern};
 use crate::socket::inproc::InprocNames;
+use crate::socket::zap::ZapDesk;
 use crate::socket::{Builder, Socket};
 use crate::socket_type::SocketType;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
@@ -47,6 +48,7 @@ pub(crate) struct ContextInner {
     /// Open sockets, to be told of a shutdown.
     sockets: Mutex<HashMap<u64, Arc<SocketMailbox>>>,
     is_terminated: AtomicBool,
+    pub(crate) zap_desk: Arc<ZapDesk>,
 }
 
 /// How a context uses the machine.
@@ -179,6 +181,7 @@ impl ContextBuilder {
                 inproc: Mutex::new(InprocNames::default()),
                 sockets: Mutex::new(HashMap::new()),
                 is_terminated: AtomicBool::new(false),
+                zap_desk: Arc::new(ZapDesk::new()),
             }),
         }
     }

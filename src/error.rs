@@ -357,24 +357,85 @@ pub enum ProtocolError {
     /// The peer's READY has no Socket-Type.
     #[error("the peer did not announce its socket type")]
     MissingSocketType,
+    /// No random octets could be had, which CURVE needs.
+    #[error("the system has no random octets")]
+    NoRandomness,
+    /// We have not let the peer in.
+    #[error("the peer was not let in (status {code})", code = .0.code())]
+    NotLetIn(AuthStatus),
+    /// The peer has not let us in, and says so with an ERROR command.
+    #[error("the peer did not let us in (status {code})", code = .0.code())]
+    NotLetInByPeer(AuthStatus),
     /// The peer refused us with an ERROR command.
     #[error("the peer refused the connection")]
     RefusedByPeer,
+    /// Something encrypted that was said before, or in another order.
+    #[error("something encrypted was repeated")]
+    Repeated,
     /// A flags octet with a reserved bit.
     #[error("reserved flag bits are set: {0:#04x}")]
     ReservedFlags(u8),
+    /// So much was encrypted on one connection that its numbers are used up.
+    #[error("the connection has encrypted all that it may")]
+    TooManyEncrypted,
     /// A message with more parts than the limit.
     #[error("a message has too many parts")]
     TooManyParts,
     /// A command or message that the state does not allow.
     #[error("a command or message in the wrong state")]
     UnexpectedCommand,
+    /// Something encrypted that does not open: another key is needed, or it was tampered with.
+    #[error("something encrypted does not open: a wrong key, or somebody in between")]
+    Undecipherable,
     /// The peer's Socket-Type is unknown.
     #[error("the peer's socket type is unknown")]
     UnknownSocketType,
     /// A version that does not exist, or an old one at a socket that demands more than it can give.
     #[error("ZMTP {0} is not spoken")]
     UnsupportedVersion(u8),
+}
+
+/// Why a peer was not let in, by the codes of RFC 27/ZAP.
+///
+/// ```
+/// use peermq::AuthStatus;
+///
+/// assert_eq!(AuthStatus::Refused.code(), 400);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthStatus {
+    /// 500: whoever decides could not. The peer is told.
+    Failed,
+    /// 300: not now. The peer is not told, and may come back.
+    NotNow,
+    /// 400: not with these credentials. The peer is told.
+    Refused,
+}
+
+impl AuthStatus {
+    /// The code: 300, 400 or 500.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Failed => 500,
+            Self::NotNow => 300,
+            Self::Refused => 400,
+        }
+    }
+
+    /// The code as text, as it is on the wire.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Self::Failed => "500",
+            Self::NotNow => "300",
+            Self::Refused => "400",
+        }
+    }
+
+    pub(crate) fn from_text(text: &[u8]) -> Option<Self> {
+        [Self::Failed, Self::NotNow, Self::Refused].into_iter().find(|it| it.text().as_bytes() == text)
+    }
 }
 
 /// A value outside the range of its option.

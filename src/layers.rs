@@ -42,7 +42,10 @@ fn complaints(path: &Path, source: &str) -> Vec<String> {
     let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let never = NEVER.iter().find(|(name, _)| *name == module).map_or(&[][..], |(_, never)| never);
     for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
-        if words(line).any(|word| word == "unsafe") && !["layers", "pipe", "sync"].contains(&module) {
+        if words(line).any(|word| word == "unsafe")
+            && !["layers", "pipe", "sync"].contains(&module)
+            && path != Path::new("transport/process.rs")
+        {
             found.push(format!("unsafe: {line}"));
         }
         if !["layers", "sync"].contains(&module) {

@@ -34,9 +34,9 @@
 //! never wait), and a send that fails hands the message back.
 //!
 //! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
-//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. The only mechanism
-//! so far is NULL, which protects nothing: it is
-//! [not for public networks](manual::compatibility#null-is-not-for-public-networks).
+//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. By default nothing is
+//! protected, which is [not for public networks](manual::compatibility#null-is-not-for-public-networks): see
+//! [`Security`], and the feature `curve` for encryption.
 #![cfg_attr(
     loom,
     allow(
@@ -84,15 +84,17 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError, OsError,
-    ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
+    AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError,
+    OsError, ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
-    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
-    HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger,
-    MaxMessageSize, Metadata, OptionInfo, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop,
-    RouterNotify, SocksProxy, TakesEffect, TcpKeepalive, Timeout, WelcomeMessage,
+    AddressRanges, Admission, Authorizer, Backlog, BatchSize, Candidate, CurveKeyPair, CurvePublicKey,
+    Decision, DeviceName, FixedMessage, HandshakeInterval, HandshakesMax, HeartbeatInterval,
+    HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime,
+    Linger, MaxMessageSize, Mechanism, Metadata, OptionInfo, Options, PlainCredentials, ProcessCredentials,
+    ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify, Security, SocksProxy, TakesEffect,
+    TcpKeepalive, Timeout, WelcomeMessage, ZapDomain,
 };
 #[cfg(not(loom))]
 pub use patterns::{

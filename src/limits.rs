@@ -18,6 +18,15 @@ pub(crate) const INPROC_NAME_MAX: usize = 256;
 /// unknown peer can make us hold, and with the rest of its connection it stays under 4 KiB.
 pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 3072;
 
+/// Most questions of one context that a ZAP handler has not answered. Each is a handshake that waits, and takes some
+/// 300 octets; more are refused.
+pub(crate) const ZAP_PENDING_MAX: usize = 10_000;
+
+/// How long a client of CURVE may take from WELCOME to INITIATE: as long as RFC 26
+/// lets a server keep a cookie's key.
+#[cfg_attr(not(feature = "curve"), allow(dead_code, reason = "CURVE is not there"))]
+pub(crate) const COOKIE_LIFE: Duration = Duration::from_secs(60);
+
 /// Most octets of one command after the handshake: a SUBSCRIBE with the longest topic. As much as is reserved
 /// for a large body before any of it came.
 pub(crate) const TRAFFIC_COMMAND_MAX: u64 = TOPIC_OCTETS_MAX as u64 + 16;
@@ -55,9 +64,9 @@ pub(crate) const RAW_READ: usize = 8 * 1024;
 /// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
 pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 
-/// Most octets that an application's metadata takes in READY: with our own properties it fits what a peer like
-/// us takes.
-pub(crate) const METADATA_OCTETS_MAX: usize = 2560;
+/// Most octets that an application's metadata takes in READY: with our own properties, and CURVE's keys around
+/// them, it fits what a peer like us takes.
+pub(crate) const METADATA_OCTETS_MAX: usize = 2500;
 
 /// Octets of unsent control traffic from which on no more is read from a peer: it sends PINGs faster than it
 /// takes the PONGs. Room for 178 of the longest, 23 octets each; a healthy peer has one or two on the way.
@@ -149,6 +158,13 @@ pub(crate) const WRITE_OCTETS_PER_TURN: u32 = 4 * 1024 * 1024;
 /// Octets that are translated at once from and to the frames of ZMTP 1.0: bounds what a connection holds beside its
 /// pipes. Not tuned.
 pub(crate) const TRANSLATED_OCTETS: usize = 8 * 1024;
+
+/// Octets that are encrypted before they are written, and at most read before they are decrypted unless a frame is
+/// longer: as for a batch. Not tuned.
+pub(crate) const SEALED_OCTETS: usize = BATCH_OCTETS;
+
+/// Octets of each buffer for encryption that a quiet connection keeps, so that small messages need no allocation.
+pub(crate) const SEALED_KEPT: usize = 1024;
 
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;

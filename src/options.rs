@@ -7,24 +7,43 @@
 //! Ranges live in the value types (`options/value.rs`), so any assignment to a field leaves legal options.
 #![forbid(unsafe_code)]
 
+mod admission;
+mod allowed_keys;
 mod announce;
+mod authorizer;
 mod connection;
+#[cfg(feature = "curve")]
+mod curve;
+#[cfg(not(feature = "curve"))]
+#[path = "options/no_curve.rs"]
+mod curve;
 mod dialing;
 mod hwm;
 mod kernel;
+mod security;
 mod value;
 mod welcome;
+#[cfg(feature = "curve")]
+mod z85;
+mod zap;
 
+pub use self::admission::{AddressRanges, HandshakesMax};
 pub use self::announce::{FixedMessage, Metadata};
+pub(crate) use self::authorizer::Credentials;
+pub use self::authorizer::{Admission, Authorizer, Candidate, Decision, ProcessCredentials};
 pub use self::connection::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl};
+pub(crate) use self::curve::fill_random;
+pub use self::curve::{CurveKeyPair, CurvePublicKey};
 pub use self::dialing::{BatchSize, IoAffinity, ReconnectStop, SocksProxy};
 pub use self::hwm::{Hwm, HwmOctets};
 pub use self::kernel::{DeviceName, KeepaliveProbes, KernelTime, TcpKeepalive};
+pub use self::security::{Mechanism, PlainCredentials, Security};
 pub use self::value::{
     Backlog, HandshakeInterval, KernelBuffer, Linger, MaxMessageSize, ReconnectInterval,
     ReconnectIntervalMax, RouterNotify, Timeout,
 };
 pub use self::welcome::WelcomeMessage;
+pub use self::zap::ZapDomain;
 
 use self::value::Unit;
 use crate::routing_id::RoutingId;
@@ -146,6 +165,30 @@ macro_rules! for_each_option {
             /// the queue is full.
             hiccup_msg: FixedMessage = FixedMessage::NONE, code 114, when NextConnect,
                 only [Dealer, Pair, Pull, Router];
+
+            /// The security mechanism, and what it needs. Both ends must have the same, one as the client and one as
+            /// the server.
+            security: Security = Security::Null, code 43, when NextConnect;
+
+            /// Decides whom the socket lets in. A server of PLAIN or CURVE without it lets nobody in, unless a ZAP
+            /// handler does.
+            authorizer: Authorizer = Authorizer::NONE, code -3, when NextConnect;
+
+            /// Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without
+            /// such a handler nobody is let in.
+            zap_domain: ZapDomain = ZapDomain::NONE, code 55, when NextConnect;
+
+            /// Accept tcp connections from these addresses only; none: from all.
+            accept_only: AddressRanges = AddressRanges::NONE, code -4, when NextConnect;
+
+            /// Accept no tcp connection from these addresses, also if `accept_only` has them.
+            accept_never: AddressRanges = AddressRanges::NONE, code -5, when NextConnect;
+
+            /// Most accepted connections of the socket that are in their handshake; one more is closed at once.
+            handshakes_max: HandshakesMax = HandshakesMax::UNLIMITED, code -6, when NextConnect;
+
+            /// The same for those from one address, so that nobody can keep all others out.
+            handshakes_max_per_address: HandshakesMax = HandshakesMax::UNLIMITED, code -7, when NextConnect;
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -492,6 +535,13 @@ mod tests {
             ("hello_msg", 110, "none", "octets"),
             ("disconnect_msg", 111, "none", "octets"),
             ("hiccup_msg", 114, "none", "octets"),
+            ("security", 43, "NULL", "mechanism"),
+            ("authorizer", -3, "none", "callback"),
+            ("zap_domain", 55, "none", "text"),
+            ("accept_only", -4, "none", "ranges"),
+            ("accept_never", -5, "none", "ranges"),
+            ("handshakes_max", -6, "unlimited", "connections"),
+            ("handshakes_max_per_address", -7, "unlimited", "connections"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

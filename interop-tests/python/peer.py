@@ -9,17 +9,31 @@ that Python and pyzmq are loaded once. It ends when its input does. The words ar
 
 import json
 import os
+import shutil
 import signal
 import socket as sockets
 import struct
 import sys
+import tempfile
 import threading
 import time
 
 import zmq
+import zmq.auth
+from zmq.auth.thread import ThreadAuthenticator
 
 DEADLINE_SECONDS = 30
 NUMBERS_IN_ONE_GO = 100
+TEXTS = (
+    "CURVE_PUBLICKEY",
+    "CURVE_SECRETKEY",
+    "CURVE_SERVERKEY",
+    "PLAIN_PASSWORD",
+    "PLAIN_USERNAME",
+    "ROUTING_ID",
+    "SUBSCRIBE",
+    "ZAP_DOMAIN",
+)
 
 
 def main():
@@ -59,6 +73,7 @@ class Peer:
         self.topics = []
         self.epoch = b"0"
         self.holds = self.stays = False
+        self.zap = None
         for option in options:
             self.set(*option.split("=", 1))
 
@@ -73,10 +88,22 @@ class Peer:
             self.topics.append(value.encode())
         elif name == "SUBSCRIBE" and self.kind == "XSUB":
             self.socket.send(b"\1" + value.encode())
-        elif name in ("ROUTING_ID", "SUBSCRIBE"):
+        elif name == "ZAP":
+            handle_zap(self.context, value.encode())
+        elif name == "PASSWORD":
+            self.authenticator().configure_plain("global", dict([value.split(":")]))
+        elif name == "ALLOW":
+            allow_keys(self.authenticator(), value)
+        elif name in TEXTS:
             self.socket.setsockopt(getattr(zmq, name), value.encode())
         else:
             self.socket.setsockopt(getattr(zmq, name), int(value))
+
+    def authenticator(self):
+        """pyzmq's own ZAP handler, which refuses whoever it was not told of."""
+        self.zap = ThreadAuthenticator(self.context)
+        self.zap.start()
+        return self.zap
 
     def run(self, task, side, endpoint):
         if side == "bind":
@@ -94,6 +121,8 @@ class Peer:
         if self.stays:
             self.told.wait()
         self.socket.close(DEADLINE_SECONDS * 1000)
+        if self.zap:
+            self.zap.stop()
         self.context.term()
         say("done", len(messages))
 
@@ -203,6 +232,34 @@ def proxy(front_kind, front_side, front_endpoint, back_kind, back_side, back_end
         ends.append(end)
     threading.Thread(target=end_with_input, daemon=True).start()
     zmq.proxy(*ends)
+
+
+def handle_zap(context, status):
+    """A ZAP handler that says the same to everybody."""
+    handler = context.socket(zmq.REP)
+    handler.bind("inproc://zeromq.zap.01")
+
+    def answer():
+        try:
+            while True:
+                version, number, *_ = handler.recv_multipart()
+                # Without a user: a REQ of libzmq, if it has one, takes that for a reply.
+                handler.send_multipart([version, number, status, b"said so", b"", b""])
+        except zmq.ContextTerminated:
+            handler.close(0)
+
+    threading.Thread(target=answer, daemon=True).start()
+
+
+def allow_keys(started, key):
+    """Holders of this one, or of any."""
+    if key == "any":
+        return started.configure_curve("global", zmq.auth.CURVE_ALLOW_ANY)
+    folder = tempfile.mkdtemp()
+    with open(os.path.join(folder, "one.key"), "w") as file:
+        file.write(f'curve\n    public-key = "{key}"\n')
+    started.configure_curve("global", folder)
+    shutil.rmtree(folder)
 
 
 def bind(socket, endpoint):

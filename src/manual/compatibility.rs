@@ -6,20 +6,24 @@
 //!
 //! # NULL is not for public networks
 //!
-//! NULL is the only mechanism so far. It neither authenticates peers nor encrypts: whoever can reach a bound
+//! NULL is the default. It neither authenticates peers nor encrypts: whoever can reach a bound
 //! endpoint can send to it and read what it sends. RFC 37 says that it SHOULD NOT be used on public
-//! infrastructure. Bind to loopback, to an ipc path in a directory that others cannot enter, or inside a
-//! network that you trust. What a peer can do by malice is limited all the same: see [Limits](#limits).
+//! infrastructure; nor, by RFC 24, should PLAIN, whose passwords everybody on the way can read. Use CURVE there, or
+//! bind to loopback, to an ipc path in a directory that others cannot enter, or inside a network that you trust.
+//! What a peer can do by malice is limited all the same: see [Limits](#limits).
 //!
 //! # Decisions
 //!
-//! The numbers are those of this project's conformance list; the missing ones concern mechanisms and socket
-//! types that do not exist here yet.
+//! The numbers are those of this project's conformance list; the missing one concerns socket types that do not exist
+//! here yet.
 //!
 //! | | the texts | libzmq | this library |
 //! |---|---|---|---|
 //! | D1 | RFC 37: a NULL client sends READY and waits, the server answers. RFC 23: each side sends READY before it reads the other's | both send at once | sends READY as soon as the peer's greeting is there, accepts either order; no message goes out before both are through |
 //! | D2 | RFC 37's prose puts a null octet behind a command's name; its grammar puts a length octet before it | length octet and name | the grammar |
+//! | D3 | RFC 26: the padding of HELLO has 72 octets in the grammar, 70 in the prose | 72 | 72, which must be zero (libzmq does not look) |
+//! | D4 | RFC 26: who is not let in gets no answer, and also an ERROR | ERROR with ZAP's status for 400 and 500, nothing for 300 | the same |
+//! | D5 | RFC 26: between WELCOME and INITIATE the server keeps nothing, the cookie holds all | keeps its keys | keeps the cookie's key for a minute at most, nothing else |
 //! | D6 | mechanism names: the grammar allows `.` and `+`, the prose does not | compares all 20 octets with its own | the same |
 //! | D7 | RFC 37 refers to 47/CLIENTSERVER; the document is 41 | | 41 is meant |
 //! | D8 | reserved flag bits are zero; nothing is said for the receiver | ignores them | closes the connection |
@@ -29,13 +33,16 @@
 //! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
 //! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
 //! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING |
+//! | D16 | RFC 26: a flag for MORE in the box, all others zero; commands have no place | a flag for commands, too | the same; any other flag closes the connection |
 //! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
 //!
-//! D3, D4, D5, D16 and D18 concern CURVE and ZAP, D12 RADIO and DISH: not applicable yet.
+//! | D18 | RFC 27: a domain is not empty | may be empty; then CURVE lets everybody in who has no key of their own to show | [`zap_domain`](crate::Options::zap_domain) is not empty; without it and without an [`Authorizer`](crate::Authorizer), PLAIN and CURVE let nobody in |
+//!
+//! D12 concerns RADIO and DISH: not applicable yet.
 //!
 //! Other choices:
 //!
-//! * as-server is sent as zero and ignored on receipt (NULL has no roles).
+//! * as-server is sent as zero with NULL, which has no roles, and ignored on receipt.
 //! * A command that means nothing here (PONG, SUBSCRIBE, a name that nobody knows) is ignored after the
 //!   handshake, and ends the connection before.
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
@@ -56,6 +63,30 @@
 //!   the routing id of the first (libzmq leaves it connected and does not read it), unless
 //!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
 //!
+//! # Security
+//!
+//! The mechanisms are NULL, PLAIN (RFC 24) and CURVE (RFC 25 and 26), see [`Security`](crate::Security); CURVE is the
+//! feature `curve` of the crate. Who may come in is decided by an [`Authorizer`](crate::Authorizer), by a ZAP handler
+//! (RFC 27) that is bound to `inproc://zeromq.zap.01` in the same context, or by both, who must agree then.
+//!
+//! * Nobody is let in by default: a server that was told of nobody, a handler that is not there, an answer that does
+//!   not follow RFC 27, a panic, a file of keys that cannot be read all keep peers out.
+//! * With NULL peers that connect to us are asked about, and not those to which we connect (libzmq asks about both).
+//!   They hear our READY after they were let in. With PLAIN the decision is made on HELLO, before the peer has sent its
+//!   metadata.
+//! * A peer that was told ERROR 400 or 500 does not come back (RFC 26); libzmq does. 300 is a closed connection, after
+//!   which ours comes back.
+//! * Sealed frames have the flags of messages, as libzmq's do; RFC 26 has them be commands. libzmq 4.3.5 with libsodium
+//!   takes whatever comes with that flag for a command, and so would lose all messages. What comes may have either.
+//! * In PLAIN, libzmq spells its ERROR `^RROR`, by a slip in its source; that is understood here as a refusal.
+//!   libzmq's clients take ours for another broken rule, and try again.
+//! * CURVE's keys of a connection are drawn anew for each, and overwritten when it ends. Public keys with which
+//!   everybody knows the shared secret are refused, and so is everything in HELLO and in the vouch that libzmq does not
+//!   look at.
+//! * A frame is sealed and opened as a whole, by the thread that moves its octets: both ends hold it once more.
+//! * inproc is inside of one process: no mechanism, and nobody is asked. A STREAM has none either, and cannot be opened
+//!   with one.
+//!
 //! # Old peers
 //!
 //! Our greeting begins with ten octets that every version understands; the rest follows when the first octets of the
@@ -73,8 +104,7 @@
 //! | metadata, ERROR | yes | yes | no | no |
 //!
 //! * A program that needs more than NULL must not be talked out of it by an old greeting: RFC 37 has a socket with any
-//!   other mechanism refuse versions before 3. There is none yet; the rule is in place, and lets old peers in only
-//!   where nothing at all is demanded.
+//!   other mechanism refuse versions before 3. So does one with NULL that asks somebody about its peers.
 //! * By RFC 13 whatever does not begin with FF is ZMTP 1.0. So do HTTP, TLS and most other protocols, and what they say
 //!   could become messages. A routing id in a frame of the short form is refused unless its flags are zero, or
 //!   those that libzmq 2 sets for no purpose, although RFC 13 asks not to look at them; libzmq does not look.
@@ -107,6 +137,9 @@
 //! | what | limit |
 //! |---|---|
 //! | greeting and handshake together | [`handshake_interval`](crate::Options::handshake_interval), 30 s |
+//! | accepted connections in their handshake | [`handshakes_max`](crate::Options::handshakes_max), and [from one address](crate::Options::handshakes_max_per_address); without a limit by default |
+//! | who may connect | [`accept_only`](crate::Options::accept_only) and [`accept_never`](crate::Options::accept_never), by address |
+//! | questions that a ZAP handler has not answered | 10,000; more peers are refused |
 //! | a command of the handshake | 3,072 octets |
 //! | a command afterwards | 65,536 octets |
 //! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |

@@ -5,13 +5,13 @@
 //! | Socket types | PUSH, PULL, PAIR; REQ, REP, DEALER, ROUTER; PUB, SUB, XPUB, XSUB; STREAM for plain tcp; any of them [chosen at run time](crate::AnyPattern) | CLIENT, SERVER and the other draft types |
 //! | Transports | tcp over IPv4 and IPv6, ipc by path and (Linux) abstract name, inproc | WebSocket |
 //! | Wire | ZMTP 3.1, and [peers](super::compatibility#old-peers) of 3.0, 2.0 and 1.0; heartbeats both ways, the TTL of a peer honoured in full | |
-//! | Security | NULL, which is none: see [compatibility](super::compatibility#null-is-not-for-public-networks) | PLAIN, CURVE, ZAP |
+//! | Security | NULL, which is none: see [compatibility](super::compatibility#null-is-not-for-public-networks); PLAIN; CURVE, with the feature `curve`; an authorizer that can be replaced, a file of allowed keys, ZAP handlers; who a peer is, as a property of the peer | the properties of a peer on each message |
 //! | Connections | bind and connect in any number and order, unbind, disconnect; handles with state, last error and `wait_ready`, for any thread; a list of peers, each of which can be closed; reconnect with a jittered pause that can grow, or stop; names looked up off the I/O threads and again at each try, all addresses tried; SOCKS5; listening on a descriptor from outside | events of a connection (monitor) |
 //! | Messages | one or many frames, small ones without allocation, large ones by reference, a failed send hands the message back | |
 //! | Queues | high-water marks in messages, exact, and in octets; conflate; nothing is discarded, but by ROUTER, REP, PUB, XPUB and XSUB, which count it | statistics for each peer |
 //! | Waiting | blocking, with a timeout, not at all; one thread for several sockets | futures for any executor, a poller for sockets and descriptors, a readable descriptor |
 //! | Threads | I/O threads started when needed, count and cores by the context's builder; sockets are `Send` | a handle for many threads, split halves, a proxy |
-//! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake | |
+//! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake, half-open connections in all and from one address, lists of addresses | |
 //! | Ends | linger, `shutdown`, bounded drop, `close` with a deadline and an exact report | |
 //! | Other languages | | a C library with libzmq's interface, a command-line tool |
 //! | Platforms | Linux is tested; the code is portable by mio and socket2, with ipc on Unix only | |

@@ -27,8 +27,10 @@
 //! | `RATE` 8, `RECOVERY_IVL` 9, `MULTICAST_HOPS` 25, `MULTICAST_MAXTPDU` 84, `MULTICAST_LOOP` 96, NORM 117 to 124 | pgm and norm: no such transport |
 //! | `VMCI_` 85 to 88 | vmci: no such transport |
 //! | `GSSAPI_` 62 to 65, 90, 91 | no such mechanism |
+//! | `PLAIN_` 44 to 46, `CURVE_` 47 to 50 | one value in their place: `security`, whose code is that of `MECHANISM`, 43 |
+//! | `ZAP_ENFORCE_DOMAIN` 93 | always so |
 //! | `LOOPBACK_FASTPATH` 94 | Windows, where it is obsolete |
-//! | `TCP_ACCEPT_FILTER` 38, `IPC_FILTER_` 58 to 60 | obsolete: ZAP takes their place |
+//! | `TCP_ACCEPT_FILTER` 38, `IPC_FILTER_` 58 to 60 | obsolete: `accept_only`, `accept_never` and `authorizer` take their place |
 //! | `IPV4ONLY` 31, `ROUTER_RAW` 41 | old names of `ipv6` and STREAM |
 //! | `FD` 14, `EVENTS` 15, `RCVMORE` 13 | of the C interface |
 //! | `SOCKS_USERNAME` 99, `SOCKS_PASSWORD` 100 | a proxy is used without authentication |
@@ -71,6 +73,13 @@
 //! | [`hello_msg`](crate::Options::hello_msg) | The first message to every new peer, before all others. | none | octets | 110 | next bind or connect |
 //! | [`disconnect_msg`](crate::Options::disconnect_msg) | Delivered to this socket behind the last message of a peer that had connected to it, when it goes. | none | octets | 111 | next bind or connect |
 //! | [`hiccup_msg`](crate::Options::hiccup_msg) | Delivered to this socket when a connection that it made is lost, and will be made again. Not when the queue is full. | none | octets | 114 | next bind or connect |
+//! | [`security`](crate::Options::security) | The security mechanism, and what it needs. Both ends must have the same, one as the client and one as the server. | NULL | mechanism | 43 | next bind or connect |
+//! | [`authorizer`](crate::Options::authorizer) | Decides whom the socket lets in. A server of PLAIN or CURVE without it lets nobody in, unless a ZAP handler does. | none | callback | -3 | next bind or connect |
+//! | [`zap_domain`](crate::Options::zap_domain) | Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without such a handler nobody is let in. | none | text | 55 | next bind or connect |
+//! | [`accept_only`](crate::Options::accept_only) | Accept tcp connections from these addresses only; none: from all. | none | ranges | -4 | next bind or connect |
+//! | [`accept_never`](crate::Options::accept_never) | Accept no tcp connection from these addresses, also if `accept_only` has them. | none | ranges | -5 | next bind or connect |
+//! | [`handshakes_max`](crate::Options::handshakes_max) | Most accepted connections of the socket that are in their handshake; one more is closed at once. | unlimited | connections | -6 | next bind or connect |
+//! | [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address) | The same for those from one address, so that nobody can keep all others out. | unlimited | connections | -7 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 12 | next bind or connect |

@@ -57,7 +57,8 @@ fn the_manual_warns_of_null_and_lists_the_decisions() {
     // N-11
     let page = include_str!("compatibility.rs");
     assert!(page.contains("# NULL is not for public networks"));
-    for decision in [1, 2, 6, 7, 8, 9, 10, 11, 13, 14, 15, 17] {
+    assert!(page.contains("nor, by RFC 24, should PLAIN"), "P-11");
+    for decision in [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16, 17, 18] {
         assert!(page.contains(&format!("//! | D{decision} |")), "D{decision}");
     }
 }

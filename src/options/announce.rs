@@ -38,7 +38,7 @@ impl Metadata {
     /// # Errors
     ///
     /// [`InvalidValue`] for another name, one with other characters than letters, digits and `-_.+`, one that is
-    /// longer than 255 octets or comes twice, and for more than 2,560 octets in all.
+    /// longer than 255 octets or comes twice, and for more than 2,500 octets in all.
     pub fn new<N, V>(properties: impl IntoIterator<Item = (N, V)>) -> Result<Self, InvalidValue>
     where
         N: AsRef<str>,

@@ -208,7 +208,9 @@ impl Dialer {
             End::Io(error) => ConnectionError::Io(error),
             End::PeerClosed => ConnectionError::PeerClosed,
             // A refusal is final: the same credentials would be refused again (E-01).
-            End::Protocol(error @ ProtocolError::RefusedByPeer) => return self.give_up(error.into()),
+            End::Protocol(error @ (ProtocolError::NotLetInByPeer(_) | ProtocolError::RefusedByPeer)) => {
+                return self.give_up(error.into());
+            }
             End::Protocol(error) => ConnectionError::Protocol(error),
             End::Sent if self.stop.is_some() || self.link.owner().keeps_pipes() => return Fate::Done,
             // Sent, and not stopped: the socket had no place for this peer.

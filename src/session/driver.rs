@@ -4,6 +4,8 @@
 //! kernel has no more, a pipe is dry or full, or its turn's budget is spent.
 #![forbid(unsafe_code)]
 
+mod handshake;
+
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,16 +17,16 @@ use crate::limits::{
     BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, IN_STEP_MAX, LARGE_READ_MAX, LENT_IDLE_TICKS, STREAM_BURST,
     STREAM_MESSAGES, STREAM_OCTETS, STREAM_READ_OCTETS,
 };
+use crate::options::fill_random;
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
-use crate::routing_id::RoutingId;
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::{Link, work};
 use crate::session::lookout::Desk;
 use crate::session::pace::{Pace, Steps};
 use crate::session::protocol::{Farewell, Progress};
-use crate::session::translator::Translator;
-use crate::session::{Ends, Owner};
+use crate::session::translator::{Translator, Written};
+use crate::session::{Ends, gate};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Security, Signs};
 
@@ -36,6 +38,8 @@ pub(super) struct Session {
     translator: Option<Box<Translator>>,
     connection: Connection,
     outbox: Outbox,
+    /// Whether the peer may come in is being decided elsewhere.
+    judged: Option<handshake::Judged>,
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
     max_body_octets: u64,
@@ -84,13 +88,16 @@ pub(super) struct Session {
 
 impl Session {
     /// A session over a connected stream. The first [`run`](Self::run) sends the greeting.
-    pub(super) fn new(stream: Stream, owner: &Owner, ends: Option<Box<Ends>>) -> Self {
+    pub(super) fn new(stream: Stream, link: &Link, ends: Option<Box<Ends>>) -> Self {
+        let owner = link.owner();
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
         let heartbeat = HeartbeatSettings::from(&owner.options);
         let metadata = owner.options.metadata.clone();
         let socket_type = owner.socket_type;
-        let local = Local { socket_type, routing_id, heartbeat, metadata, security: Security::NONE };
+        let (settings, has_judge) = (owner.options.security.clone(), gate::has_judge(&owner.options));
+        let security = Security::new(settings, has_judge, link.is_accepted(), fill_random);
+        let local = Local { socket_type, routing_id, heartbeat, metadata, security };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
@@ -98,6 +105,7 @@ impl Session {
             translator: None,
             connection: Connection::new(local, &mut outbox),
             outbox,
+            judged: None,
             ends,
             max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
             read_batch: owner.options.in_batch_size().size() as usize,
@@ -230,9 +238,12 @@ impl Session {
         self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
 
-    fn keep_buffers(&self, keep: bool) {
+    fn keep_buffers(&mut self, keep: bool) {
         if let Some(ends) = &self.ends {
             ends.inbound.keep_buffers(keep);
+        }
+        if let Some(translator) = &mut self.translator {
+            translator.keep_buffers(keep);
         }
     }
 
@@ -380,19 +391,21 @@ impl Session {
                 }
             }
             self.calls.count();
-            let written = match &mut self.translator {
-                None => self.stream.write(&slices),
-                Some(translator) => translator.write(&mut self.stream, &slices, control_octets),
+            let done = match &mut self.translator {
+                None => {
+                    let taken = self.stream.write(&slices).map_err(End::Io)?;
+                    Written::of(taken, total, control_octets)
+                }
+                Some(translator) => translator.write(&mut self.stream, &slices, control_octets)?,
             };
-            let written = written.map_err(End::Io)?;
             drop(slices);
             // A short write is how the kernel says that it is full; an event tells when it is not.
-            self.is_writable = written == total;
+            self.is_writable = !done.is_short;
+            let written = done.control + done.frames;
             self.moved += written as u64;
-            let of_control = written.min(control_octets);
-            self.outbox.advance(of_control);
+            self.outbox.advance(done.control);
             if let Some(ends) = &mut self.ends {
-                ends.outbound.advance(written - of_control);
+                ends.outbound.advance(done.frames);
             }
             if !self.is_writable {
                 // It may be long before the kernel has room again: half a queue is not worth waiting for.
@@ -437,10 +450,12 @@ impl Session {
 
     /// Asks the pipe to tell of the next message. `false`: look again.
     fn wait_for_messages(&mut self) -> Result<bool, End> {
-        if self.is_shaking_hands {
-            return Ok(true);
-        }
         let Some(ends) = &mut self.ends else { return Ok(true) };
+        if self.is_shaking_hands {
+            // Nothing to say, and nobody who could: the peer's part of the handshake is not worth waiting for.
+            let is_over = ends.is_finished() || self.is_stopped && ends.is_dry();
+            return if is_over { Err(End::Sent) } else { Ok(true) };
+        }
         if ends.is_finished() || self.is_stopped && ends.is_dry() {
             if let Some(feed) = &mut self.feed {
                 // The last that the peer hears is that nothing is wanted any more (S-39).
@@ -525,46 +540,6 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// One read of the handshake. `false`: nothing more now.
-    fn shake_hands(&mut self, link: &Link) -> Result<bool, End> {
-        let mut octets = [0; HANDSHAKE_READ];
-        self.calls.count();
-        let count = match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
-            Read::Dry => {
-                self.is_readable = false;
-                return Ok(false);
-            }
-            Read::End => return Err(End::PeerClosed),
-            Read::Octets(count) => count,
-        };
-        self.heard += count as u64;
-        let octets = octets.get(..count).unwrap_or_default();
-        let taken = self.connection.handle_octets(octets, &mut self.outbox).map_err(End::Protocol)?;
-        let Some(peer) = self.connection.peer() else { return Ok(true) };
-        let mut behind = octets.get(taken..).unwrap_or_default();
-        if peer.is_zmtp1() {
-            self.translator = Some(Box::new(Translator::new(self.connection.unsaid(), behind)));
-            behind = &[];
-        }
-        self.is_shaking_hands = false;
-        let name = link.owner().name_of(&peer.routing_id);
-        link.on_ready(peer, self.stream.peer());
-        let upstream = link.owner().upstream.as_ref();
-        self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
-        if let Some(hello) = link.owner().hello() {
-            self.connection.push_message(&[hello], &mut self.outbox);
-        }
-        match &mut self.ends {
-            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
-            Some(_) => {}
-            None => self.ends = link.attach(RoutingId::from_peer(name)),
-        }
-        if let Some(ends) = &mut self.ends {
-            ends.inbound.push(behind);
-        }
-        Ok(true)
     }
 
     /// The socket does not want more: what still comes is thrown away, so that closing does not cut off

@@ -10,18 +10,20 @@ use std::time::Instant;
 
 use mio::{Registry, Token};
 
-use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
+use crate::options::Decision;
 use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
+use crate::session::half_open;
 use crate::session::lookout::Desk;
 use crate::session::protocol::{Farewell, Progress, Session};
 use crate::session::{
     CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
 };
-use crate::sync::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
+use crate::transport::Stream;
 use crate::wire;
 
 /// Notes of work to be done on a session.
@@ -70,6 +72,10 @@ pub(crate) struct Link {
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
     place: Handover<Place>,
+    /// While an accepted connection shakes hands.
+    half_open: Mutex<Option<half_open::Place>>,
+    /// The question whether the peer may come in that waits for an answer, by its number, and the answer.
+    decided: Mutex<Option<(u64, Option<Decision>)>>,
 }
 
 impl Link {
@@ -89,6 +95,8 @@ impl Link {
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
+            half_open: Mutex::new(None),
+            decided: Mutex::new(None),
         })
     }
 
@@ -98,6 +106,50 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// Counts as half-open until the handshake is done, or the link is gone.
+    pub(super) fn set_half_open(&self, place: half_open::Place) {
+        *lock(&self.half_open) = Some(place);
+    }
+
+    /// Whether the peer has connected to us.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.status.is_none()
+    }
+
+    /// Waits for the answer to this question, and to no other.
+    pub(super) fn expect_decision(&self, number: u64) {
+        *lock(&self.decided) = Some((number, None));
+    }
+
+    /// Answers a question whether the peer may come in. Too late, it has no effect.
+    pub(crate) fn decide(&self, number: u64, decision: Decision) {
+        match &mut *lock(&self.decided) {
+            Some((expected, answer)) if *expected == number => *answer = Some(decision),
+            Some(_) | None => return,
+        }
+        if self.place.note(work::PIPES) {
+            self.post_drive();
+        }
+    }
+
+    /// Whether this question has no answer yet.
+    pub(crate) fn awaits(&self, number: u64) -> bool {
+        matches!(&*lock(&self.decided), Some((expected, None)) if *expected == number)
+    }
+
+    /// The answer to this question, once, if it is there.
+    pub(super) fn take_decision(&self, number: u64) -> Option<Decision> {
+        match &mut *lock(&self.decided) {
+            Some((expected, answer)) if *expected == number => answer.take(),
+            Some(_) | None => None,
+        }
+    }
+
+    /// The link as whoever has to find it later holds it.
+    pub(super) fn this(&self) -> Option<Arc<Self>> {
+        self.this.upgrade()
     }
 
     /// How the session is woken.
@@ -292,20 +344,23 @@ impl Link {
     }
 
     /// The handshake is done.
-    pub(super) fn on_ready(&self, peer: &wire::Peer, address: Option<Endpoint>) {
-        self.enter_peer(peer, address);
+    pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream) {
+        drop(lock(&self.half_open).take());
+        self.enter_peer(peer, stream);
         self.show(ConnectionState::Ready);
     }
 
     /// Whoever looks finds the peer from now on.
-    pub(super) fn enter_peer(&self, peer: &wire::Peer, address: Option<Endpoint>) {
+    pub(super) fn enter_peer(&self, peer: &wire::Peer, stream: &Stream) {
         let info = PeerInfo {
-            endpoint: address.unwrap_or_else(|| self.owner.endpoint.clone()),
+            endpoint: stream.peer().unwrap_or_else(|| self.owner.endpoint.clone()),
             is_accepted: self.status.is_none(),
             socket_type: peer.socket_type,
             routing_id: RoutingId::from_peer(&peer.routing_id),
             version: (peer.major, peer.minor),
             properties: Arc::clone(&peer.properties),
+            admission: peer.admission.clone(),
+            process: stream.process(),
         };
         self.owner.peers.insert(self.id, info, Reach::Link(Weak::clone(&self.this)));
     }
@@ -403,6 +458,7 @@ impl Link {
 
     fn end(&self, place: &mut Place, end: End) {
         let mut was_ready = false;
+        *lock(&self.decided) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
             self.owner.peers.remove(self.id);

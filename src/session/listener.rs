@@ -9,10 +9,10 @@ use mio::Token;
 use crate::error::OsError;
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
-use crate::session::Owner;
 use crate::session::link::{Link, noted, work};
 use crate::session::protocol::Session;
 use crate::session::ticker::{Beat, Ticker};
+use crate::session::{Owner, half_open};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
 
@@ -85,8 +85,16 @@ impl ListenerTask {
     }
 
     fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
+        let (options, address) = (&self.owner.options, stream.address());
+        if !half_open::may_connect(address, options) {
+            return;
+        }
+        let Some(place) = self.owner.half_open.enter(address, options) else { return };
         let Ok(mailbox) = turn.pool.pick(self.owner.options.affinity()) else { return };
         let link = Link::new(mailbox, Arc::clone(&self.owner), None);
+        if !self.owner.socket_type.is_raw() {
+            link.set_half_open(place);
+        }
         let task = Accepted {
             link: Arc::clone(&link),
             stream: Some(stream),

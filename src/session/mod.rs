@@ -8,6 +8,8 @@ mod calls;
 mod care;
 mod dialer;
 mod driver;
+mod gate;
+mod half_open;
 mod link;
 mod listener;
 mod lookout;
@@ -16,13 +18,18 @@ mod peers;
 mod protocol;
 mod quiet;
 mod raw;
+mod sealed;
 mod socks;
 mod status;
 mod streams;
 mod ticker;
 mod translator;
+pub(crate) mod zap;
+mod zmtp1;
 
 pub(crate) use dialer::Dialer;
+pub(crate) use gate::{Doorkeeper, Inquiry};
+pub(crate) use half_open::HalfOpen;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
 pub use peers::{CloseReason, Peer};
@@ -57,6 +64,9 @@ pub(crate) struct Owner {
     pub(crate) peers: Arc<Peers>,
     /// What a SUB or XSUB subscribes to.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    pub(crate) half_open: Arc<HalfOpen>,
+    /// Asks the program's ZAP handler.
+    pub(crate) doorkeeper: Option<Arc<dyn Doorkeeper>>,
 }
 
 impl Owner {

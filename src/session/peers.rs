@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
+use crate::options::{Admission, ProcessCredentials};
 use crate::routing_id::RoutingId;
 use crate::session::Link;
 use crate::socket_type::SocketType;
@@ -25,6 +26,8 @@ pub(crate) struct PeerInfo {
     pub(crate) routing_id: RoutingId,
     pub(crate) version: (u8, u8),
     pub(crate) properties: Arc<[(Box<str>, Bytes)]>,
+    pub(crate) admission: Option<Arc<Admission>>,
+    pub(crate) process: Option<ProcessCredentials>,
 }
 
 /// How to end a connection.
@@ -164,10 +167,32 @@ impl Peer {
         self.info.properties.iter().map(|(name, value)| (&**name, &**value))
     }
 
-    /// Returns one property of READY, whatever the case of its name.
+    /// Returns the user as whom the peer was let in, if somebody was asked who knew: see
+    /// [`Decision::allow_as`](crate::Decision::allow_as). Nothing that the peer says can take its place.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&str> {
+        self.info.admission.as_ref().map(|admission| admission.user_id()).filter(|user| !user.is_empty())
+    }
+
+    /// Returns as whom the peer was let in, if somebody was asked.
+    #[must_use]
+    pub fn admission(&self) -> Option<&Admission> {
+        self.info.admission.as_deref()
+    }
+
+    /// Returns who the peer's process ran as when it connected, with ipc, where the system tells. Of a peer to which
+    /// we have connected, the process that began to listen.
+    #[must_use]
+    pub fn process(&self) -> Option<ProcessCredentials> {
+        self.info.process
+    }
+
+    /// Returns one property, whatever the case of its name: one of the [`admission`](Self::admission), else of READY.
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&[u8]> {
-        self.properties().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let admitted = self.admission().into_iter().flat_map(Admission::properties);
+        let mut properties = admitted.chain(self.properties());
+        properties.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 

@@ -47,7 +47,7 @@ impl Session {
         if link.owner().socket_type.is_raw() {
             Self::Raw(raw::Session::new(stream, link))
         } else {
-            Self::Zmtp(driver::Session::new(stream, link.owner(), ends))
+            Self::Zmtp(driver::Session::new(stream, link, ends))
         }
     }
 

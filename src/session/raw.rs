@@ -73,9 +73,10 @@ impl Session {
         pipe.is_up = true;
         let routing_id = Bytes::copy_from_slice(owner.peer_name.as_bytes());
         let socket_type = SocketType::Stream;
-        let peer = wire::Peer { socket_type, routing_id, major: 0, minor: 0, properties: Arc::default() };
+        let properties = Arc::default();
+        let peer = wire::Peer { socket_type, routing_id, major: 0, minor: 0, properties, admission: None };
         // Whoever receives from the peer finds it, and whoever sees that the connection is ready can send.
-        link.enter_peer(&peer, stream.peer());
+        link.enter_peer(&peer, &stream);
         owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         link.show(ConnectionState::Ready);
         Self {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use crate::context::Context;
 use crate::error::OpenError;
 use crate::options::{
-    Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval, HeartbeatInterval, HeartbeatTimeout,
-    HeartbeatTtl, Hwm, HwmOctets, IoAffinity, KeepaliveProbes, KernelBuffer, KernelTime, Linger,
-    MaxMessageSize, Metadata, Options, ReconnectInterval, ReconnectIntervalMax, ReconnectStop, RouterNotify,
-    SocksProxy, TcpKeepalive, Timeout, WelcomeMessage, for_each_option,
+    AddressRanges, Authorizer, Backlog, BatchSize, DeviceName, FixedMessage, HandshakeInterval,
+    HandshakesMax, HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Hwm, HwmOctets, IoAffinity,
+    KeepaliveProbes, KernelBuffer, KernelTime, Linger, MaxMessageSize, Metadata, Options, ReconnectInterval,
+    ReconnectIntervalMax, ReconnectStop, RouterNotify, Security, SocksProxy, TcpKeepalive, Timeout,
+    WelcomeMessage, ZapDomain, for_each_option,
 };
 use crate::patterns::Pattern;
 use crate::routing_id::RoutingId;
@@ -58,9 +59,13 @@ impl<P: Pattern> Builder<P> {
     ///
     /// [`Terminated`](OpenError::Terminated) when the context was shut down;
     /// [`ForeignOption`](OpenError::ForeignOption) when an option has another value than its default although
-    /// sockets of the type do not have it, if the type was chosen at run time.
+    /// sockets of the type do not have it, if the type was chosen at run time; with a STREAM, which knows no
+    /// mechanisms, also for `security`.
     pub fn open(self) -> Result<Socket<P>, OpenError> {
         let Self { context, socket_type, options, .. } = self;
+        if socket_type.is_raw() && gives_security(&options) {
+            return Err(OpenError::ForeignOption { option: "security", socket_type });
+        }
         if P::TYPE.is_none() {
             if let Some(option) = options.foreign_to(socket_type) {
                 return Err(OpenError::ForeignOption { option, socket_type });
@@ -70,6 +75,13 @@ impl<P: Pattern> Builder<P> {
         let upstream = pattern.upstream().map(Arc::clone);
         Ok(Socket { core: Core::open(&context, socket_type, options, upstream)?, pattern })
     }
+}
+
+/// Whether a peer is to be anything but whoever comes.
+fn gives_security(options: &Options) -> bool {
+    options.security != Security::Null
+        || !options.authorizer.is_none()
+        || options.zap_domain != ZapDomain::NONE
 }
 
 /// One setter for each row of the table of options.

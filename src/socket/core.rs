@@ -16,9 +16,10 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{self, Owner, Peers};
+use crate::session::{self, HalfOpen, Owner, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
+use crate::socket::zap::ZapUser;
 use crate::socket_type::SocketType;
 
 /// A socket without its pattern.
@@ -36,6 +37,9 @@ pub(super) struct Core {
     options: Options,
     mail: Vec<ToSocket>,
     is_terminated: bool,
+    half_open: Arc<HalfOpen>,
+    /// Asks about peers, if the socket has a ZAP domain.
+    zap: Option<ZapUser>,
 }
 
 impl Core {
@@ -47,6 +51,10 @@ impl Core {
     ) -> Result<Self, OpenError> {
         let context = Arc::clone(&context.inner);
         let mailbox = Arc::new(SocketMailbox::new());
+        let zap = match options.zap_domain.name() {
+            Some(_) => Some(context.zap_desk.enter(&context)?),
+            None => None,
+        };
         let id = context.enter(&mailbox)?;
         Ok(Self {
             id,
@@ -61,6 +69,8 @@ impl Core {
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             is_terminated: false,
+            half_open: Arc::default(),
+            zap,
         })
     }
 
@@ -83,6 +93,8 @@ impl Core {
             endpoint: endpoint.clone(),
             peers: Arc::clone(&self.peers),
             upstream: self.upstream.as_ref().map(Arc::clone),
+            half_open: Arc::clone(&self.half_open),
+            doorkeeper: self.zap.as_ref().map(ZapUser::doorkeeper),
         })
     }
 
@@ -442,5 +454,7 @@ impl Drop for Core {
         }
         // Peers that came meanwhile, and those that still come: their pipes close with the mail.
         self.mailbox.close();
+        // Its thread has sockets of this context, which must not be the last.
+        drop(self.zap.take());
     }
 }

@@ -256,6 +256,8 @@ impl Party {
             routing_id: self.routing_id.clone(),
             version: (3, 1),
             properties: Arc::default(),
+            admission: None,
+            process: None,
         }
     }
 }

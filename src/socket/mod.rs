@@ -16,6 +16,7 @@ mod req;
 #[cfg(test)]
 mod tests;
 mod wait;
+pub(crate) mod zap;
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -2,17 +2,19 @@
 //!
 //! Owns descriptors and socket options. Never sees a frame, a message or a thread; readiness comes from the
 //! I/O thread, which registers what is made here. All descriptors are close-on-exec.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)] // but in `process`
 #![allow(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind has dozens of variants, and grows")]
 
 pub(crate) mod inproc;
 #[cfg(unix)]
 mod ipc;
 mod kernel;
+#[cfg(unix)]
+mod process;
 mod tcp;
 
 use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Shutdown, SocketAddr};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -20,7 +22,7 @@ use socket2::SockRef;
 
 use crate::endpoint::{Address, Endpoint, Host, IpcAddress};
 use crate::error::{BindError, OsError};
-use crate::options::Options;
+use crate::options::{Options, ProcessCredentials};
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +99,24 @@ impl Stream {
         let Self::Tcp(stream) = self else { return };
         if let Ok(peer) = stream.peer_addr() {
             kernel::widen(&SockRef::from(stream), peer, options);
+        }
+    }
+
+    /// The peer's address, with tcp.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
+        }
+    }
+
+    /// Who the peer's process runs as, with ipc, where the system tells.
+    pub(crate) fn process(&self) -> Option<ProcessCredentials> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(stream) => process::of(stream),
+            Self::Tcp(_) => None,
         }
     }
 

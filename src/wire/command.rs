@@ -1,6 +1,6 @@
 //! Commands: the frames that the two ends say to each other, not to their applications.
 //!
-//! Parses a body into what the NULL mechanism and heartbeats act on, gathers a command of the handshake from
+//! Parses a body into what mechanisms and heartbeats act on, gathers a command of the handshake from
 //! octets in any cut, and builds ours. A size is compared with the limit before room is made for a body.
 //!
 //! Source: RFC 37, "Formal Grammar": name length, name, data (D2).
@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use crate::error::ProtocolError;
+use crate::error::{AuthStatus, ProtocolError};
 use crate::frame::{HEADER_MAX, Header};
 use crate::limits;
 use crate::wire::outbox::Outbox;
@@ -17,8 +17,8 @@ use crate::wire::outbox::Outbox;
 /// A command of the peer, parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Command<'a> {
-    /// The peer gives up; its reason is for logs only and was checked for its length.
-    Error,
+    /// The peer gives up; its reason may be a status of RFC 27, else it is for logs.
+    Error(&'a [u8]),
     /// Anything that parses and means nothing here: PONG, other patterns' and later versions' commands.
     Other,
     /// SUBSCRIBE or CANCEL: for the socket.
@@ -40,7 +40,7 @@ impl<'a> Command<'a> {
         if name == ERROR.as_bytes() {
             return match data {
                 [reason_octets, reason @ ..] if usize::from(*reason_octets) == reason.len() => {
-                    Ok(Self::Error)
+                    Ok(Self::Error(reason))
                 }
                 _ => Err(ProtocolError::MalformedCommand),
             };
@@ -139,8 +139,13 @@ pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
     out.push_command(if is_subscribe { SUBSCRIBE } else { CANCEL }, &[topic]);
 }
 
+/// What an ERROR with this reason means.
+pub(super) fn refusal(reason: &[u8]) -> ProtocolError {
+    AuthStatus::from_text(reason).map_or(ProtocolError::RefusedByPeer, ProtocolError::NotLetInByPeer)
+}
+
 /// The name, 1 to 255 letters, and the data behind it.
-fn split_name(body: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split_name(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name_octets, rest) = body.split_first()?;
     let (name, data) = rest.split_at_checked(usize::from(*name_octets))?;
     (!name.is_empty() && name.iter().all(u8::is_ascii_alphabetic)).then_some((name, data))

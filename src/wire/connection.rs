@@ -1,9 +1,10 @@
 //! One connection's protocol state, from the first octet to the last command.
 //!
 //! ```text
-//!             64 octets, our mechanism        READY, a type we talk to
+//!                                     ┌───▶ Judged: handle_verdict
+//!             64 octets, our mechanism    ▼      the last command, a type we talk to
 //!  new ─▶ Greeting ─────────────────▶ Handshake ───────────────▶ Traffic ─┐ PING: PONG
-//!          │   │ we send READY           │                        ▲ │  ▲  │ other: ignored
+//!          │   │ our first command       │                        ▲ │  ▲  │ other: ignored
 //!          │   │ ZMTP 1.0 or 2.0         │   the routing id       │ │  └──┘
 //!          │   └───────────────▶ RoutingId ───────────────────────┘ │
 //!          └────────────────┬────────┴───┴──────────────────────────┘
@@ -16,15 +17,17 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::ProtocolError;
+use crate::error::{AuthStatus, ProtocolError};
 use crate::frame;
+use crate::options::{Admission, Decision};
 use crate::socket_type::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Greeted, Version};
 use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
-use crate::wire::mechanism::null;
+use crate::wire::mechanism::{Boxes, Handshake, Question, Step};
 use crate::wire::metadata::{Local, Peer};
 use crate::wire::old;
 use crate::wire::outbox::Outbox;
@@ -35,14 +38,20 @@ pub(crate) struct Connection {
     local: Local,
     phase: Phase,
     heartbeat: Heartbeat,
+    /// As whom the peer was let in.
+    admission: Option<Arc<Admission>>,
+    /// From the end of a handshake of CURVE until they are taken.
+    boxes: Option<Box<Boxes>>,
 }
 
 #[derive(Debug)]
 enum Phase {
     /// The peer's greeting is coming in.
     Greeting(greeting::Incoming),
-    /// Its first command is.
-    Handshake { version: Version, command: command::Incoming },
+    /// A command of its handshake is.
+    Handshake { version: Version, command: command::Incoming, handshake: Handshake },
+    /// Nothing comes in until it is decided whether the peer may.
+    Judged { version: Version, handshake: Handshake, question: Question },
     /// A peer of ZMTP 1.0 or 2.0 says what it is called.
     RoutingId(old::Incoming),
     /// Both READYs, or routing ids, are through.
@@ -56,24 +65,80 @@ impl Connection {
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
         let heartbeat = Heartbeat::new(local.heartbeat);
-        Self { local, phase: Phase::Greeting(greeting::Incoming::new()), heartbeat }
+        let phase = Phase::Greeting(greeting::Incoming::new());
+        Self { local, phase, heartbeat, admission: None, boxes: None }
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.
     ///
-    /// Consumes all of them until the handshake ends, and nothing behind it: what follows the peer's READY, or
-    /// its routing id, is traffic. Holds one greeting, or one command of up to `HANDSHAKE_COMMAND_MAX` octets.
+    /// Consumes all of them until the handshake ends or has a [`question`](Self::question), and nothing behind it:
+    /// what follows the peer's last command, or its routing id, is traffic. Holds one greeting, or one command of up to `HANDSHAKE_COMMAND_MAX` octets.
     ///
     /// # Errors
     ///
     /// The first thing that the peer did wrong, or its refusal. The caller writes what is in `out`, which may
     /// end with an ERROR command, and closes.
-    pub(crate) fn handle_octets(&mut self, octets: &[u8], out: &mut Outbox) -> Result<usize, ProtocolError> {
+    pub(crate) fn handle_octets(
+        &mut self,
+        octets: &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<usize, ProtocolError> {
         let mut rest = octets;
-        match self.take_handshake(&mut rest, out) {
+        match self.take_handshake(&mut rest, now, out) {
             Ok(()) => Ok(octets.len() - rest.len()),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// What has to be decided before the handshake goes on, if that is so.
+    pub(crate) fn question(&self) -> Option<&Question> {
+        match &self.phase {
+            Phase::Judged { question, .. } => Some(question),
+            Phase::Failed(_)
+            | Phase::Greeting(_)
+            | Phase::Handshake { .. }
+            | Phase::RoutingId(_)
+            | Phase::Traffic(_) => None,
+        }
+    }
+
+    /// Goes on with what was decided; without a question, does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::NotLetIn`]. The caller writes what is in `out`, and closes.
+    pub(crate) fn handle_verdict(
+        &mut self,
+        verdict: Decision,
+        out: &mut Outbox,
+    ) -> Result<(), ProtocolError> {
+        let Phase::Judged { version, handshake, .. } = &mut self.phase else { return Ok(()) };
+        match verdict {
+            Decision::Allow(admission) => {
+                self.admission = Some(Arc::new(admission));
+                let step = handshake.admit(&self.local, out);
+                let version = *version;
+                let judged =
+                    std::mem::replace(&mut self.phase, Phase::Failed(ProtocolError::UnexpectedCommand));
+                let Phase::Judged { handshake, .. } = judged else {
+                    unreachable!("this was the phase just above")
+                };
+                self.phase = self.go_on(step, version, handshake);
+                Ok(())
+            }
+            Decision::Refuse(status) => {
+                if status != AuthStatus::NotNow {
+                    command::push_error(out, status.text());
+                }
+                Err(self.fail(ProtocolError::NotLetIn(status)))
+            }
+        }
+    }
+
+    /// What everything is encrypted with from the end of the handshake on, if it is; once.
+    pub(crate) fn take_boxes(&mut self) -> Option<Box<Boxes>> {
+        self.boxes.take()
     }
 
     /// Takes the body of a command frame that came after the handshake.
@@ -93,7 +158,7 @@ impl Connection {
             }
             Phase::Traffic(_) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
             Phase::Failed(error) => Err(*error),
-            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::RoutingId(_) => {
+            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Judged { .. } | Phase::RoutingId(_) => {
                 Err(ProtocolError::UnexpectedCommand)
             }
         };
@@ -138,7 +203,11 @@ impl Connection {
     pub(crate) fn peer(&self) -> Option<&Peer> {
         match &self.phase {
             Phase::Traffic(peer) => Some(peer),
-            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::RoutingId(_) | Phase::Failed(_) => None,
+            Phase::Failed(_)
+            | Phase::Greeting(_)
+            | Phase::Handshake { .. }
+            | Phase::Judged { .. }
+            | Phase::RoutingId(_) => None,
         }
     }
 
@@ -166,30 +235,60 @@ impl Connection {
         }
     }
 
-    fn take_handshake(&mut self, octets: &mut &[u8], out: &mut Outbox) -> Result<(), ProtocolError> {
+    fn take_handshake(
+        &mut self,
+        octets: &mut &[u8],
+        now: Instant,
+        out: &mut Outbox,
+    ) -> Result<(), ProtocolError> {
         loop {
-            self.phase = match &mut self.phase {
-                Phase::Greeting(greeting) => match greeting.take(octets, &self.local, out)? {
-                    None => return Ok(()),
-                    Some(Greeted::Current(version)) => {
-                        null::start(&self.local, out);
-                        Phase::Handshake { version, command: command::Incoming::new() }
+            match &mut self.phase {
+                Phase::Greeting(greeting) => {
+                    let Some(greeted) = greeting.take(octets, &self.local, out)? else { return Ok(()) };
+                    self.phase = match greeted {
+                        Greeted::Current(version) => {
+                            let handshake = Handshake::start(&self.local, out)?;
+                            Phase::Handshake { version, command: command::Incoming::new(), handshake }
+                        }
+                        Greeted::One(begun) => Phase::RoutingId(old::Incoming::one(&self.local, begun)),
+                        Greeted::Two(socket_type) => Phase::RoutingId(old::Incoming::two(socket_type)),
+                    };
+                }
+                Phase::Handshake { version, command, handshake } => {
+                    let Some(mut body) = command.take(octets)? else { return Ok(()) };
+                    *command = command::Incoming::new();
+                    let version = *version;
+                    match handshake.handle_command(&self.local, version, &mut body, now, out)? {
+                        Step::Waits => {}
+                        step @ (Step::Asks(_) | Step::Done(..)) => {
+                            let failed = Phase::Failed(ProtocolError::UnexpectedCommand);
+                            let phase = std::mem::replace(&mut self.phase, failed);
+                            let Phase::Handshake { handshake, .. } = phase else {
+                                unreachable!("this was the phase just above")
+                            };
+                            self.phase = self.go_on(step, version, handshake);
+                        }
                     }
-                    Some(Greeted::One(begun)) => Phase::RoutingId(old::Incoming::one(&self.local, begun)),
-                    Some(Greeted::Two(socket_type)) => Phase::RoutingId(old::Incoming::two(socket_type)),
-                },
-                Phase::Handshake { version, command } => {
-                    let Some(body) = command.take(octets)? else { return Ok(()) };
-                    let command = Command::parse(&body)?;
-                    Phase::Traffic(null::handle_command(&self.local, *version, &command, out)?)
                 }
                 Phase::RoutingId(routing_id) => {
                     let Some(peer) = routing_id.take(octets)? else { return Ok(()) };
-                    Phase::Traffic(peer)
+                    self.phase = Phase::Traffic(peer);
                 }
-                Phase::Traffic(_) => return Ok(()),
+                Phase::Judged { .. } | Phase::Traffic(_) => return Ok(()),
                 Phase::Failed(error) => return Err(*error),
-            };
+            }
+        }
+    }
+
+    fn go_on(&mut self, step: Step, version: Version, handshake: Handshake) -> Phase {
+        match step {
+            Step::Asks(question) => Phase::Judged { version, handshake, question },
+            Step::Done(mut peer, boxes) => {
+                peer.admission = self.admission.take();
+                self.boxes = boxes;
+                Phase::Traffic(peer)
+            }
+            Step::Waits => Phase::Handshake { version, command: command::Incoming::new(), handshake },
         }
     }
 
@@ -205,7 +304,7 @@ impl Connection {
             Phase::Greeting(greeting) => greeting.held_octets(),
             Phase::Handshake { command, .. } => command.held_octets(),
             Phase::RoutingId(routing_id) => routing_id.held_octets(),
-            Phase::Traffic(_) | Phase::Failed(_) => 0,
+            Phase::Judged { .. } | Phase::Traffic(_) | Phase::Failed(_) => 0,
         }
     }
 }
@@ -219,7 +318,7 @@ fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<bo
         }
         Command::Topic => return Ok(true),
         Command::Other => {}
-        Command::Error => return Err(ProtocolError::RefusedByPeer),
+        Command::Error(reason) => return Err(command::refusal(reason)),
         Command::Ready(_) => return Err(ProtocolError::UnexpectedCommand),
     }
     Ok(false)

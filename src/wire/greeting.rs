@@ -133,7 +133,7 @@ impl Incoming {
                 }
                 [_, _, _, _, _, _, _, _, _, _, major, minor, ref rest @ ..] => {
                     return match rest.first_chunk() {
-                        Some(theirs) if *theirs == local.security.mechanism.0 => {
+                        Some(theirs) if *theirs == local.security.name().0 => {
                             Ok(Some(Greeted::Current(Version { major, minor })))
                         }
                         _ => Err(ProtocolError::MechanismMismatch),
@@ -169,11 +169,13 @@ fn push_major(out: &mut Outbox) {
     out.push(&[Version::OURS.major]);
 }
 
-/// Sends what is behind the major version; as-server is zero, for NULL knows no roles.
+/// Sends what is behind the major version; as-server is zero with NULL, which knows no roles. What the peer says
+/// there is not looked at: two clients or two servers find no common handshake.
 fn push_rest(local: &Local, out: &mut Outbox) {
     out.push(&[Version::OURS.minor]);
-    out.push(&local.security.mechanism.0);
-    out.push(&[0; 1 + FILLER_OCTETS]);
+    out.push(&local.security.name().0);
+    out.push(&[u8::from(local.security.is_server())]);
+    out.push(&[0; FILLER_OCTETS]);
 }
 
 const SIGNATURE_FIRST: u8 = 0xFF;

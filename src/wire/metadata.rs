@@ -13,14 +13,14 @@ use bytes::Bytes;
 
 use crate::error::ProtocolError;
 use crate::limits::ROUTING_ID_MAX;
-use crate::options::Metadata;
+use crate::options::{Admission, Metadata};
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
 use crate::wire::heartbeat;
 use crate::wire::mechanism::Security;
 
 /// What we say of ourselves, and how we keep the connection alive.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Local {
     pub(crate) socket_type: SocketType,
     /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
@@ -43,6 +43,8 @@ pub(crate) struct Peer {
     pub(crate) major: u8,
     /// Every property in the order and spelling in which it was sent, the known ones too. None before ZMTP 3.
     pub(crate) properties: Arc<[Property]>,
+    /// As whom it was let in, if somebody was asked.
+    pub(crate) admission: Option<Arc<Admission>>,
 }
 
 /// A property's name and value.
@@ -52,7 +54,14 @@ impl Peer {
     pub(super) fn new(version: Version, socket_type: SocketType, properties: Vec<Property>) -> Self {
         let routing_id = find(&properties, IDENTITY).cloned().unwrap_or_default();
         let properties = properties.into();
-        Self { socket_type, routing_id, minor: version.minor, major: version.major, properties }
+        Self {
+            socket_type,
+            routing_id,
+            minor: version.minor,
+            major: version.major,
+            properties,
+            admission: None,
+        }
     }
 
     /// Whether it speaks ZMTP 1.0, whose frames are not those of later versions.
@@ -90,7 +99,7 @@ pub(super) fn encode(local: &Local) -> Vec<u8> {
 ///
 /// [`ProtocolError::MalformedMetadata`] when the list, an `Identity` or a `Resource` break their grammar;
 /// [`ProtocolError::DuplicateProperty`].
-pub(super) fn parse(mut octets: &[u8]) -> Result<Vec<Property>, ProtocolError> {
+pub(crate) fn parse(mut octets: &[u8]) -> Result<Vec<Property>, ProtocolError> {
     let mut properties: Vec<Property> = Vec::new();
     while !octets.is_empty() {
         let (name, value, rest) = split_property(octets).ok_or(ProtocolError::MalformedMetadata)?;

@@ -85,7 +85,7 @@ impl Incoming {
             return Err(ProtocolError::MalformedMetadata);
         }
         let Self { version: Version { major, minor }, socket_type, .. } = *self;
-        Ok(Peer { socket_type, routing_id, major, minor, properties: Arc::default() })
+        Ok(Peer { socket_type, routing_id, major, minor, properties: Arc::default(), admission: None })
     }
 
     #[cfg(test)]

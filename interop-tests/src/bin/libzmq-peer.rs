@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -106,6 +106,8 @@ impl Reports {
 }
 
 struct Peer {
+    context: zmq::Context,
+    zap: Option<ZapHandler>,
     socket: zmq::Socket,
     kind: zmq::SocketType,
     reports: Reports,
@@ -118,9 +120,19 @@ struct Peer {
 impl Peer {
     fn new(kind: &str, options: &[&str], reports: Reports) -> Result<Self> {
         let kind = kind_named(kind)?;
-        let socket = zmq::Context::new().socket(kind)?;
-        let mut peer =
-            Self { socket, kind, reports, topics: Vec::new(), epoch: "0".into(), holds: false, stays: false };
+        let context = zmq::Context::new();
+        let socket = context.socket(kind)?;
+        let mut peer = Self {
+            context,
+            zap: None,
+            socket,
+            kind,
+            reports,
+            topics: Vec::new(),
+            epoch: "0".into(),
+            holds: false,
+            stays: false,
+        };
         for option in options {
             let (name, value) = option.split_once('=').context("OPTION=VALUE")?;
             peer.set(name, value).with_context(|| (*option).to_owned())?;
@@ -142,6 +154,11 @@ impl Peer {
             "HEARTBEAT_IVL" => socket.set_heartbeat_ivl(value.parse()?)?,
             "HEARTBEAT_TIMEOUT" => socket.set_heartbeat_timeout(value.parse()?)?,
             "HEARTBEAT_TTL" => socket.set_heartbeat_ttl(value.parse()?)?,
+            "PLAIN_PASSWORD" => socket.set_plain_password(Some(value))?,
+            "PLAIN_SERVER" => socket.set_plain_server(value == "1")?,
+            "PLAIN_USERNAME" => socket.set_plain_username(Some(value))?,
+            "ZAP" => self.zap = Some(ZapHandler::start(&self.context, value.to_owned())?),
+            "ZAP_DOMAIN" => socket.set_zap_domain(value)?,
             "LINGER" => socket.set_linger(value.parse()?)?,
             "PROBE_ROUTER" => socket.set_probe_router(value == "1")?,
             "RCVHWM" => socket.set_rcvhwm(value.parse()?)?,
@@ -180,8 +197,12 @@ impl Peer {
         while self.stays && !told.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_millis(1));
         }
+        if let Some(zap) = self.zap {
+            zap.end();
+        }
         // Waits for what is not sent, as its context goes, too.
         drop(self.socket);
+        drop(self.context);
         Ok(self.reports.say(format!("done {}", messages.len()))?)
     }
 
@@ -302,6 +323,39 @@ fn compare(number: usize, got: &Frames, expected: &Frames) -> Result<()> {
         sizes(expected)
     );
     Ok(())
+}
+
+/// A ZAP handler that says the same to everybody.
+struct ZapHandler {
+    is_over: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl ZapHandler {
+    fn start(context: &zmq::Context, status: String) -> Result<Self> {
+        let handler = context.socket(zmq::REP)?;
+        handler.bind("inproc://zeromq.zap.01")?;
+        handler.set_rcvtimeo(10)?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let ends = is_over.clone();
+        let thread = thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                let Ok(request) = handler.recv_multipart(0) else { continue };
+                let [version, number, ..] = &request[..] else { break };
+                // Without a user: a REQ of libzmq, if it has one, takes that for a reply.
+                let answer = [&version[..], number, status.as_bytes(), b"said so", b"", b""];
+                if handler.send_multipart(answer, 0).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { is_over, thread })
+    }
+
+    fn end(self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        _ = self.thread.join();
+    }
 }
 
 fn kind_named(name: &str) -> Result<zmq::SocketType> {

@@ -4,8 +4,8 @@ use std::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::{
-    Binding, BindingState, CloseReason, Connection, ConnectionError, ConnectionState, Hwm, NotReady, Pair,
-    ProtocolError, ReconnectInterval, ReconnectStop, RecvError, SocketType,
+    AuthStatus, Binding, BindingState, CloseReason, Connection, ConnectionError, ConnectionState, Hwm,
+    NotReady, Pair, ProtocolError, ReconnectInterval, ReconnectStop, RecvError, SocketType,
 };
 
 fn is_shared<T: Clone + Send + Sync + 'static>() {}
@@ -104,7 +104,7 @@ fn a_peers_error_is_final() {
     greeting[9..16].copy_from_slice(&[0x7F, 3, 1, b'N', b'U', b'L', b'L']);
     peer.write_all(&greeting).unwrap();
     peer.write_all(b"\x04\x0a\x05ERROR\x03400").unwrap();
-    let refused = ConnectionError::Protocol(ProtocolError::RefusedByPeer);
+    let refused = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Refused));
     assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(refused)));
     assert_eq!((connection.state(), connection.last_error()), (ConnectionState::Failed, Some(refused)));
     connection.disconnect();

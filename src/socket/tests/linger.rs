@@ -222,3 +222,19 @@ fn closes_without_end_deliver_everything_and_closes_without_linger_end() {
         assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
     });
 }
+
+#[test]
+fn a_connection_that_shakes_hands_with_nothing_to_send_is_not_waited_for() {
+    // The peer accepts, and says nothing.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let context = Context::new();
+    let mut push = context.builder_for::<Push>().linger(Linger::Forever).open().unwrap();
+    let connection = push.connect(Endpoint::tcp(listener.local_addr().unwrap())).unwrap();
+    let (_peer, _) = listener.accept().unwrap();
+    eventually("it shakes hands", || connection.state() == crate::ConnectionState::ShakingHands);
+    let weak = Arc::downgrade(&context.inner);
+    let begun = Instant::now();
+    drop((push, context));
+    assert!(weak.upgrade().is_none());
+    assert!(begun.elapsed() < crate::limits::DROP_LINGER, "the drop has given up waiting");
+}

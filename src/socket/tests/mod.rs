@@ -32,6 +32,7 @@ mod req;
 mod resources;
 mod router;
 mod routing;
+mod security;
 mod stream;
 mod subscriptions;
 mod topology;
@@ -39,6 +40,7 @@ mod unreceived;
 mod verbs;
 mod wait;
 mod xpubsub;
+mod zap;
 
 use std::process::{Command, id as process_id};
 use std::sync::Arc;

@@ -1,62 +1,73 @@
 //! The NULL handshake: each side sends one READY and takes one.
 //!
 //! RFC 37 lets the server wait for the client's READY, RFC 23 has both send at once. Both orders are
-//! accepted, and ours goes out at once (D1), so that two peers of either kind never wait for each other.
-//! Source: RFC 37, "The NULL Security Mechanism".
+//! accepted, and ours goes out at once (D1), so that two peers of either kind never wait for each other; but not
+//! before somebody who has to be asked about the peer has let it in. Source: RFC 37, "The NULL Security Mechanism".
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::sync::Arc;
+
 use crate::error::ProtocolError;
-use crate::socket_type::SocketType;
-use crate::wire::command::{self, Command};
+use crate::options::Credentials;
+use crate::wire::command;
 use crate::wire::greeting::Version;
-use crate::wire::metadata::{self, Local, Peer, Property};
+use crate::wire::mechanism::{Question, Step, expect, peer};
+use crate::wire::metadata::{self, Local, Peer};
 use crate::wire::outbox::Outbox;
 
-/// Sends our READY.
-pub(in crate::wire) fn start(local: &Local, out: &mut Outbox) {
-    command::push_ready(out, &metadata::encode(local));
+/// What of the handshake is done.
+#[derive(Debug)]
+pub(in crate::wire) enum Handshake {
+    /// The peer is ready; whether we are is being decided.
+    Judged(Option<Peer>),
+    /// We have sent READY, unless somebody has to be asked first.
+    Waiting,
 }
 
-/// Takes the peer's first command, which ends the handshake one way or the other.
-///
-/// A peer with the wrong socket type finds the reason in `out`, as RFC 37 asks.
-///
-/// # Errors
-///
-/// [`ProtocolError::RefusedByPeer`] on ERROR, [`ProtocolError::UnexpectedCommand`] on anything but READY, and
-/// what is wrong with the metadata of a READY.
-pub(in crate::wire) fn handle_command(
-    local: &Local,
-    version: Version,
-    command: &Command<'_>,
-    out: &mut Outbox,
-) -> Result<Peer, ProtocolError> {
-    let properties = match *command {
-        Command::Ready(octets) => metadata::parse(octets)?,
-        Command::Error => return Err(ProtocolError::RefusedByPeer),
-        Command::Ping { .. } | Command::Other | Command::Topic => {
-            return Err(ProtocolError::UnexpectedCommand);
+impl Handshake {
+    /// Sends our READY, if nobody has to be asked.
+    pub(super) fn start(local: &Local, out: &mut Outbox) -> Self {
+        if !local.security.is_guarded {
+            command::push_ready(out, &metadata::encode(local));
         }
-    };
-    match peer_type(local.socket_type, &properties) {
-        Ok(socket_type) => Ok(Peer::new(version, socket_type, properties)),
-        Err(error) => {
-            command::push_error(out, WRONG_SOCKET_TYPE);
-            Err(error)
+        Self::Waiting
+    }
+
+    /// Takes the peer's first command, which ends the handshake one way or the other.
+    ///
+    /// A peer with the wrong socket type finds the reason in `out`, as RFC 37 asks.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::RefusedByPeer`] on ERROR, [`ProtocolError::UnexpectedCommand`] on anything but READY, and
+    /// what is wrong with the metadata of a READY.
+    pub(super) fn handle_command(
+        &mut self,
+        local: &Local,
+        version: Version,
+        body: &[u8],
+        out: &mut Outbox,
+    ) -> Result<Step, ProtocolError> {
+        let peer = peer(local, version, expect("READY", body)?, Some(out))?;
+        if !local.security.is_guarded {
+            return Ok(Step::Done(peer, None));
+        }
+        let properties = Arc::clone(&peer.properties);
+        *self = Self::Judged(Some(peer));
+        Ok(Step::Asks(Question { credentials: Credentials::Null, properties }))
+    }
+
+    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Step {
+        match self {
+            Self::Judged(peer) => match peer.take() {
+                Some(peer) => {
+                    command::push_ready(out, &metadata::encode(local));
+                    Step::Done(peer, None)
+                }
+                None => Step::Waits,
+            },
+            Self::Waiting => Step::Waits,
         }
     }
 }
-
-/// The type that the peer announced, if it may talk to `ours`.
-fn peer_type(ours: SocketType, properties: &[Property]) -> Result<SocketType, ProtocolError> {
-    let name = metadata::find(properties, metadata::SOCKET_TYPE).ok_or(ProtocolError::MissingSocketType)?;
-    let theirs = SocketType::from_name(name).ok_or(ProtocolError::UnknownSocketType)?;
-    if !ours.talks_to(theirs) {
-        return Err(ProtocolError::IncompatibleSocketTypes(theirs));
-    }
-    Ok(theirs)
-}
-
-/// A reason has no spaces: the grammar allows VCHAR only.
-const WRONG_SOCKET_TYPE: &str = "Invalid-Socket-Type";

@@ -59,7 +59,7 @@ fn what_follows_decodes_and_encodes_as_it_is_written() {
         let (peer, _, steps) = split(&conversation);
         let mut out = Outbox::new();
         let mut connection = Connection::new(local_of(&conversation), &mut out);
-        let taken = connection.handle_octets(&peer, &mut out).unwrap();
+        let taken = connection.handle_octets(&peer, now(), &mut out).unwrap();
         out.advance(out.len());
         let is_zmtp1 = conversation.version.0 == 1;
         let (mut said, mut heard): (Vec<u8>, Vec<u8>) = (Vec::new(), peer[taken..].to_vec());

@@ -115,14 +115,14 @@ fn a_size_alone_makes_us_hold_nothing() {
     let mut out = Outbox::new();
     let mut connection = Connection::new(local(SocketType::Pull), &mut out);
     let announced = [&greeting(3, 1, b"NULL")[..], &[6], &(HELD_MAX as u64).to_be_bytes()].concat();
-    assert_eq!(connection.handle_octets(&announced, &mut out), Ok(announced.len()));
+    assert_eq!(connection.handle_octets(&announced, now(), &mut out), Ok(announced.len()));
     assert_eq!(connection.held_octets(), 0);
     for dripped in 1..HELD_MAX {
-        assert_eq!(connection.handle_octets(b"x", &mut out), Ok(1));
+        assert_eq!(connection.handle_octets(b"x", now(), &mut out), Ok(1));
         assert!(connection.held_octets() <= (2 * dripped).max(8));
     }
     // A name of 120 letters, and so a command that the handshake does not know.
-    assert_eq!(connection.handle_octets(b"x", &mut out), Err(ProtocolError::UnexpectedCommand));
+    assert_eq!(connection.handle_octets(b"x", now(), &mut out), Err(ProtocolError::UnexpectedCommand));
     assert_eq!(connection.held_octets(), 0);
 }
 

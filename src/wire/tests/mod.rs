@@ -9,13 +9,23 @@
 )]
 
 mod captures;
+#[cfg(feature = "curve")]
+mod curve;
+#[cfg(feature = "curve")]
+mod curve_traffic;
+mod fuzz_mechanisms;
 mod hostile;
 mod old_versions;
+mod rfc24_plain;
 mod rfc37_commands;
 mod rfc37_greeting;
 mod rfc37_heartbeat;
 mod rfc37_metadata;
 mod rfc37_null;
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -23,6 +33,7 @@ use super::metadata::Peer;
 use super::{Connection, Local, Outbox, Security};
 use crate::error::ProtocolError;
 use crate::limits;
+use crate::options::{Decision, Security as Settings};
 use crate::socket_type::SocketType;
 
 /// Most octets a connection may hold for its peer: the inline greeting, or one whole command.
@@ -69,8 +80,46 @@ fn local(socket_type: SocketType) -> Local {
     }
 }
 
-/// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it.
+/// What a socket demands that asks somebody about its peers.
+fn guarded(settings: Settings) -> Security {
+    Security::new(settings, true, true, random)
+}
+
+/// As good as random, and the same in every run of [`feed`].
+fn random(room: &mut [u8]) -> bool {
+    draw(0, 101, room)
+}
+
+fn draw(of: usize, step: u8, room: &mut [u8]) -> bool {
+    RANDOM.with(|drawn| {
+        let mut all = drawn.get();
+        for octet in room {
+            all[of] = all[of].wrapping_mul(181).wrapping_add(step);
+            *octet = all[of];
+        }
+        drawn.set(all);
+    });
+    true
+}
+
+thread_local! {
+    /// What was drawn last: by whoever has no other source, and by servers of CURVE.
+    static RANDOM: Cell<[u8; 2]> = const { Cell::new([0; 2]) };
+}
+
+/// Feeds `stream` in the pieces that `cuts`, in ascending order, make of it. Whoever asks to be let in is.
 fn feed(local: impl Into<Local>, stream: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome {
+    feed_judged(local, stream, cuts, &Decision::allow())
+}
+
+/// As [`feed`], with this verdict about whoever asks to be let in.
+fn feed_judged(
+    local: impl Into<Local>,
+    stream: &[u8],
+    cuts: impl IntoIterator<Item = usize>,
+    verdict: &Decision,
+) -> Outcome {
+    RANDOM.set([0; 2]);
     let mut out = Outbox::new();
     let mut connection = Connection::new(local.into(), &mut out);
     let mut result = Ok(0);
@@ -78,7 +127,7 @@ fn feed(local: impl Into<Local>, stream: &[u8], cuts: impl IntoIterator<Item = u
     for end in cuts.into_iter().chain([stream.len()]) {
         let piece = &stream[start..end];
         start = end;
-        match connection.handle_octets(piece, &mut out) {
+        match take(&mut connection, piece, verdict, &mut out) {
             Ok(consumed) => {
                 result = result.map(|before| before + consumed);
                 assert!(
@@ -88,7 +137,7 @@ fn feed(local: impl Into<Local>, stream: &[u8], cuts: impl IntoIterator<Item = u
             }
             Err(error) => {
                 result = Err(error);
-                assert_eq!(connection.handle_octets(b"x", &mut out), Err(error), "an error is final");
+                assert_eq!(connection.handle_octets(b"x", now(), &mut out), Err(error), "an error is final");
                 assert_eq!(connection.peer(), None);
                 break;
             }
@@ -96,6 +145,24 @@ fn feed(local: impl Into<Local>, stream: &[u8], cuts: impl IntoIterator<Item = u
         assert!(connection.held_octets() <= HELD_MAX, "{} octets held", connection.held_octets());
     }
     Outcome { result, peer: connection.peer().cloned(), sent: out.octets().to_vec() }
+}
+
+/// Takes octets, and the verdict when there is a question.
+fn take(
+    connection: &mut Connection,
+    octets: &[u8],
+    verdict: &Decision,
+    out: &mut Outbox,
+) -> Result<usize, ProtocolError> {
+    let mut taken = 0;
+    loop {
+        taken += connection.handle_octets(&octets[taken..], now(), out)?;
+        if connection.question().is_none() {
+            return Ok(taken);
+        }
+        assert_eq!(connection.handle_octets(b"x", now(), out), Ok(0), "nothing comes in meanwhile");
+        connection.handle_verdict(verdict.clone(), out)?;
+    }
 }
 
 /// SPLIT: the outcome of `stream`, which must be the same in every cut.
@@ -131,16 +198,26 @@ struct Pair {
 
 impl Pair {
     fn new(a: SocketType, b: SocketType) -> Self {
+        Self::of([local(a), local(b)])
+    }
+
+    fn of(locals: [Local; 2]) -> Self {
+        RANDOM.set([0; 2]);
         Self {
-            ends: [a, b].map(|socket_type| {
+            ends: locals.map(|local| {
                 let mut out = Outbox::new();
-                (Connection::new(local(socket_type), &mut out), out)
+                (Connection::new(local, &mut out), out)
             }),
         }
     }
 
     /// Carries up to `piece` octets at a time each way until both are silent.
     fn run(&mut self, piece: usize) -> [Result<(), ProtocolError>; 2] {
+        self.record(piece, &mut [Vec::new(), Vec::new()])
+    }
+
+    /// As [`run`](Self::run), and keeps what each end has said.
+    fn record(&mut self, piece: usize, said: &mut [Vec<u8>; 2]) -> [Result<(), ProtocolError>; 2] {
         let mut results = [Ok(()); 2];
         loop {
             let mut is_silent = true;
@@ -149,9 +226,9 @@ impl Pair {
                 let octets = out.octets()[..piece.min(out.len())].to_vec();
                 out.advance(octets.len());
                 is_silent &= octets.is_empty();
+                said[from].extend_from_slice(&octets);
                 let (connection, out) = &mut self.ends[to];
-                results[to] = connection
-                    .handle_octets(&octets, out)
+                results[to] = take(connection, &octets, &Decision::allow_as("somebody"), out)
                     .map(|consumed| assert_eq!(consumed, octets.len(), "nothing follows READY here"));
             }
             if is_silent {
@@ -170,9 +247,15 @@ fn in_traffic(minor: u8) -> (Connection, Outbox) {
     let mut out = Outbox::new();
     let mut connection = Connection::new(local(SocketType::Pull), &mut out);
     let stream = [&greeting(3, minor, b"NULL")[..], &ready(&[("Socket-Type", b"PUSH")])].concat();
-    assert_eq!(connection.handle_octets(&stream, &mut out), Ok(stream.len()));
+    assert_eq!(connection.handle_octets(&stream, now(), &mut out), Ok(stream.len()));
     out.advance(out.len());
     (connection, out)
+}
+
+/// A time that does not matter.
+fn now() -> Instant {
+    static NOW: OnceLock<Instant> = OnceLock::new();
+    *NOW.get_or_init(Instant::now)
 }
 
 fn greeting(major: u8, minor: u8, mechanism: &[u8]) -> [u8; 64] {

@@ -1,6 +1,7 @@
 //! F-12, F-16 to F-18, N-10 and H-01 to H-06: commands among the messages.
 
 use super::*;
+use crate::error::AuthStatus;
 
 /// What one command body leads to in the traffic phase, and what is sent for it.
 fn handle(body: &[u8]) -> (Result<(), ProtocolError>, Vec<u8>) {
@@ -13,7 +14,7 @@ fn handle(body: &[u8]) -> (Result<(), ProtocolError>, Vec<u8>) {
             result,
             "an error is final"
         );
-        assert_eq!(connection.handle_octets(b"x", &mut out).map(|_| ()), result);
+        assert_eq!(connection.handle_octets(b"x", now(), &mut out).map(|_| ()), result);
     }
     (result, out.octets().to_vec())
 }
@@ -101,7 +102,7 @@ fn commands_of_other_patterns_are_ignored() {
         let mut out = Outbox::new();
         let mut connection = Connection::new(local(ours), &mut out);
         let stream = [&greeting(3, 1, b"NULL")[..], &ready(&[("Socket-Type", theirs.as_bytes())])].concat();
-        connection.handle_octets(&stream, &mut out).unwrap();
+        connection.handle_octets(&stream, now(), &mut out).unwrap();
         out.advance(out.len());
         for name in ["SUBSCRIBE", "CANCEL", "JOIN", "LEAVE", "HELLO", "WELCOME", "INITIATE", "MESSAGE"] {
             for data in [&b""[..], b"A", &[0xFF; 300]] {
@@ -118,7 +119,9 @@ fn ready_and_error_behind_ready_close() {
     let again = body("READY", &metadata(&[("Socket-Type", b"PUSH")]));
     assert_eq!(handle(&again), (Err(ProtocolError::UnexpectedCommand), vec![]));
     assert_eq!(handle(&body("READY", b"")), (Err(ProtocolError::UnexpectedCommand), vec![]));
-    assert_eq!(handle(b"\x05ERROR\x03400"), (Err(ProtocolError::RefusedByPeer), vec![]));
+    assert_eq!(handle(b"\x05ERROR\x03404"), (Err(ProtocolError::RefusedByPeer), vec![]));
+    let not_let_in = ProtocolError::NotLetInByPeer(AuthStatus::Refused);
+    assert_eq!(handle(b"\x05ERROR\x03400"), (Err(not_let_in), vec![]));
     assert_eq!(handle(b"\x05ERROR\x04400"), (Err(ProtocolError::MalformedCommand), vec![]));
 }
 
@@ -163,7 +166,7 @@ fn the_handshake_is_not_entered_again() {
     // F-16: octets behind the handshake belong to the caller, whatever they are.
     let (mut connection, mut out) = in_traffic(1);
     for octets in [&b""[..], b"x", &greeting(3, 1, b"NULL"), &ready(&[("Socket-Type", b"PUSH")])] {
-        assert_eq!(connection.handle_octets(octets, &mut out), Ok(0));
+        assert_eq!(connection.handle_octets(octets, now(), &mut out), Ok(0));
     }
     assert!(out.is_empty() && connection.peer().is_some());
 }

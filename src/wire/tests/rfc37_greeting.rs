@@ -34,7 +34,7 @@ fn a_socket_that_never_falls_back_sends_64_octets_at_once() {
     // interoperability, it SHOULD send its full greeting immediately"; nor does its padding tell of a routing id.
     for &socket_type in SocketType::ALL {
         let mut out = Outbox::new();
-        let security = Security { is_guarded: true, ..Security::NONE };
+        let security = guarded(Settings::Null);
         let routing_id = Bytes::from_static(b"id");
         let connection = Connection::new(Local { security, routing_id, ..local(socket_type) }, &mut out);
         assert_eq!(out.octets(), G_NULL31);

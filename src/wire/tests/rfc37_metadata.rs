@@ -132,7 +132,7 @@ fn our_routing_id_is_announced_by_types_that_have_a_use_for_it_only() {
         let mut out = Outbox::new();
         let local = Local { routing_id: Bytes::from_static(b"me"), ..local(socket_type) };
         let mut connection = Connection::new(local, &mut out);
-        connection.handle_octets(&greeting(3, 1, b"NULL"), &mut out).unwrap();
+        connection.handle_octets(&greeting(3, 1, b"NULL"), now(), &mut out).unwrap();
         assert_eq!(out.octets()[64..], ready_of(socket_type, b"me"));
     }
 }

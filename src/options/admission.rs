@@ -1,0 +1,169 @@
+//! Who may connect at all, and how many at a time may try: before anything is known of them but an address.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::value::Unit;
+use crate::error::InvalidValue;
+
+/// Ranges of IP addresses, such as `10.0.0.0/8`, `::1` and `fe80::/10`.
+///
+/// An IPv4 address that comes by IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
+///
+/// ```
+/// use peermq::{AddressRanges, InvalidValue};
+///
+/// let local = AddressRanges::new(["127.0.0.0/8", "::1"])?;
+/// assert!(local.contains("127.0.0.1".parse().unwrap()));
+/// assert!(!local.contains("10.0.0.1".parse().unwrap()));
+/// assert_eq!(AddressRanges::new(["10.0.0.0/33"]), Err(InvalidValue));
+/// # Ok::<(), InvalidValue>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressRanges(Option<Arc<[Range]>>);
+
+/// An address, and how many of its bits count.
+type Range = (IpAddr, u32);
+
+impl AddressRanges {
+    /// No ranges.
+    pub const NONE: Self = Self(None);
+
+    /// Returns ranges, each an address, or an address and how many of its bits count.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidValue`] for a text that is none.
+    pub fn new<T: AsRef<str>>(ranges: impl IntoIterator<Item = T>) -> Result<Self, InvalidValue> {
+        let ranges: Vec<_> =
+            ranges.into_iter().map(|range| parse(range.as_ref())).collect::<Result<_, _>>()?;
+        Ok(Self((!ranges.is_empty()).then(|| ranges.into())))
+    }
+
+    /// Whether there are no ranges.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether the address is in one of them.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().flat_map(|ranges| ranges.iter()).any(|range| is_in(address, *range))
+    }
+}
+
+fn parse(text: &str) -> Result<Range, InvalidValue> {
+    let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+    let address: IpAddr = address.parse().map_err(|_| InvalidValue)?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| InvalidValue))?;
+    if bits > most { Err(InvalidValue) } else { Ok((address, bits)) }
+}
+
+fn is_in(address: IpAddr, (range, bits): Range) -> bool {
+    match (address, range) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => {
+            let differs = a.to_bits() ^ b.to_bits();
+            differs.checked_shr(32 - bits).unwrap_or_default() == 0
+        }
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            let differs = a.to_bits() ^ b.to_bits();
+            differs.checked_shr(128 - bits).unwrap_or_default() == 0
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+impl fmt::Display for AddressRanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(ranges) = &self.0 else { return f.write_str("none") };
+        let ranges: Vec<_> = ranges.iter().map(|(address, bits)| format!("{address}/{bits}")).collect();
+        f.write_str(&ranges.join(", "))
+    }
+}
+
+impl Unit for AddressRanges {
+    const UNIT: &'static str = "ranges";
+}
+
+/// Most connections that may be in their handshake at the same time.
+///
+/// ```
+/// use peermq::HandshakesMax;
+///
+/// assert_eq!(HandshakesMax::from(100).limit(), Some(100));
+/// assert_eq!(HandshakesMax::from(0), HandshakesMax::UNLIMITED);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandshakesMax(Option<NonZeroU32>);
+
+impl HandshakesMax {
+    /// Any number.
+    pub const UNLIMITED: Self = Self(None);
+
+    /// Returns the limit, if there is one.
+    #[must_use]
+    pub fn limit(self) -> Option<u32> {
+        self.0.map(NonZeroU32::get)
+    }
+
+    /// Whether one more may come when there are so many.
+    pub(crate) fn has_room(self, now: u32) -> bool {
+        self.limit().is_none_or(|limit| now < limit)
+    }
+}
+
+/// Zero is any number.
+impl From<u32> for HandshakesMax {
+    fn from(limit: u32) -> Self {
+        Self(NonZeroU32::new(limit))
+    }
+}
+
+impl fmt::Display for HandshakesMax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(limit) => limit.fmt(f),
+            None => f.write_str("unlimited"),
+        }
+    }
+}
+
+impl Unit for HandshakesMax {
+    const UNIT: &'static str = "connections";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_hold_what_their_bits_say() {
+        for (range, inside, outside) in [
+            ("10.1.0.0/16", "10.1.255.255", "10.2.0.0"),
+            ("10.1.2.3", "10.1.2.3", "10.1.2.2"),
+            ("10.1.2.3/32", "::ffff:10.1.2.3", "10.1.2.4"),
+            ("128.0.0.0/1", "255.0.0.0", "127.0.0.0"),
+            ("0.0.0.0/0", "1.2.3.4", "::1"),
+            ("fe80::/10", "febf::1", "fec0::"),
+            ("::1", "::1", "::2"),
+            ("::/0", "::1", "1.2.3.4"),
+        ] {
+            let ranges = AddressRanges::new([range]).unwrap();
+            assert!(ranges.contains(inside.parse().unwrap()), "{range} {inside}");
+            assert!(!ranges.contains(outside.parse().unwrap()), "{range} {outside}");
+        }
+        for text in
+            ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "localhost", "10.0.0.0/8/8"]
+        {
+            assert_eq!(AddressRanges::new([text]), Err(InvalidValue), "{text}");
+        }
+        assert!(!AddressRanges::NONE.contains("10.1.2.3".parse().unwrap()));
+        assert_eq!(AddressRanges::new::<&str>([]), Ok(AddressRanges::NONE));
+    }
+}

@@ -1,0 +1,33 @@
+//! In place of CURVE's keys, without the feature `curve`: types that have no values.
+#![forbid(unsafe_code)]
+
+use crate::error::InvalidValue;
+
+/// A public key for CURVE. Exists with the feature `curve` only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CurvePublicKey {}
+
+/// A pair of keys for CURVE. Exists with the feature `curve` only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CurveKeyPair {}
+
+impl CurvePublicKey {
+    /// Returns the octets.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        match *self {}
+    }
+}
+
+impl std::str::FromStr for CurvePublicKey {
+    type Err = InvalidValue;
+
+    fn from_str(_: &str) -> Result<Self, InvalidValue> {
+        Err(InvalidValue)
+    }
+}
+
+/// There is no need of randomness.
+pub(crate) fn fill_random(_: &mut [u8]) -> bool {
+    false
+}

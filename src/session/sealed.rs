@@ -1,0 +1,315 @@
+//! Between the sealed frames of CURVE and those of the pipes: see [`Translator`](super::translator::Translator).
+//!
+//! What comes is opened where it was read to. What goes out is copied once, out of the pipe, and sealed there; it is
+//! done with when the kernel has all of a batch, so that after a broken connection nothing is missing. A frame is
+//! sealed and opened as a whole, so both directions hold the whole of it, as far as it has come.
+//!
+//! Source: RFC 26, "The MESSAGE Command".
+#![forbid(unsafe_code)]
+
+use std::io::{IoSlice, IoSliceMut};
+use std::ops::Range;
+
+use crate::error::ProtocolError;
+use crate::frame::{COMMAND, HEADER_MAX, Header, LONG, encode_header};
+use crate::io::End;
+use crate::limits::{SEALED_KEPT, SEALED_OCTETS, TRAFFIC_COMMAND_MAX};
+use crate::session::translator::Written;
+use crate::transport::{Read, Stream};
+use crate::wire::{Boxes, Opener, Sealer};
+
+/// What is under way in both directions.
+#[derive(Debug)]
+pub(super) struct Sealed {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    keeps_buffers: bool,
+}
+
+#[derive(Debug)]
+struct Incoming {
+    opener: Opener,
+    max_body_octets: u64,
+    /// All of it can be written to; what has come is in `held`.
+    buffer: Vec<u8>,
+    held: Range<usize>,
+    /// Of a frame that was opened: what is for the pipe. Before `held`.
+    ready: Range<usize>,
+    /// What the peer did wrong behind that.
+    error: Option<ProtocolError>,
+}
+
+#[derive(Debug)]
+struct Outgoing {
+    sealer: Sealer,
+    /// Octets at the front of the outbox that are not to be sealed: the end of the handshake.
+    unsealed: usize,
+    /// What the kernel shall have, from `taken` on.
+    batch: Vec<u8>,
+    taken: usize,
+    /// What it was made of.
+    of_control: usize,
+    of_frames: usize,
+}
+
+impl Sealed {
+    /// Begins behind the handshake, of which `unsealed` octets are in the outbox still. `behind` is what the peer has
+    /// sent behind it.
+    pub(super) fn new(boxes: Boxes, max_body_octets: u64, unsealed: usize, behind: &[u8]) -> Self {
+        let Boxes { sealer, opener } = boxes;
+        let incoming = Incoming {
+            opener,
+            max_body_octets,
+            buffer: behind.to_vec(),
+            held: 0..behind.len(),
+            ready: 0..0,
+            error: None,
+        };
+        let outgoing =
+            Outgoing { sealer, unsealed, batch: Vec::new(), taken: 0, of_control: 0, of_frames: 0 };
+        Self { incoming, outgoing, keeps_buffers: false }
+    }
+
+    pub(super) fn keep_buffers(&mut self, keep: bool) {
+        self.keeps_buffers = keep;
+        if !keep {
+            self.incoming.give_back();
+            self.outgoing.give_back();
+        }
+    }
+
+    pub(super) fn has_more(&self) -> bool {
+        let Incoming { error, ready, held, .. } = &self.incoming;
+        let is_whole = match self.incoming.next_frame() {
+            Ok(frame) => frame.is_some_and(|(_, total)| total <= held.len()),
+            Err(_) => true,
+        };
+        error.is_some() || !ready.is_empty() || is_whole
+    }
+
+    pub(super) fn read(&mut self, stream: &mut Stream, room: &mut [IoSliceMut<'_>]) -> Result<Read, End> {
+        let (mut filled, mut was_short) = (0, false);
+        for slice in room {
+            let mut slice: &mut [u8] = slice;
+            while !slice.is_empty() {
+                if self.incoming.ready.is_empty() && !self.incoming.open_next() {
+                    // A short read has emptied the kernel's buffer: no need to ask once more.
+                    let read = if was_short && filled > 0 {
+                        Read::Dry
+                    } else {
+                        self.incoming.read(stream, filled, &mut was_short)?
+                    };
+                    match read {
+                        Read::Octets(_) => continue,
+                        Read::Dry | Read::End => {
+                            if !self.keeps_buffers {
+                                self.incoming.give_back();
+                            }
+                            return Ok(if filled == 0 { read } else { Read::Octets(filled) });
+                        }
+                    }
+                }
+                let count = self.incoming.copy_to(slice);
+                filled += count;
+                slice = slice.get_mut(count..).unwrap_or_default();
+            }
+        }
+        Ok(Read::Octets(filled))
+    }
+
+    /// Writes what is left of the last batch; if there was none, seals the next and writes that.
+    pub(super) fn write(
+        &mut self,
+        stream: &mut Stream,
+        slices: &[IoSlice<'_>],
+        control_octets: usize,
+    ) -> Result<Written, End> {
+        let outgoing = &mut self.outgoing;
+        if outgoing.batch.is_empty() {
+            outgoing.seal(slices, control_octets).map_err(End::Protocol)?;
+        }
+        let rest = outgoing.batch.get(outgoing.taken..).unwrap_or_default();
+        outgoing.taken += stream.write(&[IoSlice::new(rest)]).map_err(End::Io)?;
+        let written = outgoing.written();
+        if !self.keeps_buffers && !written.is_short {
+            outgoing.give_back();
+        }
+        Ok(written)
+    }
+}
+
+impl Incoming {
+    /// Opens the next frame, if all of it is there. `false`: it is not, or there is an error.
+    fn open_next(&mut self) -> bool {
+        if self.error.is_some() {
+            return false;
+        }
+        match self.open() {
+            Ok(is_open) => is_open,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
+        }
+    }
+
+    fn open(&mut self) -> Result<bool, ProtocolError> {
+        let Some((header, total)) = self.next_frame()? else { return Ok(false) };
+        if total > self.held.len() {
+            return Ok(false);
+        }
+        let start = self.held.start;
+        self.held.start += total;
+        let body = self.buffer.get_mut(start + header.header_octets..start + total).unwrap_or_default();
+        let (flags, body) = self.opener.open(body)?;
+        let octets = body.len();
+        // The body is the end of what was sealed: there is room for a header before it.
+        let (header, header_octets) = encode_header(flags, octets);
+        let at = self.held.start - octets - header_octets;
+        self.ready = at..self.held.start;
+        for (place, octet) in self.buffer.iter_mut().skip(at).zip(header.iter().take(header_octets)) {
+            *place = *octet;
+        }
+        Ok(true)
+    }
+
+    /// The header of the next frame, and its octets with the header's, when it is there.
+    fn next_frame(&self) -> Result<Option<(Header, usize)>, ProtocolError> {
+        let held = self.buffer.get(self.held.clone()).unwrap_or_default();
+        let Some(header) = Header::parse(held) else { return Ok(None) };
+        if header.flags & !(COMMAND | LONG) != 0 {
+            return Err(ProtocolError::ReservedFlags(header.flags));
+        }
+        let most = self.max_body_octets.max(TRAFFIC_COMMAND_MAX).saturating_add(Sealer::OVERHEAD as u64);
+        let header = header.check(most)?;
+        let octets = usize::try_from(header.body_octets).ok().and_then(|it| it.checked_add(HEADER_MAX));
+        match octets {
+            Some(octets) => Ok(Some((header, octets - HEADER_MAX + header.header_octets))),
+            None => Err(ProtocolError::FrameTooLarge(header.body_octets)),
+        }
+    }
+
+    /// Moves what is ready to `room`, as much as it takes.
+    fn copy_to(&mut self, room: &mut [u8]) -> usize {
+        let ready = self.buffer.get(self.ready.clone()).unwrap_or_default();
+        let count = ready.len().min(room.len());
+        if let (Some(room), Some(ready)) = (room.get_mut(..count), ready.get(..count)) {
+            room.copy_from_slice(ready);
+        }
+        self.ready.start += count;
+        count
+    }
+
+    /// One read from the kernel, unless an error comes first: behind `filled` octets, that waits.
+    fn read(&mut self, stream: &mut Stream, filled: usize, was_short: &mut bool) -> Result<Read, End> {
+        match self.error {
+            Some(_) if filled > 0 => return Ok(Read::Dry),
+            Some(error) => return Err(End::Protocol(error)),
+            None => {}
+        }
+        self.make_room();
+        let room = self.buffer.get_mut(self.held.end..).unwrap_or_default();
+        let wanted = room.len();
+        let read = stream.read(&mut [IoSliceMut::new(room)]).map_err(End::Io)?;
+        if let Read::Octets(count) = read {
+            self.held.end += count;
+            *was_short = count < wanted;
+        }
+        Ok(read)
+    }
+
+    /// Makes room for a read: at the front, and by doubling, but never beyond what a frame under way takes.
+    fn make_room(&mut self) {
+        if self.held.start > 0 {
+            self.buffer.copy_within(self.held.clone(), 0);
+            self.held = 0..self.held.len();
+            self.ready = 0..0;
+        }
+        if self.held.end < self.buffer.len() {
+            return;
+        }
+        // What fills the buffer is much, or a frame that does not fit.
+        let wanted = match self.next_frame() {
+            Ok(Some((_, total))) => total.max(SEALED_OCTETS),
+            Ok(None) | Err(_) => SEALED_OCTETS,
+        };
+        let octets = (2 * self.buffer.len()).clamp(SEALED_KEPT, wanted.max(SEALED_KEPT));
+        self.buffer.resize(octets.max(self.held.end + 1), 0);
+    }
+
+    /// Gives the buffer back, if it is empty and large.
+    fn give_back(&mut self) {
+        if self.held.is_empty() && self.ready.is_empty() && self.buffer.len() > SEALED_KEPT {
+            self.buffer = Vec::new();
+            (self.held, self.ready) = (0..0, 0..0);
+        }
+    }
+}
+
+impl Outgoing {
+    /// Seals whole frames until the batch is large enough.
+    fn seal(&mut self, slices: &[IoSlice<'_>], control_octets: usize) -> Result<(), ProtocolError> {
+        let (control, frames) = slices.split_at(usize::from(control_octets > 0));
+        if let [control] = control {
+            let (unsealed, sealed) = control.split_at(self.unsealed.min(control.len()));
+            self.batch.extend_from_slice(unsealed);
+            self.unsealed -= unsealed.len();
+            self.of_control = unsealed.len() + self.seal_frames(&[IoSlice::new(sealed)])?;
+        }
+        self.of_frames = self.seal_frames(frames)?;
+        Ok(())
+    }
+
+    /// Seals whole frames until the batch is large enough; how many octets they were before. What is not all there
+    /// is left for the next batch.
+    fn seal_frames(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, ProtocolError> {
+        let mut done = 0;
+        let mut slices = slices.iter();
+        let mut rest: &[u8] = &[];
+        while self.batch.len() < SEALED_OCTETS {
+            if rest.is_empty() {
+                let Some(next) = slices.next() else { break };
+                rest = next;
+                continue;
+            }
+            let Some(header) = Header::parse(rest) else {
+                unreachable!("headers are whole in pipes and outboxes")
+            };
+            let Ok(octets) = usize::try_from(header.body_octets) else { unreachable!("it is in memory") };
+            rest = rest.get(header.header_octets..).unwrap_or_default();
+            if octets > 0 && rest.is_empty() {
+                // A body by reference: all of a slice.
+                let Some(next) = slices.next() else { break };
+                rest = next;
+            }
+            let Some((body, behind)) = rest.split_at_checked(octets) else {
+                unreachable!("a body is whole in a slice")
+            };
+            let at = self.sealer.begin(header.flags, octets, &mut self.batch)?;
+            self.batch.extend_from_slice(body);
+            self.sealer.end(at, &mut self.batch);
+            rest = behind;
+            done += header.header_octets + octets;
+        }
+        Ok(done)
+    }
+
+    /// What the kernel has, by batches.
+    fn written(&mut self) -> Written {
+        if self.taken < self.batch.len() {
+            return Written { control: 0, frames: 0, is_short: true };
+        }
+        self.batch.clear();
+        self.taken = 0;
+        let (control, frames) = (self.of_control, self.of_frames);
+        (self.of_control, self.of_frames) = (0, 0);
+        Written { control, frames, is_short: false }
+    }
+
+    /// Gives the buffer back, if it is empty and large.
+    fn give_back(&mut self) {
+        if self.batch.is_empty() && self.batch.capacity() > SEALED_KEPT {
+            self.batch = Vec::new();
+        }
+    }
+}
