@@ -520,7 +520,7 @@ mod tests {
             ("heartbeat_timeout", 77, "the interval", "time"),
             ("heartbeat_ttl", 76, "none", "time"),
             ("max_message_size", 22, "unlimited", "octets"),
-            ("backlog", 19, "4096", "connections"),
+            ("backlog", 19, "100", "connections"),
             ("immediate", 39, "false", "boolean"),
             ("conflate", 54, "false", "boolean"),
             ("routing_id", 5, "none", "octets"),

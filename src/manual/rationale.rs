@@ -89,12 +89,13 @@
 //! Shrinking by how far the consumer is behind was not tried: in a stream whose consumer keeps up, segments must be
 //! large all the same.
 //!
-//! # A backlog of 4096
+//! # Thousands of peers want a longer backlog
 //!
 //! A client that finds no place in the backlog of a listener is not refused: the system drops its request, and the
-//! client's system asks again after 1, 3 and 7 seconds. With libzmq's default of 100, a thousand connections made at
-//! once took 8 seconds, now a tenth of one. Ten thousand peers whose server was closed and bound again were back after
-//! 3.4 to 4.6 seconds with 100, and 1.8 with 4096 (debug build, both sides on the same two busy cores).
+//! client's system asks again after 1, 3 and 7 seconds. With the default of 100, which is libzmq's, a thousand
+//! connections made at once took 8 seconds; with 4096 a tenth of one. Ten thousand peers whose server was closed and
+//! bound again were back after 3.4 to 4.6 seconds with 100, and 1.8 with 4096 (debug build, both sides on the same two
+//! busy cores). So whoever serves thousands sets [`backlog`](crate::Options::backlog).
 //!
 //! # Bodies of up to 8 KiB are copied
 //!

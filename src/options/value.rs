@@ -380,7 +380,8 @@ impl Unit for MaxMessageSize {
 pub struct Backlog(u32);
 
 impl Backlog {
-    /// 4096 connections, which is what Linux allows unless it is told otherwise.
+    /// 100 connections. Where thousands of peers may come at once, 4096 is what Linux allows unless it is told
+    /// otherwise.
     pub const DEFAULT: Self = Self(BACKLOG);
 
     /// Returns a limit of `n` connections.
