@@ -52,7 +52,8 @@ impl<P: Pattern> Crowd<P> {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
         let context = Context::builder().io_threads(2).build();
-        let mut socket: Socket<P> = context.builder_for().linger(Duration::ZERO).open().unwrap();
+        let mut socket: Socket<P> =
+            context.builder_for().linger(Duration::ZERO).backlog(4096).open().unwrap();
         let mut peers = Vec::with_capacity(CONNECTIONS);
         let before;
         match role {

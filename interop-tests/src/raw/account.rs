@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, panic};
 
 use cap::Cap;
-use peermq::{Context, Pull, Push};
+use peermq::{Context, Pair};
 
 use super::DEADLINE;
 
@@ -88,7 +88,7 @@ pub fn alone(name: &str, test: impl FnOnce()) {
             print(info);
             process::abort();
         }));
-        stream();
+        wait_in_step();
         println!(); // behind the name of the test
         return test();
     }
@@ -105,17 +105,35 @@ pub fn alone(name: &str, test: impl FnOnce()) {
     output.lines().filter(|line| line.starts_with(FIGURE)).for_each(|line| println!("{line}"));
 }
 
-/// Streams on this thread, which keeps from then on what it waits with, until it ends.
-fn stream() {
+/// Waits on this thread for a connection that is lent to it: the thread keeps from then on what it waits with, until
+/// it ends.
+fn wait_in_step() {
+    // A poll, its copy and a bell.
+    const OF_A_THREAD: usize = 3;
     let context = Context::new();
-    let mut pull = context.open::<Pull>().unwrap();
-    let binding = pull.bind("tcp://127.0.0.1:0").unwrap();
-    let mut push = context.open::<Push>().unwrap();
-    push.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
-    // More than the kernel holds: most of it is written while this thread waits.
-    let body = vec![0; 1 << 16];
-    (0..100).for_each(|_| push.send(&body).unwrap());
-    (0..100).for_each(|_| assert_eq!(pull.recv().unwrap(), body));
+    let mut there = context.open::<Pair>().unwrap();
+    let binding = there.bind("tcp://127.0.0.1:0").unwrap();
+    let mut here = context.open::<Pair>().unwrap();
+    here.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
+    let echo = std::thread::spawn(move || {
+        while let Ok(message) = there.recv_timeout(DEADLINE) {
+            let is_last = message == "last";
+            there.send(message).unwrap();
+            if is_last {
+                break;
+            }
+        }
+    });
+    let before = count("/proc/self/fd");
+    let until = Instant::now() + DEADLINE;
+    while count("/proc/self/fd") < before + 2 * OF_A_THREAD {
+        assert!(Instant::now() < until, "no connection is lent");
+        here.send("again").unwrap();
+        here.recv_timeout(DEADLINE).unwrap();
+    }
+    here.send("last").unwrap();
+    here.recv_timeout(DEADLINE).unwrap();
+    echo.join().unwrap();
 }
 
 fn count(directory: &str) -> usize {
