@@ -19,14 +19,16 @@
 //!    header. Nothing is allocated for a small message: segments are recycled.
 //! 3. One store publishes the whole message, with all its frames. The reader of the pipe is woken only if it
 //!    said that it sleeps.
-//! 4. When a batch of 128 KiB is together, the caller takes the session, if nobody has it in hand, and writes.
-//!    So a stream of messages costs a system call for each batch, not for each message.
+//! 4. The session waits for a message, and this is the first after a wait or a while: the caller takes it, if nobody
+//!    has it in hand, and writes at once. More, and faster: its I/O thread is woken, and takes them together. A
+//!    stream: when a batch of 128 KiB is together, the caller writes it. So it costs a system call for each
+//!    batch, not for each message.
 //! 5. The pipe is full (the high-water mark): the caller writes itself what it can, then waits for room, or
 //!    gets the message back.
 //!
 //! When `send` returns, the message is queued; it may be on the wire already, or later. There is no flush:
-//! an idle connection's session is woken at once, and a stream's is looked after by its I/O thread at every
-//! tick of a millisecond.
+//! an idle connection is written to at once, and a stream's is looked after by its I/O thread at every
+//! tick, of one to four milliseconds.
 //!
 //! # On the wire
 //!
@@ -43,8 +45,8 @@
 //!    copied into the [`Message`](crate::Message), a large one shared. With
 //!    [`recv_into`](crate::Socket::recv_into) a small message allocates nothing.
 //! 3. Nothing there: before it sleeps, the caller reads from the kernel itself. Only when that brings nothing
-//!    does it ask to be woken, and look once more, so that no wake-up can be missed. A caller that streams
-//!    waits for the descriptor itself, not for its I/O thread.
+//!    does it ask to be woken, and look once more, so that no wake-up can be missed. A caller that streams, or is in
+//!    step with its peer, waits for the descriptor itself, not for its I/O thread.
 //! 4. The inbound pipe full: the session stops reading, the kernel's buffers fill, and the sender finds its own
 //!    pipe full in the end. Nothing is discarded.
 //!
