@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use crate::io::{Bell, Ring, SocketMailbox, unique_id};
-use crate::limits::QUIET;
+use crate::limits::{QUIET, STREAMS_FEW};
 use crate::session::link::{Link, noted};
 use crate::session::lookout::Lookout;
 use crate::sync::{AtomicU64, Ordering};
@@ -59,7 +59,7 @@ pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
         let is_new = streamer.load(Ordering::Relaxed) != streams.id;
         if is_new {
             streamer.store(streams.id, Ordering::Relaxed);
-            streams.links.insert(id, Weak::clone(link));
+            streams.insert(id, link);
         }
         is_new
     });
@@ -101,6 +101,8 @@ struct Streams {
     /// Names this thread.
     id: u64,
     links: BTreeMap<u64, Weak<Link>>,
+    /// When there are so many, those that are gone are taken out.
+    links_max: usize,
     /// Made when there is something to wait for.
     lookout: Option<Lookout>,
     /// What the kernel reported; empty between two waits.
@@ -109,7 +111,23 @@ struct Streams {
 
 impl Streams {
     fn new() -> Self {
-        Self { id: unique_id(), links: BTreeMap::new(), lookout: None, due: Vec::new() }
+        Self {
+            id: unique_id(),
+            links: BTreeMap::new(),
+            links_max: STREAMS_FEW,
+            lookout: None,
+            due: Vec::new(),
+        }
+    }
+
+    /// A thread that always finds what it looks for never waits, and a weak reference holds the memory of its link.
+    fn insert(&mut self, id: u64, link: &Weak<Link>) {
+        if self.links.len() >= self.links_max {
+            self.links.retain(|_, link| link.strong_count() > 0);
+            // Twice as many, so that looking costs each entry no more than a step or two.
+            self.links_max = STREAMS_FEW.max(2 * self.links.len());
+        }
+        self.links.insert(id, Weak::clone(link));
     }
 
     /// As the function of this name. `None`: nothing is lent to this thread.
@@ -125,7 +143,7 @@ impl Streams {
             // Without a descriptor for it the I/O threads do the work.
             self.lookout = Lookout::new().ok();
         }
-        let Self { id, links, lookout, due } = self;
+        let Self { id, links, lookout, due, .. } = self;
         let mut lookout = lookout.as_mut();
         let (mut is_streaming, mut is_any_lent) = (false, false);
         links.retain(|_, link| {
@@ -164,4 +182,17 @@ impl Streams {
 #[cfg(test)]
 pub(crate) fn polls() -> u64 {
     STREAMS.with(|streams| streams.borrow().lookout.as_ref().map_or(0, Lookout::calls))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_never_waits_forgets_connections_that_are_gone() {
+        for id in 1..1000 {
+            assert!(enter(&AtomicU64::new(0), id, &Weak::new()));
+            STREAMS.with(|streams| assert!(streams.borrow().links.len() <= STREAMS_FEW));
+        }
+    }
 }
