@@ -44,12 +44,13 @@ fn a_round_trip_costs_the_caller_three_system_calls() {
             let pipe = socket.core.pipes.iter().next().unwrap();
             pipe.assist.as_ref().unwrap().calls() + crate::session::polls()
         };
-        let (tell, told) = mpsc::channel::<()>();
         thread::scope(|scope| {
             scope.spawn(move || {
-                while let Ok(message) = there.recv_timeout(PATIENCE) {
+                loop {
+                    let message = recv(&mut there);
+                    let is_last = message == "last";
                     send(&mut there, message);
-                    if told.try_recv().is_ok() {
+                    if is_last {
                         break;
                     }
                 }
@@ -65,7 +66,6 @@ fn a_round_trip_costs_the_caller_three_system_calls() {
                 }
                 calls(&here) - before <= 30
             });
-            tell.send(()).unwrap();
             send(&mut here, "last");
             recv(&mut here);
         });
