@@ -1,5 +1,6 @@
 //! Who gets a message, and whose message comes next.
 
+use super::conservation::{attend, until_peers};
 use super::*;
 use crate::{KernelBuffer, Pair, RecvError, SendError};
 
@@ -117,6 +118,33 @@ pub(super) fn peers_are_received_from_in_turn<S: Sends, R: Receives>(place: &Pla
 fn pull_takes_from_its_peers_in_turn() {
     // Promise 7, L-08, Tq5
     over(ALL, peers_are_received_from_in_turn::<Push, Pull>);
+}
+
+#[test]
+fn whoever_is_quiet_does_not_wait_behind_one_that_floods() {
+    // Promise 7: in places of the queue, of which a flood of any size takes one in each round.
+    const QUIET: usize = 63;
+    over(ALL, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut flood: Socket<Push> = place.connected(&endpoint);
+        let mut quiet: Vec<Socket<Push>> = (0..QUIET).map(|_| place.connected(&endpoint)).collect();
+        until_peers(&mut pull, 1 + QUIET, 1 + QUIET);
+        for _ in 0..500 {
+            send(&mut flood, "flood");
+        }
+        quiet.iter_mut().for_each(|push| send(push, "quiet"));
+        eventually("everything has come", || {
+            attend(&mut pull);
+            let pipes = &mut pull.core.pipes;
+            let keys = pipes.keys().into_iter();
+            let come: Vec<u64> =
+                keys.map(|key| pipes.get_mut(key).map_or(0, |pipe| pipe.inbound.unread())).collect();
+            come.iter().sum::<u64>() == 500 + QUIET as u64 && come.iter().all(|come| *come > 0)
+        });
+        // One round, and one place for where it begins.
+        let heard = (0..QUIET + 2).filter(|_| recv(&mut pull) == "quiet").count();
+        assert_eq!(heard, QUIET);
+    });
 }
 
 pub(super) fn without_a_peer_the_message_is_handed_back<S: Sends>(place: &Place) {
