@@ -11,6 +11,8 @@ pub(crate) struct Conversation {
     pub(crate) version: (u8, u8),
     pub(crate) socket_type: String,
     pub(crate) routing_id: Vec<u8>,
+    /// A client's name and password, with PLAIN.
+    pub(crate) plain: Option<(String, String)>,
     pub(crate) steps: Vec<Step>,
 }
 
@@ -57,8 +59,15 @@ fn parse(name: &str, text: &str) -> Vec<Conversation> {
                 version,
                 socket_type,
                 routing_id,
+                plain: None,
                 steps: Vec::new(),
             });
+            continue;
+        }
+        if verb == "plain" {
+            let mut texts = words.map(|word| String::from_utf8(frame(word)).expect("text"));
+            let both = (texts.next().expect("a name"), texts.next().expect("a password"));
+            conversations.last_mut().expect("a socket").plain = Some(both);
             continue;
         }
         let frames = || words.clone().map(frame).collect::<Vec<_>>();

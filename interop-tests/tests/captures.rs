@@ -8,7 +8,9 @@ mod reader;
 use std::time::Duration;
 
 use interop_tests::raw::{DEADLINE, Listener, Peer, Role, Transport, message_of};
-use peermq::{AnyPattern, Context, ReconnectInterval, RoutingId, Socket, SocketType};
+use peermq::{
+    AnyPattern, Context, PlainCredentials, ReconnectInterval, RoutingId, Security, Socket, SocketType,
+};
 use reader::{Conversation, Step};
 
 fn open(conversation: &Conversation) -> Socket<AnyPattern> {
@@ -23,6 +25,9 @@ fn open(conversation: &Conversation) -> Socket<AnyPattern> {
         .linger(Duration::ZERO);
     if !conversation.routing_id.is_empty() {
         builder = builder.routing_id(RoutingId::new(&conversation.routing_id).unwrap());
+    }
+    if let Some((name, password)) = &conversation.plain {
+        builder = builder.security(Security::PlainClient(PlainCredentials::new(name, password).unwrap()));
     }
     builder.open().unwrap()
 }

@@ -10,6 +10,7 @@ use reader::{Conversation, Step};
 
 use super::*;
 use crate::frame::{Header, encode_header, zmtp1};
+use crate::options::PlainCredentials;
 
 /// The octets of each side up to its last of the handshake, and what comes behind it.
 fn split(conversation: &Conversation) -> (Vec<u8>, Vec<u8>, VecDeque<Step>) {
@@ -27,7 +28,13 @@ fn split(conversation: &Conversation) -> (Vec<u8>, Vec<u8>, VecDeque<Step>) {
 
 fn local_of(conversation: &Conversation) -> Local {
     let socket_type = SocketType::from_name(conversation.socket_type.as_bytes()).unwrap();
-    Local { routing_id: Bytes::from(conversation.routing_id.clone()), ..local(socket_type) }
+    let security = match &conversation.plain {
+        Some((name, password)) => {
+            guarded(Settings::PlainClient(PlainCredentials::new(name, password).unwrap()))
+        }
+        None => local(socket_type).security,
+    };
+    Local { routing_id: Bytes::from(conversation.routing_id.clone()), security, ..local(socket_type) }
 }
 
 #[test]
@@ -39,6 +46,7 @@ fn each_version_is_there() {
     for name in ["zmtp-1.0", "zmtp-2.0", "zmtp-3.0-null", "zmtp-3.1-null"] {
         assert_eq!(names.iter().filter(|it| *it == name).count(), 3, "{name}");
     }
+    assert!(names.iter().any(|it| it == "zmtp-3.1-plain"));
 }
 
 #[test]
