@@ -45,7 +45,7 @@ use crate::error::InvalidValue;
 /// let security = Security::PlainServer(PlainCredentials::new("alice", "opensesame").unwrap());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::large_enum_variant, reason = "two keys, once for each socket")]
+#[allow(clippy::large_enum_variant, reason = "two keys, once for each endpoint")]
 pub enum Security {
     /// None: whoever comes may talk, and whoever listens in can read. With an [`Authorizer`](crate::Authorizer) or a
     /// ZAP domain they are asked, and see the address.

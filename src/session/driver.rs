@@ -95,7 +95,7 @@ impl Session {
         let heartbeat = HeartbeatSettings::from(&owner.options);
         let metadata = owner.options.metadata.clone();
         let socket_type = owner.socket_type;
-        let (settings, has_judge) = (owner.options.security.clone(), gate::has_judge(&owner.options));
+        let (settings, has_judge) = (Arc::clone(&owner.security), gate::has_judge(&owner.options));
         let security = Security::new(settings, has_judge, link.is_accepted(), fill_random);
         let local = Local { socket_type, routing_id, heartbeat, metadata, security };
         // Pipes that are made for one connection come and go with it: no note needs to tell.

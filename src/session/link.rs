@@ -75,7 +75,7 @@ pub(crate) struct Link {
     /// While an accepted connection shakes hands.
     half_open: Mutex<Option<half_open::Place>>,
     /// The question whether the peer may come in that waits for an answer, by its number, and the answer.
-    decided: Mutex<Option<(u64, Option<Decision>)>>,
+    decided: Mutex<Option<Box<(u64, Option<Decision>)>>>,
 }
 
 impl Link {
@@ -120,12 +120,12 @@ impl Link {
 
     /// Waits for the answer to this question, and to no other.
     pub(super) fn expect_decision(&self, number: u64) {
-        *lock(&self.decided) = Some((number, None));
+        *lock(&self.decided) = Some(Box::new((number, None)));
     }
 
     /// Answers a question whether the peer may come in. Too late, it has no effect.
     pub(crate) fn decide(&self, number: u64, decision: Decision) {
-        match &mut *lock(&self.decided) {
+        match lock(&self.decided).as_deref_mut() {
             Some((expected, answer)) if *expected == number => *answer = Some(decision),
             Some(_) | None => return,
         }
@@ -136,12 +136,12 @@ impl Link {
 
     /// Whether this question has no answer yet.
     pub(crate) fn awaits(&self, number: u64) -> bool {
-        matches!(&*lock(&self.decided), Some((expected, None)) if *expected == number)
+        matches!(lock(&self.decided).as_deref(), Some((expected, None)) if *expected == number)
     }
 
     /// The answer to this question, once, if it is there.
     pub(super) fn take_decision(&self, number: u64) -> Option<Decision> {
-        match &mut *lock(&self.decided) {
+        match lock(&self.decided).as_deref_mut() {
             Some((expected, answer)) if *expected == number => answer.take(),
             Some(_) | None => None,
         }

@@ -45,7 +45,7 @@ use std::sync::Arc;
 use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
 use crate::message::Message;
-use crate::options::Options;
+use crate::options::{Options, Security};
 use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
@@ -56,6 +56,8 @@ use crate::socket_type::SocketType;
 pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
     pub(crate) options: Options,
+    /// As in the options, for all connections.
+    pub(crate) security: Arc<Security>,
     pub(crate) mailbox: Arc<SocketMailbox>,
     /// How the socket calls the peer; none: as that announces itself.
     pub(crate) peer_name: RoutingId,

@@ -88,6 +88,7 @@ impl Core {
         Arc::new(Owner {
             socket_type: self.socket_type,
             options: self.options.clone(),
+            security: Arc::new(self.options.security.clone()),
             mailbox: Arc::clone(&self.mailbox),
             peer_name,
             endpoint: endpoint.clone(),

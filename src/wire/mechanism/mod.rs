@@ -58,7 +58,8 @@ pub(crate) type Random = fn(&mut [u8]) -> bool;
 /// What a connection demands of its peer.
 #[derive(Clone)]
 pub(crate) struct Security {
-    pub(super) settings: Settings,
+    /// The socket's: keys stand in one place for all its connections.
+    pub(super) settings: Arc<Settings>,
     /// Somebody is asked about the peer before it is let in.
     pub(super) is_guarded: bool,
     pub(super) random: Random,
@@ -67,12 +68,14 @@ pub(crate) struct Security {
 impl Security {
     /// Whoever comes is let in.
     #[cfg(test)]
-    pub(crate) const NONE: Self = Self { settings: Settings::Null, is_guarded: false, random: |_| false };
+    pub(crate) fn none() -> Self {
+        Self::new(Arc::default(), false, false, |_| false)
+    }
 
     /// For one connection of a socket, which may have somebody who decides about peers. With NULL they decide about
     /// those that connect to us: whom we connect to is our own choice.
-    pub(crate) fn new(settings: Settings, has_judge: bool, is_accepted: bool, random: Random) -> Self {
-        let is_guarded = settings.is_server() || settings == Settings::Null && has_judge && is_accepted;
+    pub(crate) fn new(settings: Arc<Settings>, has_judge: bool, is_accepted: bool, random: Random) -> Self {
+        let is_guarded = settings.is_server() || *settings == Settings::Null && has_judge && is_accepted;
         Self { settings, is_guarded, random }
     }
 
@@ -83,7 +86,7 @@ impl Security {
     /// Whether peers of ZMTP 1.0 and 2.0 are let in, which can neither prove who they are nor keep a secret: only
     /// where nothing at all is demanded (Z-20, Z-21).
     pub(super) fn admits_old_peers(&self) -> bool {
-        self.settings == Settings::Null && !self.is_guarded
+        *self.settings == Settings::Null && !self.is_guarded
     }
 
     pub(super) fn is_server(&self) -> bool {
@@ -131,7 +134,7 @@ impl Handshake {
     ///
     /// [`ProtocolError::NoRandomness`].
     pub(super) fn start(local: &Local, out: &mut Outbox) -> Result<Self, ProtocolError> {
-        Ok(match &local.security.settings {
+        Ok(match &*local.security.settings {
             Settings::Null => Self::Null(null::Handshake::start(local, out)),
             Settings::PlainClient(credentials) => {
                 Self::Plain(plain::Handshake::start_client(credentials, out))

@@ -36,7 +36,7 @@ fn servers_random(room: &mut [u8]) -> bool {
 }
 
 fn our_server() -> Local {
-    let security = Security::new(server(), true, true, servers_random);
+    let security = Security::new(server().into(), true, true, servers_random);
     Local { security, ..local(SocketType::Pull) }
 }
 
@@ -508,10 +508,10 @@ fn the_wrong_servers_key_ends_the_handshake_at_the_server() {
 
 #[test]
 fn without_randomness_nothing_goes_on() {
-    let security = Security::new(client(), true, true, |_| false);
+    let security = Security::new(client().into(), true, true, |_| false);
     let local = Local { security, ..local(SocketType::Push) };
     assert_eq!(feed(local, &greeting_of(true), []).error(), ProtocolError::NoRandomness);
-    let security = Security::new(server(), true, true, |_| false);
+    let security = Security::new(server().into(), true, true, |_| false);
     let local = Local { security, ..super::local(SocketType::Pull) };
     let stream = [&greeting_of(false), &hello()[..]].concat();
     assert_eq!(feed(local, &stream, []).error(), ProtocolError::NoRandomness);

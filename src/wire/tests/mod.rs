@@ -76,13 +76,13 @@ fn local(socket_type: SocketType) -> Local {
         routing_id: Bytes::new(),
         heartbeat: Default::default(),
         metadata: Default::default(),
-        security: Security::NONE,
+        security: Security::none(),
     }
 }
 
 /// What a socket demands that asks somebody about its peers.
 fn guarded(settings: Settings) -> Security {
-    Security::new(settings, true, true, random)
+    Security::new(settings.into(), true, true, random)
 }
 
 /// As good as random, and the same in every run of [`feed`].

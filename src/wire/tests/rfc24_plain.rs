@@ -231,6 +231,6 @@ fn with_null_nobody_hears_ready_before_it_is_let_in() {
     assert_eq!(refused.commands(), b"\x04\x0a\x05ERROR\x03400");
     assert_eq!(refused.error(), ProtocolError::NotLetIn(AuthStatus::Refused));
     // Whom we connect to is our own choice.
-    let security = Security::new(Settings::Null, true, false, random);
+    let security = Security::new(Settings::Null.into(), true, false, random);
     assert_eq!(feed(Local { security, ..local(SocketType::Pull) }, &stream[..64], []).commands(), READY_PULL);
 }
