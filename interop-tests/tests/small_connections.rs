@@ -39,6 +39,9 @@ const BURST: usize = 64;
 /// What may be left of a connection that is gone: the timer of its handshake, and room in lists.
 const GONE_MAX: usize = 512;
 
+/// Half-open connections do not give up while they are counted.
+const NEVER: Duration = Duration::from_secs(3600);
+
 /// A socket of ours and its raw peers, of which each knows the first octets of our greeting.
 struct Crowd<P: Pattern> {
     name: String,
@@ -52,8 +55,13 @@ impl<P: Pattern> Crowd<P> {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
         let context = Context::builder().io_threads(2).build();
-        let mut socket: Socket<P> =
-            context.builder_for().linger(Duration::ZERO).backlog(4096).open().unwrap();
+        let mut socket: Socket<P> = context
+            .builder_for()
+            .linger(Duration::ZERO)
+            .backlog(4096)
+            .handshake_interval(NEVER)
+            .open()
+            .unwrap();
         let mut peers = Vec::with_capacity(CONNECTIONS);
         let before;
         match role {

@@ -42,7 +42,7 @@
 //!
 //! | connection | accepted | made by `connect` | bound of the tests |
 //! |---|---|---|---|
-//! | half-open, with nothing, half a greeting or all of it | 1,150 (840 before there was security; the aim is 1,024) | 4,280: its queues are there already | 1.25 KiB, and 5 KiB |
+//! | half-open, with nothing, half a greeting or all of it | 840 | 4,020: its queues are there already | 1 KiB, and 4 KiB |
 //! | half-open, with a command of 3,071 octets but for the last | 3,200 to 3,900 | | 4 KiB |
 //! | ready, nothing sent | 4,000 | 5,300 | 8 KiB |
 //! | used once both ways | 5,500 | 6,700 | 8 KiB |

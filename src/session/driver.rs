@@ -39,7 +39,7 @@ pub(super) struct Session {
     connection: Connection,
     outbox: Outbox,
     /// Whether the peer may come in is being decided elsewhere.
-    judged: Option<handshake::Judged>,
+    judged: Option<Box<handshake::Judged>>,
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
     max_body_octets: u64,

@@ -74,8 +74,15 @@ pub(crate) struct Link {
     place: Handover<Place>,
     /// While an accepted connection shakes hands.
     half_open: Mutex<Option<half_open::Place>>,
-    /// The question whether the peer may come in that waits for an answer, by its number, and the answer.
-    decided: Mutex<Option<Box<(u64, Option<Decision>)>>>,
+    /// The question whether the peer may come in. Boxed: few connections have one.
+    asked: Mutex<Option<Box<Asked>>>,
+}
+
+/// A question that waits for an answer, and the answer.
+#[derive(Debug)]
+struct Asked {
+    number: u64,
+    answer: Option<Decision>,
 }
 
 impl Link {
@@ -96,7 +103,7 @@ impl Link {
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
             half_open: Mutex::new(None),
-            decided: Mutex::new(None),
+            asked: Mutex::new(None),
         })
     }
 
@@ -120,13 +127,13 @@ impl Link {
 
     /// Waits for the answer to this question, and to no other.
     pub(super) fn expect_decision(&self, number: u64) {
-        *lock(&self.decided) = Some(Box::new((number, None)));
+        *lock(&self.asked) = Some(Box::new(Asked { number, answer: None }));
     }
 
     /// Answers a question whether the peer may come in. Too late, it has no effect.
     pub(crate) fn decide(&self, number: u64, decision: Decision) {
-        match lock(&self.decided).as_deref_mut() {
-            Some((expected, answer)) if *expected == number => *answer = Some(decision),
+        match lock(&self.asked).as_deref_mut() {
+            Some(asked) if asked.number == number => asked.answer = Some(decision),
             Some(_) | None => return,
         }
         if self.place.note(work::PIPES) {
@@ -136,13 +143,13 @@ impl Link {
 
     /// Whether this question has no answer yet.
     pub(crate) fn awaits(&self, number: u64) -> bool {
-        matches!(lock(&self.decided).as_deref(), Some((expected, None)) if *expected == number)
+        lock(&self.asked).as_deref().is_some_and(|asked| asked.number == number && asked.answer.is_none())
     }
 
     /// The answer to this question, once, if it is there.
     pub(super) fn take_decision(&self, number: u64) -> Option<Decision> {
-        match lock(&self.decided).as_deref_mut() {
-            Some((expected, answer)) if *expected == number => answer.take(),
+        match lock(&self.asked).as_deref_mut() {
+            Some(asked) if asked.number == number => asked.answer.take(),
             Some(_) | None => None,
         }
     }
@@ -458,7 +465,7 @@ impl Link {
 
     fn end(&self, place: &mut Place, end: End) {
         let mut was_ready = false;
-        *lock(&self.decided) = None;
+        *lock(&self.asked) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
             self.owner.peers.remove(self.id);

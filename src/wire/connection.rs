@@ -37,7 +37,8 @@ use crate::wire::outbox::Outbox;
 pub(crate) struct Connection {
     local: Local,
     phase: Phase,
-    heartbeat: Heartbeat,
+    /// From the end of the handshake on, with a peer that knows commands.
+    heartbeat: Option<Box<Heartbeat>>,
     /// As whom the peer was let in.
     admission: Option<Arc<Admission>>,
     /// From the end of a handshake of CURVE until they are taken.
@@ -64,9 +65,8 @@ impl Connection {
     /// Starts a connection and puts as much of our greeting into `out` as any version understands.
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
-        let heartbeat = Heartbeat::new(local.heartbeat);
         let phase = Phase::Greeting(greeting::Incoming::new());
-        Self { local, phase, heartbeat, admission: None, boxes: None }
+        Self { local, phase, heartbeat: None, admission: None, boxes: None }
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.
@@ -113,19 +113,12 @@ impl Connection {
         verdict: Decision,
         out: &mut Outbox,
     ) -> Result<(), ProtocolError> {
-        let Phase::Judged { version, handshake, .. } = &mut self.phase else { return Ok(()) };
+        let Phase::Judged { handshake, .. } = &mut self.phase else { return Ok(()) };
         match verdict {
             Decision::Allow(admission) => {
                 self.admission = Some(Arc::new(admission));
                 let step = handshake.admit(&self.local, out);
-                let version = *version;
-                let judged =
-                    std::mem::replace(&mut self.phase, Phase::Failed(ProtocolError::UnexpectedCommand));
-                let Phase::Judged { handshake, .. } = judged else {
-                    unreachable!("this was the phase just above")
-                };
-                self.phase = self.go_on(step, version, handshake);
-                Ok(())
+                self.go_on(step).map_err(|error| self.fail(error))
             }
             Decision::Refuse(status) => {
                 if status != AuthStatus::NotNow {
@@ -151,16 +144,17 @@ impl Connection {
     /// [`ProtocolError::MalformedCommand`]; [`ProtocolError::UnexpectedCommand`] on a second READY;
     /// [`ProtocolError::ReservedFlags`] from a peer of ZMTP 2.0, which has none; [`ProtocolError::RefusedByPeer`] on ERROR, which answers our READY when the peer sent its own first.
     pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
-        let answered = match &self.phase {
-            Phase::Traffic(peer) if peer.knows_commands() => {
-                let answered = answer(body, &mut self.heartbeat, out);
+        let answered = match (&self.phase, &mut self.heartbeat) {
+            (Phase::Traffic(_), Some(heartbeat)) => {
+                let answered = answer(body, heartbeat, out);
                 answered.map(|is_note| is_note && self.local.socket_type.takes_notes())
             }
-            Phase::Traffic(_) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
-            Phase::Failed(error) => Err(*error),
-            Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Judged { .. } | Phase::RoutingId(_) => {
-                Err(ProtocolError::UnexpectedCommand)
-            }
+            (Phase::Traffic(_), None) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
+            (Phase::Failed(error), _) => Err(*error),
+            (
+                Phase::Greeting(_) | Phase::Handshake { .. } | Phase::Judged { .. } | Phase::RoutingId(_),
+                _,
+            ) => Err(ProtocolError::UnexpectedCommand),
         };
         answered.map_err(|error| self.fail(error))
     }
@@ -213,7 +207,7 @@ impl Connection {
 
     /// Whether [`handle_timeout`](Self::handle_timeout) should be called without waiting for a deadline.
     pub(crate) fn wants_timer(&self) -> bool {
-        self.heartbeat.has_news() && self.peer().is_some_and(Peer::knows_commands)
+        self.heartbeat.as_ref().is_some_and(|heartbeat| heartbeat.has_news())
     }
 
     /// Looks after heartbeats, which begin with the traffic, of peers that know them: see
@@ -228,10 +222,9 @@ impl Connection {
         signs: Signs,
         out: &mut Outbox,
     ) -> Result<Option<Instant>, Silent> {
-        if self.peer().is_some_and(Peer::knows_commands) {
-            self.heartbeat.handle_timeout(now, signs, out)
-        } else {
-            Ok(None)
+        match &mut self.heartbeat {
+            Some(heartbeat) => heartbeat.handle_timeout(now, signs, out),
+            None => Ok(None),
         }
     }
 
@@ -257,22 +250,14 @@ impl Connection {
                 Phase::Handshake { version, command, handshake } => {
                     let Some(mut body) = command.take(octets)? else { return Ok(()) };
                     *command = command::Incoming::new();
-                    let version = *version;
-                    match handshake.handle_command(&self.local, version, &mut body, now, out)? {
+                    match handshake.handle_command(&self.local, *version, &mut body, now, out)? {
                         Step::Waits => {}
-                        step @ (Step::Asks(_) | Step::Done(..)) => {
-                            let failed = Phase::Failed(ProtocolError::UnexpectedCommand);
-                            let phase = std::mem::replace(&mut self.phase, failed);
-                            let Phase::Handshake { handshake, .. } = phase else {
-                                unreachable!("this was the phase just above")
-                            };
-                            self.phase = self.go_on(step, version, handshake);
-                        }
+                        step @ (Step::Asks(_) | Step::Done(..)) => self.go_on(step)?,
                     }
                 }
                 Phase::RoutingId(routing_id) => {
                     let Some(peer) = routing_id.take(octets)? else { return Ok(()) };
-                    self.phase = Phase::Traffic(peer);
+                    self.phase = self.begin_traffic(peer);
                 }
                 Phase::Judged { .. } | Phase::Traffic(_) => return Ok(()),
                 Phase::Failed(error) => return Err(*error),
@@ -280,20 +265,34 @@ impl Connection {
         }
     }
 
-    fn go_on(&mut self, step: Step, version: Version, handshake: Handshake) -> Phase {
-        match step {
+    /// Goes from the handshake, or from waiting for a verdict, to what comes next.
+    fn go_on(&mut self, step: Step) -> Result<(), ProtocolError> {
+        let failed = Phase::Failed(ProtocolError::UnexpectedCommand);
+        let (Phase::Handshake { version, handshake, .. } | Phase::Judged { version, handshake, .. }) =
+            std::mem::replace(&mut self.phase, failed)
+        else {
+            return Err(ProtocolError::UnexpectedCommand);
+        };
+        self.phase = match step {
             Step::Asks(question) => Phase::Judged { version, handshake, question },
             Step::Done(mut peer, boxes) => {
                 peer.admission = self.admission.take();
                 self.boxes = boxes;
-                Phase::Traffic(peer)
+                self.begin_traffic(peer)
             }
             Step::Waits => Phase::Handshake { version, command: command::Incoming::new(), handshake },
-        }
+        };
+        Ok(())
+    }
+
+    fn begin_traffic(&mut self, peer: Peer) -> Phase {
+        self.heartbeat = peer.knows_commands().then(|| Box::new(Heartbeat::new(self.local.heartbeat)));
+        Phase::Traffic(peer)
     }
 
     fn fail(&mut self, error: ProtocolError) -> ProtocolError {
         self.phase = Phase::Failed(error);
+        self.heartbeat = None;
         error
     }
 

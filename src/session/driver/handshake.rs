@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Goes on if it was decided whether the peer may come in. `false`: it was not.
-    fn hear_decision(&mut self, judged: Judged, link: &Link) -> Result<bool, End> {
+    fn hear_decision(&mut self, judged: Box<Judged>, link: &Link) -> Result<bool, End> {
         let Some(decision) = link.take_decision(judged.number) else {
             self.judged = Some(judged);
             return Ok(false);
@@ -65,7 +65,7 @@ impl Session {
             match gate::decide(question, &self.stream, link) {
                 Ok(decision) => connection.handle_verdict(decision, outbox).map_err(End::Protocol)?,
                 Err(number) => {
-                    self.judged = Some(Judged { number, behind: octets.to_vec() });
+                    self.judged = Some(Box::new(Judged { number, behind: octets.to_vec() }));
                     return Ok(true); // the answer may be there
                 }
             }

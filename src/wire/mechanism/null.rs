@@ -19,8 +19,9 @@ use crate::wire::outbox::Outbox;
 /// What of the handshake is done.
 #[derive(Debug)]
 pub(in crate::wire) enum Handshake {
-    /// The peer is ready; whether we are is being decided.
-    Judged(Option<Peer>),
+    /// The peer is ready; whether we are is being decided. Boxed: most peers are never judged, and a half-open
+    /// connection is small.
+    Judged(Option<Box<Peer>>),
     /// We have sent READY, unless somebody has to be asked first.
     Waiting,
 }
@@ -54,7 +55,7 @@ impl Handshake {
             return Ok(Step::Done(peer, None));
         }
         let properties = Arc::clone(&peer.properties);
-        *self = Self::Judged(Some(peer));
+        *self = Self::Judged(Some(Box::new(peer)));
         Ok(Step::Asks(Question { credentials: Credentials::Null, properties }))
     }
 
@@ -63,7 +64,7 @@ impl Handshake {
             Self::Judged(peer) => match peer.take() {
                 Some(peer) => {
                     command::push_ready(out, &metadata::encode(local));
-                    Step::Done(peer, None)
+                    Step::Done(*peer, None)
                 }
                 None => Step::Waits,
             },
