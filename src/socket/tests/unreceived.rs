@@ -169,7 +169,8 @@ fn a_close_waits_for_the_latest_message() {
             pull.bind(&endpoint).unwrap();
             assert_eq!(number_of(&recv(&mut pull)), 9);
             let report = closing.join().unwrap();
-            assert_eq!((report.flushed, report.dropped), (1, 0));
+            // The message may have gone before `close` was called: then it was not handed over since.
+            assert!(report.flushed <= 1 && report.dropped == 0, "{report:?}");
         });
     });
 }
