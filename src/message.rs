@@ -150,6 +150,14 @@ impl Message {
         self.first = frame;
     }
 
+    /// Takes all frames of `from`, and leaves it some of its allocations for what it receives next.
+    #[inline]
+    pub(crate) fn take_frames(&mut self, from: &mut Self) {
+        self.rest.clear();
+        mem::swap(&mut self.first, &mut from.first);
+        self.rest.append(&mut from.rest);
+    }
+
     #[inline]
     pub(crate) fn first_and_rest(&self) -> (&Frame, &[Frame]) {
         (&self.first, &self.rest)

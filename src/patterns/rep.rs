@@ -44,6 +44,8 @@ pub struct Rep {
     peers: FairQueue,
     /// Who waits for a reply.
     asker: Option<PipeKey>,
+    /// A request with its envelope. Kept for its allocations.
+    request: Message,
     /// The way back.
     envelope: Envelope,
     dropped: Dropped,
@@ -100,9 +102,10 @@ impl Strategy for Rep {
             return Err(RecvError::OutOfTurn);
         }
         loop {
-            let asker = self.peers.recv(pipes, message)?;
-            if self.envelope.take_from(message) {
+            let asker = self.peers.recv(pipes, &mut self.request)?;
+            if self.envelope.take_from(&mut self.request) {
                 self.asker = Some(asker);
+                message.take_frames(&mut self.request);
                 return Ok(());
             }
             self.dropped.malformed += 1;

@@ -65,7 +65,8 @@ pub struct Req {
     envelope: Vec<Frame>,
     /// The last request's number.
     number: u32,
-    /// Frames that were taken off a reply.
+    /// A reply with its envelope, and the frames that were taken off it. Kept for their allocations.
+    reply: Message,
     front: Vec<Frame>,
     dropped: Dropped,
     correlates: bool,
@@ -115,8 +116,9 @@ impl Req {
         }
     }
 
-    /// Takes the envelope off a reply. `false`: it is not the reply that is waited for.
-    fn open(&mut self, reply: &mut Message) -> bool {
+    /// Takes the envelope off the reply. `false`: it is not the reply that is waited for.
+    fn open(&mut self) -> bool {
+        let reply = &mut self.reply;
         let count = self.envelope.len();
         let is_reply =
             reply.frame_count() > count && reply.frame(count - 1).is_some_and(|frame| frame.is_empty());
@@ -145,6 +147,7 @@ impl Strategy for Req {
             // The number and the delimiter, or the delimiter alone.
             envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
             number: u32::from_ne_bytes([a, b, c, d]),
+            reply: Message::new(),
             front: Vec::new(),
             dropped: Dropped::default(),
             correlates: options.req_correlate(),
@@ -205,9 +208,10 @@ impl Strategy for Req {
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
         let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
-        while pipes.recv(key, message).is_ok() {
-            if self.open(message) {
+        while pipes.recv(key, &mut self.reply).is_ok() {
+            if self.open() {
                 self.state = State::Idle;
+                message.take_frames(&mut self.reply);
                 pipes.clear(key);
                 return Ok(());
             }

@@ -3,6 +3,18 @@
 
 use std::time::Instant;
 
+/// How long a call may wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    #[default]
+    None,
+    /// Somewhat, or as long as others have nothing for it.
+    Short,
+    /// Some ticks at least, whatever else happens.
+    Long,
+}
+
 /// The thread that would sleep does the I/O itself: what a connection lends to its socket's thread.
 pub(crate) trait Assist: Send + Sync {
     /// Its number: a newer connection has a greater one.
@@ -11,8 +23,9 @@ pub(crate) trait Assist: Send + Sync {
     fn flush(&self) -> bool;
     /// Writes the message for which the session waited, now or soon.
     fn hand_on(&self);
-    /// Reads into the inbound pipe what has arrived. A caller that `may_wait` for it need not be told at once.
-    fn fill(&self, may_wait: bool);
+    /// Reads into the inbound pipe what has arrived, or what arrives soon. A caller that may wait for it need not be
+    /// told at once.
+    fn fill(&self, patience: Patience);
     /// Does `act` while the session stands still. `false`: not done, somebody is at work on it.
     fn hold(&self, act: &mut dyn FnMut()) -> bool;
     /// Ends the connection at once, as if the peer had: a connect is tried again.

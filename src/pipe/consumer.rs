@@ -219,6 +219,14 @@ impl Consumer {
         self.ring.set_reader(wake_up);
     }
 
+    /// Whether messages may be there, or the news that none will come.
+    #[inline]
+    pub(crate) fn may_have_more(&mut self) -> bool {
+        self.taken.is_none_or(|taken| taken.octets != self.limit.octets)
+            || self.ring.is_producer_gone()
+            || self.refill()
+    }
+
     /// Whether the other end is gone; messages may be left.
     pub(crate) fn is_producer_gone(&self) -> bool {
         self.ring.is_producer_gone()

@@ -37,7 +37,7 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use assist::Assist;
+pub(crate) use assist::{Assist, Patience};
 pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
 pub(crate) use handover::Handover;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
-use crate::pipe::assist::Assist;
+use crate::pipe::assist::{Assist, Patience};
 use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
 use crate::routing_id::RoutingId;
 
@@ -77,7 +77,8 @@ pub(crate) struct Pipes {
     given_up: Vec<PipeKey>,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
-    is_patient: bool,
+    /// Of the call under way.
+    patience: Patience,
     /// Octets of a batch to one peer.
     batch_octets: usize,
     /// Messages that were dropped because nobody asked for them.
@@ -322,7 +323,7 @@ impl Pipes {
     fn recv_latest<T: Default>(&mut self, key: PipeKey, message: &mut Message) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         if let Some(assist) = &pipe.assist {
-            assist.fill(false);
+            assist.fill(Patience::None);
         }
         loop {
             let latest = pipe.latest_in.as_ref();
@@ -343,8 +344,8 @@ impl Pipes {
     /// Says whether the call that comes may wait: then a pipe between two threads is watched for a moment
     /// before it is reported as full or dry.
     #[inline]
-    pub(crate) fn set_patient(&mut self, is_patient: bool) {
-        self.is_patient = is_patient;
+    pub(crate) fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
     }
 
     /// After a batch's worth of octets: to the kernel with it, or a moment for the thread at the other end.
@@ -392,10 +393,13 @@ impl Pipes {
         message: &mut Message,
         try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
-        let (may_watch, is_patient) = (self.may_watch(), self.is_patient);
+        let may_watch = self.may_watch();
+        // Whoever has one peer only can wait for it alone.
+        let is_shared = self.patience == Patience::Long && !may_watch;
+        let patience = if is_shared { Patience::Short } else { self.patience };
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
-            Some(assist) => assist.fill(is_patient),
+            Some(assist) => assist.fill(patience),
             None if may_watch => pipe.inbound.watch_for_messages(),
             None => {}
         }
@@ -409,7 +413,7 @@ impl Pipes {
     }
 
     fn may_watch(&self) -> bool {
-        self.is_patient && self.by_id.len() == 1
+        self.patience != Patience::None && self.by_id.len() == 1
     }
 
     /// Whether a pipe has been found to hold much that the kernel does not take, since the last call.
@@ -463,7 +467,15 @@ impl Pipes {
     }
 
     /// Drops the messages that are there, and does not ask to be told of more.
+    #[inline]
     pub(crate) fn clear(&mut self, key: PipeKey) {
+        if self.get_mut(key).is_some_and(|pipe| pipe.inbound.may_have_more()) {
+            self.clear_more(key);
+        }
+    }
+
+    #[cold]
+    fn clear_more(&mut self, key: PipeKey) {
         let mut message = Message::new();
         let Some(pipe) = self.get_mut(key) else { return };
         let mut count = 0;

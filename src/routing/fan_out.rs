@@ -11,7 +11,7 @@ use std::collections::HashMap;
 
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::message::Payload;
-use crate::pipe::{PipeKey, Pipes, Refused};
+use crate::pipe::{Patience, PipeKey, Pipes, Refused};
 use crate::routing::{NoneReady, Seat};
 
 /// Peers in seats, and which of them the next message is for.
@@ -118,7 +118,7 @@ impl FanOut {
     #[inline]
     pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) {
         // A sender that never waits does not watch its peers, either.
-        pipes.set_patient(false);
+        pipes.set_patience(Patience::None);
         if let Some((&last, others)) = self.marked.split_last() {
             if !others.is_empty() {
                 payload.share_above(COPIED_BODY_MAX_INPROC);

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use mio::{Registry, Token};
 
+use crate::limits::IN_STEP_TICK;
 use crate::session::calls::Calls;
 use crate::session::lookout::Desk;
 use crate::transport::Stream;
@@ -43,11 +44,13 @@ pub(super) struct Care {
     desk: Option<Arc<Desk>>,
     /// It hears of room to write into, too.
     is_writer_told: bool,
+    /// Whoever reads from the stream can wait in that.
+    is_patient: bool,
 }
 
 impl Care {
     pub(super) fn new() -> Self {
-        Self { gait: Gait::Quiet, desk: None, is_writer_told: false }
+        Self { gait: Gait::Quiet, desk: None, is_writer_told: false, is_patient: false }
     }
 
     pub(super) fn gait(&self) -> Gait {
@@ -61,6 +64,11 @@ impl Care {
     /// The pipes tell nobody.
     pub(super) fn is_stream(&self) -> bool {
         self.gait == Gait::Stream
+    }
+
+    /// Whether a read can wait.
+    pub(super) fn is_patient(&self) -> bool {
+        self.is_patient
     }
 
     pub(super) fn is_lent(&self) -> bool {
@@ -91,6 +99,10 @@ impl Care {
         }
         self.desk = Some(Arc::clone(desk));
         self.is_writer_told = false;
+        if self.gait == Gait::InStep && !self.is_patient {
+            calls.count();
+            self.is_patient = stream.set_patience(IN_STEP_TICK).is_ok();
+        }
         Ok(true)
     }
 

@@ -29,10 +29,11 @@ use crate::options::{Options, ReconnectStop};
 use crate::pipe::Assist;
 use crate::session::ConnectionState;
 use crate::session::backoff::Backoff;
-use crate::session::link::{Link, noted, work};
+use crate::session::link::Link;
 use crate::session::protocol::Session;
 use crate::session::socks::Socks;
 use crate::session::ticker::{Beat, Ticker};
+use crate::session::work::{self, noted};
 use crate::transport::{Read, Stream, Target};
 
 /// One endpoint that a socket is connected to.

@@ -21,11 +21,12 @@ use crate::options::fill_random;
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
-use crate::session::link::{Link, work};
+use crate::session::link::Link;
 use crate::session::lookout::Desk;
 use crate::session::pace::{Pace, Steps};
-use crate::session::protocol::{Farewell, Progress};
+use crate::session::protocol::{Farewell, Progress, Turn};
 use crate::session::translator::{Translator, Written};
+use crate::session::work;
 use crate::session::{Ends, gate};
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Security, Signs};
@@ -73,8 +74,8 @@ pub(super) struct Session {
     /// Ticks in a row in which nothing moved.
     idle_ticks: u32,
     steps: Steps,
-    /// The socket's own thread is at work, and cannot send meanwhile.
-    is_alone: bool,
+    /// Whose turn it is, or was last.
+    turn: Turn,
     calls: Calls,
     /// Octets read and written.
     moved: u64,
@@ -127,7 +128,7 @@ impl Session {
             unheard_ticks: 0,
             idle_ticks: 0,
             steps: Steps::default(),
-            is_alone: false,
+            turn: Turn::Task,
             calls: Calls::default(),
             moved: 0,
             heard: 0,
@@ -206,11 +207,17 @@ impl Session {
         Ok(is_lent)
     }
 
-    /// Does what was noted. `is_alone`: for the socket's own thread, which cannot send meanwhile.
-    pub(super) fn run(&mut self, noted: u8, is_alone: bool, link: &Link) -> Result<Progress, End> {
+    /// Whether a read can wait: see [`Turn::Wait`].
+    pub(super) fn is_patient(&self) -> bool {
+        self.care.is_patient() && self.translator.is_none()
+    }
+
+    /// Does what was noted.
+    pub(super) fn run(&mut self, noted: u8, turn: Turn, link: &Link) -> Result<Progress, End> {
         let (moved, heard, messages) = (self.moved, self.heard, self.messages());
         self.is_stopped = link.is_stopped();
-        self.is_alone = is_alone;
+        // What there was no room for may be what the caller waits for.
+        self.turn = if self.is_full && turn == Turn::Wait { Turn::Call } else { turn };
         let progress = self.read_and_write(noted, link);
         let (moved, heard, messages) = (self.moved - moved, self.heard - heard, self.messages() - messages);
         // The handshake counts as heard only.
@@ -319,7 +326,9 @@ impl Session {
         self.is_closed |= noted & work::CLOSED != 0;
         // Reading first when somebody waits for it; a full outbox is written before more is read.
         // In step, the pipe tells when there is something to write.
-        let only_read = noted & !work::CALLER == work::READABLE && self.care.gait() == Gait::InStep;
+        let is_told =
+            noted & !(work::CALLER | work::FILL) == work::READABLE || noted == work::CALLER | work::FILL;
+        let only_read = is_told && self.care.gait() == Gait::InStep;
         let mut progress = if only_read { Progress::Waits } else { self.write(link)? };
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
@@ -422,8 +431,13 @@ impl Session {
                 self.note_stream(link);
             }
             let was_little = written < BATCH_OCTETS && self.outbox.is_empty();
-            if was_little && self.care.is_stream() {
-                self.wait_for_messages()?; // finds out whether it was the last
+            let is_all = match self.care.gait() {
+                Gait::Stream => true, // what comes meanwhile waits for the next batch
+                Gait::InStep => self.feed.is_none(),
+                Gait::Quiet => false,
+            };
+            // Finds out whether it was the last.
+            if was_little && is_all && (self.wait_for_messages()? || self.care.is_stream()) {
                 break;
             }
         }
@@ -468,7 +482,7 @@ impl Session {
             self.stream.finish();
             return Err(End::Sent);
         }
-        Ok(self.care.is_stream() || ends.wait_for_messages(self.is_alone))
+        Ok(self.care.is_stream() || ends.wait_for_messages(self.turn != Turn::Task))
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -520,6 +534,10 @@ impl Session {
             }
             self.calls.count();
             let read = match &mut self.translator {
+                None if self.turn == Turn::Wait => {
+                    self.turn = Turn::Call;
+                    self.stream.wait_and_read(&mut room).map_err(End::Io)?
+                }
                 None => self.stream.read(&mut room).map_err(End::Io)?,
                 Some(translator) => translator.read(&mut self.stream, &mut room)?,
             };

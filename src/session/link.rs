@@ -11,40 +11,20 @@ use std::time::Instant;
 use mio::{Registry, Token};
 
 use crate::error::ConnectionError;
-use crate::io::{End, IoMailbox, Notice, Readiness, ToIo, ToSocket};
+use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
-use crate::pipe::{Assist, Handover, Ready, Wake, WakeUp};
+use crate::pipe::{Assist, Handover, Patience, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
 use crate::session::half_open;
 use crate::session::lookout::Desk;
-use crate::session::protocol::{Farewell, Progress, Session};
-use crate::session::{
-    CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes, streams,
-};
+use crate::session::protocol::{Farewell, Progress, Session, Turn};
+use crate::session::streams::{self, WaitsFor};
+use crate::session::work;
+use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::transport::Stream;
 use crate::wire;
-
-/// Notes of work to be done on a session.
-pub(crate) mod work {
-    /// The kernel has octets for us.
-    pub(crate) const READABLE: u8 = 1;
-    /// The kernel has room again.
-    pub(crate) const WRITABLE: u8 = 2;
-    /// The peer has closed, or there is an error: read to the end.
-    pub(crate) const CLOSED: u8 = 4;
-    /// A pipe has changed: messages to write, or room to read into.
-    pub(crate) const PIPES: u8 = 8;
-    /// Somebody would like to have messages now: look at the kernel without being told.
-    pub(crate) const FILL: u8 = 16;
-    /// The socket's own thread is at work.
-    pub(crate) const CALLER: u8 = 32;
-    /// It may be time for a heartbeat.
-    pub(crate) const BEAT: u8 = 64;
-    /// Look whether the connection has been quiet for long.
-    pub(crate) const QUIET: u8 = 128;
-}
 
 /// A session, or the pipe ends that wait for one.
 enum Place {
@@ -68,6 +48,8 @@ pub(crate) struct Link {
     streamer: AtomicU64,
     /// The kernel tells that thread.
     is_lent: AtomicBool,
+    /// Lent, it can wait in a read.
+    is_patient: AtomicBool,
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
@@ -99,6 +81,7 @@ impl Link {
             is_lendable: AtomicBool::new(false),
             streamer: AtomicU64::new(0),
             is_lent: AtomicBool::new(false),
+            is_patient: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             status,
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -304,7 +287,16 @@ impl Link {
 
     /// Does `work` during a call of the socket, which cannot send meanwhile.
     fn drive_in_call(&self, work: u8) {
-        if self.place.drive(work | work::CALLER, |place, work| self.run(place, work, true)) {
+        self.drive_turn(work, Turn::Call);
+    }
+
+    fn drive_turn(&self, work: u8, mut turn: Turn) {
+        let mut run = |place: &mut Place, work| {
+            // Waiting is the first thing that it does, and the last.
+            let turn = std::mem::replace(&mut turn, Turn::Call);
+            self.run(place, work, turn)
+        };
+        if self.place.drive(work | work::CALLER, &mut run) {
             self.post_drive();
         }
     }
@@ -317,7 +309,9 @@ impl Link {
         }
         let Some(mut place) = self.place.try_lock() else { return false };
         let Place::Up(session) = &mut *place else { return false };
-        let is_lent = session.lend(desk, self).unwrap_or_else(|error| {
+        let lent = session.lend(desk, self);
+        self.is_patient.store(session.is_patient(), Ordering::Relaxed);
+        let is_lent = lent.unwrap_or_else(|error| {
             // Nobody would hear of this connection again.
             self.end(&mut place, End::Io(error.into()));
             false
@@ -414,7 +408,7 @@ impl Link {
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
     pub(crate) fn drive(&self, work: u8) -> bool {
-        self.place.drive(work, |place, work| self.run(place, work, false))
+        self.place.drive(work, |place, work| self.run(place, work, Turn::Task))
     }
 
     /// Looks after a connection that may be lent: see [`Session::tick`]. `Quiet`: no more ticks.
@@ -439,7 +433,7 @@ impl Link {
         gait
     }
 
-    fn run(&self, place: &mut Place, work: u8, is_alone: bool) -> bool {
+    fn run(&self, place: &mut Place, work: u8, turn: Turn) -> bool {
         let session = match place {
             Place::Up(session) => session,
             Place::Down(ends) => {
@@ -448,7 +442,7 @@ impl Link {
                 return false;
             }
         };
-        let progress = session.run(work, is_alone, self);
+        let progress = session.run(work, turn, self);
         self.has_more(place, progress)
     }
 
@@ -511,15 +505,20 @@ impl Assist for Link {
         }
     }
 
-    fn fill(&self, may_wait: bool) {
+    fn fill(&self, patience: Patience) {
         // The poll in which this thread is about to wait tells of what has come, unless it has told.
-        let is_told = may_wait
+        let is_told = patience != Patience::None
             && self.is_lent.load(Ordering::Relaxed)
             && !self.is_streamed()
-            && !self.place.is_noted()
-            && streams::is_here(&self.streamer);
-        if !is_told {
-            self.drive_in_call(work::FILL);
+            && !self.place.is_noted();
+        let waits_for = if is_told { streams::waits_for(&self.streamer) } else { WaitsFor::Others };
+        match waits_for {
+            WaitsFor::Others => self.drive_in_call(work::FILL),
+            WaitsFor::ThisAlone if patience == Patience::Long && self.is_patient.load(Ordering::Relaxed) => {
+                streams::note_wait();
+                self.drive_turn(work::FILL, Turn::Wait);
+            }
+            WaitsFor::ThisAlone | WaitsFor::This => {}
         }
         self.enter_stream();
     }
@@ -567,19 +566,4 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("id", &self.id).finish_non_exhaustive()
     }
-}
-
-/// Notes of work for what the kernel reports.
-pub(super) fn noted(ready: Readiness) -> u8 {
-    let mut noted = 0;
-    if ready.is_readable {
-        noted |= work::READABLE;
-    }
-    if ready.is_writable {
-        noted |= work::WRITABLE;
-    }
-    if ready.is_closed {
-        noted |= work::CLOSED;
-    }
-    noted
 }

@@ -24,6 +24,7 @@ mod status;
 mod streams;
 mod ticker;
 mod translator;
+mod work;
 pub(crate) mod zap;
 mod zmtp1;
 

@@ -20,6 +20,17 @@ pub(super) enum Progress {
     Waits,
 }
 
+/// Whose turn it is to work on a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// A call of the socket's: it cannot send meanwhile.
+    Call,
+    /// Some thread's, beside calls of the socket.
+    Task,
+    /// A call's that has nothing to do before the peer has said something.
+    Wait,
+}
+
 /// What the application is told at the end of a connection, as a message.
 pub(super) struct Farewell<'a> {
     pub(super) octets: &'a [u8],
@@ -90,12 +101,20 @@ impl Session {
         }
     }
 
+    /// See [`driver::Session::is_patient`].
+    pub(super) fn is_patient(&self) -> bool {
+        match self {
+            Self::Raw(_) => false,
+            Self::Zmtp(session) => session.is_patient(),
+        }
+    }
+
     /// See [`driver::Session::run`].
     #[inline]
-    pub(super) fn run(&mut self, noted: u8, is_alone: bool, link: &Link) -> Result<Progress, End> {
+    pub(super) fn run(&mut self, noted: u8, turn: Turn, link: &Link) -> Result<Progress, End> {
         match self {
             Self::Raw(session) => session.run(noted, link),
-            Self::Zmtp(session) => session.run(noted, is_alone, link),
+            Self::Zmtp(session) => session.run(noted, turn, link),
         }
     }
 

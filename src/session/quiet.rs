@@ -14,7 +14,8 @@
 
 use crate::io::Notice;
 use crate::session::Ends;
-use crate::session::link::{Link, work};
+use crate::session::link::Link;
+use crate::session::work;
 
 /// What is known of the memory of two pipes.
 #[derive(Debug, Default)]

@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use crate::io::{Bell, Ring, SocketMailbox, unique_id};
 use crate::limits::{QUIET, STREAMS_FEW};
-use crate::session::link::{Link, noted};
+use crate::session::link::Link;
 use crate::session::lookout::Lookout;
+use crate::session::work::noted;
 use crate::sync::{AtomicU64, Ordering};
 
 thread_local! {
@@ -43,10 +44,30 @@ pub(super) fn may_write() -> bool {
     matches!(last, Written::At(last) if now - last >= QUIET)
 }
 
-/// Whether `streamer` is this thread.
-pub(super) fn is_here(streamer: &AtomicU64) -> bool {
+/// Whose news this thread hears when it waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitsFor {
+    /// Not that of the connection that was asked about.
+    Others,
+    /// Also that of this connection.
+    This,
+    ThisAlone,
+}
+
+/// Whether this thread hears of the connection that `streamer` belongs to.
+pub(super) fn waits_for(streamer: &AtomicU64) -> WaitsFor {
     let streamer = streamer.load(Ordering::Relaxed);
-    STREAMS.try_with(|streams| streams.try_borrow().is_ok_and(|streams| streams.id == streamer)) == Ok(true)
+    let found = STREAMS.try_with(|streams| match streams.try_borrow() {
+        Ok(streams) if streams.id == streamer && streams.links.len() == 1 => WaitsFor::ThisAlone,
+        Ok(streams) if streams.id == streamer => WaitsFor::This,
+        Ok(_) | Err(_) => WaitsFor::Others,
+    });
+    found.unwrap_or(WaitsFor::Others)
+}
+
+/// This thread waits for what its peers do.
+pub(super) fn note_wait() {
+    let _ = WRITTEN.try_with(|written| written.set(Written::NotSinceWait));
 }
 
 /// Enters a connection that this thread streams on, if `streamer` says that it is not in its list. `true`: it was not.
@@ -72,7 +93,7 @@ pub(crate) fn wait<'a>(
     mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
     deadline: Option<Instant>,
 ) -> bool {
-    let _ = WRITTEN.try_with(|written| written.set(Written::NotSinceWait));
+    note_wait();
     let waited = STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline));
     waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline))
 }

@@ -8,7 +8,7 @@ use crate::io::{IoMailbox, Turn};
 use crate::limits::{IN_STEP_TICK, QUIET_LOOK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
 use crate::session::Link;
 use crate::session::care::Gait;
-use crate::session::link::work;
+use crate::session::work;
 
 /// When the next tick is due; `None` while the pipes tell of every change.
 #[derive(Debug, Default)]

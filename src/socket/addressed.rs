@@ -9,7 +9,7 @@ use crate::message::{Message, Payload};
 use crate::patterns::{Addresses, Addressing as _, Router, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Until};
 use crate::socket::{Connection, Socket};
 
 impl<P: Addresses> Socket<P> {
@@ -23,7 +23,7 @@ impl<P: Addresses> Socket<P> {
     #[inline]
     pub fn recv_from_into(&mut self, from: &mut RoutingId, message: &mut Message) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.recv_from(pipes, from, message);
-        self.core.recv_by(&mut self.pattern, Core::recv_deadline, verb)
+        self.core.recv_by(&mut self.pattern, Until::Option, verb)
     }
 
     /// Receives a message if one is here now, as [`recv_from_into`](Self::recv_from_into) does.
@@ -141,7 +141,7 @@ impl Socket<Router> {
         let deadline = Instant::now().checked_add(timeout);
         let verb =
             |pattern: &mut Router, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, |_| deadline, verb)?;
+        self.core.recv_by(&mut self.pattern, Until::Deadline(deadline), verb)?;
         Ok((from, message))
     }
 
@@ -183,7 +183,7 @@ impl Socket<Stream> {
         let deadline = Instant::now().checked_add(timeout);
         let verb =
             |pattern: &mut Stream, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, |_| deadline, verb)?;
+        self.core.recv_by(&mut self.pattern, Until::Deadline(deadline), verb)?;
         Ok((from, message))
     }
 

@@ -14,7 +14,7 @@ use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Feed, Pipe, PipeKey, Pipes, Ready, Upstream};
+use crate::pipe::{Feed, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{self, HalfOpen, Owner, Peers};
 use crate::socket::endpoints::Endpoints;
@@ -40,6 +40,26 @@ pub(super) struct Core {
     half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
+}
+
+/// When a `recv` gives up.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// As the option says, from when it begins to wait.
+    Option,
+    /// Then; `None` is never.
+    Deadline(Option<Instant>),
+}
+
+impl Until {
+    #[inline]
+    fn patience(self, core: &Core) -> Patience {
+        let is_never = match self {
+            Self::Option => core.options.recv_timeout().limit().is_none(),
+            Self::Deadline(deadline) => deadline.is_none(),
+        };
+        if is_never { Patience::Long } else { Patience::Short }
+    }
 }
 
 impl Core {
@@ -108,11 +128,6 @@ impl Core {
         self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
-    /// When a `recv` that starts now gives up.
-    pub(super) fn recv_deadline(&self) -> Option<Instant> {
-        self.options.recv_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
-    }
-
     #[inline]
     pub(super) fn try_send<P: Strategy>(
         &mut self,
@@ -130,7 +145,7 @@ impl Core {
         mut payload: Payload<'_>,
         mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
-        self.pipes.set_patient(false);
+        self.pipes.set_patience(Patience::None);
         match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
@@ -156,7 +171,7 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
         mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
-        self.pipes.set_patient(true);
+        self.pipes.set_patience(Patience::Short);
         match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => {
                 if self.pipes.take_far_ahead() {
@@ -208,7 +223,7 @@ impl Core {
         pattern: &mut P,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        self.pipes.set_patient(false);
+        self.pipes.set_patience(Patience::None);
         self.poll_recv(pattern, &mut verb)
     }
 
@@ -217,10 +232,10 @@ impl Core {
         &mut self,
         pattern: &mut P,
         message: &mut Message,
-        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        until: Until,
     ) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message);
-        self.recv_by(pattern, deadline, verb)
+        self.recv_by(pattern, until, verb)
     }
 
     /// [`recv`](Self::recv) by another verb of the pattern, with the same promises.
@@ -228,13 +243,13 @@ impl Core {
     pub(super) fn recv_by<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        until: Until,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        self.pipes.set_patient(true);
+        self.pipes.set_patience(until.patience(self));
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
-            Err(error) => self.recv_waiting(pattern, error, deadline, verb),
+            Err(error) => self.recv_waiting(pattern, error, until, verb),
         }
     }
 
@@ -243,10 +258,15 @@ impl Core {
         &mut self,
         pattern: &mut P,
         mut error: RecvError,
-        deadline: impl FnOnce(&Self) -> Option<Instant>,
+        until: Until,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let deadline = deadline(self);
+        let deadline = match until {
+            Until::Option => {
+                self.options.recv_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
+            }
+            Until::Deadline(deadline) => deadline,
+        };
         while error == RecvError::WouldBlock && self.wait(deadline) {
             match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),

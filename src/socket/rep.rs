@@ -8,7 +8,7 @@ use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::Rep;
 use crate::socket::Socket;
-use crate::socket::core::Core;
+use crate::socket::core::Until;
 
 impl Socket<Rep> {
     /// Receives the next request. Waits at most [`recv_timeout`](crate::Options::recv_timeout) for one
@@ -21,7 +21,7 @@ impl Socket<Rep> {
     pub fn recv(&mut self) -> Result<Request<'_>, RecvError> {
         self.pattern.forget();
         let mut message = Message::new();
-        self.core.recv(&mut self.pattern, &mut message, Core::recv_deadline)?;
+        self.core.recv(&mut self.pattern, &mut message, Until::Option)?;
         Ok(Request { socket: self, message })
     }
 
@@ -34,7 +34,7 @@ impl Socket<Rep> {
         self.pattern.forget();
         let mut message = Message::new();
         let deadline = Instant::now().checked_add(timeout);
-        self.core.recv(&mut self.pattern, &mut message, |_| deadline)?;
+        self.core.recv(&mut self.pattern, &mut message, Until::Deadline(deadline))?;
         Ok(Request { socket: self, message })
     }
 

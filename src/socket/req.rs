@@ -8,7 +8,7 @@ use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::Req;
 use crate::socket::Socket;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Until};
 
 impl Socket<Req> {
     /// Sends a request to the next peer. The socket is borrowed until its reply is taken or given up.
@@ -125,7 +125,7 @@ impl Reply<'_> {
     #[inline]
     pub fn recv_into(self, message: &mut Message) -> Result<(), RecvError> {
         let Socket { core, pattern } = &mut *self.socket;
-        core.recv(pattern, message, Core::recv_deadline)
+        core.recv(pattern, message, Until::Option)
     }
 
     /// Receives the reply, but waits no longer than `timeout`. Can be called again after
@@ -138,7 +138,7 @@ impl Reply<'_> {
         let deadline = Instant::now().checked_add(timeout);
         let Socket { core, pattern } = &mut *self.socket;
         let mut message = Message::new();
-        core.recv(pattern, &mut message, |_| deadline).map(|()| message)
+        core.recv(pattern, &mut message, Until::Deadline(deadline)).map(|()| message)
     }
 
     /// Receives the reply if it is here now. Can be called again after

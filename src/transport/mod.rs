@@ -2,7 +2,7 @@
 //!
 //! Owns descriptors and socket options. Never sees a frame, a message or a thread; readiness comes from the
 //! I/O thread, which registers what is made here. All descriptors are close-on-exec.
-#![deny(unsafe_code)] // but in `process`
+#![deny(unsafe_code)] // but in `syscalls`
 #![allow(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind has dozens of variants, and grows")]
 
 pub(crate) mod inproc;
@@ -10,11 +10,14 @@ pub(crate) mod inproc;
 mod ipc;
 mod kernel;
 #[cfg(unix)]
-mod process;
+mod syscalls;
 mod tcp;
 
-use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
+use std::io::{self, IoSlice, IoSliceMut};
+#[cfg(not(unix))]
+use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::time::Duration;
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -115,16 +118,46 @@ impl Stream {
     pub(crate) fn process(&self) -> Option<ProcessCredentials> {
         match self {
             #[cfg(unix)]
-            Self::Ipc(stream) => process::of(stream),
+            Self::Ipc(stream) => syscalls::peer_process(stream),
             Self::Tcp(_) => None,
         }
+    }
+
+    /// Makes [`wait_and_read`](Self::wait_and_read) wait, for so long.
+    #[cfg(unix)]
+    pub(crate) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        each!(self, Self, stream => {
+            let socket = SockRef::from(stream);
+            socket.set_read_timeout(Some(patience))?;
+            socket.set_nonblocking(false)
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn set_patience(&self, _: Duration) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Reads what is there.
     #[inline]
     pub(crate) fn read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {
+        self.receive(room, false)
+    }
+
+    /// Reads what is there, or what comes while its patience lasts.
+    #[inline]
+    pub(crate) fn wait_and_read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {
+        self.receive(room, true)
+    }
+
+    fn receive(&mut self, room: &mut [IoSliceMut<'_>], waits: bool) -> Result<Read, OsError> {
         loop {
-            let error = match each!(self, Self, stream => stream.read_vectored(room)) {
+            #[cfg(unix)]
+            let received =
+                each!(self, Self, stream => stream.try_io(|| syscalls::receive(stream, room, waits)));
+            #[cfg(not(unix))]
+            let received = each!(self, Self, stream => stream.read_vectored(room));
+            let error = match received {
                 Ok(0) => return Ok(Read::End),
                 Ok(count) => return Ok(Read::Octets(count)),
                 Err(error) => error,
@@ -141,7 +174,11 @@ impl Stream {
     #[inline]
     pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, OsError> {
         loop {
-            let error = match each!(self, Self, stream => stream.write_vectored(slices)) {
+            #[cfg(unix)]
+            let sent = each!(self, Self, stream => stream.try_io(|| send(&SockRef::from(&*stream), slices)));
+            #[cfg(not(unix))]
+            let sent = each!(self, Self, stream => stream.write_vectored(slices));
+            let error = match sent {
                 Ok(count) => return Ok(count),
                 Err(error) => error,
             };
@@ -176,6 +213,18 @@ impl Stream {
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         each!(self, Self, stream => stream.deregister(registry))
+    }
+}
+
+/// Also to a socket that waits by itself; and a peer that is gone is an error, not a signal.
+#[cfg(unix)]
+#[inline]
+fn send(socket: &socket2::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    let no_signal = if cfg!(target_vendor = "apple") { 0 } else { libc::MSG_NOSIGNAL };
+    let flags = libc::MSG_DONTWAIT | no_signal;
+    match slices {
+        [one] => socket.send_with_flags(one, flags),
+        slices => socket.send_vectored_with_flags(slices, flags),
     }
 }
 
