@@ -213,6 +213,10 @@ pub(crate) const IN_STEP_PAUSE: Duration = Duration::from_millis(50);
 /// second tick: nothing waits longer than 10 ms for it.
 pub(crate) const IN_STEP_TICK: Duration = Duration::from_millis(5);
 
+/// A call that may wait so long waits in the read itself, where only the peer wakes it, for up to two ticks at a time:
+/// it may be over as much later.
+pub(crate) const PATIENT_WAIT: Duration = Duration::from_millis(100);
+
 /// Connections of an I/O thread that tick, with which no other is in step: so many look after each other well enough.
 pub(crate) const IN_STEP_MAX: u64 = 64;
 

@@ -9,7 +9,7 @@ use crate::message::{Message, Payload};
 use crate::patterns::{Addresses, Addressing as _, Router, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
-use crate::socket::core::{Core, Until};
+use crate::socket::core::Core;
 use crate::socket::{Connection, Socket};
 
 impl<P: Addresses> Socket<P> {
@@ -23,7 +23,8 @@ impl<P: Addresses> Socket<P> {
     #[inline]
     pub fn recv_from_into(&mut self, from: &mut RoutingId, message: &mut Message) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.recv_from(pipes, from, message);
-        self.core.recv_by(&mut self.pattern, Until::Option, verb)
+        let limit = self.core.recv_limit();
+        self.core.recv_by(&mut self.pattern, limit, verb)
     }
 
     /// Receives a message if one is here now, as [`recv_from_into`](Self::recv_from_into) does.
@@ -138,10 +139,9 @@ impl Socket<Router> {
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
-        let deadline = Instant::now().checked_add(timeout);
         let verb =
             |pattern: &mut Router, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Until::Deadline(deadline), verb)?;
+        self.core.recv_by(&mut self.pattern, Some(timeout), verb)?;
         Ok((from, message))
     }
 
@@ -180,10 +180,9 @@ impl Socket<Stream> {
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
-        let deadline = Instant::now().checked_add(timeout);
         let verb =
             |pattern: &mut Stream, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Until::Deadline(deadline), verb)?;
+        self.core.recv_by(&mut self.pattern, Some(timeout), verb)?;
         Ok((from, message))
     }
 

@@ -4,13 +4,13 @@
 
 use std::iter;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::{MAILBOX_CAPACITY, STREAM_TICK};
+use crate::limits::{MAILBOX_CAPACITY, PATIENT_WAIT, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
@@ -40,26 +40,6 @@ pub(super) struct Core {
     half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
-}
-
-/// When a `recv` gives up.
-#[derive(Clone, Copy)]
-pub(super) enum Until {
-    /// As the option says, from when it begins to wait.
-    Option,
-    /// Then; `None` is never.
-    Deadline(Option<Instant>),
-}
-
-impl Until {
-    #[inline]
-    fn patience(self, core: &Core) -> Patience {
-        let is_never = match self {
-            Self::Option => core.options.recv_timeout().limit().is_none(),
-            Self::Deadline(deadline) => deadline.is_none(),
-        };
-        if is_never { Patience::Long } else { Patience::Short }
-    }
 }
 
 impl Core {
@@ -126,6 +106,12 @@ impl Core {
     /// When a `send` that starts now gives up.
     pub(super) fn send_deadline(&self) -> Option<Instant> {
         self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
+    }
+
+    /// How long a `recv` waits; `None` is for ever.
+    #[inline]
+    pub(super) fn recv_limit(&self) -> Option<Duration> {
+        self.options.recv_timeout().limit()
     }
 
     #[inline]
@@ -232,10 +218,10 @@ impl Core {
         &mut self,
         pattern: &mut P,
         message: &mut Message,
-        until: Until,
+        limit: Option<Duration>,
     ) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message);
-        self.recv_by(pattern, until, verb)
+        self.recv_by(pattern, limit, verb)
     }
 
     /// [`recv`](Self::recv) by another verb of the pattern, with the same promises.
@@ -243,13 +229,14 @@ impl Core {
     pub(super) fn recv_by<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        until: Until,
+        limit: Option<Duration>,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        self.pipes.set_patience(until.patience(self));
+        let is_long = limit.is_none_or(|limit| limit >= PATIENT_WAIT);
+        self.pipes.set_patience(if is_long { Patience::Long } else { Patience::Short });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
-            Err(error) => self.recv_waiting(pattern, error, until, verb),
+            Err(error) => self.recv_waiting(pattern, error, limit, verb),
         }
     }
 
@@ -258,15 +245,10 @@ impl Core {
         &mut self,
         pattern: &mut P,
         mut error: RecvError,
-        until: Until,
+        limit: Option<Duration>,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let deadline = match until {
-            Until::Option => {
-                self.options.recv_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
-            }
-            Until::Deadline(deadline) => deadline,
-        };
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         while error == RecvError::WouldBlock && self.wait(deadline) {
             match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),

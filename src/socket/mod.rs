@@ -35,7 +35,7 @@ use crate::message::{Message, Payload};
 use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
 use crate::session::Peer;
-use crate::socket::core::{Core, Until};
+use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 
 /// A socket of type `P`, such as [`Push`](crate::Push), [`Router`](crate::Router) or [`Pub`](crate::Pub).
@@ -281,7 +281,8 @@ impl<P: Receives> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&mut self, message: &mut Message) -> Result<(), RecvError> {
-        self.core.recv(&mut self.pattern, message, Until::Option)
+        let limit = self.core.recv_limit();
+        self.core.recv(&mut self.pattern, message, limit)
     }
 
     /// Receives the next message, but waits no longer than `timeout`.
@@ -291,8 +292,7 @@ impl<P: Receives> Socket<P> {
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
         let mut message = Message::new();
-        let deadline = Instant::now().checked_add(timeout);
-        self.core.recv(&mut self.pattern, &mut message, Until::Deadline(deadline)).map(|()| message)
+        self.core.recv(&mut self.pattern, &mut message, Some(timeout)).map(|()| message)
     }
 
     /// Receives a message if one is here now.

@@ -1,14 +1,13 @@
 //! The verbs that only REP has: a request, and the reply to it.
 #![forbid(unsafe_code)]
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fmt, mem};
 
 use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::Rep;
 use crate::socket::Socket;
-use crate::socket::core::Until;
 
 impl Socket<Rep> {
     /// Receives the next request. Waits at most [`recv_timeout`](crate::Options::recv_timeout) for one
@@ -21,7 +20,8 @@ impl Socket<Rep> {
     pub fn recv(&mut self) -> Result<Request<'_>, RecvError> {
         self.pattern.forget();
         let mut message = Message::new();
-        self.core.recv(&mut self.pattern, &mut message, Until::Option)?;
+        let limit = self.core.recv_limit();
+        self.core.recv(&mut self.pattern, &mut message, limit)?;
         Ok(Request { socket: self, message })
     }
 
@@ -33,8 +33,7 @@ impl Socket<Rep> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Request<'_>, RecvError> {
         self.pattern.forget();
         let mut message = Message::new();
-        let deadline = Instant::now().checked_add(timeout);
-        self.core.recv(&mut self.pattern, &mut message, Until::Deadline(deadline))?;
+        self.core.recv(&mut self.pattern, &mut message, Some(timeout))?;
         Ok(Request { socket: self, message })
     }
 

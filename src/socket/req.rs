@@ -8,7 +8,7 @@ use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::Req;
 use crate::socket::Socket;
-use crate::socket::core::{Core, Until};
+use crate::socket::core::Core;
 
 impl Socket<Req> {
     /// Sends a request to the next peer. The socket is borrowed until its reply is taken or given up.
@@ -125,7 +125,8 @@ impl Reply<'_> {
     #[inline]
     pub fn recv_into(self, message: &mut Message) -> Result<(), RecvError> {
         let Socket { core, pattern } = &mut *self.socket;
-        core.recv(pattern, message, Until::Option)
+        let limit = core.recv_limit();
+        core.recv(pattern, message, limit)
     }
 
     /// Receives the reply, but waits no longer than `timeout`. Can be called again after
@@ -135,10 +136,9 @@ impl Reply<'_> {
     ///
     /// As for [`recv`](Self::recv); [`OutOfTurn`](RecvError::OutOfTurn) when the reply was taken already.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
-        let deadline = Instant::now().checked_add(timeout);
         let Socket { core, pattern } = &mut *self.socket;
         let mut message = Message::new();
-        core.recv(pattern, &mut message, Until::Deadline(deadline)).map(|()| message)
+        core.recv(pattern, &mut message, Some(timeout)).map(|()| message)
     }
 
     /// Receives the reply if it is here now. Can be called again after

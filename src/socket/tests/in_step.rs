@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 
 use super::*;
-use crate::{Dealer, Pair, Rep, Req};
+use crate::{Dealer, Pair, RecvError, Rep, Req};
 
 /// Round trips after which both sides are surely in step.
 const STEPS: u32 = 50;
@@ -35,8 +35,8 @@ fn answer(rep: &mut Socket<Rep>) -> Message {
 }
 
 #[test]
-fn a_round_trip_costs_the_caller_three_system_calls() {
-    // One to write, one to wait, one to read.
+fn a_round_trip_costs_the_caller_two_system_calls() {
+    // One to write, one to read, in which it waits.
     over(WIRES, |place| {
         let (mut there, endpoint) = place.bound::<Pair>();
         let mut here: Socket<Pair> = place.connected(&endpoint);
@@ -64,10 +64,73 @@ fn a_round_trip_costs_the_caller_three_system_calls() {
                     send(&mut here, &numbered(number));
                     assert_eq!(number_of(&recv(&mut here)), number);
                 }
-                calls(&here) - before <= 30
+                calls(&here) - before <= 20
             });
             send(&mut here, "last");
             recv(&mut here);
+        });
+    });
+}
+
+/// A pair in step, of which one end then waits in another thread, which returns what it has done.
+fn waiting<T: Send>(
+    place: &Place,
+    wait: impl FnOnce(&mut Socket<Pair>) -> T + Send,
+    meanwhile: impl FnOnce(Socket<Pair>),
+) -> T {
+    let (mut here, there) = ping_pong(place, STEPS);
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::channel();
+        let waiter = scope.spawn(move || {
+            tell.send(()).unwrap();
+            wait(&mut here)
+        });
+        told.recv().unwrap();
+        meanwhile(there);
+        waiter.join().unwrap()
+    })
+}
+
+#[test]
+fn a_caller_that_waits_in_a_read_hears_of_what_else_happens() {
+    over(WIRES, |place| {
+        // The end of its context.
+        let end = waiting(place, |pair| pair.recv().unwrap_err(), |_there| place.context.shutdown());
+        assert_eq!(end, RecvError::Terminated);
+    });
+    over(WIRES, |place| {
+        // The end of the connection, and with it of the time.
+        let wait = |pair: &mut Socket<Pair>| pair.recv_timeout(Duration::from_millis(200)).unwrap_err();
+        assert_eq!(waiting(place, wait, drop), RecvError::WouldBlock);
+    });
+    over(WIRES, |place| {
+        // A message that comes in many pieces.
+        let large = vec![7; 4_000_000];
+        let found = waiting(place, recv, |mut there| {
+            send(&mut there, &large);
+            assert_eq!(there.close(PATIENCE).dropped, 0);
+        });
+        assert!(found == large);
+    });
+}
+
+#[test]
+fn a_new_peer_is_heard_by_a_caller_that_waits_for_another() {
+    over(WIRES, |place| {
+        let (mut rep, endpoint) = place.bound::<Rep>();
+        thread::scope(|scope| {
+            scope.spawn(|| while answer(&mut rep) != "last" {});
+            let mut first: Socket<Req> = place.connected(&endpoint);
+            for number in 0..20 {
+                let ask = |req: &mut Socket<Req>, text: &[u8]| {
+                    let mut reply = req.request_timeout(text, PATIENCE).unwrap();
+                    assert_eq!(reply.recv_timeout(PATIENCE).unwrap(), *text);
+                };
+                // In step with the one, which is still there and silent when the other comes.
+                (0..STEPS / 10).for_each(|_| ask(&mut first, &numbered(number)));
+                ask(&mut place.connected(&endpoint), &numbered(number));
+            }
+            first.request_timeout("last", PATIENCE).unwrap().recv_timeout(PATIENCE).unwrap();
         });
     });
 }

@@ -2,7 +2,6 @@
 
 use super::reconnect::quick;
 use super::*;
-use crate::socket::core::Until;
 use crate::{Dealer, Dropped, Frame, KernelBuffer, Payload, RecvError, Rep, Req, Router, SendError};
 
 /// Answers `count` requests with what was asked.
@@ -230,7 +229,7 @@ fn a_request_finds_its_way_back_through_routers() {
         let mut message = Message::new();
         for (number, req) in (0..).zip(&mut reqs) {
             let mut reply = req.request_timeout(&numbered(number), PATIENCE).unwrap();
-            front.core.recv(&mut front.pattern, &mut message, Until::Deadline(None)).unwrap();
+            front.core.recv(&mut front.pattern, &mut message, None).unwrap();
             send(&mut back, &message);
             echo(&mut rep, 1);
             let answer = recv(&mut back);

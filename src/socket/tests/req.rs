@@ -2,7 +2,6 @@
 
 use super::reconnect::quick;
 use super::*;
-use crate::socket::core::Until;
 use crate::{Builder, Payload, RecvError, Rep, Req, Router, RoutingId, SendError};
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -329,7 +328,7 @@ fn send_and_receive_take_turns() {
                 assert_eq!((unsent.error, unsent.message), (SendError::OutOfTurn, "second".into()));
             }
             answer(&mut rep, "to the last");
-            req.core.recv(&mut req.pattern, &mut message, Until::Deadline(None)).unwrap();
+            req.core.recv(&mut req.pattern, &mut message, None).unwrap();
             assert_eq!(message, "to the last");
             assert_eq!(req.core.try_recv(&mut req.pattern, &mut message), Err(RecvError::OutOfTurn));
         }
@@ -428,8 +427,7 @@ fn it_is_never_stuck_when_servers_die_relaxed_and_correlated() {
         let soon = |wait| move |_: &_| Instant::now().checked_add(wait);
         let Socket { core, pattern } = &mut req;
         core.send(pattern, Payload::from(&numbered(number)), soon(PATIENCE)).unwrap();
-        let until = Until::Deadline(Instant::now().checked_add(patience));
         let mut message = Message::new();
-        core.recv(pattern, &mut message, until).ok().map(|()| number_of(&message))
+        core.recv(pattern, &mut message, Some(patience)).ok().map(|()| number_of(&message))
     });
 }
