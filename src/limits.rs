@@ -193,6 +193,9 @@ pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);
 /// conversation has, less than a window of requests in flight.
 pub(crate) const STREAM_BURST: u64 = 16;
 
+/// Times in a row that the caller of a stream has moved a single message, after which it is none.
+pub(crate) const STREAM_SINGLES: u32 = 64;
+
 /// Octets that a caller moves by itself in one go to count as streaming.
 pub(crate) const STREAM_OCTETS: u64 = 8 * 1024;
 
@@ -213,9 +216,12 @@ pub(crate) const IN_STEP_PAUSE: Duration = Duration::from_millis(50);
 /// second tick: nothing waits longer than 10 ms for it.
 pub(crate) const IN_STEP_TICK: Duration = Duration::from_millis(5);
 
-/// A call that may wait so long waits in the read itself, where only the peer wakes it, for up to two ticks at a time:
-/// it may be over as much later.
-pub(crate) const PATIENT_WAIT: Duration = Duration::from_millis(100);
+/// How long a read of a caller in step waits for its peer: nothing else that concerns the connection, or the call, is
+/// seen meanwhile. The rest of a message that has begun is waited for as long again at most, and one tick of a stream.
+pub(crate) const PATIENT_READ: Duration = Duration::from_millis(4);
+
+/// A call that may wait so long may wait in such reads: it may be over as much later.
+pub(crate) const PATIENT_CALL: Duration = Duration::from_millis(100);
 
 /// Connections of an I/O thread that tick, with which no other is in step: so many look after each other well enough.
 pub(crate) const IN_STEP_MAX: u64 = 64;

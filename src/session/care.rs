@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use mio::{Registry, Token};
 
-use crate::limits::IN_STEP_TICK;
+use crate::limits::PATIENT_READ;
 use crate::session::calls::Calls;
 use crate::session::lookout::Desk;
 use crate::transport::Stream;
@@ -101,7 +101,7 @@ impl Care {
         self.is_writer_told = false;
         if self.gait == Gait::InStep && !self.is_patient {
             calls.count();
-            self.is_patient = stream.set_patience(IN_STEP_TICK).is_ok();
+            self.is_patient = stream.set_patience(PATIENT_READ).is_ok();
         }
         Ok(true)
     }

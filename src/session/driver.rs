@@ -23,7 +23,7 @@ use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
 use crate::session::lookout::Desk;
-use crate::session::pace::{Pace, Steps};
+use crate::session::pace::{Pace, Patience, Steps};
 use crate::session::protocol::{Farewell, Progress, Turn};
 use crate::session::translator::{Translator, Written};
 use crate::session::work;
@@ -224,6 +224,9 @@ impl Session {
         let is_turn = self.steps.note_turn(heard, moved.saturating_sub(heard), messages);
         if noted & work::CALLER != 0 {
             self.note_caller(moved, messages, is_turn, link);
+            if self.care.is_stream() && self.steps.note_single(moved, messages) {
+                self.take_back(link).map_err(|error| End::Io(error.into()))?;
+            }
         }
         if noted & work::FILL != 0 && self.care.gait() == Gait::Quiet {
             self.note_look(link);
@@ -427,7 +430,9 @@ impl Session {
             if budget == 0 {
                 return Ok(Progress::Again);
             }
-            if self.pace.note_write(self.sent(), Instant::now) {
+            if self.turn == Turn::Step {
+                self.pace = Pace::default();
+            } else if self.pace.note_write(self.sent(), Instant::now) {
                 self.note_stream(link);
             }
             let was_little = written < BATCH_OCTETS && self.outbox.is_empty();
@@ -492,6 +497,7 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
+        let mut patience = Patience::new(self.messages());
         let mut budget =
             if self.care.is_stream() { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
@@ -513,7 +519,8 @@ impl Session {
                     continue;
                 }
             }
-            if !self.is_readable {
+            let waits = self.turn == Turn::Wait && patience.is_left(ends.messages());
+            if !self.is_readable && !waits {
                 return Ok(Progress::Waits);
             }
             if budget == 0 {
@@ -534,15 +541,12 @@ impl Session {
             }
             self.calls.count();
             let read = match &mut self.translator {
-                None if self.turn == Turn::Wait => {
-                    self.turn = Turn::Call;
-                    self.stream.wait_and_read(&mut room).map_err(End::Io)?
-                }
+                None if self.turn == Turn::Wait => self.stream.wait_and_read(&mut room).map_err(End::Io)?,
                 None => self.stream.read(&mut room).map_err(End::Io)?,
                 Some(translator) => translator.read(&mut self.stream, &mut room)?,
             };
             match read {
-                Read::Dry => self.is_readable = false,
+                Read::Dry => (self.is_readable, self.turn) = (false, Turn::Call),
                 Read::End => return Err(End::PeerClosed),
                 Read::Octets(count) => {
                     ends.inbound.filled(count);

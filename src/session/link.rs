@@ -498,11 +498,11 @@ impl Assist for Link {
     }
 
     fn hand_on(&self) {
-        if streams::may_write() {
-            self.drive_in_call(work::PIPES);
-        } else {
-            self.wake(self.id, Ready::Readable);
+        match streams::may_write() {
+            Some(turn) => self.drive_turn(work::PIPES, turn),
+            None => self.wake(self.id, Ready::Readable),
         }
+        self.enter_stream();
     }
 
     fn fill(&self, patience: Patience) {

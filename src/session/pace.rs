@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use crate::limits::{IN_STEP_PAUSE, PACE_WRITES, STREAM_MESSAGES, STREAM_TICK};
+use crate::limits::{
+    IN_STEP_PAUSE, PACE_WRITES, STREAM_MESSAGES, STREAM_OCTETS, STREAM_SINGLES, STREAM_TICK,
+};
 
 /// Tells a sender whose messages need not be written one by one, because every tick brings many.
 #[derive(Debug, Default)]
@@ -45,6 +47,8 @@ pub(super) struct Steps {
     looked_at: Option<Instant>,
     /// Whether the last message that ended was the peer's.
     has_heard: Option<bool>,
+    /// How many times in a row the caller of a stream has moved a single message.
+    singles: u32,
 }
 
 impl Steps {
@@ -57,6 +61,17 @@ impl Steps {
         let (now, last) = (now(), self.looked_at);
         (self.messages, self.looked_at) = (messages, Some(now));
         last.is_some_and(|last| now.duration_since(last) < IN_STEP_PAUSE)
+    }
+
+    /// Notes octets and messages that the caller of a stream has moved in one go. Whether there was only one many times
+    /// in a row: it waits for each, which is no stream.
+    pub(super) fn note_single(&mut self, octets: u64, messages: u64) -> bool {
+        self.singles = match messages {
+            0 => self.singles,
+            1 if octets < STREAM_OCTETS => self.singles + 1,
+            _ => 0,
+        };
+        self.singles >= STREAM_SINGLES
     }
 
     /// Notes octets read and written in one go, of so many messages that ended. Whether it was the caller's turn:
@@ -73,9 +88,37 @@ impl Steps {
     }
 }
 
+/// How long a caller waits in reads for the rest of a message.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// Messages that had gone either way when it began.
+    messages: u64,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    pub(super) fn new(messages: u64) -> Self {
+        Self { messages, since: None }
+    }
+
+    /// Whether it goes on waiting, after so many messages either way. The clock is read if no message has ended.
+    pub(super) fn is_left(&mut self, messages: u64) -> bool {
+        messages == self.messages && self.since.get_or_insert_with(Instant::now).elapsed() < STREAM_TICK
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patience_ends_with_the_message_or_a_tick_later() {
+        let mut patience = Patience::new(3);
+        assert!(patience.is_left(3));
+        assert!(!patience.is_left(4));
+        patience.since = Instant::now().checked_sub(STREAM_TICK);
+        assert!(!patience.is_left(3));
+    }
 
     #[test]
     fn one_message_the_other_way_is_a_turn() {
@@ -88,6 +131,17 @@ mod tests {
         assert!(!steps.note_turn(0, 100_000, 1));
         assert!(!steps.note_turn(0, 100_000, 2));
         assert!(!steps.note_turn(100, 100, 1));
+    }
+
+    #[test]
+    fn single_messages_in_a_row_are_no_stream() {
+        let mut steps = Steps::default();
+        let mut is_over = |octets, messages| steps.note_single(octets, messages);
+        assert!((1..STREAM_SINGLES).all(|_| !is_over(10, 1)));
+        assert!(!is_over(20, 2));
+        assert!((1..STREAM_SINGLES).all(|_| !is_over(0, 0) && !is_over(10, 1)));
+        assert!(is_over(10, 1));
+        assert!(!is_over(STREAM_OCTETS, 1));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) enum Progress {
 pub(super) enum Turn {
     /// A call of the socket's: it cannot send meanwhile.
     Call,
+    /// The same, of a thread that has waited since its last message: no stream.
+    Step,
     /// Some thread's, beside calls of the socket.
     Task,
     /// A call's that has nothing to do before the peer has said something.

@@ -14,6 +14,7 @@ use crate::io::{Bell, Ring, SocketMailbox, unique_id};
 use crate::limits::{QUIET, STREAMS_FEW};
 use crate::session::link::Link;
 use crate::session::lookout::Lookout;
+use crate::session::protocol::Turn;
 use crate::session::work::noted;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -30,18 +31,18 @@ enum Written {
     At(Instant),
 }
 
-/// Whether a message should be written at once, by this thread: it is the first after a wait, or after a while.
-/// What follows faster is left to the I/O thread, which takes it together.
-pub(super) fn may_write() -> bool {
+/// As what a message is written at once, by this thread: as the first after a wait, or after a while. `None`: what
+/// follows faster is left to the I/O thread, which takes it together.
+pub(super) fn may_write() -> Option<Turn> {
     let last = WRITTEN.get();
     if let Written::NotSinceWait = last {
         // In lock-step nobody needs the clock.
         WRITTEN.set(Written::Once);
-        return true;
+        return Some(Turn::Step);
     }
     let now = Instant::now();
     WRITTEN.set(Written::At(now));
-    matches!(last, Written::At(last) if now - last >= QUIET)
+    matches!(last, Written::At(last) if now - last >= QUIET).then_some(Turn::Call)
 }
 
 /// Whose news this thread hears when it waits.

@@ -10,7 +10,7 @@ use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
 use crate::error::{OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::{MAILBOX_CAPACITY, PATIENT_WAIT, STREAM_TICK};
+use crate::limits::{MAILBOX_CAPACITY, PATIENT_CALL, STREAM_TICK};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
@@ -232,7 +232,7 @@ impl Core {
         limit: Option<Duration>,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let is_long = limit.is_none_or(|limit| limit >= PATIENT_WAIT);
+        let is_long = limit.is_none_or(|limit| limit >= PATIENT_CALL);
         self.pipes.set_patience(if is_long { Patience::Long } else { Patience::Short });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
