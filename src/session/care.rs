@@ -42,7 +42,8 @@ pub(super) struct Care {
     gait: Gait,
     /// Whose poll hears of the stream, if it is not the I/O thread's.
     desk: Option<Arc<Desk>>,
-    /// It hears of room to write into, too.
+    /// Whoever hears of the stream hears of room to write into, too. Not before there is none: over ipc the kernel
+    /// reports it whenever the peer has read, which is no reason to wake up.
     is_writer_told: bool,
     /// Whoever reads from the stream can wait in that.
     is_patient: bool,
@@ -50,7 +51,7 @@ pub(super) struct Care {
 
 impl Care {
     pub(super) fn new() -> Self {
-        Self { gait: Gait::Quiet, desk: None, is_writer_told: false, is_patient: false }
+        Self { gait: Gait::Quiet, desk: None, is_writer_told: true, is_patient: false }
     }
 
     pub(super) fn gait(&self) -> Gait {
@@ -92,13 +93,12 @@ impl Care {
         calls.count();
         stream.deregister(registry)?;
         calls.count();
-        // Over ipc the kernel reports room whenever the peer has read, which is no reason to wake up.
+        self.is_writer_told = false;
         if stream.register_reader(&desk.registry, token).is_err() {
-            stream.register(registry, token)?;
+            stream.register_reader(registry, token)?;
             return Ok(false);
         }
         self.desk = Some(Arc::clone(desk));
-        self.is_writer_told = false;
         if self.gait == Gait::InStep && !self.is_patient {
             calls.count();
             self.is_patient = stream.set_patience(PATIENT_READ).is_ok();
@@ -110,16 +110,31 @@ impl Care {
     pub(super) fn tell_writer(
         &mut self,
         stream: &mut Stream,
+        registry: &Registry,
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<()> {
-        let Some(desk) = self.desk.as_ref().filter(|_| !self.is_writer_told) else { return Ok(()) };
-        self.is_writer_told = true;
+        if std::mem::replace(&mut self.is_writer_told, true) {
+            return Ok(());
+        }
         calls.count();
-        stream.tell_writer(&desk.registry, token)
+        stream.tell_writer(self.desk.as_ref().map_or(registry, |desk| &desk.registry), token)
     }
 
-    /// Puts `stream` back where its I/O thread hears of it; what is ready now is reported at once.
+    /// The stream is connected: from now on its I/O thread does not hear of room to write into.
+    pub(super) fn hush_writer(
+        &mut self,
+        stream: &mut Stream,
+        registry: &Registry,
+        token: Token,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        self.is_writer_told = false;
+        calls.count();
+        stream.hush_writer(registry, token)
+    }
+
+    /// Puts `stream` back where its I/O thread hears of it; what can be read now is reported at once.
     pub(super) fn take_back(
         &mut self,
         stream: &mut Stream,
@@ -131,6 +146,7 @@ impl Care {
         calls.count();
         stream.deregister(&desk.registry)?;
         calls.count();
-        stream.register(registry, token)
+        self.is_writer_told = false;
+        stream.register_reader(registry, token)
     }
 }

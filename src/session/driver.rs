@@ -202,7 +202,7 @@ impl Session {
         let (stream, calls) = (&mut self.stream, &mut self.calls);
         let is_lent = self.care.lend(stream, desk, link.registry(), link.token(), calls)?;
         if !self.is_writable {
-            self.care.tell_writer(stream, link.token(), calls)?;
+            self.tell_writer(link)?;
         }
         Ok(is_lent)
     }
@@ -245,7 +245,12 @@ impl Session {
         self.steps = Steps::default();
         link.set_gait(Gait::Quiet);
         self.keep_buffers(false);
-        self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)
+        self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)?;
+        if self.is_writable { Ok(()) } else { self.tell_writer(link) }
+    }
+
+    fn tell_writer(&mut self, link: &Link) -> io::Result<()> {
+        self.care.tell_writer(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
 
     fn keep_buffers(&mut self, keep: bool) {
@@ -422,8 +427,7 @@ impl Session {
             if !self.is_writable {
                 // It may be long before the kernel has room again: half a queue is not worth waiting for.
                 self.tell_of_room();
-                let told = self.care.tell_writer(&mut self.stream, link.token(), &mut self.calls);
-                told.map_err(|error| End::Io(error.into()))?;
+                self.tell_writer(link).map_err(|error| End::Io(error.into()))?;
                 break;
             }
             budget = budget.saturating_sub(written);

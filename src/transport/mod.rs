@@ -200,12 +200,17 @@ impl Stream {
         each!(self, Self, stream => stream.register(registry, token, interest))
     }
 
+    /// From now on only of what can be read, and the end.
+    pub(crate) fn hush_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        each!(self, Self, stream => stream.reregister(registry, token, Interest::READABLE))
+    }
+
     /// Only of what can be read, and the end.
     pub(crate) fn register_reader(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         each!(self, Self, stream => stream.register(registry, token, Interest::READABLE))
     }
 
-    /// After [`register_reader`](Self::register_reader): of room to write into as well.
+    /// From now on of room to write into as well.
     pub(crate) fn tell_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let interest = Interest::READABLE | Interest::WRITABLE;
         each!(self, Self, stream => stream.reregister(registry, token, interest))

@@ -72,6 +72,11 @@ impl Session {
         }
         if self.connection.peer().is_some() {
             self.begin_traffic(octets, link);
+            if self.is_writable {
+                let (stream, calls) = (&mut self.stream, &mut self.calls);
+                let hushed = self.care.hush_writer(stream, link.registry(), link.token(), calls);
+                hushed.map_err(|error| End::Io(error.into()))?;
+            }
         }
         Ok(true)
     }
