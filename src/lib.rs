@@ -103,7 +103,7 @@ pub use patterns::{
 };
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use session::{CloseReason, ConnectionState, Peer};
+pub use session::{CloseReason, ConnectionState, Event, EventKind, Monitor, Peer, TurnedAway};
 #[cfg(not(loom))]
 pub use socket::{
     Binding, BindingState, Builder, CloseReport, Connection, Outgoing, Reply, Request, Socket, Waits,

@@ -294,5 +294,8 @@ pub(crate) const STREAM_MESSAGES: u64 = 64;
 /// Processor pauses between two looks at a watched pipe: about 1 µs, in which some 50 messages come.
 pub(crate) const PAUSES_PER_LOOK: u32 = 8;
 
+/// Events that wait for the reader of a monitor; more are counted as missed. Each takes some 200 octets.
+pub(crate) const MONITOR_EVENTS_MAX: usize = 1000;
+
 /// Notices a mailbox has room for from the start, so that a burst of them allocates nothing later.
 pub(crate) const MAILBOX_CAPACITY: usize = 8;

@@ -6,8 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::OsError;
-use crate::error::ProtocolError;
+use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
 use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, lock, wait, wait_until};
@@ -56,6 +55,20 @@ pub(crate) enum End {
     Sent,
     /// The peer gave no sign of life in time.
     Silent,
+}
+
+impl End {
+    /// What went wrong; nothing if this side ended it.
+    pub(crate) fn error(self) -> Option<ConnectionError> {
+        match self {
+            Self::Dismissed => Some(ConnectionError::Dismissed),
+            Self::Io(error) => Some(ConnectionError::Io(error)),
+            Self::PeerClosed => Some(ConnectionError::PeerClosed),
+            Self::Protocol(error) => Some(ConnectionError::Protocol(error)),
+            Self::Sent => None,
+            Self::Silent => Some(ConnectionError::Silent),
+        }
+    }
 }
 
 /// To a socket.

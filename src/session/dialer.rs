@@ -27,13 +27,13 @@ use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
 use crate::limits::HANDSHAKE_READ;
 use crate::options::{Options, ReconnectStop};
 use crate::pipe::Assist;
-use crate::session::ConnectionState;
 use crate::session::backoff::Backoff;
 use crate::session::link::Link;
 use crate::session::protocol::Session;
 use crate::session::socks::Socks;
 use crate::session::ticker::{Beat, Ticker};
 use crate::session::work::{self, noted};
+use crate::session::{ConnectionState, EventKind, Scene};
 use crate::transport::{Read, Stream, Target};
 
 /// One endpoint that a socket is connected to.
@@ -43,8 +43,12 @@ pub(crate) struct Dialer {
     state: State,
     /// Addresses of this try that were not tried yet.
     targets: VecDeque<Target>,
+    /// The address of this try, as far as it has come.
+    target: Option<Target>,
     /// What was wrong with the last of them.
     error: ConnectionError,
+    /// Why it is not tried again.
+    given_up: Option<ConnectionError>,
     backoff: Backoff,
     ticker: Ticker,
     beat: Beat,
@@ -68,7 +72,9 @@ impl Dialer {
             address,
             state: State::Resolving,
             targets: VecDeque::new(),
+            target: None,
             error: ConnectionError::NoAddress,
+            given_up: None,
             backoff: Backoff::default(),
             ticker: Ticker::default(),
             beat: Beat::default(),
@@ -79,6 +85,20 @@ impl Dialer {
 
     fn options(&self) -> &Options {
         &self.link.owner().options
+    }
+
+    /// Tells whoever watches.
+    fn tell(&self, kind: EventKind) {
+        self.tell_of(None, kind);
+    }
+
+    fn tell_of(&self, descriptor: Option<i32>, kind: EventKind) {
+        if self.link.owner().peers.watchers().is_any() {
+            let address = self.target.as_ref().and_then(Target::endpoint);
+            let (address, connection) = (address.as_ref(), Some(self.link.id()));
+            let scene = Scene { address, connection, descriptor, ..Scene::default() };
+            self.link.owner().tell(scene, kind);
+        }
     }
 
     /// The address to connect to first: the proxy's, if there is one.
@@ -92,6 +112,7 @@ impl Dialer {
     fn resolve(&mut self, turn: &mut Turn<'_>) -> Fate {
         self.state = State::Resolving;
         self.error = ConnectionError::NoAddress;
+        self.target = None;
         self.link.show(ConnectionState::Connecting);
         let target = match self.first_hop() {
             Address::Tcp { host: Host::Ip(ip), port } => Target::Tcp((*ip, *port).into()),
@@ -110,6 +131,7 @@ impl Dialer {
     fn connect(&mut self, turn: &mut Turn<'_>) -> Fate {
         let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
         while let Some(target) = self.targets.pop_front() {
+            self.target = Some(target.clone());
             let connected = Stream::connect(&target, self.options()).and_then(|mut stream| {
                 stream.register(turn.registry, token)?;
                 Ok(stream)
@@ -122,11 +144,18 @@ impl Dialer {
                         turn.wake_at(at);
                     }
                     self.state = State::Connecting { stream, give_up_at };
+                    self.tell(EventKind::Connecting);
                     // ipc connects at once, and an edge may have been before the registration.
                     return self.check_connected(turn);
                 }
-                Err(error) => self.error = ConnectionError::Io(error.into()),
+                Err(error) => {
+                    self.error = ConnectionError::Io(error.into());
+                    self.tell(EventKind::ConnectFailed(self.error));
+                }
             }
+        }
+        if self.target.is_none() {
+            self.tell(EventKind::ConnectFailed(self.error)); // no address to try
         }
         let refused = if is_refusal(self.error) { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
         self.failed(self.error, refused, turn)
@@ -143,6 +172,7 @@ impl Dialer {
 
     fn next_address(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
         self.error = error;
+        self.tell(EventKind::ConnectFailed(error));
         self.state = State::Resolving; // drops the stream before the next one is there
         self.connect(turn)
     }
@@ -191,6 +221,7 @@ impl Dialer {
     fn begin(&mut self, stream: Stream, turn: &mut Turn<'_>) -> Fate {
         let shake_hands_by = self.handshake_deadline(turn);
         self.state = State::Connected { shake_hands_by };
+        self.tell_of(stream.descriptor(), EventKind::Connected);
         self.link.show(ConnectionState::ShakingHands);
         self.link.up(|ends| Session::new(stream, &self.link, ends));
         self.drive(work::READABLE, turn)
@@ -204,19 +235,20 @@ impl Dialer {
     }
 
     fn ended(&mut self, end: End, was_ready: bool, turn: &mut Turn<'_>) -> Fate {
-        let error = match end {
-            End::Dismissed => ConnectionError::Dismissed,
-            End::Io(error) => ConnectionError::Io(error),
-            End::PeerClosed => ConnectionError::PeerClosed,
+        if !was_ready {
+            self.tell(end.error().map_or(EventKind::Disconnected(None), EventKind::HandshakeFailed));
+        }
+        let error = match end.error() {
             // A refusal is final: the same credentials would be refused again (E-01).
-            End::Protocol(error @ (ProtocolError::NotLetInByPeer(_) | ProtocolError::RefusedByPeer)) => {
-                return self.give_up(error.into());
-            }
-            End::Protocol(error) => ConnectionError::Protocol(error),
-            End::Sent if self.stop.is_some() || self.link.owner().keeps_pipes() => return Fate::Done,
+            Some(
+                error @ ConnectionError::Protocol(
+                    ProtocolError::NotLetInByPeer(_) | ProtocolError::RefusedByPeer,
+                ),
+            ) => return self.give_up(error),
+            Some(error) => error,
+            None if self.stop.is_some() || self.link.owner().keeps_pipes() => return Fate::Done,
             // Sent, and not stopped: the socket had no place for this peer.
-            End::Sent => ConnectionError::PeerClosed,
-            End::Silent => ConnectionError::Silent,
+            None => ConnectionError::PeerClosed,
         };
         if !self.link.owner().keeps_pipes() {
             drop(self.link.take_ends());
@@ -238,12 +270,14 @@ impl Dialer {
         };
         let until = turn.now + pause;
         self.state = State::Pausing(until);
+        self.tell(EventKind::Retried { pause, error });
         self.link.show_error(ConnectionState::Waiting, error);
         turn.wake_at(until);
         Fate::Goes
     }
 
-    fn give_up(&self, error: ConnectionError) -> Fate {
+    fn give_up(&mut self, error: ConnectionError) -> Fate {
+        self.given_up = Some(error);
         self.link.show_error(ConnectionState::Failed, error);
         Fate::Done
     }
@@ -337,6 +371,7 @@ impl Task for Dialer {
                 if self.link.is_shaking_hands() {
                     self.link.down();
                     let error = ProtocolError::HandshakeTimeout.into();
+                    self.tell(EventKind::HandshakeFailed(error));
                     return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);
                 }
                 self.state = State::Connected { shake_hands_by: None };
@@ -361,6 +396,7 @@ impl Drop for Dialer {
         self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
+        self.tell(EventKind::Closed(self.given_up));
     }
 }
 

@@ -212,7 +212,7 @@ impl Link {
         match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => {
-                self.owner.peers.remove(self.id);
+                self.owner.peers.remove(self.id, Some(&self.owner.endpoint), None);
                 session.into_ends(self.farewell())
             }
         }
@@ -362,8 +362,10 @@ impl Link {
             properties: Arc::clone(&peer.properties),
             admission: peer.admission.clone(),
             process: stream.process(),
+            descriptor: stream.descriptor(),
         };
-        self.owner.peers.insert(self.id, info, Reach::Link(Weak::clone(&self.this)));
+        let reach = Reach::Link(Weak::clone(&self.this));
+        self.owner.peers.insert(self.id, &self.owner.endpoint, info, reach);
     }
 
     /// Ends the connection to this peer, if it is still the one.
@@ -462,7 +464,7 @@ impl Link {
         *lock(&self.asked) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
-            self.owner.peers.remove(self.id);
+            self.owner.peers.remove(self.id, Some(&self.owner.endpoint), end.error());
             *place = Place::Down(session.into_ends(self.farewell()));
         }
         self.post(Notice::Ended { end, was_ready });

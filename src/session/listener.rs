@@ -6,20 +6,22 @@ use std::time::Instant;
 
 use mio::Token;
 
-use crate::error::OsError;
+use crate::endpoint::Endpoint;
+use crate::error::{OsError, ProtocolError};
 use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::link::Link;
 use crate::session::protocol::Session;
 use crate::session::ticker::{Beat, Ticker};
 use crate::session::work::{self, noted};
-use crate::session::{Owner, half_open};
+use crate::session::{EventKind, Owner, Scene, TurnedAway, half_open};
 use crate::sync::{Mutex, lock};
 use crate::transport::{Listener, Stream};
 
 /// A bound listener, shared by its socket and its I/O thread: unbinding must not wait for the thread.
 #[derive(Debug)]
 struct Shared {
+    owner: Arc<Owner>,
     listener: Mutex<Option<Listener>>,
     last_error: Mutex<Option<OsError>>,
 }
@@ -36,9 +38,11 @@ impl Bound {
     /// Starts to accept on `listener` for `owner`'s socket.
     pub(crate) fn start(listener: Listener, mailbox: Arc<IoMailbox>, owner: Arc<Owner>) -> Self {
         let id = crate::io::unique_id();
-        let shared = Shared { listener: Mutex::new(Some(listener)), last_error: Mutex::new(None) };
-        let shared = Arc::new(shared);
-        let task = ListenerTask { shared: Arc::clone(&shared), owner };
+        let descriptor = listener.descriptor();
+        owner.tell(Scene { descriptor, ..Scene::default() }, EventKind::Listening);
+        let (listener, last_error) = (Mutex::new(Some(listener)), Mutex::new(None));
+        let shared = Arc::new(Shared { owner, listener, last_error });
+        let task = ListenerTask { shared: Arc::clone(&shared) };
         mailbox.post(ToIo::Start(id, Box::new(task)));
         Self { id, mailbox, shared }
     }
@@ -52,6 +56,7 @@ impl Bound {
 impl Drop for Bound {
     fn drop(&mut self) {
         drop(lock(&self.shared.listener).take());
+        self.shared.owner.tell(Scene::default(), EventKind::Closed(None));
         self.mailbox.post(ToIo::Notice(self.id, Notice::Stop(None)));
     }
 }
@@ -59,21 +64,26 @@ impl Drop for Bound {
 /// The I/O thread's side of a listener.
 pub(crate) struct ListenerTask {
     shared: Arc<Shared>,
-    owner: Arc<Owner>,
 }
 
 impl ListenerTask {
+    fn owner(&self) -> &Arc<Owner> {
+        &self.shared.owner
+    }
+
     fn accept(&self, turn: &mut Turn<'_>) -> Fate {
         for _ in 0..ACCEPTS_PER_TURN {
             let accepted = match &*lock(&self.shared.listener) {
-                Some(listener) => listener.accept(&self.owner.options),
+                Some(listener) => listener.accept(&self.owner().options),
                 None => return Fate::Done,
             };
             match accepted {
                 Ok(Some(stream)) => self.hand_over(stream, turn),
                 Ok(None) => return Fate::Goes,
                 Err(error) => {
-                    *lock(&self.shared.last_error) = Some(error.into());
+                    let error = OsError::from(error);
+                    *lock(&self.shared.last_error) = Some(error);
+                    self.owner().tell(Scene::default(), EventKind::AcceptFailed(error));
                     // Out of descriptors or memory. What waits stays in the backlog, for which no new event
                     // will come: the timer looks again.
                     turn.wake_at(turn.now + ACCEPT_PAUSE);
@@ -86,19 +96,31 @@ impl ListenerTask {
     }
 
     fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
-        let (options, address) = (&self.owner.options, stream.address());
+        let (options, address) = (&self.owner().options, stream.address());
+        // Asked now: a peer that is gone has no address.
+        let peer = if self.owner().peers.watchers().is_any() { stream.peer() } else { None };
+        let scene = Scene {
+            address: peer.as_ref(),
+            descriptor: stream.descriptor(),
+            is_accepted: true,
+            ..Scene::default()
+        };
         if !half_open::may_connect(address, options) {
-            return;
+            return self.owner().tell(scene, EventKind::TurnedAway(TurnedAway::Address));
         }
-        let Some(place) = self.owner.half_open.enter(address, options) else { return };
-        let Ok(mailbox) = turn.pool.pick(self.owner.options.affinity()) else { return };
-        let link = Link::new(mailbox, Arc::clone(&self.owner), None);
-        if !self.owner.socket_type.is_raw() {
+        let Some(place) = self.owner().half_open.enter(address, options) else {
+            return self.owner().tell(scene, EventKind::TurnedAway(TurnedAway::TooMany));
+        };
+        let Ok(mailbox) = turn.pool.pick(options.affinity()) else { return };
+        let link = Link::new(mailbox, Arc::clone(self.owner()), None);
+        if !self.owner().socket_type.is_raw() {
             link.set_half_open(place);
         }
+        self.owner().tell(Scene { connection: Some(link.id()), ..scene }, EventKind::Accepted);
         let task = Accepted {
             link: Arc::clone(&link),
             stream: Some(stream),
+            peer: peer.map(Box::new),
             stop_at: None,
             ticker: Ticker::default(),
             beat: Beat::default(),
@@ -146,12 +168,21 @@ struct Accepted {
     link: Arc<Link>,
     /// The stream until the first turn.
     stream: Option<Stream>,
+    /// Where the peer is, if somebody watches. Boxed: few connections have it.
+    peer: Option<Box<Endpoint>>,
     stop_at: Option<Instant>,
     ticker: Ticker,
     beat: Beat,
 }
 
 impl Accepted {
+    /// Tells whoever watches.
+    fn tell(&self, kind: EventKind) {
+        let (address, connection) = (self.peer.as_deref(), Some(self.link.id()));
+        let scene = Scene { address, connection, is_accepted: true, ..Scene::default() };
+        self.link.owner().tell(scene, kind);
+    }
+
     fn drive(&self, noted: u8, turn: &mut Turn<'_>) -> Fate {
         if self.link.drive(noted) {
             turn.come_again();
@@ -186,7 +217,13 @@ impl Task for Accepted {
                 }
                 Fate::Goes
             }
-            Notice::Ended { .. } => Fate::Done,
+            Notice::Ended { end, was_ready } => {
+                if !was_ready {
+                    let kind = end.error().map_or(EventKind::Disconnected(None), EventKind::HandshakeFailed);
+                    self.tell(kind);
+                }
+                Fate::Done
+            }
             Notice::Stop(deadline) => {
                 self.stop_at = deadline;
                 if let Some(deadline) = deadline {
@@ -217,6 +254,8 @@ impl Task for Accepted {
         self.ticker.on_timer(&self.link, turn);
         // The handshake's deadline is the only other timer; a late stop timer finds the handshake done.
         if self.link.is_shaking_hands() {
+            self.link.down();
+            self.tell(EventKind::HandshakeFailed(ProtocolError::HandshakeTimeout.into()));
             return Fate::Done;
         }
         // And work that was noted while we held the session.
@@ -227,6 +266,9 @@ impl Task for Accepted {
 
 impl Drop for Accepted {
     fn drop(&mut self) {
+        if self.link.is_shaking_hands() {
+            self.tell(EventKind::Disconnected(None));
+        }
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
     }

@@ -8,11 +8,13 @@ mod calls;
 mod care;
 mod dialer;
 mod driver;
+mod event;
 mod gate;
 mod half_open;
 mod link;
 mod listener;
 mod lookout;
+mod monitor;
 mod pace;
 mod peers;
 mod protocol;
@@ -29,10 +31,13 @@ pub(crate) mod zap;
 mod zmtp1;
 
 pub(crate) use dialer::Dialer;
+pub use event::{Event, EventKind, TurnedAway};
 pub(crate) use gate::{Doorkeeper, Inquiry};
 pub(crate) use half_open::HalfOpen;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub use monitor::Monitor;
+pub(crate) use monitor::{Scene, Watcher};
 pub use peers::{CloseReason, Peer};
 pub(crate) use peers::{PeerInfo, Peers, Reach};
 pub use status::ConnectionState;
@@ -85,6 +90,11 @@ impl Owner {
 }
 
 impl Owner {
+    /// Tells whoever watches what has happened at this endpoint.
+    pub(crate) fn tell(&self, scene: Scene<'_>, kind: EventKind) {
+        self.peers.watchers().tell(Scene { endpoint: Some(&self.endpoint), ..scene }, kind);
+    }
+
     /// The first message to every new peer.
     pub(crate) fn hello(&self) -> Option<&[u8]> {
         self.options.hello_msg.octets().filter(|_| self.socket_type.sends_unasked())

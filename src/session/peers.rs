@@ -10,10 +10,12 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 
 use crate::endpoint::Endpoint;
+use crate::error::ConnectionError;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::options::{Admission, ProcessCredentials};
 use crate::routing_id::RoutingId;
-use crate::session::Link;
+use crate::session::monitor::{Scene, Watchers};
+use crate::session::{EventKind, Link};
 use crate::socket_type::SocketType;
 use crate::sync::{Mutex, lock};
 
@@ -28,6 +30,8 @@ pub(crate) struct PeerInfo {
     pub(crate) properties: Arc<[(Box<str>, Bytes)]>,
     pub(crate) admission: Option<Arc<Admission>>,
     pub(crate) process: Option<ProcessCredentials>,
+    /// The connection's, if it has one.
+    pub(crate) descriptor: Option<i32>,
 }
 
 /// How to end a connection.
@@ -38,29 +42,44 @@ pub(crate) enum Reach {
     Link(Weak<Link>),
 }
 
-/// The peers of one socket.
+/// The peers of one socket, and who watches them.
 #[derive(Debug, Default)]
-pub(crate) struct Peers(Mutex<HashMap<u64, Peer>>);
+pub(crate) struct Peers {
+    ready: Mutex<HashMap<u64, Peer>>,
+    watchers: Watchers,
+}
 
 impl Peers {
-    pub(crate) fn insert(&self, id: u64, info: PeerInfo, reach: Reach) {
-        lock(&self.0).insert(id, Peer { info: Arc::new(info), reach });
+    /// A peer is ready that was met at `endpoint`.
+    pub(crate) fn insert(&self, id: u64, endpoint: &Endpoint, info: PeerInfo, reach: Reach) {
+        let peer = Peer { info: Arc::new(info), reach };
+        lock(&self.ready).insert(id, peer.clone());
+        self.watchers.tell(peer.scene(id, endpoint), EventKind::Ready(peer.clone()));
     }
 
-    pub(crate) fn remove(&self, id: u64) {
-        let removed = lock(&self.0).remove(&id);
-        drop(removed); // behind the lock
+    /// A peer is gone, if it was ready, which was met at `endpoint`, or where it is itself; without an `error` because
+    /// of this side.
+    pub(crate) fn remove(&self, id: u64, endpoint: Option<&Endpoint>, error: Option<ConnectionError>) {
+        let removed = lock(&self.ready).remove(&id);
+        if let Some(peer) = removed {
+            let scene = peer.scene(id, endpoint.unwrap_or(&peer.info.endpoint));
+            self.watchers.tell(scene, EventKind::Disconnected(error));
+        }
+    }
+
+    pub(crate) fn watchers(&self) -> &Watchers {
+        &self.watchers
     }
 
     pub(crate) fn list(&self) -> Vec<Peer> {
-        let mut peers: Vec<_> = lock(&self.0).iter().map(|(id, peer)| (*id, peer.clone())).collect();
+        let mut peers: Vec<_> = lock(&self.ready).iter().map(|(id, peer)| (*id, peer.clone())).collect();
         peers.sort_unstable_by_key(|(id, _)| *id);
         peers.into_iter().map(|(_, peer)| peer).collect()
     }
 
     /// Whether this is the peer that `id` has now.
     pub(crate) fn is_current(&self, id: u64, info: &Arc<PeerInfo>) -> bool {
-        lock(&self.0).get(&id).is_some_and(|peer| Arc::ptr_eq(&peer.info, info))
+        lock(&self.ready).get(&id).is_some_and(|peer| Arc::ptr_eq(&peer.info, info))
     }
 }
 
@@ -193,6 +212,19 @@ impl Peer {
         let admitted = self.admission().into_iter().flat_map(Admission::properties);
         let mut properties = admitted.chain(self.properties());
         properties.find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+impl Peer {
+    fn scene<'a>(&'a self, id: u64, endpoint: &'a Endpoint) -> Scene<'a> {
+        let (address, descriptor) = (Some(&self.info.endpoint), self.info.descriptor);
+        Scene {
+            endpoint: Some(endpoint),
+            address,
+            connection: Some(id),
+            is_accepted: self.info.is_accepted,
+            descriptor,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
-use crate::error::{OpenError, RecvError, SendError, Unsent};
+use crate::error::{ConnectionError, OpenError, RecvError, SendError, Unsent};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, PATIENT_CALL, STREAM_TICK};
 use crate::message::{Message, Payload};
@@ -404,7 +404,7 @@ impl Core {
     fn finish<P: Strategy>(&mut self, pattern: &mut P, key: PipeKey) {
         pattern.detach(&mut self.pipes, key);
         if let Some(pipe) = self.remove_pipe(key) {
-            self.endpoints.forget(pipe.id);
+            self.endpoints.forget(pipe.id, &self.peers);
         }
     }
 
@@ -412,7 +412,8 @@ impl Core {
         let pipe = self.pipes.remove(key)?;
         self.departed.add(&pipe);
         // With inproc; sessions look after their own peers.
-        self.peers.remove(pipe.id);
+        let is_over = pipe.outbound.is_closed();
+        self.peers.remove(pipe.id, None, is_over.then_some(ConnectionError::PeerClosed));
         Some(pipe)
     }
 
@@ -455,6 +456,7 @@ impl Drop for Core {
         for key in self.pipes.keys() {
             self.let_go(key);
         }
+        self.stop_pairs();
         // Peers that came meanwhile, and those that still come: their pipes close with the mail.
         self.mailbox.close();
         // Its thread has sockets of this context, which must not be the last.

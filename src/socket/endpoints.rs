@@ -10,7 +10,7 @@ use crate::io::{IoMailbox, unique_id};
 use crate::patterns::Strategy;
 use crate::pipe::{Assist, PipeKey};
 use crate::routing_id::RoutingId;
-use crate::session::{Bound, ConnectionState, Dialer, Link, Status, connect_pipes};
+use crate::session::{Bound, ConnectionState, Dialer, EventKind, Link, Peers, Scene, Status, connect_pipes};
 use crate::socket::core::Core;
 use crate::socket::{Binding, BindingState, Connection};
 use crate::transport::Listener;
@@ -31,14 +31,26 @@ struct Connected {
     pipe: Option<u64>,
 }
 
+impl Connected {
+    /// Tells whoever watches that a connect to a socket of this process is over; a dialer does so itself.
+    fn tell_closed(&self, peers: &Peers, error: Option<ConnectionError>) {
+        if self.link.is_none() {
+            let scene = Scene { endpoint: Some(self.connection.endpoint()), ..Scene::default() };
+            peers.watchers().tell(Scene { connection: self.pipe, ..scene }, EventKind::Closed(error));
+        }
+    }
+}
+
 impl Endpoints {
     /// The pipe is gone for good, and with it the connect that it belongs to.
-    pub(super) fn forget(&mut self, pipe: u64) {
+    pub(super) fn forget(&mut self, pipe: u64, peers: &Peers) {
         self.connected.retain(|connected| {
             let is_gone = connected.pipe == Some(pipe);
             if is_gone {
                 // inproc does not come back; a dialer has said itself how it ended.
-                connected.connection.status().fail(ConnectionState::Failed, ConnectionError::PeerClosed);
+                let error = ConnectionError::PeerClosed;
+                connected.connection.status().fail(ConnectionState::Failed, error);
+                connected.tell_closed(peers, Some(error));
             }
             !is_gone
         });
@@ -59,6 +71,15 @@ impl Core {
         endpoint: Endpoint,
     ) -> Result<Binding, BindError> {
         self.handle_mail(pattern);
+        let bound = self.try_bind(pattern, &endpoint);
+        if let Err(error) = bound {
+            let scene = Scene { endpoint: Some(&endpoint), ..Scene::default() };
+            self.peers.watchers().tell(scene, EventKind::BindFailed(error));
+        }
+        bound
+    }
+
+    fn try_bind<P: Strategy>(&mut self, pattern: &mut P, endpoint: &Endpoint) -> Result<Binding, BindError> {
         if self.is_terminated() {
             return Err(BindError::Terminated);
         }
@@ -67,8 +88,8 @@ impl Core {
         }
         self.endpoints.bound.retain(|binding| binding.state() == BindingState::Listening);
         if let Address::Inproc(name) = endpoint.address() {
-            self.bind_inproc(pattern, &endpoint, name)?;
-            let binding = Binding::inproc(endpoint, &self.context);
+            self.bind_inproc(pattern, endpoint, name)?;
+            let binding = Binding::inproc(endpoint.clone(), &self.context, &self.peers);
             self.endpoints.bound.push(binding.clone());
             return Ok(binding);
         }
@@ -210,6 +231,7 @@ impl Core {
 
     fn let_connection_go<P: Strategy>(&mut self, pattern: &mut P, connected: Connected) {
         connected.connection.status().set(ConnectionState::Closed);
+        connected.tell_closed(&self.peers, None);
         if let Some(key) = connected.pipe.and_then(|pipe| self.pipes.key(pipe)) {
             pattern.detach(&mut self.pipes, key);
             self.let_go(key);
@@ -266,6 +288,7 @@ impl Core {
     pub(super) fn stop_all(&mut self, deadline: Option<Instant>) {
         for connected in std::mem::take(&mut self.endpoints.connected) {
             connected.connection.status().set(ConnectionState::Closed);
+            connected.tell_closed(&self.peers, None);
             if let (Some(link), None) = (connected.link, connected.pipe) {
                 link.stop(deadline);
             }

@@ -11,7 +11,7 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{ConnectionError, NotReady, OsError};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::pipe::Assist;
-use crate::session::{Bound, ConnectionState, Link, Status};
+use crate::session::{Bound, ConnectionState, EventKind, Link, Peers, Scene, Status};
 use crate::sync::{Mutex, lock};
 
 /// One endpoint that a socket is connected to, as [`Socket::connect`](crate::Socket::connect) returns it.
@@ -190,7 +190,7 @@ struct BoundTo {
 
 enum Place {
     Closed(Option<OsError>),
-    Inproc(Weak<ContextInner>),
+    Inproc(Weak<ContextInner>, Weak<Peers>),
     Listening(Bound),
 }
 
@@ -199,8 +199,8 @@ impl Binding {
         Self { inner: Arc::new(BoundTo { endpoint, place: Mutex::new(Place::Listening(bound)) }) }
     }
 
-    pub(super) fn inproc(endpoint: Endpoint, context: &Arc<ContextInner>) -> Self {
-        let place = Mutex::new(Place::Inproc(Arc::downgrade(context)));
+    pub(super) fn inproc(endpoint: Endpoint, context: &Arc<ContextInner>, peers: &Arc<Peers>) -> Self {
+        let place = Mutex::new(Place::Inproc(Arc::downgrade(context), Arc::downgrade(peers)));
         Self { inner: Arc::new(BoundTo { endpoint, place }) }
     }
 
@@ -211,10 +211,13 @@ impl Binding {
         let last_error = last_error(&place);
         let closed = std::mem::replace(&mut *place, Place::Closed(last_error));
         drop(place);
-        if let (Place::Inproc(context), Address::Inproc(name)) = (&closed, self.inner.endpoint.address()) {
-            if let Some(context) = context.upgrade() {
-                lock(&context.inproc).unbind(name);
-            }
+        let Place::Inproc(context, peers) = &closed else { return };
+        if let (Some(context), Address::Inproc(name)) = (context.upgrade(), self.endpoint().address()) {
+            lock(&context.inproc).unbind(name);
+        }
+        if let Some(peers) = peers.upgrade() {
+            let scene = Scene { endpoint: Some(self.endpoint()), ..Scene::default() };
+            peers.watchers().tell(scene, EventKind::Closed(None));
         }
     }
 
@@ -229,7 +232,7 @@ impl Binding {
     pub fn state(&self) -> BindingState {
         match &*lock(&self.inner.place) {
             Place::Closed(_) => BindingState::Closed,
-            Place::Inproc(_) | Place::Listening(_) => BindingState::Listening,
+            Place::Inproc(..) | Place::Listening(_) => BindingState::Listening,
         }
     }
 
@@ -243,7 +246,7 @@ impl Binding {
 fn last_error(place: &Place) -> Option<OsError> {
     match place {
         Place::Closed(error) => *error,
-        Place::Inproc(_) => None,
+        Place::Inproc(..) => None,
         Place::Listening(bound) => bound.last_error(),
     }
 }

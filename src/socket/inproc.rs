@@ -4,7 +4,7 @@
 //! receiver's, as in libzmq: with the defaults exactly 2000 messages.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, ProtocolError};
@@ -14,7 +14,7 @@ use crate::options::{FixedMessage, Hwm, HwmOctets};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
-use crate::session::{ConnectionState, PeerInfo, Peers, Reach, Status};
+use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Scene, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -42,7 +42,8 @@ pub(crate) struct Waiting {
     latest: LatestBoth,
     /// What the connecter's handle shows, its peers, and how it reaches the one that comes.
     status: Arc<Status>,
-    peers: Arc<Peers>,
+    /// Weak: it is found only later that a connecter is gone.
+    peers: Weak<Peers>,
     reach: (Arc<SocketMailbox>, u64),
 }
 
@@ -99,6 +100,8 @@ impl Core {
         let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
         let binder = Binder { party: ours.clone(), mailbox, peers };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
+        let scene = Scene { endpoint: Some(endpoint), ..Scene::default() };
+        self.peers.watchers().tell(scene, EventKind::Listening);
         for waiting in waiting {
             let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
                 waiting;
@@ -133,10 +136,12 @@ impl Core {
             let mut pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
             pipe.feed = theirs.feed(pipe.id, &self.mailbox);
             let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
-            self.peers.insert(pipe.id, theirs.info(endpoint, true), our_reach);
+            self.peers.insert(pipe.id, endpoint, theirs.info(endpoint, true), our_reach);
             if self.attach(pattern, pipe).is_some() {
                 let (mailbox, id) = reach;
-                peers.insert(id, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                if let Some(peers) = peers.upgrade() {
+                    peers.insert(id, endpoint, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
+                }
                 status.set(ConnectionState::Ready);
             }
         }
@@ -203,18 +208,18 @@ impl Core {
         match theirs {
             Some((theirs, mailbox, peers)) => {
                 let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), id);
-                self.peers.insert(id, theirs.info(endpoint, false), our_reach);
+                self.peers.insert(id, endpoint, theirs.info(endpoint, false), our_reach);
                 status.set(ConnectionState::Ready);
                 let announced = Some(ours.routing_id.clone());
                 let mut pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
                 pipe.feed = ours.feed(pipe.id, &mailbox);
                 let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
-                peers.insert(pipe.id, ours.info(endpoint, true), reach);
+                peers.insert(pipe.id, endpoint, ours.info(endpoint, true), reach);
                 mailbox.post(ToSocket::Attach(Box::new(pipe)));
             }
             None => {
                 names.forget_waiting(Waiting::is_over);
-                let (status, peers) = (Arc::clone(status), Arc::clone(&self.peers));
+                let (status, peers) = (Arc::clone(status), Arc::downgrade(&self.peers));
                 let reach = (Arc::clone(&self.mailbox), id);
                 let party = ours;
                 let waiting =
@@ -258,6 +263,7 @@ impl Party {
             properties: Arc::default(),
             admission: None,
             process: None,
+            descriptor: None,
         }
     }
 }

@@ -9,6 +9,7 @@ mod core;
 mod endpoints;
 mod handles;
 pub(crate) mod inproc;
+mod monitor;
 mod outgoing;
 mod pubsub;
 mod rep;

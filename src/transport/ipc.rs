@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -78,6 +79,10 @@ impl Listener {
         let (stream, _) = self.listener.accept()?;
         kernel::set_buffers(&SockRef::from(&stream), options)?;
         Ok(stream)
+    }
+
+    pub(super) fn descriptor(&self) -> i32 {
+        self.listener.as_raw_fd()
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

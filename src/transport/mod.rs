@@ -45,6 +45,16 @@ pub(crate) enum Target {
     Tcp(SocketAddr),
 }
 
+impl Target {
+    /// As an endpoint; none for ipc, where it says no more than what was connected to.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Ipc(_) => None,
+            Self::Tcp(address) => Some(Endpoint::tcp(*address)),
+        }
+    }
+}
+
 /// A connected, or connecting, stream of octets.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -112,6 +122,14 @@ impl Stream {
             Self::Ipc(_) => None,
             Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
         }
+    }
+
+    /// The descriptor's number, where there are such.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        #[cfg(unix)]
+        return Some(each!(self, Self, stream => std::os::fd::AsRawFd::as_raw_fd(stream)));
+        #[cfg(not(unix))]
+        None
     }
 
     /// Who the peer's process runs as, with ipc, where the system tells.
@@ -308,6 +326,17 @@ impl Listener {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The descriptor's number, where there are such.
+    pub(crate) fn descriptor(&self) -> Option<i32> {
+        #[cfg(unix)]
+        return Some(match self {
+            Self::Ipc(listener) => listener.descriptor(),
+            Self::Tcp(listener) => std::os::fd::AsRawFd::as_raw_fd(listener),
+        });
+        #[cfg(not(unix))]
+        None
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {

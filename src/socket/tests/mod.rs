@@ -22,6 +22,7 @@ mod ledger;
 mod linger;
 mod matrix;
 mod messages;
+mod monitor;
 mod pair;
 mod promises;
 mod pubsub;

@@ -1,0 +1,124 @@
+//! What happens to the endpoints and peers of a socket, as whoever watches is told.
+#![forbid(unsafe_code)]
+
+use std::time::{Duration, Instant};
+
+use crate::endpoint::Endpoint;
+use crate::error::{BindError, ConnectionError, OsError};
+use crate::session::Peer;
+
+/// Something that happened to an endpoint or a peer of a socket: see [`Monitor`](crate::Monitor).
+///
+/// ```
+/// use peermq::{Context, EventKind, Pull};
+///
+/// let mut pull = Context::new().open::<Pull>()?;
+/// let monitor = pull.monitor();
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// let event = monitor.recv()?;
+/// assert!(matches!(event.kind, EventKind::Listening));
+/// assert_eq!(event.endpoint.as_ref(), Some(binding.endpoint()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Event {
+    /// When it happened. Events come in the order of their times.
+    pub at: Instant,
+    /// What happened.
+    pub kind: EventKind,
+    /// The endpoint that is bound, or connected to.
+    pub endpoint: Option<Endpoint>,
+    /// Where the peer is, or may be: its address with tcp.
+    pub address: Option<Endpoint>,
+    /// The number of the connection, which all of its events share; a connect keeps it when it connects again. Greater
+    /// than those of connections before, of all sockets. None for what happens to a bound endpoint.
+    pub connection: Option<u64>,
+    /// The peer has connected to us.
+    pub is_accepted: bool,
+    /// The descriptor in question, for libzmq's form of events.
+    pub(crate) descriptor: Option<i32>,
+}
+
+/// What happened: see [`Event`].
+///
+/// ```text
+/// bound:      Listening | BindFailed      then Closed
+///             AcceptFailed, TurnedAway    now and then
+/// accepted:   Accepted ─▶ Ready ─▶ Disconnected
+///                     └─▶ HandshakeFailed | Disconnected
+/// connected:  Connecting ─▶ Connected ─▶ Ready ─▶ Disconnected ─┐
+///              ▲       │           └─▶ HandshakeFailed ─────────┤
+///              │       └─▶ ConnectFailed ───────────────────────┤
+///              └──────────────── Retried ◀──────────────────────┴─▶ Closed
+/// ```
+///
+/// With inproc there are `Listening`, `BindFailed`, `Ready`, `Disconnected` and `Closed`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// No connection could be accepted: out of descriptors, for example. It is tried again.
+    AcceptFailed(OsError),
+    /// A peer has connected; the handshake comes next.
+    Accepted,
+    /// Nothing was bound.
+    BindFailed(BindError),
+    /// Nobody listens there any more, or it is not connected to any more; and why, if this side did not want it so.
+    Closed(Option<ConnectionError>),
+    /// The system, or a proxy, could not connect to this address.
+    ConnectFailed(ConnectionError),
+    /// The system has connected; the handshake comes next.
+    Connected,
+    /// The system connects to this address, or to the proxy's.
+    Connecting,
+    /// A connection is over, and why. `None`: this side ended it, perhaps before the handshake was done.
+    Disconnected(Option<ConnectionError>),
+    /// Peer and socket did not come together: the peer broke the protocol, was refused or refused us (with a status),
+    /// uses another mechanism, left, or took too long.
+    HandshakeFailed(ConnectionError),
+    /// Peers can connect.
+    Listening,
+    /// So many events came while this monitor was full.
+    Missed(u64),
+    /// The handshake is done, and messages flow.
+    Ready(Peer),
+    /// It will be tried to connect again, after a pause; and why.
+    Retried {
+        /// How long the pause is.
+        pause: Duration,
+        /// What went wrong.
+        error: ConnectionError,
+    },
+    /// The socket is gone, with all its connections: the last event.
+    Stopped,
+    /// A peer had connected, and was closed before it could say anything.
+    TurnedAway(TurnedAway),
+}
+
+/// Why a peer that had connected was closed at once.
+///
+/// ```
+/// use std::net::TcpStream;
+///
+/// use peermq::{AddressRanges, Context, EventKind, Pull, TurnedAway};
+///
+/// let ours = AddressRanges::new(["10.0.0.0/8"])?;
+/// let mut pull = Context::new().builder_for::<Pull>().accept_only(ours).open()?;
+/// let monitor = pull.monitor();
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// assert!(matches!(monitor.recv()?.kind, EventKind::Listening));
+/// let _stranger = TcpStream::connect(("127.0.0.1", binding.port().unwrap()))?;
+/// let event = monitor.recv()?;
+/// assert!(matches!(event.kind, EventKind::TurnedAway(TurnedAway::Address)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TurnedAway {
+    /// Nobody may connect from its address: see [`accept_only`](crate::Options::accept_only) and
+    /// [`accept_never`](crate::Options::accept_never).
+    Address,
+    /// As many as may are shaking hands: see [`handshakes_max`](crate::Options::handshakes_max) and
+    /// [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address).
+    TooMany,
+}

@@ -1,0 +1,342 @@
+//! Monitors: who watches what happens to a socket's endpoints and peers.
+//!
+//! Whoever makes something happen tells it here and goes on: a reader that stops costs nobody anything but itself,
+//! which is told how much it missed. While nobody watches, telling is one look at a flag; messages never come by.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::endpoint::Endpoint;
+use crate::error::RecvError;
+use crate::limits::MONITOR_EVENTS_MAX;
+use crate::session::{Event, EventKind};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
+
+/// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
+///
+/// Can be read from any thread, and as an iterator, which ends behind [`EventKind::Stopped`]. Holds 1,000 events. A
+/// reader that stops holds nothing up: what came while its monitor was full is told as one [`EventKind::Missed`], in
+/// its place. Dropping the monitor ends the watch.
+///
+/// ```
+/// use peermq::{Context, EventKind, Pull, Push};
+///
+/// let context = Context::new();
+/// let mut pull = context.open::<Pull>()?;
+/// let monitor = pull.monitor();
+/// let binding = pull.bind("tcp://127.0.0.1:0")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect(&binding)?;
+/// push.send("hello")?;
+/// assert_eq!(pull.recv()?, "hello");
+/// drop((push, pull));
+/// let mut guests = 0;
+/// for event in monitor {
+///     if let EventKind::Ready(peer) = event.kind {
+///         println!("a {:?} has come from {}", peer.socket_type(), peer.endpoint());
+///         guests += 1;
+///     }
+/// }
+/// assert_eq!(guests, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Monitor {
+    queue: Arc<Queue>,
+}
+
+impl Monitor {
+    /// Receives the next event, as soon as there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Terminated`] behind [`EventKind::Stopped`].
+    pub fn recv(&self) -> Result<Event, RecvError> {
+        self.queue.recv(None)
+    }
+
+    /// Receives the next event, but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::WouldBlock`] when the time is over, [`RecvError::Terminated`] behind [`EventKind::Stopped`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvError> {
+        self.queue.recv(Instant::now().checked_add(timeout))
+    }
+
+    /// Receives an event if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_timeout`](Self::recv_timeout).
+    pub fn try_recv(&self) -> Result<Event, RecvError> {
+        lock(&self.queue.told).next()
+    }
+}
+
+impl Iterator for Monitor {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv().ok()
+    }
+}
+
+impl Iterator for &Monitor {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        self.recv().ok()
+    }
+}
+
+/// Events on their way to one monitor.
+#[derive(Default)]
+struct Queue {
+    told: Mutex<Told>,
+    news: Condvar,
+}
+
+#[derive(Default)]
+struct Told {
+    events: VecDeque<Event>,
+    /// Events since the last one in the queue, and when the first of them was.
+    missed: Option<(u64, Instant)>,
+    /// When the socket went.
+    stopped_at: Option<Instant>,
+    is_over: bool,
+}
+
+impl Queue {
+    fn recv(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
+        let mut told = lock(&self.told);
+        loop {
+            match told.next() {
+                Err(RecvError::WouldBlock) if deadline.is_none_or(|at| Instant::now() < at) => {}
+                event_or_end => return event_or_end,
+            }
+            told = match deadline {
+                Some(deadline) => wait_until(&self.news, told, deadline),
+                None => wait(&self.news, told),
+            };
+        }
+    }
+}
+
+impl Told {
+    fn push(&mut self, event: &Event) {
+        if self.events.len() >= MONITOR_EVENTS_MAX {
+            self.missed.get_or_insert((0, event.at)).0 += 1;
+            return;
+        }
+        let missed = self.take_missed();
+        self.events.extend(missed);
+        self.events.push_back(event.clone());
+    }
+
+    fn take_missed(&mut self) -> Option<Event> {
+        let (count, at) = self.missed.take()?;
+        Some(Event::of_monitor(at, EventKind::Missed(count)))
+    }
+
+    fn next(&mut self) -> Result<Event, RecvError> {
+        if let Some(event) = self.events.pop_front() {
+            if self.events.is_empty() {
+                self.events.shrink_to_fit();
+            }
+            return Ok(event);
+        }
+        if let Some(missed) = self.take_missed() {
+            return Ok(missed);
+        }
+        match self.stopped_at {
+            None => Err(RecvError::WouldBlock),
+            Some(_) if self.is_over => Err(RecvError::Terminated),
+            Some(at) => {
+                self.is_over = true;
+                Ok(Event::of_monitor(at, EventKind::Stopped))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = lock(&self.told);
+        let mut shown = f.debug_struct("Queue");
+        shown.field("events", &told.events.len()).field("missed", &told.missed).finish_non_exhaustive()
+    }
+}
+
+impl Event {
+    /// An event of the monitor's own.
+    fn of_monitor(at: Instant, kind: EventKind) -> Self {
+        Self {
+            at,
+            kind,
+            endpoint: None,
+            address: None,
+            connection: None,
+            is_accepted: false,
+            descriptor: None,
+        }
+    }
+}
+
+/// What is told of events in another form than [`Monitor`].
+pub(crate) trait Watcher: Send {
+    /// Never waits, and drops no socket: locks are held.
+    fn on_event(&mut self, event: &Event);
+    /// Nothing more will be told.
+    fn on_stop(&mut self);
+}
+
+/// Where something happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scene<'a> {
+    pub(crate) endpoint: Option<&'a Endpoint>,
+    pub(crate) address: Option<&'a Endpoint>,
+    pub(crate) connection: Option<u64>,
+    pub(crate) is_accepted: bool,
+    pub(crate) descriptor: Option<i32>,
+}
+
+/// Who watches one socket. Dropped when the socket and all its connections are gone.
+#[derive(Default)]
+pub(crate) struct Watchers {
+    is_any: AtomicBool,
+    list: Mutex<List>,
+}
+
+#[derive(Default)]
+struct List {
+    monitors: Vec<Weak<Queue>>,
+    others: Vec<Box<dyn Watcher>>,
+}
+
+impl Watchers {
+    pub(crate) fn monitor(&self) -> Monitor {
+        let queue = Arc::new(Queue::default());
+        lock(&self.list).monitors.push(Arc::downgrade(&queue));
+        // Relaxed: whoever asked to watch sees what it does next itself; what others do meanwhile is before or behind.
+        self.is_any.store(true, Ordering::Relaxed);
+        Monitor { queue }
+    }
+
+    pub(crate) fn add(&self, watcher: Box<dyn Watcher>) {
+        lock(&self.list).others.push(watcher);
+        self.is_any.store(true, Ordering::Relaxed); // as above
+    }
+
+    /// Takes those out that are no monitors.
+    pub(crate) fn take_others(&self) -> Vec<Box<dyn Watcher>> {
+        std::mem::take(&mut lock(&self.list).others)
+    }
+
+    /// Whether anybody would hear of an event.
+    pub(crate) fn is_any(&self) -> bool {
+        self.is_any.load(Ordering::Relaxed) // as in `monitor`
+    }
+
+    pub(crate) fn tell(&self, scene: Scene<'_>, kind: EventKind) {
+        if self.is_any() {
+            self.tell_all(scene, kind);
+        }
+    }
+
+    #[cold]
+    fn tell_all(&self, scene: Scene<'_>, kind: EventKind) {
+        let mut list = lock(&self.list);
+        let event = Event {
+            at: Instant::now(), // behind the lock: in the order in which it is told
+            kind,
+            endpoint: scene.endpoint.cloned(),
+            address: scene.address.cloned(),
+            connection: scene.connection,
+            is_accepted: scene.is_accepted,
+            descriptor: scene.descriptor,
+        };
+        list.monitors.retain(|monitor| {
+            let Some(queue) = monitor.upgrade() else { return false };
+            lock(&queue.told).push(&event);
+            queue.news.notify_all();
+            true
+        });
+        list.others.iter_mut().for_each(|watcher| watcher.on_event(&event));
+        let is_any = !(list.monitors.is_empty() && list.others.is_empty());
+        self.is_any.store(is_any, Ordering::Relaxed); // behind the lock, as whoever comes next
+    }
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        for queue in lock(&self.list).monitors.drain(..).filter_map(|monitor| monitor.upgrade()) {
+            lock(&queue.told).stopped_at = Some(Instant::now());
+            queue.news.notify_all();
+        }
+    }
+}
+
+impl fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watchers").field("is_any", &self.is_any()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_monitor_counts_what_it_misses_and_tells_so_in_its_place() {
+        let watchers = Watchers::default();
+        let monitor = watchers.monitor();
+        for _ in 0..MONITOR_EVENTS_MAX + 7 {
+            watchers.tell(Scene::default(), EventKind::Accepted);
+        }
+        assert!(matches!(monitor.try_recv().unwrap().kind, EventKind::Accepted));
+        watchers.tell(Scene::default(), EventKind::Listening);
+        watchers.tell(Scene::default(), EventKind::Listening);
+        for _ in 1..MONITOR_EVENTS_MAX {
+            assert!(matches!(monitor.try_recv().unwrap().kind, EventKind::Accepted));
+        }
+        assert!(matches!(monitor.try_recv().unwrap().kind, EventKind::Missed(7)));
+        assert!(matches!(monitor.try_recv().unwrap().kind, EventKind::Listening));
+        // The note of what was missed took the place of the next one.
+        assert!(matches!(monitor.try_recv().unwrap().kind, EventKind::Missed(1)));
+        assert_eq!(monitor.try_recv().unwrap_err(), RecvError::WouldBlock);
+        drop(watchers);
+        assert!(matches!(monitor.recv().unwrap().kind, EventKind::Stopped));
+        assert_eq!(monitor.recv().unwrap_err(), RecvError::Terminated);
+    }
+
+    #[test]
+    fn events_at_the_end_of_a_full_monitor_are_told_as_missed() {
+        let watchers = Watchers::default();
+        let monitor = watchers.monitor();
+        for _ in 0..MONITOR_EVENTS_MAX + 3 {
+            watchers.tell(Scene::default(), EventKind::Accepted);
+        }
+        drop(watchers);
+        let events: Vec<_> = monitor.collect();
+        assert_eq!(events.len(), MONITOR_EVENTS_MAX + 2);
+        assert!(matches!(events[MONITOR_EVENTS_MAX].kind, EventKind::Missed(3)));
+        assert!(matches!(events[MONITOR_EVENTS_MAX + 1].kind, EventKind::Stopped));
+        assert!(events.windows(2).all(|two| two[0].at <= two[1].at));
+    }
+
+    #[test]
+    fn a_monitor_that_is_dropped_watches_no_more() {
+        let watchers = Watchers::default();
+        let (first, second) = (watchers.monitor(), watchers.monitor());
+        drop(first);
+        watchers.tell(Scene::default(), EventKind::Accepted);
+        assert!(watchers.is_any() && second.try_recv().is_ok());
+        drop(second);
+        watchers.tell(Scene::default(), EventKind::Accepted);
+        assert!(!watchers.is_any());
+    }
+}
