@@ -11,8 +11,10 @@ use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
 use crate::limits::DROP_LINGER;
 use crate::patterns::{AnyPattern, Pattern};
+use crate::pipe::Books;
 use crate::socket::inproc::InprocNames;
 use crate::socket::zap::ZapDesk;
+use crate::socket::{Archive, Totals};
 use crate::socket::{Builder, Socket};
 use crate::socket_type::SocketType;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
@@ -46,9 +48,18 @@ pub(crate) struct ContextInner {
     pub(crate) pool: Arc<Pool>,
     pub(crate) inproc: Mutex<InprocNames>,
     /// Open sockets, to be told of a shutdown.
-    sockets: Mutex<HashMap<u64, Arc<SocketMailbox>>>,
+    sockets: Mutex<HashMap<u64, Entry>>,
+    /// The books of sockets that are gone.
+    archive: Mutex<Archive>,
     is_terminated: AtomicBool,
     pub(crate) zap_desk: Arc<ZapDesk>,
+}
+
+/// An open socket.
+#[derive(Debug)]
+struct Entry {
+    mailbox: Arc<SocketMailbox>,
+    books: Arc<Books>,
 }
 
 /// How a context uses the machine.
@@ -117,9 +128,42 @@ impl Context {
     /// says, when their sockets are dropped.
     pub fn shutdown(&self) {
         self.inner.is_terminated.store(true, Ordering::SeqCst);
-        for mailbox in lock(&self.inner.sockets).values() {
-            mailbox.post(ToSocket::Terminated);
+        for socket in lock(&self.inner.sockets).values() {
+            socket.mailbox.post(ToSocket::Terminated);
         }
+    }
+
+    /// Returns what all sockets of this context have sent, received and dropped so far, those that are gone
+    /// included. Can be called from any thread, and holds no socket up.
+    ///
+    /// What is received, handed over, lost and dropped is exact. Producers write down only now and then how much they
+    /// have sent: what is queued may be told late by what fits a segment of up to 64 KiB for each peer, unless the queue
+    /// is full or empty, and so may octets. [`Socket::stats`] is exact.
+    ///
+    /// ```
+    /// use peermq::{Context, Pull, Push};
+    ///
+    /// let context = Context::new();
+    /// let mut pull = context.open::<Pull>()?;
+    /// pull.bind("inproc://work")?;
+    /// let mut push = context.open::<Push>()?;
+    /// push.connect("inproc://work")?;
+    /// push.send("a job")?;
+    /// pull.recv()?;
+    /// let stats = context.stats();
+    /// assert_eq!((stats.sent.messages, stats.received.messages), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Totals {
+        let mut archive = lock(&self.inner.archive);
+        let open: Vec<_> = lock(&self.inner.sockets).values().map(|it| Arc::clone(&it.books)).collect();
+        let mut totals = archive.so_far();
+        drop(archive);
+        for books in open {
+            totals.add_books(&books);
+        }
+        totals
     }
 }
 
@@ -131,19 +175,22 @@ impl Default for Context {
 
 impl ContextInner {
     /// Enters a socket, so that it hears of a shutdown.
-    pub(crate) fn enter(&self, mailbox: &Arc<SocketMailbox>) -> Result<u64, OpenError> {
+    pub(crate) fn enter(&self, mailbox: &Arc<SocketMailbox>, books: &Arc<Books>) -> Result<u64, OpenError> {
         let id = unique_id();
         let mut sockets = lock(&self.sockets);
         // Looked at behind the lock that `shutdown` takes after it has set it: one of both sees the other.
         if self.is_terminated.load(Ordering::SeqCst) {
             return Err(OpenError::Terminated);
         }
-        sockets.insert(id, Arc::clone(mailbox));
+        sockets.insert(id, Entry { mailbox: Arc::clone(mailbox), books: Arc::clone(books) });
         Ok(id)
     }
 
     pub(crate) fn leave(&self, id: u64) {
-        lock(&self.sockets).remove(&id);
+        let mut archive = lock(&self.archive); // so that no look at both misses it, or counts it twice
+        if let Some(entry) = lock(&self.sockets).remove(&id) {
+            archive.add(entry.books);
+        }
     }
 }
 
@@ -180,6 +227,7 @@ impl ContextBuilder {
                 pool: Arc::new(Pool::new(threads, self.cores)),
                 inproc: Mutex::new(InprocNames::default()),
                 sockets: Mutex::new(HashMap::new()),
+                archive: Mutex::default(),
                 is_terminated: AtomicBool::new(false),
                 zap_desk: Arc::new(ZapDesk::new()),
             }),

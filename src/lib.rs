@@ -103,10 +103,12 @@ pub use patterns::{
 };
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
-pub use session::{CloseReason, ConnectionState, Event, EventKind, Monitor, Peer, TurnedAway};
+pub use session::{
+    CloseReason, ConnectionCounts, ConnectionState, Event, EventKind, Monitor, Peer, TurnedAway,
+};
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, Reply, Request, Socket, Waits,
-    wait_any,
+    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, PeerStats, Reply, Request, Socket,
+    Stats, Totals, Traffic, Waits, wait_any,
 };
 pub use socket_type::SocketType;

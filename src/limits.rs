@@ -297,5 +297,11 @@ pub(crate) const PAUSES_PER_LOOK: u32 = 8;
 /// Events that wait for the reader of a monitor; more are counted as missed. Each takes some 200 octets.
 pub(crate) const MONITOR_EVENTS_MAX: usize = 1000;
 
+/// How long a monitor that has told of dropped messages tells of no more.
+pub(crate) const DROPPED_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the reader of a monitor that waits looks for dropped messages.
+pub(crate) const DROPPED_LOOK: Duration = Duration::from_millis(250);
+
 /// Notices a mailbox has room for from the start, so that a burst of them allocates nothing later.
 pub(crate) const MAILBOX_CAPACITY: usize = 8;

@@ -9,8 +9,8 @@ use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
-    Attach, Dealer, Dropped, Pair, Pattern, Pub, Publisher, Pull, Push, Receives, Rep, Req, Router, Sends,
-    Strategy, Stream, Sub, Subscribing, XPub, XSub,
+    Attach, Dealer, Pair, Pattern, Pub, Publisher, Pull, Push, Receives, Rep, Req, Router, Sends, Strategy,
+    Stream, Sub, Subscribing, XPub, XSub,
 };
 use crate::pipe::{PipeKey, Pipes, Upstream};
 use crate::routing_id::RoutingId;
@@ -105,10 +105,6 @@ impl Strategy for AnyPattern {
 
     fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
         each!(&self.0, inner => inner.check_name(pipes, name))
-    }
-
-    fn dropped(&self) -> Dropped {
-        each!(&self.0, inner => inner.dropped())
     }
 
     fn unreceived(&self) -> u64 {

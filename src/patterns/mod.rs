@@ -33,6 +33,7 @@ pub use sub::Sub;
 pub use xpub::XPub;
 pub use xsub::XSub;
 
+pub use crate::pipe::Dropped;
 pub(crate) use publisher::Publisher;
 
 use std::fmt;
@@ -81,11 +82,6 @@ pub(crate) trait Strategy: fmt::Debug + Send {
         Err(ConnectError::NotSupported)
     }
 
-    /// Messages that it has dropped so far.
-    fn dropped(&self) -> Dropped {
-        Dropped::default()
-    }
-
     /// Messages that it has taken out of pipes and nobody has received yet.
     fn unreceived(&self) -> u64 {
         0
@@ -109,49 +105,6 @@ pub(crate) trait Strategy: fmt::Debug + Send {
 
     /// Takes a message. `WouldBlock`: every pipe that could change that will tell.
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError>;
-}
-
-/// Messages that a socket has dropped, by reason. They were accepted, or arrived, and nobody will see them.
-///
-/// A message for several peers counts once for each that does not get it. What was queued for a peer and is lost
-/// with it is in [`Outgoing`](crate::Outgoing).
-///
-/// ```
-/// use peermq::{Context, RoutingId, Router};
-///
-/// let mut router = Context::new().open::<Router>()?;
-/// router.send_to(&RoutingId::new("nobody")?, "lost")?;
-/// assert_eq!(router.dropped().unroutable, 1);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Dropped {
-    /// The queue to the peer was full: of ROUTER and REP, and of PUB, XPUB and XSUB.
-    pub full: u64,
-    /// What came is not what peers of this type send: to REQ and REP.
-    pub malformed: u64,
-    /// With [`conflate`](crate::Options::conflate): a newer message took their place. In one process the sender
-    /// counts them, else each side those that it replaced itself.
-    pub replaced: u64,
-    /// No such peer, or it is gone: of ROUTER and REP.
-    pub unroutable: u64,
-    /// They had come over a connection, and were not received before it was let go: disconnected, or closed with
-    /// its socket, of which [`CloseReport`](crate::CloseReport) tells. With inproc the sender counts them, as
-    /// [`lost`](crate::Outgoing::lost).
-    pub unreceived: u64,
-    /// They came, and nobody asked for them: replies to requests that were given up and those of others, what a SUB
-    /// has not subscribed to, what a PUB or PUSH is sent, and the words of a peer whose name a ROUTER refuses.
-    pub unwanted: u64,
-}
-
-impl Dropped {
-    /// Returns how many there were, for any reason.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        let Self { full, malformed, replaced, unroutable, unreceived, unwanted } = self;
-        full + malformed + replaced + unroutable + unreceived + unwanted
-    }
 }
 
 /// Greets a new peer with an empty message (`probe_router`).

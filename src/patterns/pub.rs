@@ -4,7 +4,7 @@
 use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Dropped, Pattern, Publisher, Publishes, Publishing, Sends, Strategy};
+use crate::patterns::{Attach, Pattern, Publisher, Publishes, Publishing, Sends, Strategy};
 use crate::pipe::{PipeKey, Pipes};
 use crate::socket_type::SocketType;
 
@@ -55,10 +55,6 @@ impl Strategy for Pub {
 
     fn as_publisher(&mut self) -> Option<&mut Publisher> {
         Some(&mut self.publisher)
-    }
-
-    fn dropped(&self) -> Dropped {
-        self.publisher.dropped()
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

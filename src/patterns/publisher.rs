@@ -13,7 +13,6 @@ use crate::error::{SendError, SubscribeError};
 use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, NOTES_PER_CALL};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
-use crate::patterns::Dropped;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
 use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
 
@@ -36,8 +35,6 @@ pub(crate) struct Publisher {
     is_nodrop: bool,
     only_first: bool,
     welcome: Option<Message>,
-    /// Messages that a PUB was sent.
-    unwanted: u64,
     /// What is taken out of pipes; used again.
     message: Message,
 }
@@ -105,7 +102,6 @@ impl Publisher {
             is_nodrop: options.xpub_nodrop,
             only_first: options.only_first_subscribe,
             welcome: options.xpub_welcome_message.octets().map(Message::from),
-            unwanted: 0,
             message: Message::new(),
         }
     }
@@ -242,11 +238,6 @@ impl Publisher {
         self.topics.count()
     }
 
-    /// Messages that found a subscriber's queue full, or came from one and are for nobody.
-    pub(super) fn dropped(&self) -> Dropped {
-        Dropped { full: self.fan_out.dropped(), unwanted: self.unwanted, ..Dropped::default() }
-    }
-
     /// Messages of subscribers that the application has not received, outside of their queues.
     pub(super) fn unreceived(&self) -> u64 {
         let news = self.news.iter().flat_map(|news| &news.queue);
@@ -294,7 +285,7 @@ impl Publisher {
         let taken = pipes.take(key, &mut message);
         let applied = match taken {
             Ok(Taken::Note) => self.take_note(pipes, key, seat, message.body()),
-            Ok(Taken::Message) => self.take_message(key, seat, &mut message),
+            Ok(Taken::Message) => self.take_message(pipes, key, seat, &mut message),
             Err(NoMessage::Closed | NoMessage::Dry) => Ok(()),
         };
         self.message = message;
@@ -320,12 +311,18 @@ impl Publisher {
     }
 
     /// A message is a subscription in libzmq's form, or one for the application: a PUB's has none.
-    fn take_message(&mut self, key: PipeKey, seat: Seat, message: &mut Message) -> Result<(), TooMuch> {
+    fn take_message(
+        &mut self,
+        pipes: &Pipes,
+        key: PipeKey,
+        seat: Seat,
+        message: &mut Message,
+    ) -> Result<(), TooMuch> {
         if Subscription::from_message(message).is_none() {
             if let Some(news) = &mut self.news {
                 news.put(key, seat, std::mem::take(message), true);
             } else {
-                self.unwanted += 1;
+                pipes.drops().unwanted.add(1);
             }
             return Ok(());
         }

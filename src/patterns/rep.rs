@@ -10,7 +10,7 @@
 use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Dropped, Pattern, Strategy};
+use crate::patterns::{Attach, Pattern, Strategy};
 use crate::pipe::{PipeKey, Pipes, Refused};
 use crate::routing::{Envelope, FairQueue};
 use crate::socket_type::SocketType;
@@ -48,7 +48,6 @@ pub struct Rep {
     request: Message,
     /// The way back.
     envelope: Envelope,
-    dropped: Dropped,
 }
 
 impl Rep {
@@ -65,10 +64,6 @@ impl Strategy for Rep {
 
     fn new(_: SocketType, _: &Options) -> Self {
         Self::default()
-    }
-
-    fn dropped(&self) -> Dropped {
-        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
@@ -91,8 +86,8 @@ impl Strategy for Rep {
         // Pipes of a REP end with their connection: a peer that is back is another one, and did not ask.
         match pipes.send_behind(asker, self.envelope.frames(), payload) {
             Ok(()) => {}
-            Err(Refused::Closed) => self.dropped.unroutable += 1,
-            Err(Refused::Full) => self.dropped.full += 1,
+            Err(Refused::Closed) => pipes.drops().unroutable.add(1),
+            Err(Refused::Full) => pipes.drops().full.add(1),
         }
         Ok(())
     }
@@ -108,7 +103,7 @@ impl Strategy for Rep {
                 message.take_frames(&mut self.request);
                 return Ok(());
             }
-            self.dropped.malformed += 1;
+            pipes.drops().malformed.add(1);
         }
     }
 }

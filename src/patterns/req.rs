@@ -14,7 +14,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Dropped, Pattern, Strategy, probe};
+use crate::patterns::{Attach, Pattern, Strategy, probe};
 use crate::pipe::{PipeKey, Pipes};
 use crate::routing::RoundRobin;
 use crate::socket_type::SocketType;
@@ -68,7 +68,6 @@ pub struct Req {
     /// A reply with its envelope, and the frames that were taken off it. Kept for their allocations.
     reply: Message,
     front: Vec<Frame>,
-    dropped: Dropped,
     correlates: bool,
     is_relaxed: bool,
     probes: bool,
@@ -97,11 +96,6 @@ impl Req {
         }
     }
 
-    /// A reply was taken, and nobody wants it.
-    pub(crate) fn count_unwanted(&mut self) {
-        self.dropped.unwanted += 1;
-    }
-
     /// Whether a request waits for its reply.
     pub(crate) fn is_waiting(&self) -> bool {
         self.state != State::Idle
@@ -117,7 +111,7 @@ impl Req {
     }
 
     /// Takes the envelope off the reply. `false`: it is not the reply that is waited for.
-    fn open(&mut self) -> bool {
+    fn open(&mut self, pipes: &Pipes) -> bool {
         let reply = &mut self.reply;
         let count = self.envelope.len();
         let is_reply =
@@ -126,9 +120,9 @@ impl Req {
         if is_ours {
             reply.split_front(count, &mut self.front);
         } else if is_reply {
-            self.dropped.unwanted += 1;
+            pipes.drops().unwanted.add(1);
         } else {
-            self.dropped.malformed += 1;
+            pipes.drops().malformed.add(1);
         }
         is_ours
     }
@@ -149,15 +143,10 @@ impl Strategy for Req {
             number: u32::from_ne_bytes([a, b, c, d]),
             reply: Message::new(),
             front: Vec::new(),
-            dropped: Dropped::default(),
             correlates: options.req_correlate(),
             is_relaxed: options.req_relaxed(),
             probes: options.probe_router(),
         }
-    }
-
-    fn dropped(&self) -> Dropped {
-        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
@@ -209,7 +198,7 @@ impl Strategy for Req {
         let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
         while pipes.recv(key, &mut self.reply).is_ok() {
-            if self.open() {
+            if self.open(pipes) {
                 self.state = State::Idle;
                 message.take_frames(&mut self.reply);
                 pipes.clear(key);

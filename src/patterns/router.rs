@@ -10,7 +10,7 @@ use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
 use crate::patterns::{
-    Addresses, Addressing, Attach, Dropped, Pattern, Strategy, probe, recv_behind_name, send_behind_name,
+    Addresses, Addressing, Attach, Pattern, Strategy, probe, recv_behind_name, send_behind_name,
 };
 use crate::pipe::note::Note;
 use crate::pipe::{PipeKey, Pipes, Refused, Taken};
@@ -54,7 +54,6 @@ pub struct Router {
     peers: PeerTable,
     /// Peers that came or went, of whom empty messages are to tell.
     news: VecDeque<RoutingId>,
-    dropped: Dropped,
     /// Where messages and notes are taken into.
     taken: Message,
     /// Whose message was taken last.
@@ -119,7 +118,7 @@ impl Router {
         while pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_none()) {
             match pipes.take(key, &mut self.taken) {
                 Ok(Taken::Note) => self.on_note(pipes, key),
-                Ok(Taken::Message) => self.dropped.unwanted += 1,
+                Ok(Taken::Message) => pipes.drops().unwanted.add(1),
                 Err(_) => return,
             }
         }
@@ -187,7 +186,7 @@ impl Addressing for Router {
                 mem::swap(&mut self.taken, message);
                 return Ok(());
             }
-            self.dropped.unwanted += 1;
+            pipes.drops().unwanted.add(1);
         }
     }
 
@@ -208,8 +207,8 @@ impl Addressing for Router {
         match (refused, self.is_mandatory) {
             (Refused::Full, true) => return Err(SendError::WouldBlock),
             (Refused::Closed, true) => return Err(SendError::Unroutable),
-            (Refused::Full, false) => self.dropped.full += 1,
-            (Refused::Closed, false) => self.dropped.unroutable += 1,
+            (Refused::Full, false) => pipes.drops().full.add(1),
+            (Refused::Closed, false) => pipes.drops().unroutable.add(1),
         }
         Ok(())
     }
@@ -227,7 +226,6 @@ impl Strategy for Router {
             incoming: FairQueue::default(),
             peers: PeerTable::new(),
             news: VecDeque::new(),
-            dropped: Dropped::default(),
             taken: Message::new(),
             heard_last: None,
             is_mandatory: options.router_mandatory(),
@@ -239,10 +237,6 @@ impl Strategy for Router {
 
     fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
         if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
-    }
-
-    fn dropped(&self) -> Dropped {
-        self.dropped
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

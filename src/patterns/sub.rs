@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Dropped, Pattern, Receives, Strategy, Subscribes, Subscribing};
+use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
 use crate::pipe::{PipeKey, Pipes, Told, Upstream};
 use crate::routing::{FairQueue, Removed, Seat, Topics};
 use crate::socket_type::SocketType;
@@ -43,8 +43,6 @@ pub struct Sub {
     /// wanted until it knows better.
     topics: Topics,
     is_inverted: bool,
-    /// Messages that did not match.
-    unwanted: u64,
     /// What does not match must not be seen in the caller's message.
     message: Message,
 }
@@ -84,7 +82,6 @@ impl Strategy for Sub {
             upstream: Upstream::new(Told::First),
             topics: Topics::new(),
             is_inverted: options.invert_matching,
-            unwanted: 0,
             message: Message::new(),
         }
     }
@@ -95,10 +92,6 @@ impl Strategy for Sub {
 
     fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
         Some(self)
-    }
-
-    fn dropped(&self) -> Dropped {
-        Dropped { unwanted: self.unwanted, ..Dropped::default() }
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
@@ -132,7 +125,7 @@ impl Strategy for Sub {
                 std::mem::swap(message, &mut self.message);
                 return Ok(());
             }
-            self.unwanted += 1;
+            pipes.drops().unwanted.add(1);
         }
     }
 }

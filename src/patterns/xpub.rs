@@ -5,7 +5,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
-    Attach, Dropped, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy, Subscribing,
+    Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy, Subscribing,
 };
 use crate::pipe::{PipeKey, Pipes};
 use crate::socket_type::SocketType;
@@ -81,10 +81,6 @@ impl Strategy for XPub {
 
     fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
         Some(self)
-    }
-
-    fn dropped(&self) -> Dropped {
-        self.publisher.dropped()
     }
 
     fn unreceived(&self) -> u64 {

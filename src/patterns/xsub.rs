@@ -7,7 +7,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::limits::TOPIC_OCTETS_MAX;
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
-use crate::patterns::{Attach, Dropped, Pattern, Receives, Sends, Strategy, Subscribes, Subscribing};
+use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy, Subscribes, Subscribing};
 use crate::pipe::{PipeKey, Pipes, Told, Upstream};
 use crate::routing::{FairQueue, FanOut};
 use crate::socket_type::SocketType;
@@ -105,10 +105,6 @@ impl Strategy for XSub {
 
     fn as_subscriber(&mut self) -> Option<&mut dyn Subscribing> {
         Some(self)
-    }
-
-    fn dropped(&self) -> Dropped {
-        Dropped { full: self.fan_out.dropped(), ..Dropped::default() }
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

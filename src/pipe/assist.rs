@@ -1,7 +1,7 @@
 //! What a socket's thread can do for a connection itself, instead of waiting for an I/O thread.
 #![forbid(unsafe_code)]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,18 @@ pub(crate) trait Assist: Send + Sync {
     fn is_stopped(&self) -> bool;
     /// Ends the connection now, whatever is queued.
     fn cut(&self);
+    /// What is counted of it.
+    fn vitals(&self) -> Vitals;
     /// System calls made for the connection that stands, but for a waiting caller's polls.
     #[cfg(test)]
     fn calls(&self) -> u64;
+}
+
+/// What is counted of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Vitals {
+    /// How often it was ready again after it was lost.
+    pub(crate) reconnects: u64,
+    /// How long the answer to the last PING took.
+    pub(crate) round_trip: Option<Duration>,
 }

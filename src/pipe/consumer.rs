@@ -250,6 +250,32 @@ impl Consumer {
         messages
     }
 
+    /// Octets of frames that were taken, with their headers, since the pipe was made.
+    pub(crate) fn octets(&self) -> u64 {
+        self.ring.freed() + self.taken.map_or(0, |taken| u64::from(taken.octets))
+    }
+
+    /// Messages taken since the pipe was made.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Messages that are published and were not taken, notes that count as such included: one look at each segment.
+    pub(crate) fn waiting(&self) -> u64 {
+        let Some(mut at) = self.taken.or_else(|| self.ring.first().map(Position::first)) else { return 0 };
+        let mut messages = 0;
+        loop {
+            // SAFETY: at or behind what was taken, which only this end lets go.
+            let segment = unsafe { at.segment.as_ref() };
+            let word = segment.published();
+            messages += u64::from(word.messages.saturating_sub(at.messages));
+            if !word.is_sealed {
+                return messages;
+            }
+            at = at.behind(segment);
+        }
+    }
+
     /// Whether a message is published; passes over commands before it, which the session has answered.
     fn has_message(&mut self) -> bool {
         while self.refill() {
@@ -359,6 +385,7 @@ impl Consumer {
 
 impl Drop for Consumer {
     fn drop(&mut self) {
+        let octets = self.octets();
         // Large bodies go now, not when the producer's end goes.
         // Always a new look: a drain moves `taken` on past the segment that `limit` speaks of.
         while self.refill() {
@@ -366,6 +393,7 @@ impl Drop for Consumer {
             // SAFETY: live until we give it back, and `limit` is what it has published.
             unsafe { taken.move_to(taken.end_of(self.limit)) };
         }
+        self.ring.set_freed(octets);
         self.ring.consumer_gone(self.taken.map(|taken| (taken.segment, usize::from(taken.bodies))));
     }
 }

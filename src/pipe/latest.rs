@@ -23,6 +23,7 @@ struct Place {
     /// Messages that were put here, and those whose place a newer one took.
     put: u64,
     replaced: u64,
+    taken: u64,
     /// The pipe through which all that is taken goes on to the kernel, if it does.
     way_out: Option<Arc<Ring>>,
     reader: Option<WakeUp>,
@@ -45,12 +46,12 @@ impl Latest {
     }
 
     /// Tells what becomes of what was put here, and not replaced. `beside`: the pipe that carries nothing.
-    pub(crate) fn outstanding(&self, beside: &Producer) -> Outstanding {
+    pub(super) fn outstanding(&self, beside: &Arc<Ring>) -> Outstanding {
         let place = lock(&self.0);
         let sent = place.put - place.replaced;
         match &place.way_out {
             Some(way_out) => Outstanding::new(Arc::clone(way_out), sent),
-            None => Outstanding::of_latest(Arc::clone(&beside.ring), sent, self.clone()),
+            None => Outstanding::of_latest(Arc::clone(beside), sent, self.clone()),
         }
     }
 
@@ -70,7 +71,15 @@ impl Latest {
     }
 
     pub(crate) fn take(&self) -> Option<Message> {
-        lock(&self.0).message.take()
+        let mut place = lock(&self.0);
+        let message = place.message.take();
+        place.taken += u64::from(message.is_some());
+        message
+    }
+
+    /// Messages that were taken.
+    pub(crate) fn taken(&self) -> u64 {
+        lock(&self.0).taken
     }
 
     /// Asks to be told of the next message. `false`: there is one.

@@ -13,8 +13,10 @@
 //! Counts messages on both ends: the high-water mark is exact. Knows neither descriptors nor ZMTP.
 
 mod assist;
+mod books;
 mod consumer;
 mod drain;
+mod dropped;
 mod handover;
 mod intake;
 mod large_body;
@@ -37,9 +39,12 @@ mod models;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-pub(crate) use assist::{Assist, Patience};
+pub(crate) use assist::{Assist, Patience, Vitals};
+pub(crate) use books::{Books, Totals};
 pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
+pub use dropped::Dropped;
+pub(crate) use dropped::Drops;
 pub(crate) use handover::Handover;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;

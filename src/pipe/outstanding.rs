@@ -52,9 +52,19 @@ impl Pipe {
     /// Tells what becomes of what is queued for the peer now.
     pub(crate) fn outstanding(&self) -> Outstanding {
         match &self.latest_out {
-            Some(latest) => latest.outstanding(&self.outbound),
+            Some(latest) => latest.outstanding(&self.outbound.ring),
             None => self.outbound.outstanding(),
         }
+    }
+
+    /// Messages that were taken from the peer's queue since the pipe was made.
+    pub(crate) fn received(&self) -> u64 {
+        self.latest_in.as_ref().map_or_else(|| self.inbound.received(), Latest::taken)
+    }
+
+    /// Messages that have arrived and can be taken now.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.latest_in.as_ref().map_or_else(|| self.inbound.waiting(), |latest| u64::from(!latest.is_empty()))
     }
 
     /// Messages that have arrived and were not received. Without a connection they are still the sender's.

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
 use crate::pipe::assist::{Assist, Patience};
-use crate::pipe::{Change, Consumer, Feed, Latest, NoMessage, Producer, Refused, Taken};
+use crate::pipe::{
+    Books, Change, Consumer, Dropped, Drops, Feed, Latest, NoMessage, Producer, Refused, Taken, Totals,
+};
 use crate::routing_id::RoutingId;
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -81,12 +83,10 @@ pub(crate) struct Pipes {
     patience: Patience,
     /// Octets of a batch to one peer.
     batch_octets: usize,
-    /// Messages that were dropped because nobody asked for them.
-    unwanted: u64,
-    /// Messages whose place a newer one took, of pipes that are gone.
-    replaced: u64,
-    /// Messages that were there when their pipe went.
-    unreceived: u64,
+    /// What has gone where, for other threads.
+    books: Arc<Books>,
+    /// What has gone through pipes that are gone; without what became of it.
+    gone: Totals,
 }
 
 impl Pipes {
@@ -99,6 +99,7 @@ impl Pipes {
         let key = PipeKey { index, generation: self.generation };
         self.generation = self.generation.wrapping_add(1);
         self.by_id.insert(pipe.id, key);
+        self.books.open(&pipe);
         self.most = self.most.max(self.by_id.len());
         *slot = Slot { generation: key.generation, pipe: Some(pipe) };
         self.share_cache(key);
@@ -128,8 +129,12 @@ impl Pipes {
         let mut pipe = slot.pipe.take()?;
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
-        self.replaced += pipe.replaced();
-        self.unreceived += pipe.unreceived();
+        self.drops().replaced.add(pipe.replaced());
+        self.drops().unreceived.add(pipe.unreceived());
+        self.gone.octets_sent += pipe.outbound.octets_sent();
+        self.gone.received += pipe.received();
+        self.gone.octets_received += pipe.inbound.octets();
+        self.books.settle(&pipe);
         if self.slots.len() >= PEERS_MANY && self.by_id.len() <= self.most / 4 {
             self.give_places_back();
         }
@@ -462,7 +467,7 @@ impl Pipes {
     pub(crate) fn discard(&mut self, key: PipeKey) {
         let mut message = Message::new();
         while self.recv(key, &mut message).is_ok() {
-            self.unwanted += 1;
+            self.drops().unwanted.add(1);
         }
     }
 
@@ -485,25 +490,32 @@ impl Pipes {
             }
             count += 1;
         };
-        self.unwanted += count;
+        self.drops().unwanted.add(count);
         if why == NoMessage::Closed {
             self.finished.push(key);
         }
     }
 
-    /// Messages that were dropped because nobody asked for them.
-    pub(crate) fn unwanted(&self) -> u64 {
-        self.unwanted
+    /// Messages that were dropped so far.
+    pub(crate) fn dropped(&self) -> Dropped {
+        let mut dropped = self.drops().so_far();
+        dropped.replaced += self.iter().map(Pipe::replaced).sum::<u64>();
+        dropped
     }
 
-    /// Messages whose place a newer one took.
-    pub(crate) fn replaced(&self) -> u64 {
-        self.replaced + self.iter().map(Pipe::replaced).sum::<u64>()
+    /// Where dropped messages are counted.
+    #[inline]
+    pub(crate) fn drops(&self) -> &Drops {
+        self.books.drops()
     }
 
-    /// Messages that had arrived and were not received when their pipe went.
-    pub(crate) fn unreceived(&self) -> u64 {
-        self.unreceived
+    /// What has gone through pipes that are gone; without what became of it.
+    pub(crate) fn gone(&self) -> &Totals {
+        &self.gone
+    }
+
+    pub(crate) fn books(&self) -> &Arc<Books> {
+        &self.books
     }
 
     /// Whether nothing that is sent to this peer can reach it any more.
@@ -563,7 +575,7 @@ impl Pipe {
     }
 
     /// Messages whose place a newer one took; without a connection both sides share it, and the sender counts.
-    fn replaced(&self) -> u64 {
+    pub(super) fn replaced(&self) -> u64 {
         let of_ours = self.latest_out.as_ref();
         let of_theirs = self.latest_in.as_ref().filter(|_| self.assist.is_some());
         of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()

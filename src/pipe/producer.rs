@@ -68,7 +68,7 @@ pub(crate) struct Producer {
     /// Longest body that is copied.
     copied_max: usize,
     /// Octets of filled segments and of bodies by reference since the pipe was made.
-    octets: u64,
+    pub(super) octets: u64,
     /// Most of them that the consumer may not have let go.
     octets_limit: u64,
     segment_max: usize,
@@ -295,6 +295,7 @@ impl Producer {
     /// The consumer waits.
     #[cold]
     fn wake_reader(&mut self) {
+        self.write_down();
         if !self.is_attended {
             self.ring.wake_reader();
         } else if self.ring.take_waiting_reader() {
@@ -451,6 +452,7 @@ impl Producer {
         self.chain = Some(Chain { tail, sealed, ..chain });
         self.count_octets(word.octets as usize);
         self.written = Word::default();
+        self.write_down();
     }
 
     fn start(&mut self) -> NonNull<Segment> {
@@ -481,6 +483,7 @@ impl Producer {
 
     #[cold]
     fn refresh_credit(&mut self) -> Result<(), Refused> {
+        self.write_down();
         if self.is_closed() {
             return Err(Refused::Closed);
         }
@@ -572,6 +575,7 @@ impl Drop for Producer {
         // Told first: the consumer sees nothing of what is rolled back, and the drop of a body may panic.
         self.ring.producer_gone();
         self.roll_back();
+        self.write_down();
     }
 }
 

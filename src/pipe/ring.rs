@@ -38,6 +38,9 @@ struct Flags {
     is_consumer_gone: AtomicBool,
     /// Most messages between producer and consumer.
     limit: AtomicU64,
+    /// Messages sent, and octets of their frames, when the producer last wrote them down.
+    sent: AtomicU64,
+    sent_octets: AtomicU64,
     /// Where the chain starts, until the consumer takes it over.
     first: AtomicPtr<Segment>,
     /// Emptied segments are kept; else they are freed at once.
@@ -75,6 +78,8 @@ impl Ring {
                 is_producer_gone: AtomicBool::new(false),
                 is_consumer_gone: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
+                sent: AtomicU64::new(0),
+                sent_octets: AtomicU64::new(0),
                 first: AtomicPtr::new(ptr::null_mut()),
                 is_busy: AtomicBool::new(true),
                 spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
@@ -204,6 +209,13 @@ impl Ring {
         }
     }
 
+    /// Writes down for other threads how much was sent.
+    pub(super) fn note_sent(&self, messages: u64, octets: u64) {
+        // Relaxed: numbers that stand for themselves.
+        self.flags().sent.store(messages, Ordering::Relaxed);
+        self.flags().sent_octets.store(octets, Ordering::Relaxed);
+    }
+
     // The consumer's calls.
 
     /// The start of the chain, once. From then on it is the consumer who knows where the chain starts.
@@ -213,6 +225,11 @@ impl Ring {
         // Relaxed: the producer stores here once, which was before; the last owner comes after our drop.
         self.flags().first.store(ptr::null_mut(), Ordering::Relaxed);
         Some(first)
+    }
+
+    /// The start of the chain, if the consumer has not taken it over.
+    pub(super) fn first(&self) -> Option<NonNull<Segment>> {
+        NonNull::new(self.flags().first.load(Ordering::Acquire)) // as in `take_first`
     }
 
     /// Counts messages as taken, and wakes the producer if it waited for that.
@@ -339,6 +356,19 @@ impl Ring {
         // SAFETY: it came from `allocate`; the chain has gone on behind it, and no slot took it, so it is
         // ours alone.
         unsafe { Segment::free(segment) };
+    }
+
+    /// Corrects the octets that were let go when the consumer goes: to those that it has taken.
+    pub(super) fn set_freed(&self, octets: u64) {
+        self.progress.0.freed.store(octets, Ordering::Relaxed); // as in `free`
+    }
+
+    // Anybody's.
+
+    /// Messages sent, and octets of their frames: as the producer last wrote them down, or as is known since.
+    pub(super) fn sent(&self) -> (u64, u64) {
+        let sent = self.flags().sent.load(Ordering::Relaxed).max(self.consumed());
+        (sent, self.flags().sent_octets.load(Ordering::Relaxed).max(self.freed()))
     }
 
     // Either side's.

@@ -24,7 +24,6 @@ pub(crate) struct FanOut {
     marked: Vec<Seat>,
     /// The number of the message that marks are for.
     round: u64,
-    dropped: u64,
 }
 
 #[derive(Debug, Default)]
@@ -70,11 +69,6 @@ impl FanOut {
         self.seats.get(&key).copied()
     }
 
-    /// Messages that found a peer's queue full, once for each peer.
-    pub(crate) fn dropped(&self) -> u64 {
-        self.dropped
-    }
-
     /// Begins a message: nobody is marked.
     #[inline]
     pub(crate) fn start(&mut self) {
@@ -114,7 +108,7 @@ impl FanOut {
         has_room
     }
 
-    /// Queues the payload for every marked peer that has room.
+    /// Queues the payload for every marked peer that has room; counts those that have none.
     #[inline]
     pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) {
         // A sender that never waits does not watch its peers, either.
@@ -128,7 +122,10 @@ impl FanOut {
                 dropped += offer(&mut self.places, pipes, seat, &mut payload.borrow());
             }
             // Moved out of the payload: nobody needs it any more.
-            self.dropped += dropped + offer(&mut self.places, pipes, last, payload);
+            dropped += offer(&mut self.places, pipes, last, payload);
+            if dropped > 0 {
+                pipes.drops().full.add(dropped);
+            }
         }
     }
 
@@ -231,7 +228,7 @@ mod tests {
             fan_out.send(&mut pipes, &mut Payload::from(&[number]));
             assert_eq!(recv(&mut others[1]).unwrap(), &[number]);
         }
-        assert_eq!(fan_out.dropped(), 95);
+        assert_eq!(pipes.drops().full.get(), 95);
         let heard: Vec<u8> =
             std::iter::from_fn(|| recv(&mut others[0])).map(|message| message.body()[0]).collect();
         assert_eq!(heard, [0, 1, 2, 3, 4]);
@@ -239,7 +236,7 @@ mod tests {
         mark_all(&mut fan_out);
         fan_out.send(&mut pipes, &mut Payload::from("next"));
         assert_eq!(recv(&mut others[0]).unwrap(), "next");
-        assert_eq!(fan_out.dropped(), 95);
+        assert_eq!(pipes.drops().full.get(), 95);
     }
 
     #[test]

@@ -93,12 +93,10 @@ impl Dialer {
     }
 
     fn tell_of(&self, descriptor: Option<i32>, kind: EventKind) {
-        if self.link.owner().peers.watchers().is_any() {
-            let address = self.target.as_ref().and_then(Target::endpoint);
-            let (address, connection) = (address.as_ref(), Some(self.link.id()));
-            let scene = Scene { address, connection, descriptor, ..Scene::default() };
-            self.link.owner().tell(scene, kind);
-        }
+        let owner = self.link.owner();
+        let target = self.target.as_ref().filter(|_| owner.peers.watchers().is_any());
+        let (address, connection) = (target.and_then(Target::endpoint), Some(self.link.id()));
+        owner.tell(Scene { address: address.as_ref(), connection, descriptor, ..Scene::default() }, kind);
     }
 
     /// The address to connect to first: the proxy's, if there is one.

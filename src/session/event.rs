@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectionError, OsError};
+use crate::pipe::Dropped;
 use crate::session::Peer;
 
 /// Something that happened to an endpoint or a peer of a socket: see [`Monitor`](crate::Monitor).
@@ -73,6 +74,9 @@ pub enum EventKind {
     Connecting,
     /// A connection is over, and why. `None`: this side ended it, perhaps before the handshake was done.
     Disconnected(Option<ConnectionError>),
+    /// Messages were dropped since the monitor last said so, or since it began to watch: a summary, at most one in a
+    /// second and a last one at the end.
+    Dropped(Dropped),
     /// Peer and socket did not come together: the peer broke the protocol, was refused or refused us (with a status),
     /// uses another mechanism, left, or took too long.
     HandshakeFailed(ConnectionError),

@@ -6,20 +6,21 @@
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mio::{Registry, Token};
 
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
-use crate::pipe::{Assist, Handover, Patience, Ready, Wake, WakeUp};
+use crate::pipe::{Assist, Handover, Patience, Ready, Vitals, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
 use crate::session::half_open;
 use crate::session::lookout::Desk;
 use crate::session::protocol::{Farewell, Progress, Session, Turn};
 use crate::session::streams::{self, WaitsFor};
+use crate::session::vitals::Pulse;
 use crate::session::work;
 use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
@@ -53,6 +54,7 @@ pub(crate) struct Link {
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     status: Option<Arc<Status>>,
+    pulse: Pulse,
     place: Handover<Place>,
     /// While an accepted connection shakes hands.
     half_open: Mutex<Option<half_open::Place>>,
@@ -84,6 +86,7 @@ impl Link {
             is_patient: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
             status,
+            pulse: Pulse::default(),
             place: Handover::new(Place::Down(None), work::PIPES),
             half_open: Mutex::new(None),
             asked: Mutex::new(None),
@@ -330,6 +333,11 @@ impl Link {
         Some(Farewell { octets, is_last })
     }
 
+    /// The peer has answered a PING.
+    pub(super) fn note_round_trip(&self, round_trip: Duration) {
+        self.pulse.note_round_trip(round_trip);
+    }
+
     /// Moves the handle's state on, if there is a handle.
     pub(super) fn show(&self, state: ConnectionState) {
         if let Some(status) = &self.status {
@@ -365,6 +373,9 @@ impl Link {
             descriptor: stream.descriptor(),
         };
         let reach = Reach::Link(Weak::clone(&self.this));
+        if self.pulse.note_ready() {
+            self.owner.peers.watchers().count_reconnect();
+        }
         self.owner.peers.insert(self.id, &self.owner.endpoint, info, reach);
     }
 
@@ -552,6 +563,10 @@ impl Assist for Link {
         };
         self.drive_rest();
         calls
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.pulse.vitals()
     }
 
     fn is_stopped(&self) -> bool {

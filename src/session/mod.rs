@@ -26,6 +26,7 @@ mod status;
 mod streams;
 mod ticker;
 mod translator;
+mod vitals;
 mod work;
 pub(crate) mod zap;
 mod zmtp1;
@@ -45,6 +46,7 @@ pub(crate) use status::Status;
 #[cfg(test)]
 pub(crate) use streams::polls;
 pub(crate) use streams::wait;
+pub use vitals::ConnectionCounts;
 
 use std::sync::Arc;
 

@@ -11,9 +11,11 @@ use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::RecvError;
-use crate::limits::MONITOR_EVENTS_MAX;
-use crate::session::{Event, EventKind};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
+use crate::limits::{DROPPED_LOOK, DROPPED_PAUSE, MONITOR_EVENTS_MAX};
+use crate::pipe::{Books, Dropped};
+use crate::session::vitals::Tally;
+use crate::session::{ConnectionCounts, Event, EventKind};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until};
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
 ///
@@ -94,13 +96,11 @@ impl Iterator for &Monitor {
 }
 
 /// Events on their way to one monitor.
-#[derive(Default)]
 struct Queue {
     told: Mutex<Told>,
     news: Condvar,
 }
 
-#[derive(Default)]
 struct Told {
     events: VecDeque<Event>,
     /// Events since the last one in the queue, and when the first of them was.
@@ -108,6 +108,33 @@ struct Told {
     /// When the socket went.
     stopped_at: Option<Instant>,
     is_over: bool,
+    drops: Drops,
+}
+
+/// Dropped messages, of which the monitor itself finds out when it is read: whoever drops does not tell.
+struct Drops {
+    books: Arc<Books>,
+    /// What the reader knows.
+    told: Dropped,
+    /// When to look next.
+    look_at: Option<Instant>,
+}
+
+impl Drops {
+    /// What was dropped since the last look, if it is time for one, or if it is the `last`.
+    fn look(&mut self, is_last: bool) -> Option<Event> {
+        let now = Instant::now();
+        if !is_last && self.look_at.is_some_and(|at| now < at) {
+            return None;
+        }
+        let dropped = self.books.dropped();
+        if dropped == self.told {
+            return None;
+        }
+        self.look_at = now.checked_add(DROPPED_PAUSE);
+        let since = dropped.since(&std::mem::replace(&mut self.told, dropped));
+        Some(Event::of_monitor(now, EventKind::Dropped(since)))
+    }
 }
 
 impl Queue {
@@ -118,15 +145,18 @@ impl Queue {
                 Err(RecvError::WouldBlock) if deadline.is_none_or(|at| Instant::now() < at) => {}
                 event_or_end => return event_or_end,
             }
-            told = match deadline {
-                Some(deadline) => wait_until(&self.news, told, deadline),
-                None => wait(&self.news, told),
-            };
+            // Nobody tells of dropped messages.
+            let look_at = Instant::now() + DROPPED_LOOK;
+            told = wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at)));
         }
     }
 }
 
 impl Told {
+    fn new(drops: Drops) -> Self {
+        Self { events: VecDeque::new(), missed: None, stopped_at: None, is_over: false, drops }
+    }
+
     fn push(&mut self, event: &Event) {
         if self.events.len() >= MONITOR_EVENTS_MAX {
             self.missed.get_or_insert((0, event.at)).0 += 1;
@@ -151,6 +181,9 @@ impl Told {
         }
         if let Some(missed) = self.take_missed() {
             return Ok(missed);
+        }
+        if let Some(dropped) = self.drops.look(self.stopped_at.is_some()) {
+            return Ok(dropped);
         }
         match self.stopped_at {
             None => Err(RecvError::WouldBlock),
@@ -209,6 +242,8 @@ pub(crate) struct Scene<'a> {
 pub(crate) struct Watchers {
     is_any: AtomicBool,
     list: Mutex<List>,
+    tally: Tally,
+    books: Arc<Books>,
 }
 
 #[derive(Default)]
@@ -218,8 +253,14 @@ struct List {
 }
 
 impl Watchers {
+    /// For a socket whose messages are counted in these books.
+    pub(crate) fn new(books: Arc<Books>) -> Self {
+        Self { is_any: AtomicBool::new(false), list: Mutex::default(), tally: Tally::default(), books }
+    }
+
     pub(crate) fn monitor(&self) -> Monitor {
-        let queue = Arc::new(Queue::default());
+        let drops = Drops { books: Arc::clone(&self.books), told: self.books.dropped(), look_at: None };
+        let queue = Arc::new(Queue { told: Mutex::new(Told::new(drops)), news: Condvar::new() });
         lock(&self.list).monitors.push(Arc::downgrade(&queue));
         // Relaxed: whoever asked to watch sees what it does next itself; what others do meanwhile is before or behind.
         self.is_any.store(true, Ordering::Relaxed);
@@ -241,7 +282,17 @@ impl Watchers {
         self.is_any.load(Ordering::Relaxed) // as in `monitor`
     }
 
+    /// How often what happened.
+    pub(crate) fn counts(&self) -> ConnectionCounts {
+        self.tally.so_far()
+    }
+
+    pub(super) fn count_reconnect(&self) {
+        self.tally.count_reconnect();
+    }
+
     pub(crate) fn tell(&self, scene: Scene<'_>, kind: EventKind) {
+        self.tally.count(&kind);
         if self.is_any() {
             self.tell_all(scene, kind);
         }

@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::options::{Admission, ProcessCredentials};
+use crate::pipe::Books;
 use crate::routing_id::RoutingId;
 use crate::session::monitor::{Scene, Watchers};
 use crate::session::{EventKind, Link};
@@ -43,7 +44,7 @@ pub(crate) enum Reach {
 }
 
 /// The peers of one socket, and who watches them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Peers {
     ready: Mutex<HashMap<u64, Peer>>,
     watchers: Watchers,
@@ -65,6 +66,11 @@ impl Peers {
             let scene = peer.scene(id, endpoint.unwrap_or(&peer.info.endpoint));
             self.watchers.tell(scene, EventKind::Disconnected(error));
         }
+    }
+
+    /// None yet, of a socket whose messages are counted in these books.
+    pub(crate) fn new(books: Arc<Books>) -> Self {
+        Self { ready: Mutex::default(), watchers: Watchers::new(books) }
     }
 
     pub(crate) fn watchers(&self) -> &Watchers {

@@ -63,7 +63,7 @@ impl Queue {
 impl Core {
     /// Sends what is queued until `deadline`; none is for ever.
     pub(super) fn close<P: Strategy>(mut self, pattern: &P, deadline: Option<Instant>) -> CloseReport {
-        let before = self.pipes.unreceived();
+        let before = self.pipes.dropped().unreceived;
         let mut unreceived = pattern.unreceived();
         let mut mail = Vec::new();
         self.unbind_all();
@@ -81,7 +81,7 @@ impl Core {
             .filter_map(|key| self.remove_pipe(key))
             .map(|pipe| finish(pipe, deadline))
             .collect();
-        unreceived += self.pipes.unreceived() - before;
+        unreceived += self.pipes.dropped().unreceived - before;
         // Each is asked, so that each tells.
         while queues.iter().filter(|queue| queue.wait()).count() > 0 {
             if !self.mailbox.wait(deadline) {

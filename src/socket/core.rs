@@ -55,14 +55,16 @@ impl Core {
             Some(_) => Some(context.zap_desk.enter(&context)?),
             None => None,
         };
-        let id = context.enter(&mailbox)?;
+        let pipes = Pipes::default();
+        let peers = Arc::new(Peers::new(Arc::clone(pipes.books())));
+        let id = context.enter(&mailbox, pipes.books())?;
         Ok(Self {
             id,
             context,
             mailbox,
-            pipes: Pipes::default(),
+            pipes,
             endpoints: Endpoints::default(),
-            peers: Arc::default(),
+            peers,
             departed: Departed::default(),
             socket_type,
             upstream,
@@ -450,7 +452,6 @@ impl<P, F: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError>> RecvVerb<P> for F
 
 impl Drop for Core {
     fn drop(&mut self) {
-        self.context.leave(self.id);
         self.unbind_all();
         self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {
@@ -459,6 +460,7 @@ impl Drop for Core {
         self.stop_pairs();
         // Peers that came meanwhile, and those that still come: their pipes close with the mail.
         self.mailbox.close();
+        self.context.leave(self.id);
         // Its thread has sockets of this context, which must not be the last.
         drop(self.zap.take());
     }

@@ -14,6 +14,7 @@ mod outgoing;
 mod pubsub;
 mod rep;
 mod req;
+mod stats;
 #[cfg(test)]
 mod tests;
 mod wait;
@@ -28,6 +29,8 @@ pub use handles::{Binding, BindingState, Connection};
 pub use outgoing::Outgoing;
 pub use rep::Request;
 pub use req::Reply;
+pub(crate) use stats::Archive;
+pub use stats::{PeerStats, Stats, Totals, Traffic};
 pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;

@@ -3,8 +3,8 @@
 //! Taken from the counters that every pipe has anyway: nothing is counted for a message, only when a pipe goes.
 #![forbid(unsafe_code)]
 
-use crate::patterns::{Dropped, Pattern, Strategy};
-use crate::pipe::{Outstanding, Pipe};
+use crate::patterns::{Dropped, Pattern};
+use crate::pipe::{Outstanding, Pipe, Totals};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -54,23 +54,15 @@ impl Outgoing {
         self.handed_over + self.queued + self.lost
     }
 
-    fn add(&mut self, outstanding: &Outstanding) {
-        // Whether anybody still takes from the queue comes first: then what is left can only be too little.
-        let is_over = outstanding.is_consumer_gone();
-        let left = outstanding.left();
-        self.handed_over += outstanding.sent() - left;
-        if is_over {
-            self.lost += left;
-        } else {
-            self.queued += left;
-        }
+    pub(super) fn of(totals: &Totals) -> Self {
+        Self { handed_over: totals.handed_over, queued: totals.queued, lost: totals.lost }
     }
 }
 
 /// What was queued in pipes that the socket does not have any more.
 #[derive(Default)]
 pub(super) struct Departed {
-    settled: Outgoing,
+    settled: Totals,
     /// Whose peers may still take something.
     open: Vec<Outstanding>,
 }
@@ -83,7 +75,7 @@ impl Departed {
         self.open.retain(|outstanding| {
             let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
             if !is_open {
-                settled.add(outstanding);
+                settled.add_outstanding(outstanding);
             }
             is_open
         });
@@ -91,23 +83,15 @@ impl Departed {
 }
 
 impl Core {
-    fn dropped<P: Strategy>(&self, pattern: &P) -> Dropped {
-        let mut dropped = pattern.dropped();
-        dropped.replaced += self.pipes.replaced();
-        dropped.unreceived += self.pipes.unreceived();
-        dropped.unwanted += self.pipes.unwanted();
-        dropped
-    }
-
-    fn outgoing(&self) -> Outgoing {
+    pub(super) fn outgoing(&self) -> Outgoing {
         let mut sum = self.departed.settled;
         for outstanding in &self.departed.open {
-            sum.add(outstanding);
+            sum.add_outstanding(outstanding);
         }
         for pipe in self.pipes.iter() {
-            sum.add(&pipe.outstanding());
+            sum.add_outstanding(&pipe.outstanding());
         }
-        sum
+        Outgoing::of(&sum)
     }
 }
 
@@ -121,6 +105,6 @@ impl<P: Pattern> Socket<P> {
     /// Returns how many messages this socket has dropped so far, by reason: those that it was sent included.
     #[must_use]
     pub fn dropped(&self) -> Dropped {
-        self.core.dropped(&self.pattern)
+        self.core.pipes.dropped()
     }
 }

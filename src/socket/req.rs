@@ -69,7 +69,7 @@ impl Socket<Req> {
     fn give_up_waiting(&mut self) {
         // The reply may be here by now; then there is nothing to be given up.
         if self.core.try_recv(&mut self.pattern, &mut Message::new()).is_ok() {
-            self.pattern.count_unwanted();
+            self.core.pipes.drops().unwanted.add(1);
         } else {
             self.pattern.give_up(&mut self.core.pipes);
             self.core.settle(&mut self.pattern);

@@ -19,8 +19,10 @@ use crate::wire::outbox::Outbox;
 pub(super) enum Command<'a> {
     /// The peer gives up; its reason may be a status of RFC 27, else it is for logs.
     Error(&'a [u8]),
-    /// Anything that parses and means nothing here: PONG, other patterns' and later versions' commands.
+    /// Anything that parses and means nothing here: other patterns' and later versions' commands.
     Other,
+    /// The answer to a PING; what it repeats of that does not matter.
+    Pong,
     /// SUBSCRIBE or CANCEL: for the socket.
     Topic,
     /// A heartbeat, to be answered with the same context of 0 to 16 octets. Its TTL is in tenths of a second.
@@ -54,6 +56,7 @@ impl<'a> Command<'a> {
             };
         }
         Ok(match name {
+            b"PONG" => Self::Pong,
             b"READY" => Self::Ready(data),
             b"SUBSCRIBE" | b"CANCEL" => Self::Topic,
             _ => Self::Other,

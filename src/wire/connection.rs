@@ -18,7 +18,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::{AuthStatus, ProtocolError};
 use crate::frame;
@@ -228,6 +228,11 @@ impl Connection {
         }
     }
 
+    /// How long the answer to a PING took last.
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.heartbeat.as_ref()?.round_trip()
+    }
+
     fn take_handshake(
         &mut self,
         octets: &mut &[u8],
@@ -315,6 +320,7 @@ fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<bo
             heartbeat.on_ping(ttl_tenths);
             command::push_pong(out, context);
         }
+        Command::Pong => heartbeat.on_pong(),
         Command::Topic => return Ok(true),
         Command::Other => {}
         Command::Error(reason) => return Err(command::refusal(reason)),

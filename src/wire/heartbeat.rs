@@ -69,6 +69,10 @@ pub(super) struct Heartbeat {
     peer_ttl: Option<Duration>,
     /// A PING has come since the last look.
     has_news: bool,
+    /// When the oldest PING was sent that is not answered; and that it is now.
+    pinged_at: Option<Instant>,
+    has_pong: bool,
+    round_trip: Option<Duration>,
     /// The last look that found a sign of life.
     alive_at: Option<Instant>,
     signs: Signs,
@@ -83,6 +87,9 @@ impl Heartbeat {
             give_up_at: None,
             peer_ttl: None,
             has_news: settings.interval.is_some(),
+            pinged_at: None,
+            has_pong: false,
+            round_trip: None,
             alive_at: None,
             signs: Signs::default(),
         }
@@ -95,9 +102,20 @@ impl Heartbeat {
         self.peer_ttl = ttl;
     }
 
-    /// Whether a deadline may have come nearer since the last [`handle_timeout`](Self::handle_timeout).
+    /// A PONG of the peer, which answers the oldest PING of ours.
+    pub(super) fn on_pong(&mut self) {
+        self.has_pong = self.pinged_at.is_some();
+    }
+
+    /// Whether [`handle_timeout`](Self::handle_timeout) should be called soon: a deadline may have come nearer, or there
+    /// is something to be timed.
     pub(super) fn has_news(&self) -> bool {
-        self.has_news
+        self.has_news || self.has_pong
+    }
+
+    /// How long the answer to a PING took last.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Looks at the time and at the signs of life; sends a PING if one is due. When to look again, if at all.
@@ -115,6 +133,10 @@ impl Heartbeat {
         let is_taking = !out.is_empty() && signs.taken != self.signs.taken;
         let has_news = std::mem::take(&mut self.has_news);
         self.signs = signs;
+        if std::mem::take(&mut self.has_pong) {
+            let took = self.pinged_at.take().map(|at| now.saturating_duration_since(at));
+            self.round_trip = took.or(self.round_trip);
+        }
         if was_heard || is_taking || has_news {
             self.unanswered = 0;
             self.give_up_at = None;
@@ -142,6 +164,7 @@ impl Heartbeat {
             if self.unanswered < PINGS_UNANSWERED_MAX && out.is_empty() {
                 command::push_ping(out, self.settings.ttl_tenths);
                 self.unanswered += 1;
+                self.pinged_at.get_or_insert(now);
             }
             let give_up_at = self.settings.timeout.and_then(|timeout| now.checked_add(timeout));
             self.give_up_at = self.give_up_at.or(give_up_at);

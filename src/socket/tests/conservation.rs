@@ -193,7 +193,10 @@ impl<S: Sends, R: Receives> Hub<S, R> {
                 3 | 4 => self.send_some(),
                 _ => self.receive_some(),
             }
-            assert_eq!(self.socket.outgoing().accepted(), self.ledger.figures.accepted);
+            let stats = self.socket.stats();
+            assert_eq!(stats.total.sent.messages, self.ledger.figures.accepted);
+            let of_peers: u64 = stats.peers.iter().map(|peer| peer.sent.messages).sum();
+            assert!(of_peers <= stats.total.sent.messages);
         }
         if is_orderly && !self.members.is_empty() {
             self.drain();
@@ -204,8 +207,9 @@ impl<S: Sends, R: Receives> Hub<S, R> {
             attend(&mut self.socket);
             self.socket.outgoing().queued == 0
         });
-        let outgoing = self.socket.outgoing();
-        assert_eq!(outgoing.accepted(), self.ledger.figures.accepted);
+        let total = self.socket.stats().total;
+        let outgoing = total.outgoing;
+        assert_eq!((outgoing, total.sent.messages), (self.socket.outgoing(), self.ledger.figures.accepted));
         // Its end is how the receivers know that nothing is on its way any more.
         assert_eq!(self.socket.close(PATIENCE).dropped, 0);
         for member in &mut self.members {
@@ -218,6 +222,7 @@ impl<S: Sends, R: Receives> Hub<S, R> {
             while let Ok(message) = member.socket.try_recv() {
                 self.ledger.delivered(member.id, &message);
             }
+            assert_eq!(member.socket.stats().total.received.messages, self.ledger.delivered_to(member.id));
         }
         let figures = &mut self.ledger.figures;
         figures.lost = outgoing.lost;
@@ -297,6 +302,9 @@ impl<R: Receives, S: Sends> Hub<R, S> {
             self.close_one(true);
         }
         self.hear_some(usize::MAX);
+        let total = self.socket.stats().total;
+        assert_eq!(total.received.messages, self.ledger.figures.delivered);
+        assert!(total.received.octets >= total.received.messages * 12, "numbers and headers");
         self.ledger.figures
     }
 }

@@ -66,14 +66,16 @@ fn subscribers_come_and_go<P: Publishes, S: Subscribes>(place: &Place, seed: u64
                 readers[at].read(&mut ledger, dice.roll(30));
             }
         }
-        let sent = publisher.outgoing().accepted() + publisher.dropped().full;
+        let total = publisher.stats().total;
+        let sent = total.sent.messages + total.dropped.full;
         assert_eq!(sent, ledger.figures.accepted, "seed {seed}");
     }
     eventually("nothing is queued", || {
         readers.iter_mut().for_each(|reader| reader.read(&mut ledger, usize::MAX));
         publisher.outgoing().queued == 0
     });
-    let (outgoing, dropped) = (publisher.outgoing(), publisher.dropped().total());
+    let total = publisher.stats().total;
+    let (outgoing, dropped) = (total.outgoing, total.dropped.total());
     assert_eq!(publisher.close(PATIENCE).dropped, 0);
     for reader in &mut readers {
         eventually("the publisher is gone", || {

@@ -58,8 +58,8 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
                 }
             }
         }
-        let dropped = router.dropped();
-        let sent = router.outgoing().accepted() + dropped.full + dropped.unroutable;
+        let total = router.stats().total;
+        let sent = total.sent.messages + total.dropped.full + total.dropped.unroutable;
         assert_eq!(sent, ledger.figures.accepted, "seed {seed}");
     }
     let mut receive_all = |ledger: &mut Ledger| {
@@ -75,7 +75,8 @@ fn router_sends(place: &Place, seed: u64) -> Figures {
         attend(&mut router);
         router.outgoing().queued == 0
     });
-    let (outgoing, dropped) = (router.outgoing(), router.dropped());
+    let total = router.stats().total;
+    let (outgoing, dropped) = (total.outgoing, total.dropped);
     assert_eq!((router.close(PATIENCE).dropped, dropped.malformed), (0, 0));
     eventually("the router is gone", || receive_all(&mut ledger));
     receive_all(&mut ledger);
@@ -179,7 +180,9 @@ fn rep_answers(place: &Place, seed: u64) -> Figures {
             rep.peers().is_empty() && rep.core.pipes.iter().count() == 0
         });
     }
-    let (outgoing, dropped) = (rep.outgoing(), rep.dropped());
+    let total = rep.stats().total;
+    let (outgoing, dropped) = (total.outgoing, total.dropped);
+    assert_eq!(total.received.messages, questions.figures.delivered + dropped.malformed);
     assert_eq!(
         outgoing.accepted() + dropped.full + dropped.unroutable,
         answers.figures.accepted,

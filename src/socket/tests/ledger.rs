@@ -69,12 +69,15 @@ pub(super) struct Ledger {
     last: HashMap<(u32, u32), u32>,
     /// None if each receiver gets a copy.
     seen: Option<HashSet<(u32, u32)>>,
+    /// How many each has received.
+    received: HashMap<u32, u64>,
 }
 
 impl Ledger {
     pub(super) fn new(seed: u64) -> Self {
         let figures = Figures { runs: 1, ..Figures::default() };
-        Self { seed, figures, next: HashMap::new(), last: HashMap::new(), seen: Some(HashSet::new()) }
+        let seen = Some(HashSet::new());
+        Self { seed, figures, next: HashMap::new(), last: HashMap::new(), seen, received: HashMap::new() }
     }
 
     /// Books for messages that go to many.
@@ -113,7 +116,13 @@ impl Ledger {
             assert!(seen.insert((sender, number)), "seed {seed}: {number} of {sender} twice");
         }
         self.figures.delivered += 1;
+        *self.received.entry(receiver).or_default() += 1;
         (sender, number)
+    }
+
+    /// How many messages this one has received.
+    pub(super) fn delivered_to(&self, receiver: u32) -> u64 {
+        self.received.get(&receiver).copied().unwrap_or(0)
     }
 
     /// What was accepted and has not arrived.

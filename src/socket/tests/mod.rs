@@ -34,6 +34,7 @@ mod resources;
 mod router;
 mod routing;
 mod security;
+mod stats;
 mod stream;
 mod subscriptions;
 mod topology;

@@ -1,0 +1,205 @@
+//! The books of one socket: what has gone where, for any thread that asks.
+//!
+//! Keeps no counts of its own but of what was dropped: it knows the two rings of every pipe, where both ends write down
+//! how far they are. A producer does that only now and then, so that a message costs nothing: what is sent and not yet
+//! taken may be told late, by what fits a segment.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::pipe::dropped::{Dropped, Drops};
+use crate::pipe::latest::Latest;
+use crate::pipe::outstanding::Outstanding;
+use crate::pipe::pipes::Pipe;
+use crate::pipe::producer::Producer;
+use crate::pipe::ring::Ring;
+use crate::sync::{Arc, Mutex, lock};
+
+/// What has gone through pipes, and what became of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) handed_over: u64,
+    pub(crate) queued: u64,
+    pub(crate) lost: u64,
+    pub(crate) octets_sent: u64,
+    pub(crate) received: u64,
+    pub(crate) octets_received: u64,
+    pub(crate) replaced: u64,
+}
+
+impl Totals {
+    pub(crate) fn add(&mut self, other: &Self) {
+        let Self { handed_over, queued, lost, octets_sent, received, octets_received, replaced } = other;
+        self.handed_over += handed_over;
+        self.queued += queued;
+        self.lost += lost;
+        self.octets_sent += octets_sent;
+        self.received += received;
+        self.octets_received += octets_received;
+        self.replaced += replaced;
+    }
+
+    /// Counts what becomes of what a producer has sent.
+    pub(crate) fn add_outstanding(&mut self, outstanding: &Outstanding) {
+        // Whether anybody still takes from the queue comes first: then what is left can only be too little.
+        let is_over = outstanding.is_consumer_gone();
+        let left = outstanding.left();
+        self.handed_over += outstanding.sent() - left;
+        if is_over {
+            self.lost += left;
+        } else {
+            self.queued += left;
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Books {
+    drops: Drops,
+    pages: Mutex<Pages>,
+}
+
+#[derive(Default)]
+struct Pages {
+    /// By pipe; also of pipes that are gone, as long as their peers may take something.
+    open: BTreeMap<u64, Page>,
+    settled: Totals,
+    /// Of those that are open, so many may be closed.
+    gone: usize,
+}
+
+/// Pages of pipes that are gone, which lie here until somebody asks, or until they are half of all.
+const PAGES_GONE_MAX: usize = 16;
+
+/// Both directions of one pipe.
+struct Page {
+    outbound: Arc<Ring>,
+    inbound: Arc<Ring>,
+    latest_out: Option<Latest>,
+    latest_in: Option<Latest>,
+    /// Whose place a newer one took, which this side counts.
+    counts_replaced_in: bool,
+    /// The socket does not have it any more, and has counted what it dropped with it.
+    is_gone: bool,
+}
+
+impl Producer {
+    /// Octets of frames, with their headers, since the pipe was made.
+    pub(crate) fn octets_sent(&self) -> u64 {
+        self.octets + u64::from(self.written.octets)
+    }
+
+    /// Writes down for other threads how much was sent: whenever there is something to be done anyway.
+    pub(super) fn write_down(&self) {
+        self.ring.note_sent(self.sent(), self.octets_sent());
+    }
+}
+
+impl Books {
+    pub(crate) fn drops(&self) -> &Drops {
+        &self.drops
+    }
+
+    /// A pipe has come.
+    pub(super) fn open(&self, pipe: &Pipe) {
+        let page = Page {
+            outbound: Arc::clone(&pipe.outbound.ring),
+            inbound: Arc::clone(&pipe.inbound.ring),
+            latest_out: pipe.latest_out.clone(),
+            latest_in: pipe.latest_in.clone(),
+            counts_replaced_in: pipe.assist.is_some(),
+            is_gone: false,
+        };
+        lock(&self.pages).open.insert(pipe.id, page);
+    }
+
+    /// A pipe goes, and what it dropped is counted.
+    pub(super) fn settle(&self, pipe: &Pipe) {
+        let mut pages = lock(&self.pages);
+        if let Some(page) = pages.open.get_mut(&pipe.id) {
+            page.is_gone = true;
+            pages.gone += 1;
+        }
+        if pages.gone > PAGES_GONE_MAX && pages.gone > pages.open.len() / 2 {
+            pages.settle();
+        }
+    }
+
+    /// What has gone where so far, and what was dropped.
+    pub(crate) fn so_far(&self) -> (Totals, Dropped) {
+        let mut pages = lock(&self.pages);
+        pages.settle();
+        let mut totals = pages.settled;
+        for page in pages.open.values() {
+            totals.add(&page.totals());
+        }
+        drop(pages);
+        let mut dropped = self.drops.so_far();
+        dropped.replaced += totals.replaced;
+        (totals, dropped)
+    }
+
+    /// What was dropped so far.
+    pub(crate) fn dropped(&self) -> Dropped {
+        self.so_far().1
+    }
+
+    /// Whether nothing will change any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        let mut pages = lock(&self.pages);
+        pages.settle();
+        pages.open.is_empty()
+    }
+}
+
+impl Pages {
+    /// Closes the pages of which nothing more comes.
+    fn settle(&mut self) {
+        let settled = &mut self.settled;
+        self.open.retain(|_, page| {
+            let is_over = page.is_gone && page.is_over();
+            if is_over {
+                settled.add(&page.totals());
+            }
+            !is_over
+        });
+        self.gone = self.open.values().filter(|page| page.is_gone).count();
+    }
+}
+
+impl Page {
+    fn is_over(&self) -> bool {
+        self.outbound.is_producer_gone()
+            && self.inbound.is_consumer_gone()
+            && (self.outstanding().is_consumer_gone() || self.outstanding().left() == 0)
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        match &self.latest_out {
+            Some(latest) => latest.outstanding(&self.outbound),
+            None => Outstanding::new(Arc::clone(&self.outbound), self.outbound.sent().0),
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        let of_ours = self.latest_out.as_ref();
+        let of_theirs = self.latest_in.as_ref().filter(|_| self.counts_replaced_in);
+        let latest = of_ours.into_iter().chain(of_theirs).filter(|_| !self.is_gone);
+        let mut totals = Totals {
+            octets_sent: self.outbound.sent().1,
+            received: self.latest_in.as_ref().map_or_else(|| self.inbound.consumed(), Latest::taken),
+            octets_received: self.inbound.freed(),
+            replaced: latest.map(Latest::replaced).sum(),
+            ..Totals::default()
+        };
+        totals.add_outstanding(&self.outstanding());
+        totals
+    }
+}
+
+impl fmt::Debug for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Books").finish_non_exhaustive()
+    }
+}
