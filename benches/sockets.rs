@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use peermq::{Context, Message, Pair, Pull, Push};
+use peermq::{Context, Message, Pair, Proxy, Pull, Push};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -35,6 +35,37 @@ fn stream(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
     }
     let elapsed = start.elapsed();
     sender.join().map_err(|_| "the sender panicked")??;
+    Ok(elapsed)
+}
+
+/// PUSH on one thread, PULL on another, and a proxy on a third: the time until so many messages were received.
+fn stream_through_proxy(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
+    let context = Context::new();
+    let mut frontend = context.open::<Pull>()?;
+    let into = frontend.bind(endpoint)?;
+    let mut backend = context.open::<Push>()?;
+    let out = backend.bind(if endpoint.starts_with("tcp") { endpoint } else { "inproc://out" })?;
+    let mut push = context.open::<Push>()?;
+    push.connect(into)?;
+    let mut pull = context.open::<Pull>()?;
+    pull.connect(out)?;
+    let proxy = Proxy::new(frontend, backend)?;
+    let control = proxy.control();
+    let running = thread::spawn(move || proxy.run());
+    let sender = thread::spawn(move || -> Result<()> {
+        let body = vec![7; size];
+        (0..=count).try_for_each(|_| push.send(&body).map_err(Into::into))
+    });
+    let mut message = pull.recv()?; // all three are at work
+    let start = Instant::now();
+    for _ in 0..count {
+        pull.recv_into(&mut message)?;
+        black_box(message.body());
+    }
+    let elapsed = start.elapsed();
+    sender.join().map_err(|_| "the sender panicked")??;
+    control.terminate();
+    running.join().map_err(|_| "the proxy panicked")?;
     Ok(elapsed)
 }
 
@@ -86,6 +117,16 @@ fn sockets(criterion: &mut Criterion) {
         for transport in ["inproc", "tcp"] {
             let endpoint = endpoint(transport);
             add(&mut group, BenchmarkId::new(transport, size), |count| stream(endpoint, size, count));
+        }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("push_proxy_pull");
+    for size in [8, 64, 1024, 64 * 1024] {
+        group.throughput(Throughput::Bytes(size as u64));
+        for transport in ["inproc", "tcp"] {
+            let endpoint = endpoint(transport);
+            let run = |count| stream_through_proxy(endpoint, size, count);
+            add(&mut group, BenchmarkId::new(transport, size), run);
         }
     }
     group.finish();

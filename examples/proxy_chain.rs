@@ -1,14 +1,14 @@
 //! Subscriptions and messages through a chain of proxies: PUB, three times XSUB and XPUB, SUB.
 //!
-//! Each proxy passes subscriptions up and messages down, with one thread for its two sockets. What nobody asked
-//! for does not leave the publisher. `cargo run --example proxy_chain` publishes the words of this library's
+//! Each proxy passes subscriptions up and messages down, on a thread of its own. What nobody asked for does not
+//! leave the publisher. `cargo run --example proxy_chain` publishes the words of this library's
 //! README and follows those that begin with "me"; `-- FILE PREFIX` others.
 
 use std::error::Error;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use peermq::{Context, Endpoint, Hwm, Message, Pub, RecvError, Socket, Sub, XPub, XSub, wait_any};
+use peermq::{Context, Endpoint, Hwm, Proxy, Pub, Sub, XPub, XSub};
 
 const PROXIES: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,7 +30,9 @@ fn main() -> Result<(), Failure> {
         upstream.connect(endpoint)?;
         let mut downstream = context.builder_for::<XPub>().send_hwm(Hwm::UNLIMITED).open()?;
         endpoint = downstream.bind("tcp://127.0.0.1:0")?.into();
-        proxies.push(thread::spawn(move || forward(upstream, downstream)));
+        let proxy = Proxy::new(upstream, downstream)?;
+        let control = proxy.control();
+        proxies.push((control, thread::spawn(move || proxy.run())));
     }
     let mut subscriber = context.open::<Sub>()?;
     subscriber.subscribe(&prefix)?;
@@ -48,41 +50,16 @@ fn main() -> Result<(), Failure> {
             return Err(format!("{message:?} came where {word:?} was next").into());
         }
     }
-    context.shutdown(); // ends the calls in which the proxies wait
     let mut passed = Vec::new();
-    for proxy in proxies {
-        passed.push(proxy.join().map_err(|_| "a proxy panicked")??);
+    for (control, running) in proxies {
+        control.terminate();
+        let end = running.join().map_err(|_| "a proxy panicked")?;
+        passed.push(end.statistics.to_backend.messages);
     }
     let total = text.split_whitespace().count();
     println!("{} of {total} words were asked for; {PROXIES} proxies passed on {passed:?}", wanted.len());
-    if passed != [wanted.len(); PROXIES] {
+    if passed != [wanted.len() as u64; PROXIES] {
         return Err("a proxy had what nobody asked for".into());
     }
     Ok(())
-}
-
-/// Passes subscriptions up and messages down until the context is shut down; returns how many messages.
-fn forward(mut upstream: Socket<XSub>, mut downstream: Socket<XPub>) -> Result<usize, Failure> {
-    let mut message = Message::new();
-    let mut passed = 0;
-    loop {
-        match downstream.try_recv_into(&mut message) {
-            Ok(()) => {
-                upstream.send(&message)?;
-                continue;
-            }
-            Err(RecvError::Terminated) => return Ok(passed),
-            Err(_) => {}
-        }
-        match upstream.try_recv_into(&mut message) {
-            Ok(()) => {
-                downstream.send(&message)?;
-                passed += 1;
-            }
-            Err(RecvError::WouldBlock) => {
-                wait_any(&mut [&mut upstream, &mut downstream], None);
-            }
-            Err(_) => return Ok(passed),
-        }
-    }
 }

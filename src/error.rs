@@ -212,6 +212,18 @@ pub enum ProxyError {
     Refused(u8),
 }
 
+/// Why a [`Proxy`](crate::Proxy) was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// Sockets of this type cannot be sent copies at any time.
+    #[error("a {0:?} socket cannot capture what passes")]
+    CannotCapture(SocketType),
+    /// Neither socket can send what the other receives.
+    #[error("nothing can pass between {0:?} and {1:?}")]
+    NothingPasses(SocketType, SocketType),
+}
+
 /// Why a socket could not be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -84,8 +84,9 @@ mod wire;
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
-    AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, InvalidValue, NotReady, OpenError,
-    OsError, ProtocolError, ProxyError, RecvError, SendError, SubscribeError, SubscribersError, Unsent,
+    AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
+    NotReady, OpenError, OsError, ProtocolError, ProxyError, RecvError, SendError, SubscribeError,
+    SubscribersError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
@@ -108,7 +109,8 @@ pub use session::{
 };
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, PeerStats, Reply, Request, Socket,
-    Stats, Totals, Traffic, Waits, wait_any,
+    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, PeerStats, Proxy, ProxyControl,
+    ProxyEnd, ProxyPassed, ProxyStatistics, Reply, Request, Socket, Stats, Totals, Traffic, Waits, proxy,
+    wait_any,
 };
 pub use socket_type::SocketType;

@@ -117,6 +117,21 @@ impl SocketType {
         matches!(self, Self::Pull | Self::Sub)
     }
 
+    /// Whether an application sends with sockets of this type.
+    pub(crate) fn can_send(self) -> bool {
+        !self.only_receives()
+    }
+
+    /// Whether an application receives with sockets of this type.
+    pub(crate) fn can_receive(self) -> bool {
+        !matches!(self, Self::Pub | Self::Push)
+    }
+
+    /// Whether sockets of this type send and receive in turn.
+    pub(crate) fn takes_turns(self) -> bool {
+        matches!(self, Self::Rep | Self::Req)
+    }
+
     /// Whether sockets of this type take notes between the messages of a peer: that it came, that it went,
     /// what it subscribes to.
     pub(crate) fn takes_notes(self) -> bool {

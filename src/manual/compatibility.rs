@@ -254,6 +254,22 @@
 //! * A peer that connects to a socket is taken up when a verb of that socket is called next, in libzmq, too: only
 //!   then is it greeted, given a name, or refused.
 //!
+//! # Proxies
+//!
+//! | | libzmq | this library |
+//! |---|---|---|
+//! | `zmq_proxy` | runs until the context ends | [`proxy`](crate::proxy()) |
+//! | `zmq_proxy_steerable` | PAUSE, RESUME, TERMINATE, STATISTICS on a socket | [`ProxyControl`](crate::ProxyControl), for any thread. `pause` returns when nothing more is taken |
+//! | eight numbers of STATISTICS | received and sent by each socket | [`ProxyStatistics`](crate::ProxyStatistics): what the frontend received is what the backend sent |
+//! | capture | gets a copy before the message is passed on | the same |
+//! | no room on the other side | nothing is taken; what was taken when the room went waits and blocks both ways | nothing is taken; one message each way can be held, and the other way goes on |
+//! | ROUTER with `ROUTER_MANDATORY`, and nobody has the routing id | the proxy ends with an error | counted as `refused`, and the proxy goes on |
+//! | its end | a return code | [`ProxyEnd`](crate::ProxyEnd): the sockets, and what was taken and not sent |
+//!
+//! A proxy of XSUB and XPUB cancels upstream what the last subscriber leaves, and tells a publisher that comes back all
+//! topics again, over any number of proxies. Head of line: a ROUTER with `router_mandatory` waits for room at one peer
+//! while messages for others wait behind; without, it drops what has no room, as RFC 28 says.
+//!
 //! # How things end
 //!
 //! * [`close`](crate::Socket::close) waits until everything that is queued is with the kernel, or the deadline has

@@ -55,7 +55,7 @@ pub(crate) enum Attach {
 }
 
 /// What a socket asks of its type.
-pub(crate) trait Strategy: fmt::Debug + Send {
+pub(crate) trait Strategy: fmt::Debug + Send + 'static {
     /// The type of every socket with this pattern; none if each has its own.
     const TYPE: Option<SocketType>;
 

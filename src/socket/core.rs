@@ -36,6 +36,8 @@ pub(super) struct Core {
     pub(super) upstream: Option<Arc<Upstream>>,
     options: Options,
     mail: Vec<ToSocket>,
+    /// How often something was posted, or left to be done.
+    changes: u64,
     is_terminated: bool,
     half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
@@ -70,6 +72,7 @@ impl Core {
             upstream,
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
+            changes: 0,
             is_terminated: false,
             half_open: Arc::default(),
             zap,
@@ -138,6 +141,17 @@ impl Core {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
         }
+    }
+
+    /// [`try_send`](Self::try_send) of a payload that stays with the caller: whole after an error, else of no use.
+    #[inline]
+    pub(super) fn try_pass<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        payload: &mut Payload<'_>,
+    ) -> Result<(), SendError> {
+        self.pipes.set_patience(Patience::None);
+        self.poll_send(pattern, payload, &mut P::try_send)
     }
 
     #[inline]
@@ -341,7 +355,14 @@ impl Core {
             }
         }
         self.mail = mail;
-        self.settle(pattern) || was_mail
+        let has_changed = self.settle(pattern) || was_mail;
+        self.changes += u64::from(has_changed);
+        has_changed
+    }
+
+    /// Grows when there were news: whoever found nothing to do before may find something now.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.

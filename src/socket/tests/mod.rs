@@ -25,6 +25,7 @@ mod messages;
 mod monitor;
 mod pair;
 mod promises;
+mod proxy;
 mod pubsub;
 mod queues;
 mod reconnect;
