@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use peermq::{Context, Message, Pair, Proxy, Pull, Push};
+use peermq::{Context, Message, Pair, Proxy, Pull, Push, SharedSocket};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -66,6 +66,34 @@ fn stream_through_proxy(endpoint: &str, size: usize, count: u64) -> Result<Durat
     sender.join().map_err(|_| "the sender panicked")??;
     control.terminate();
     running.join().map_err(|_| "the proxy panicked")?;
+    Ok(elapsed)
+}
+
+/// So many threads with one PUSH, PULL on another: the time until so many messages were received.
+fn stream_shared(endpoint: &str, threads: u64, count: u64) -> Result<Duration> {
+    let context = Context::new();
+    let mut pull = context.open::<Pull>()?;
+    let endpoint = pull.bind(endpoint)?;
+    let mut push = context.open::<Push>()?;
+    push.connect(endpoint)?;
+    let push = SharedSocket::new(push);
+    let senders: Vec<_> = (0..threads)
+        .map(|number| {
+            let push = push.clone();
+            let share = count / threads + u64::from(number < count % threads) + u64::from(number == 0);
+            thread::spawn(move || (0..share).try_for_each(|_| push.send(&[7; 64])))
+        })
+        .collect();
+    let mut message = pull.recv()?; // both sides are at work
+    let start = Instant::now();
+    for _ in 0..count {
+        pull.recv_into(&mut message)?;
+        black_box(message.body());
+    }
+    let elapsed = start.elapsed();
+    for sender in senders {
+        sender.join().map_err(|_| "a sender panicked")??;
+    }
     Ok(elapsed)
 }
 
@@ -127,6 +155,16 @@ fn sockets(criterion: &mut Criterion) {
             let endpoint = endpoint(transport);
             let run = |count| stream_through_proxy(endpoint, size, count);
             add(&mut group, BenchmarkId::new(transport, size), run);
+        }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("shared_push_pull_64");
+    group.throughput(Throughput::Bytes(64));
+    for threads in [1, 2, 8] {
+        for transport in ["inproc", "tcp"] {
+            let endpoint = endpoint(transport);
+            let run = |count| stream_shared(endpoint, threads, count);
+            add(&mut group, BenchmarkId::new(transport, threads), run);
         }
     }
     group.finish();

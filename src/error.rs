@@ -296,6 +296,18 @@ pub enum RecvError {
     WouldBlock,
 }
 
+/// Why a request of a [`SharedSocket`](crate::SharedSocket) has no reply.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// It was sent, and no reply came: not in time, or the context was shut down. The request is given up.
+    #[error("no reply: {0}")]
+    NoReply(#[from] RecvError),
+    /// It was not sent, and is handed back: it was not this thread's turn in time, or no peer had room.
+    #[error("not sent: {0}")]
+    NotSent(#[from] Unsent),
+}
+
 /// Why a subscription was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -85,8 +85,8 @@ pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
-    NotReady, OpenError, OsError, ProtocolError, ProxyError, RecvError, SendError, SubscribeError,
-    SubscribersError, Unsent,
+    NotReady, OpenError, OsError, ProtocolError, ProxyError, RecvError, RequestError, SendError,
+    SubscribeError, SubscribersError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
@@ -100,7 +100,7 @@ pub use options::{
 #[cfg(not(loom))]
 pub use patterns::{
     Addresses, AnyPattern, Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req,
-    Router, Sends, Stream, Sub, Subscribes, XPub, XSub,
+    Router, Sends, Splits, Stream, Sub, Subscribes, XPub, XSub,
 };
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
@@ -109,8 +109,8 @@ pub use session::{
 };
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, Outgoing, PeerStats, Proxy, ProxyControl,
-    ProxyEnd, ProxyPassed, ProxyStatistics, Reply, Request, Socket, Stats, Totals, Traffic, Waits, proxy,
-    wait_any,
+    Binding, BindingState, Builder, CloseReport, Connection, MayReceive, MaySend, Outgoing, PeerStats, Proxy,
+    ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf, Reply, Request, SendHalf,
+    Sending, SharedSocket, Socket, Stats, Totals, Traffic, Waits, Whole, proxy, wait_any,
 };
 pub use socket_type::SocketType;

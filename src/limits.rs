@@ -44,6 +44,13 @@ pub(crate) const TOPIC_OCTETS_PER_PEER: usize = 256 * 1024 * 1024;
 /// 100 µs of work. As libzmq's `proxy_burst_size`.
 pub(crate) const PROXY_BATCH: u32 = 1000;
 
+/// How often in a row those who wait for a shared socket are passed by threads that find what they want at once. Each
+/// time that the next in line is woken costs a switch of threads, which is some hundred times as long as a message.
+pub(crate) const PASSED_MAX: u32 = 100;
+
+/// Looks at a lock before a thread sleeps: a few microseconds, as long as some ten others need for a message each.
+pub(crate) const LOCK_LOOKS: u32 = 8;
+
 /// Longest label in the index of topics: what splitting one copies, however long the topic is.
 pub(crate) const LABEL_OCTETS_MAX: usize = 256;
 

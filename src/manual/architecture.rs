@@ -70,7 +70,8 @@
 //! | mistake | by |
 //! |---|---|
 //! | `recv` on a PUSH socket | the verbs exist only where they mean something: [`Sends`](crate::Sends), [`Receives`](crate::Receives) |
-//! | two threads in one socket | verbs take `&mut self`; a [`Socket`](crate::Socket) is `Send` and not `Clone` |
+//! | two threads in one socket | verbs take `&mut self`; a [`Socket`](crate::Socket) is `Send` and not `Clone`. Who wants it shares a [`SharedSocket`](crate::SharedSocket) |
+//! | answering a request twice, asking twice at once | [`Request`](crate::Request) and [`Reply`](crate::Reply) borrow the socket, and are used up |
 //! | half of a multipart message at the receiver | only whole messages are published in a pipe |
 //! | a message of a pipe that is gone | keys of pipes have a generation |
 //! | an option out of range | value types, parsed once |

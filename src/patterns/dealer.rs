@@ -4,7 +4,7 @@
 use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy, probe};
+use crate::patterns::{Attach, Pattern, Receives, Sends, Splits, Strategy, probe};
 use crate::pipe::{PipeKey, Pipes};
 use crate::routing::{FairQueue, RoundRobin};
 use crate::socket_type::SocketType;
@@ -45,6 +45,7 @@ pub struct Dealer {
 impl Pattern for Dealer {}
 impl Sends for Dealer {}
 impl Receives for Dealer {}
+impl Splits for Dealer {}
 
 impl Strategy for Dealer {
     const TYPE: Option<SocketType> = Some(SocketType::Dealer);

@@ -123,6 +123,10 @@ pub trait Sends: Pattern {}
 /// A socket type that receives.
 pub trait Receives: Pattern {}
 
+/// A socket type that sends and receives at any time, so that one thread can do the one and another thread the other:
+/// see [`Socket::split`](crate::Socket::split).
+pub trait Splits: Pattern {}
+
 /// A socket type that knows its peers by name, and sends to the one it is told to.
 #[allow(private_bounds, reason = "sealed, as `Pattern` is")]
 pub trait Addresses: Pattern + Addressing {}

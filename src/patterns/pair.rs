@@ -4,7 +4,7 @@
 use crate::error::{RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy};
+use crate::patterns::{Attach, Pattern, Receives, Sends, Splits, Strategy};
 use crate::pipe::{PipeKey, Pipes};
 use crate::routing::Single;
 use crate::socket_type::SocketType;
@@ -36,6 +36,7 @@ pub struct Pair {
 impl Pattern for Pair {}
 impl Sends for Pair {}
 impl Receives for Pair {}
+impl Splits for Pair {}
 
 impl Strategy for Pair {
     const TYPE: Option<SocketType> = Some(SocketType::Pair);

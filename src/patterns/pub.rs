@@ -31,6 +31,14 @@ use crate::socket_type::SocketType;
 /// assert_eq!(reader.recv()?, "weather.rain");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It does not subscribe:
+///
+/// ```compile_fail,E0599
+/// # use peermq::{Context, Pub};
+/// Context::new().open::<Pub>()?.subscribe("weather.")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Pub {
     publisher: Publisher,

@@ -21,6 +21,14 @@ use crate::socket_type::SocketType;
 /// assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It does not send:
+///
+/// ```compile_fail,E0599
+/// # use peermq::{Context, Pull};
+/// Context::new().open::<Pull>()?.send("to nobody")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Pull {
     peers: FairQueue,

@@ -27,6 +27,14 @@ use crate::socket_type::SocketType;
 /// assert_eq!(pull.recv()?, "a task");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It does not receive:
+///
+/// ```compile_fail,E0599
+/// # use peermq::{Context, Push};
+/// Context::new().open::<Push>()?.recv()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Push {
     peers: RoundRobin,

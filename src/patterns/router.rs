@@ -10,7 +10,7 @@ use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
 use crate::patterns::{
-    Addresses, Addressing, Attach, Pattern, Strategy, probe, recv_behind_name, send_behind_name,
+    Addresses, Addressing, Attach, Pattern, Splits, Strategy, probe, recv_behind_name, send_behind_name,
 };
 use crate::pipe::note::Note;
 use crate::pipe::{PipeKey, Pipes, Refused, Taken};
@@ -159,6 +159,7 @@ impl Router {
 
 impl Pattern for Router {}
 impl Addresses for Router {}
+impl Splits for Router {}
 
 impl Addressing for Router {
     #[inline]

@@ -11,7 +11,9 @@ use std::time::Duration;
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::patterns::{Addresses, Addressing, Attach, Pattern, Strategy, recv_behind_name, send_behind_name};
+use crate::patterns::{
+    Addresses, Addressing, Attach, Pattern, Splits, Strategy, recv_behind_name, send_behind_name,
+};
 use crate::pipe::note::Note;
 use crate::pipe::{PipeKey, Pipes, Refused, Taken};
 use crate::routing::{FairQueue, PeerTable};
@@ -103,6 +105,7 @@ impl Stream {
 
 impl Pattern for Stream {}
 impl Addresses for Stream {}
+impl Splits for Stream {}
 
 impl Addressing for Stream {
     fn recv_from(

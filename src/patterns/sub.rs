@@ -35,6 +35,14 @@ use crate::socket_type::SocketType;
 /// assert_eq!(sub.recv()?, ["apple", "a second frame"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// It does not send:
+///
+/// ```compile_fail,E0599
+/// # use peermq::{Context, Sub};
+/// Context::new().open::<Sub>()?.send("to nobody")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Sub {
     publishers: FairQueue,

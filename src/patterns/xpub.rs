@@ -5,7 +5,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
-    Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Strategy, Subscribing,
+    Attach, Pattern, Publisher, Publishes, Publishing, Receives, Sends, Splits, Strategy, Subscribing,
 };
 use crate::pipe::{PipeKey, Pipes};
 use crate::socket_type::SocketType;
@@ -61,6 +61,7 @@ impl Pattern for XPub {}
 impl Sends for XPub {}
 impl Receives for XPub {}
 impl Publishes for XPub {}
+impl Splits for XPub {}
 
 impl Publishing for XPub {
     fn publisher_ref(&self) -> &Publisher {

@@ -7,7 +7,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::limits::TOPIC_OCTETS_MAX;
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
-use crate::patterns::{Attach, Pattern, Receives, Sends, Strategy, Subscribes, Subscribing};
+use crate::patterns::{Attach, Pattern, Receives, Sends, Splits, Strategy, Subscribes, Subscribing};
 use crate::pipe::{PipeKey, Pipes, Told, Upstream};
 use crate::routing::{FairQueue, FanOut};
 use crate::socket_type::SocketType;
@@ -48,6 +48,7 @@ impl Pattern for XSub {}
 impl Receives for XSub {}
 impl Sends for XSub {}
 impl Subscribes for XSub {}
+impl Splits for XSub {}
 
 impl Subscribing for XSub {
     fn subscribe(&mut self, topic: &[u8]) -> Result<(), SubscribeError> {

@@ -150,8 +150,19 @@ impl Core {
         pattern: &mut P,
         payload: &mut Payload<'_>,
     ) -> Result<(), SendError> {
+        self.try_pass_by(pattern, payload, &mut P::try_send)
+    }
+
+    /// [`try_pass`](Self::try_pass) by another verb of the pattern, with the same promises.
+    #[inline]
+    pub(super) fn try_pass_by<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        payload: &mut Payload<'_>,
+        verb: &mut impl SendVerb<P>,
+    ) -> Result<(), SendError> {
         self.pipes.set_patience(Patience::None);
-        self.poll_send(pattern, payload, &mut P::try_send)
+        self.poll_send(pattern, payload, verb)
     }
 
     #[inline]
@@ -329,6 +340,13 @@ impl Core {
                 Err(RecvError::WouldBlock) if self.handle_mail(pattern) => {}
                 taken_or_not => return taken_or_not,
             }
+        }
+    }
+
+    /// Does what was posted, if anything was.
+    pub(super) fn take_mail<P: Strategy>(&mut self, pattern: &mut P) {
+        if self.mailbox.has_mail() {
+            self.handle_mail(pattern);
         }
     }
 

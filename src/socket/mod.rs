@@ -15,6 +15,7 @@ mod proxy;
 mod pubsub;
 mod rep;
 mod req;
+mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use outgoing::Outgoing;
 pub use proxy::{Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, proxy};
 pub use rep::Request;
 pub use req::Reply;
+pub use shared::{MayReceive, MaySend, Receiving, RecvHalf, SendHalf, Sending, SharedSocket, Whole};
 pub(crate) use stats::Archive;
 pub use stats::{PeerStats, Stats, Totals, Traffic};
 pub use wait::{Waits, wait_any};
@@ -66,7 +68,7 @@ use crate::socket_type::SocketType;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Sharing one between threads without a lock does not compile:
+/// Sharing one between threads does not compile; a [`SharedSocket`], or the halves of [`split`](Self::split), can be:
 ///
 /// ```compile_fail,E0499
 /// use peermq::{Context, Push};
@@ -76,6 +78,13 @@ use crate::socket_type::SocketType;
 ///     scope.spawn(|| push.send("from one thread"));
 ///     scope.spawn(|| push.send("from another"));
 /// });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail,E0599
+/// # use peermq::{Context, Push};
+/// let push = Context::new().open::<Push>()?;
+/// let another = push.clone();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Socket<P: Pattern> {

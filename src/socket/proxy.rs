@@ -241,8 +241,9 @@ impl<F: Pattern, B: Pattern> Proxy<F, B> {
 
     /// Takes in what concerns no message, so that it does not end every wait.
     fn take_mail(&mut self) {
-        self.frontend.take_mail();
-        self.backend.take_mail();
+        let Self { frontend, backend, .. } = self;
+        frontend.core.take_mail(&mut frontend.pattern);
+        backend.core.take_mail(&mut backend.pattern);
         if let Some(capture) = &mut self.capture {
             capture.take_mail();
         }
@@ -425,7 +426,7 @@ impl<P: Sends> Capture for Socket<P> {
     }
 
     fn take_mail(&mut self) {
-        Self::take_mail(self);
+        self.core.take_mail(&mut self.pattern);
     }
 
     fn changes(&self) -> u64 {
@@ -434,14 +435,5 @@ impl<P: Sends> Capture for Socket<P> {
 
     fn mailbox(&self) -> &SocketMailbox {
         &self.core.mailbox
-    }
-}
-
-impl<P: Pattern> Socket<P> {
-    /// Takes in what was posted.
-    fn take_mail(&mut self) {
-        if self.core.mailbox.has_mail() {
-            self.core.handle_mail(&mut self.pattern);
-        }
     }
 }

@@ -70,6 +70,28 @@ impl Socket<Rep> {
 /// assert_eq!(reply.recv()?, ["two", "frames"]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Answering twice does not compile:
+///
+/// ```compile_fail,E0382
+/// # use peermq::{Context, Rep};
+/// # let mut echo = Context::new().open::<Rep>()?;
+/// let request = echo.recv()?;
+/// request.reply("once")?;
+/// request.reply("twice")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Nor does taking the next request before this one is answered or dropped:
+///
+/// ```compile_fail,E0499
+/// # use peermq::{Context, Rep};
+/// # let mut echo = Context::new().open::<Rep>()?;
+/// let first = echo.recv()?;
+/// let second = echo.recv()?;
+/// first.reply("late")?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a request that is dropped gets no answer"]
 pub struct Request<'a> {
     socket: &'a mut Socket<Rep>,

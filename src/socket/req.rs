@@ -59,7 +59,7 @@ impl Socket<Req> {
 
     /// Gives the last request up, if it still waits.
     #[inline]
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         if self.pattern.is_waiting() {
             self.give_up_waiting();
         }
@@ -95,6 +95,28 @@ impl Socket<Req> {
 /// let mut reply = client.request("ping")?;
 /// server.recv()?.reply("pong")?;
 /// assert_eq!(reply.recv_timeout(Duration::from_secs(10))?, "pong");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Two requests at once do not compile:
+///
+/// ```compile_fail,E0499
+/// # use peermq::{Context, Req};
+/// # let mut client = Context::new().open::<Req>()?;
+/// let first = client.request("one")?;
+/// let second = client.request("two")?;
+/// first.recv()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Nor does taking the reply twice:
+///
+/// ```compile_fail,E0382
+/// # use peermq::{Context, Req};
+/// # let mut client = Context::new().open::<Req>()?;
+/// let reply = client.request("one")?;
+/// reply.recv()?;
+/// reply.recv()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "dropping it gives the request up"]

@@ -35,6 +35,7 @@ mod resources;
 mod router;
 mod routing;
 mod security;
+mod shared;
 mod stats;
 mod stream;
 mod subscriptions;
