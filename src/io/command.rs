@@ -3,13 +3,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Instant;
 
 use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::io::Task;
-use crate::pipe::{Feed, Mailbox, Pipe, Ready, Wake};
-use crate::sync::{AtomicBool, AtomicU64, Condvar, Mutex, Ordering, lock, wait, wait_until};
+use crate::pipe::{Feed, Mailbox, Pipe, Ready, Signal, Wake};
+use crate::sync::{AtomicU64, Ordering};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -138,103 +137,8 @@ impl fmt::Debug for IoMailbox {
     }
 }
 
-/// A socket's mailbox.
-pub(crate) struct SocketMailbox {
-    mailbox: Mailbox<ToSocket>,
-    /// Where the socket's thread slept last, if it was not here.
-    bell: Mutex<Option<Arc<dyn Ring>>>,
-    /// The socket's thread sleeps there.
-    is_awaited: AtomicBool,
-}
-
-/// What wakes a thread that waits for mail elsewhere.
-pub(crate) trait Ring: Send + Sync {
-    fn ring(&self);
-}
-
-/// Where one thread sleeps that waits for several sockets.
-#[derive(Debug, Default)]
-pub(crate) struct Bell {
-    has_rung: Mutex<bool>,
-    ringing: Condvar,
-}
-
-impl Bell {
-    /// Sleeps until it rings or `deadline` has passed. `false`: it has not rung.
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
-        let mut has_rung = lock(&self.has_rung);
-        while !*has_rung {
-            has_rung = match deadline {
-                None => wait(&self.ringing, has_rung),
-                Some(deadline) if Instant::now() >= deadline => return false,
-                Some(deadline) => wait_until(&self.ringing, has_rung, deadline),
-            };
-        }
-        true
-    }
-}
-
-impl Ring for Bell {
-    fn ring(&self) {
-        *lock(&self.has_rung) = true;
-        self.ringing.notify_one();
-    }
-}
-
-impl SocketMailbox {
-    pub(crate) fn new() -> Self {
-        Self { mailbox: Mailbox::new(), bell: Mutex::new(None), is_awaited: AtomicBool::new(false) }
-    }
-
-    pub(crate) fn post(&self, item: ToSocket) {
-        if self.mailbox.post(item) {
-            let bell = lock(&self.bell).clone();
-            if let Some(bell) = bell {
-                bell.ring();
-            }
-        }
-    }
-
-    /// Announces that the socket's thread will wait for `bell`. `false`: something was posted, do not wait.
-    pub(crate) fn listen(&self, bell: &Arc<dyn Ring>) -> bool {
-        let mut last = lock(&self.bell);
-        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, bell)) {
-            *last = Some(Arc::clone(bell));
-        }
-        drop(last);
-        self.is_awaited.store(true, Ordering::Relaxed);
-        self.mailbox.sleep_elsewhere()
-    }
-
-    /// Whether the socket's own thread waits for it with others. Exact on that thread.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.is_awaited.load(Ordering::Relaxed)
-    }
-
-    /// The socket's thread waits for the bell no more.
-    pub(crate) fn stop_listening(&self) {
-        self.is_awaited.store(false, Ordering::Relaxed);
-        self.mailbox.awake();
-    }
-
-    #[inline]
-    pub(crate) fn has_mail(&self) -> bool {
-        self.mailbox.has_mail()
-    }
-
-    pub(crate) fn take(&self, into: &mut Vec<ToSocket>) {
-        self.mailbox.take(into);
-    }
-
-    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
-        self.mailbox.wait(deadline)
-    }
-
-    /// The socket is gone: a peer that still comes is let go.
-    pub(crate) fn close(&self) {
-        self.mailbox.close();
-    }
-}
+/// A socket's mailbox, and how whoever waits for it is woken.
+pub(crate) type SocketMailbox = Signal<ToSocket>;
 
 impl Wake for SocketMailbox {
     fn wake(&self, id: u64, ready: Ready) {

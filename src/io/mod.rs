@@ -10,7 +10,7 @@ mod task;
 mod thread;
 mod timers;
 
-pub(crate) use command::{Bell, End, IoMailbox, Notice, Ring, SocketMailbox, ToIo, ToSocket};
+pub(crate) use command::{End, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
 pub(crate) use pool::Pool;
 pub(crate) use resolver::resolve;
 pub(crate) use task::{Fate, Readiness, Task, Turn};

@@ -9,7 +9,7 @@
 //! | Connections | bind and connect in any number and order, unbind, disconnect; handles with state, last error and `wait_ready`, for any thread; a list of peers, each of which can be closed; reconnect with a jittered pause that can grow, or stop; names looked up off the I/O threads and again at each try, all addresses tried; SOCKS5; listening on a descriptor from outside | events of a connection (monitor) |
 //! | Messages | one or many frames, small ones without allocation, large ones by reference, a failed send hands the message back | |
 //! | Queues | high-water marks in messages, exact, and in octets; conflate; nothing is discarded, but by ROUTER, REP, PUB, XPUB and XSUB, which count it | statistics for each peer |
-//! | Waiting | blocking, with a timeout, not at all; one thread for several sockets | futures for any executor, a poller for sockets and descriptors, a readable descriptor |
+//! | Waiting | blocking, with a timeout, not at all; in a task of [any executor](super::executors); one thread for several sockets | a poller for sockets and descriptors, a readable descriptor |
 //! | Threads | I/O threads started when needed, count and cores by the context's builder; sockets are `Send`; [halves](crate::Socket::split) that send and receive at once; a [handle](crate::SharedSocket) that many threads share | |
 //! | Proxies | between any two sockets, of types known or chosen at run time, both ways; back-pressure instead of loss; a capture; pause, resume, statistics and end from any thread | |
 //! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake, half-open connections in all and from one address, lists of addresses | |

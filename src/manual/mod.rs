@@ -1,5 +1,6 @@
 //! The manual: how this library works, what it promises, and why it is as it is. No code.
 //!
+//! * [`executors`]: sockets in tasks, of any executor.
 //! * [`features`]: what works now, and what is planned.
 //! * [`options`]: every option of a socket, with its default.
 //! * [`compatibility`]: where the specifications leave a choice, what libzmq does, and what this library does;
@@ -10,6 +11,7 @@
 
 pub mod architecture;
 pub mod compatibility;
+pub mod executors;
 pub mod features;
 pub mod life_of_a_message;
 pub mod options;

@@ -30,6 +30,7 @@ mod rest;
 mod ring;
 mod rung;
 mod segment;
+mod signal;
 mod upstream;
 mod wake;
 mod watch;
@@ -53,6 +54,7 @@ pub(crate) use outstanding::Outstanding;
 pub(crate) use pipes::{Pipe, PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use rung::Rung;
+pub(crate) use signal::Signal;
 pub(crate) use upstream::{Change, Feed, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 

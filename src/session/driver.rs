@@ -194,12 +194,16 @@ impl Session {
     }
 
     /// Lends a connection that is in step or streams to the thread at `desk`, which is about to wait. `false`: the
-    /// I/O thread hears of it.
-    pub(super) fn lend(&mut self, desk: &Arc<Desk>, link: &Link) -> io::Result<bool> {
+    /// I/O thread hears of it, as it does again without a desk.
+    pub(super) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> io::Result<bool> {
         if self.care.gait() == Gait::Quiet {
             return Ok(false);
         }
         let (stream, calls) = (&mut self.stream, &mut self.calls);
+        let Some(desk) = desk else {
+            self.care.take_back(stream, link.registry(), link.token(), calls)?;
+            return Ok(false);
+        };
         let is_lent = self.care.lend(stream, desk, link.registry(), link.token(), calls)?;
         if !self.is_writable {
             self.tell_writer(link)?;

@@ -304,11 +304,12 @@ impl Link {
         }
     }
 
-    /// Lends the connection to the thread at `desk`, if it may be lent and nobody is at work on it.
-    pub(super) fn lend(&self, desk: &Arc<Desk>) -> bool {
+    /// Lends the connection to the thread at `desk`, if it may be lent and nobody is at work on it; without one gives
+    /// it back to its I/O thread.
+    pub(super) fn lend(&self, desk: Option<&Arc<Desk>>) -> bool {
         // Relaxed: when it is taken back meanwhile its I/O thread hears of it, and wakes whoever waits.
-        if self.is_lent.load(Ordering::Relaxed) {
-            return true;
+        if self.is_lent.load(Ordering::Relaxed) == desk.is_some() {
+            return desk.is_some();
         }
         let Some(mut place) = self.place.try_lock() else { return false };
         let Place::Up(session) = &mut *place else { return false };

@@ -4,12 +4,13 @@
 use std::hint::spin_loop;
 use std::io;
 use std::sync::Arc;
+use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Registry, Token, Waker};
+use mio::{Events, Poll, Registry, Token};
 
-use crate::io::{Readiness, Ring};
+use crate::io::Readiness;
 use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
 use crate::pipe::Rung;
 use crate::session::calls::Calls;
@@ -23,7 +24,7 @@ pub(super) struct Lookout {
     events: Events,
     desk: Arc<Desk>,
     /// The same, for mailboxes.
-    ring: Arc<dyn Ring>,
+    ring: Waker,
     /// The last wait brought nothing.
     was_in_vain: bool,
     calls: Calls,
@@ -33,12 +34,16 @@ pub(super) struct Lookout {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) registry: Registry,
-    bell: Waker,
+    bell: mio::Waker,
     rung: Rung,
 }
 
-impl Ring for Desk {
-    fn ring(&self) {
+impl Wake for Desk {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
         if self.rung.ring() {
             // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
             // that it is signalled already.
@@ -51,12 +56,12 @@ impl Lookout {
     pub(super) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let bell = Waker::new(&registry, BELL)?;
+        let bell = mio::Waker::new(&registry, BELL)?;
         let desk = Arc::new(Desk { registry, bell, rung: Rung::default() });
         Ok(Self {
             poll,
             events: Events::with_capacity(EVENTS_PER_POLL),
-            ring: Arc::clone(&desk) as _,
+            ring: Waker::from(Arc::clone(&desk)),
             desk,
             was_in_vain: false,
             calls: Calls::default(),
@@ -73,7 +78,7 @@ impl Lookout {
     }
 
     /// What wakes the thread.
-    pub(super) fn ring(&self) -> &Arc<dyn Ring> {
+    pub(super) fn ring(&self) -> &Waker {
         &self.ring
     }
 

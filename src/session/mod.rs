@@ -45,7 +45,7 @@ pub use status::ConnectionState;
 pub(crate) use status::Status;
 #[cfg(test)]
 pub(crate) use streams::polls;
-pub(crate) use streams::wait;
+pub(crate) use streams::{leave, wait};
 pub use vitals::ConnectionCounts;
 
 use std::sync::Arc;

@@ -96,7 +96,7 @@ impl Session {
     }
 
     /// See [`driver::Session::lend`].
-    pub(super) fn lend(&mut self, desk: &Arc<Desk>, link: &Link) -> io::Result<bool> {
+    pub(super) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> io::Result<bool> {
         match self {
             Self::Raw(_) => Ok(false),
             Self::Zmtp(session) => session.lend(desk, link),

@@ -10,9 +10,12 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::error::{ConnectionError, NotReady};
+use crate::io::unique_id;
 use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
 /// What a connection that this side made is doing.
@@ -59,11 +62,21 @@ impl ConnectionState {
 pub(crate) struct Status {
     now: Mutex<(ConnectionState, Option<ConnectionError>)>,
     change: Condvar,
+    /// Tasks to be woken by the next change.
+    tasks: Mutex<Vec<Waiting>>,
+}
+
+/// A task that waits for a change.
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    waker: Waker,
 }
 
 impl Status {
     pub(crate) fn new() -> Self {
-        Self { now: Mutex::new((ConnectionState::Connecting, None)), change: Condvar::new() }
+        let now = Mutex::new((ConnectionState::Connecting, None));
+        Self { now, change: Condvar::new(), tasks: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
@@ -88,26 +101,30 @@ impl Status {
     pub(crate) fn wait_ready(&self, deadline: Option<Instant>) -> Result<(), NotReady> {
         let mut now = lock(&self.now);
         loop {
-            match *now {
-                (ConnectionState::Ready, _) => return Ok(()),
-                (ConnectionState::Closed, _) => return Err(NotReady::Closed),
-                (ConnectionState::Failed, error) => {
-                    return Err(NotReady::Failed(error.unwrap_or(ConnectionError::PeerClosed)));
-                }
-                (
-                    ConnectionState::Connecting | ConnectionState::ShakingHands | ConnectionState::Waiting,
-                    error,
-                ) => {
-                    if deadline.is_some_and(|at| Instant::now() >= at) {
-                        return Err(NotReady::TimedOut(error));
-                    }
-                }
+            if let Some(outcome) = outcome(*now) {
+                return outcome;
+            }
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                return Err(NotReady::TimedOut(now.1));
             }
             now = match deadline {
                 Some(deadline) => wait_until(&self.change, now, deadline),
                 None => wait(&self.change, now),
             };
         }
+    }
+
+    /// Waits until the connection is ready, in a task.
+    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send {
+        BecomesReady { status: self, id: unique_id() }
+    }
+
+    fn forget(&self, id: u64) {
+        let mut tasks = lock(&self.tasks);
+        let at = tasks.iter().position(|task| task.id == id);
+        let old = at.map(|at| tasks.swap_remove(at));
+        drop(tasks);
+        drop(old); // without the lock: its drop may run foreign code
     }
 
     fn change(&self, state: ConnectionState, error: Option<ConnectionError>) -> bool {
@@ -119,7 +136,45 @@ impl Status {
         now.1 = error.or(now.1);
         drop(now);
         self.change.notify_all();
+        let tasks = std::mem::take(&mut *lock(&self.tasks));
+        tasks.into_iter().for_each(|task| task.waker.wake());
         true
+    }
+}
+
+/// How waiting has ended, if it has.
+fn outcome((state, error): (ConnectionState, Option<ConnectionError>)) -> Option<Result<(), NotReady>> {
+    match state {
+        ConnectionState::Ready => Some(Ok(())),
+        ConnectionState::Closed => Some(Err(NotReady::Closed)),
+        ConnectionState::Failed => Some(Err(NotReady::Failed(error.unwrap_or(ConnectionError::PeerClosed)))),
+        ConnectionState::Connecting | ConnectionState::ShakingHands | ConnectionState::Waiting => None,
+    }
+}
+
+/// See [`Status::ready`].
+struct BecomesReady<'a> {
+    status: &'a Status,
+    /// Names the task's waker.
+    id: u64,
+}
+
+impl Future for BecomesReady<'_> {
+    type Output = Result<(), NotReady>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.status.forget(self.id);
+        let waker = context.waker().clone();
+        // The waker first: a change after it wakes, and one before it is seen.
+        lock(&self.status.tasks).push(Waiting { id: self.id, waker });
+        let now = *lock(&self.status.now);
+        outcome(now).map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for BecomesReady<'_> {
+    fn drop(&mut self) {
+        self.status.forget(self.id);
     }
 }
 

@@ -8,15 +8,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
+use std::task::{Wake, Waker};
 use std::time::Instant;
 
-use crate::io::{Bell, Ring, SocketMailbox, unique_id};
+use crate::io::{SocketMailbox, unique_id};
 use crate::limits::{QUIET, STREAMS_FEW};
 use crate::session::link::Link;
 use crate::session::lookout::Lookout;
 use crate::session::protocol::Turn;
 use crate::session::work::noted;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, lock, wait as sleep, wait_until as sleep_until};
 
 thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::new(Streams::new());
@@ -108,7 +109,7 @@ fn wait_for_mail<'a>(
         return only.wait(deadline);
     }
     let bell = Arc::new(Bell::default());
-    let ring: Arc<dyn Ring> = Arc::clone(&bell) as _;
+    let ring = Waker::from(Arc::clone(&bell));
     let mut is_quiet = true;
     for mailbox in all.clone() {
         is_quiet &= mailbox.listen(&ring);
@@ -116,6 +117,42 @@ fn wait_for_mail<'a>(
     let has_news = !is_quiet || bell.wait(deadline);
     all.for_each(SocketMailbox::stop_listening);
     has_news
+}
+
+/// Where one thread sleeps that waits for several sockets.
+#[derive(Debug, Default)]
+struct Bell {
+    has_rung: Mutex<bool>,
+    ringing: Condvar,
+}
+
+impl Bell {
+    /// Sleeps until it rings or `deadline` has passed. `false`: it has not rung.
+    fn wait(&self, deadline: Option<Instant>) -> bool {
+        let mut has_rung = lock(&self.has_rung);
+        while !*has_rung {
+            has_rung = match deadline {
+                None => sleep(&self.ringing, has_rung),
+                Some(deadline) if Instant::now() >= deadline => return false,
+                Some(deadline) => sleep_until(&self.ringing, has_rung, deadline),
+            };
+        }
+        true
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        *lock(&self.has_rung) = true;
+        self.ringing.notify_one();
+    }
+}
+
+/// Before a task of this thread is left: writes what the thread has queued on its streams, and has the I/O threads
+/// hear again of what is lent to it. Nobody is in its poll until it waits.
+pub(crate) fn leave() {
+    note_wait();
+    let _ = STREAMS.try_with(|streams| streams.try_borrow_mut().map(|mut streams| streams.leave()));
 }
 
 /// One thread's.
@@ -152,6 +189,15 @@ impl Streams {
         self.links.insert(id, Weak::clone(link));
     }
 
+    fn leave(&mut self) {
+        let id = self.id;
+        self.links.retain(|_, link| {
+            let Some(link) = link.upgrade().filter(|link| link.flush_stream(id)) else { return false };
+            link.lend(None);
+            true
+        });
+    }
+
     /// As the function of this name. `None`: nothing is lent to this thread.
     fn wait<'a>(
         &mut self,
@@ -171,7 +217,7 @@ impl Streams {
         links.retain(|_, link| {
             let Some(link) = link.upgrade().filter(|link| link.flush_stream(*id)) else { return false };
             is_streaming |= link.is_streamed();
-            is_any_lent |= lookout.as_ref().is_some_and(|lookout| link.lend(lookout.desk()));
+            is_any_lent |= lookout.as_ref().is_some_and(|lookout| link.lend(Some(lookout.desk())));
             true
         });
         let lookout = lookout.take().filter(|_| is_any_lent)?;

@@ -42,6 +42,40 @@ impl<P: Addresses> Socket<P> {
         self.core.try_recv_by(&mut self.pattern, verb)
     }
 
+    /// Receives the next message into `message`, and from whom it is into `from`, in a task: as
+    /// [`recv_from_into`](Self::recv_from_into) does, for any executor.
+    ///
+    /// Cancel-safe: dropped before it is ready, the future has taken nothing, and both are as before.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down.
+    pub fn recv_from_into_async<'a>(
+        &'a mut self,
+        from: &'a mut RoutingId,
+        message: &'a mut Message,
+    ) -> impl Future<Output = Result<(), RecvError>> + Send {
+        let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.recv_from(pipes, from, message);
+        self.core.recv_call(&mut self.pattern, verb)
+    }
+
+    /// Sends one message to the peer of this name, in a task: as [`send_to`](Self::send_to) does, for any executor
+    /// and without a timeout.
+    ///
+    /// Cancel-safe: the message is queued in the poll that returns `Ok`. Dropped before, the future has sent
+    /// nothing, and drops the message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_to`](Self::send_to), but for `WouldBlock`.
+    pub fn send_to_async<'a>(
+        &'a mut self,
+        to: &'a RoutingId,
+        message: impl Into<Payload<'a>>,
+    ) -> impl Future<Output = Result<(), Unsent>> + Send {
+        self.core.send_call(&mut self.pattern, message.into(), verb(to))
+    }
+
     /// Sends one message to the peer of this name.
     ///
     /// A ROUTER never waits, and a message that cannot be queued is [dropped](Socket::<Router>::dropped); but with
@@ -132,6 +166,19 @@ impl Socket<Router> {
         self.recv_from_into(&mut from, &mut message).map(|()| (from, message))
     }
 
+    /// Receives the next message, and tells from whom it is, in a task: as [`recv`](Self::recv) does, for any
+    /// executor and without a timeout.
+    ///
+    /// Cancel-safe: a message is taken in the poll that returns it. Dropped before, the future has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down.
+    pub async fn recv_async(&mut self) -> Result<(RoutingId, Message), RecvError> {
+        let (mut from, mut message) = (RoutingId::NONE, Message::new());
+        self.recv_from_into_async(&mut from, &mut message).await.map(|()| (from, message))
+    }
+
     /// Receives the next message, but waits no longer than `timeout`.
     ///
     /// # Errors
@@ -171,6 +218,19 @@ impl Socket<Stream> {
     pub fn recv(&mut self) -> Result<(RoutingId, Message), RecvError> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
         self.recv_from_into(&mut from, &mut message).map(|()| (from, message))
+    }
+
+    /// Receives the next octets, and tells from whom they are, in a task: as [`recv`](Self::recv) does, for any
+    /// executor and without a timeout.
+    ///
+    /// Cancel-safe: a message is taken in the poll that returns it. Dropped before, the future has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down.
+    pub async fn recv_async(&mut self) -> Result<(RoutingId, Message), RecvError> {
+        let (mut from, mut message) = (RoutingId::NONE, Message::new());
+        self.recv_from_into_async(&mut from, &mut message).await.map(|()| (from, message))
     }
 
     /// Receives as [`recv`](Self::recv) does, but waits no longer than `timeout`.

@@ -56,6 +56,21 @@ impl Socket<AnyPattern> {
         pubsub::wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout)
     }
 
+    /// Waits until at least `count` peers have subscribed to something, in a task: see
+    /// [`wait_for_subscribers_async`](Socket::<crate::Pub>::wait_for_subscribers_async) of a PUB.
+    ///
+    /// Cancel-safe: what was counted stays counted.
+    ///
+    /// # Errors
+    ///
+    /// See [`SubscribersError`].
+    pub fn wait_for_subscribers_async(
+        &mut self,
+        count: usize,
+    ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
+        pubsub::subscribers_call(&mut self.core, &mut self.pattern, count)
+    }
+
     fn subscriber(&mut self) -> Result<&mut dyn Subscribing, SubscribeError> {
         self.pattern.as_subscriber().ok_or(SubscribeError::NotSupported)
     }

@@ -1,7 +1,9 @@
 //! Closing a socket with a report.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Instant;
 
 use crate::io::ToSocket;
@@ -60,41 +62,76 @@ impl Queue {
     }
 }
 
-impl Core {
-    /// Sends what is queued until `deadline`; none is for ever.
-    pub(super) fn close<P: Strategy>(mut self, pattern: &P, deadline: Option<Instant>) -> CloseReport {
-        let before = self.pipes.dropped().unreceived;
+/// A socket that is closed, but for what it still sends.
+pub(super) struct Closing {
+    core: Core,
+    queues: Vec<Queue>,
+    unreceived: u64,
+}
+
+impl Closing {
+    /// Lets connections send what is queued until `deadline`; none is for ever.
+    pub(super) fn new<P: Strategy>(mut core: Core, pattern: &P, deadline: Option<Instant>) -> Self {
+        let before = core.pipes.dropped().unreceived;
         let mut unreceived = pattern.unreceived();
         let mut mail = Vec::new();
-        self.unbind_all();
-        self.stop_all(deadline);
-        self.mailbox.take(&mut mail);
-        for item in mail.drain(..) {
+        core.unbind_all();
+        core.stop_all(deadline);
+        core.mailbox.take(&mut mail);
+        for item in mail {
             if let ToSocket::Attach(mut pipe) = item {
                 unreceived += pipe.unreceived(); // of a peer that nobody has looked at yet
             }
         }
-        let queues: Vec<_> = self
+        let queues: Vec<_> = core
             .pipes
             .keys()
             .into_iter()
-            .filter_map(|key| self.remove_pipe(key))
+            .filter_map(|key| core.remove_pipe(key))
             .map(|pipe| finish(pipe, deadline))
             .collect();
-        unreceived += self.pipes.dropped().unreceived - before;
-        // Each is asked, so that each tells.
-        while queues.iter().filter(|queue| queue.wait()).count() > 0 {
-            if !self.mailbox.wait(deadline) {
-                queues.iter().filter_map(|queue| queue.connection.as_ref()).for_each(|it| it.cut());
+        unreceived += core.pipes.dropped().unreceived - before;
+        Self { core, queues, unreceived }
+    }
+
+    /// Waits until nothing is left to be sent, or `deadline` has passed.
+    pub(super) fn wait(mut self, deadline: Option<Instant>) -> CloseReport {
+        while !self.is_over() {
+            if !self.core.mailbox.wait(deadline) {
+                self.queues.iter().filter_map(|queue| queue.connection.as_ref()).for_each(|it| it.cut());
                 break;
             }
-            // Whatever it says: a queue has moved, or a peer has come too late.
-            self.mailbox.take(&mut mail);
-            mail.clear();
         }
-        let dropped = queues.iter().map(Queue::dropped).sum();
-        let queued: u64 = queues.iter().map(|queue| queue.queued).sum();
-        CloseReport { flushed: queued - dropped, dropped, unreceived }
+        self.report()
+    }
+
+    /// The same in a task: the I/O threads see to the deadline.
+    pub(super) async fn finish(mut self) -> CloseReport {
+        poll_fn(|context| {
+            while !self.is_over() {
+                if self.core.mailbox.register(context.waker()) {
+                    return Poll::Pending;
+                }
+            }
+            Poll::Ready(self.report())
+        })
+        .await
+    }
+
+    /// Whether nothing is left to be sent. If not, the mailbox tells of a change.
+    fn is_over(&mut self) -> bool {
+        // Whatever it says: a queue has moved, or a peer has come too late.
+        let mut mail = Vec::new();
+        self.core.mailbox.take(&mut mail);
+        drop(mail);
+        // Each is asked, so that each tells.
+        self.queues.iter().filter(|queue| queue.wait()).count() == 0
+    }
+
+    fn report(&self) -> CloseReport {
+        let dropped = self.queues.iter().map(Queue::dropped).sum();
+        let queued: u64 = self.queues.iter().map(|queue| queue.queued).sum();
+        CloseReport { flushed: queued - dropped, dropped, unreceived: self.unreceived }
     }
 }
 

@@ -302,7 +302,7 @@ impl Core {
 
     /// Sends without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
     #[inline]
-    fn poll_send<P: Strategy>(
+    pub(super) fn poll_send<P: Strategy>(
         &mut self,
         pattern: &mut P,
         payload: &mut Payload<'_>,
@@ -324,7 +324,7 @@ impl Core {
 
     /// Receives without waiting. After `WouldBlock` the mailbox tells when another try is worth it.
     #[inline]
-    fn poll_recv<P: Strategy>(
+    pub(super) fn poll_recv<P: Strategy>(
         &mut self,
         pattern: &mut P,
         verb: &mut impl RecvVerb<P>,

@@ -96,6 +96,17 @@ impl Connection {
         self.inner.status.wait_ready(Instant::now().checked_add(timeout))
     }
 
+    /// Waits until messages flow, in a task, for any executor and without a timeout.
+    ///
+    /// Cancel-safe: it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`NotReady`] says why it will never be.
+    pub fn wait_ready_async(&self) -> impl Future<Output = Result<(), NotReady>> + Send {
+        self.inner.status.ready()
+    }
+
     /// Returns what was connected to.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {

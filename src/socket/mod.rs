@@ -4,6 +4,7 @@
 mod addressed;
 mod any;
 mod builder;
+mod call;
 mod close;
 mod core;
 mod endpoints;
@@ -42,7 +43,9 @@ use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::options::{Linger, Options, Timeout};
 use crate::patterns::{Pattern, Receives, Sends};
+use crate::pipe::Pipes;
 use crate::session::Peer;
+use crate::socket::close::Closing;
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 
@@ -192,7 +195,17 @@ impl<P: Pattern> Socket<P> {
     /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
     /// it. Messages that arrived and were not received are dropped, and counted, too.
     pub fn close(self, within: Duration) -> CloseReport {
-        self.core.close(&self.pattern, Instant::now().checked_add(within))
+        let deadline = Instant::now().checked_add(within);
+        Closing::new(self.core, &self.pattern, deadline).wait(deadline)
+    }
+
+    /// Closes the socket as [`close`](Self::close) does, in a task, for any executor.
+    ///
+    /// Cancel-safe: dropped after its first poll, the future leaves what is queued to be sent `within` the same time,
+    /// and nobody is told. Dropped before, it drops the socket.
+    pub async fn close_async(self, within: Duration) -> CloseReport {
+        let deadline = Instant::now().checked_add(within);
+        Closing::new(self.core, &self.pattern, deadline).finish().await
     }
 
     /// Returns the type of this socket.
@@ -261,6 +274,24 @@ impl<P: Sends> Socket<P> {
         self.core.send(&mut self.pattern, message.into(), |_| deadline)
     }
 
+    /// Sends one message as [`send`](Self::send) does, in a task: the future is ready when the message is queued.
+    ///
+    /// For any executor: nothing of it is needed but that it polls again when it is woken. No timeout applies; the
+    /// executor has its own. See [`manual::executors`](crate::manual::executors).
+    ///
+    /// Cancel-safe: the message is queued in the poll that returns `Ok`. Dropped before, the future has sent
+    /// nothing, and drops the message; who wants to keep that sends a clone or a reference.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), but for `WouldBlock`.
+    pub fn send_async<'a>(
+        &'a mut self,
+        message: impl Into<Payload<'a>>,
+    ) -> impl Future<Output = Result<(), Unsent>> + Send {
+        self.core.send_call(&mut self.pattern, message.into(), P::try_send)
+    }
+
     /// Sends one message if a peer has room now.
     ///
     /// # Errors
@@ -308,6 +339,38 @@ impl<P: Receives> Socket<P> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
         let mut message = Message::new();
         self.core.recv(&mut self.pattern, &mut message, Some(timeout)).map(|()| message)
+    }
+
+    /// Receives the next message in a task: the future is ready when there is one.
+    ///
+    /// For any executor: nothing of it is needed but that it polls again when it is woken. No timeout applies; the
+    /// executor has its own. See [`manual::executors`](crate::manual::executors).
+    ///
+    /// Cancel-safe: a message is taken in the poll that returns it. Dropped before, the future has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down.
+    pub async fn recv_async(&mut self) -> Result<Message, RecvError> {
+        let mut message = Message::new();
+        self.recv_into_async(&mut message).await.map(|()| message)
+    }
+
+    /// Receives the next message into `message`, in a task: as [`recv_into`](Self::recv_into) and
+    /// [`recv_async`](Self::recv_async) do.
+    ///
+    /// Cancel-safe: dropped before it is ready, the future has taken nothing, and `message` is as before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv_async`](Self::recv_async).
+    pub fn recv_into_async<'a>(
+        &'a mut self,
+        message: &'a mut Message,
+    ) -> impl Future<Output = Result<(), RecvError>> + Send {
+        self.core.recv_call(&mut self.pattern, |pattern: &mut P, pipes: &mut Pipes| {
+            pattern.try_recv(pipes, message)
+        })
     }
 
     /// Receives a message if one is here now.

@@ -1,11 +1,13 @@
 //! The verbs of PUB, SUB, XPUB and XSUB.
 #![forbid(unsafe_code)]
 
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::error::{SubscribeError, SubscribersError};
 use crate::patterns::{Publishes, Strategy, Subscribes, Subscribing as _, XPub};
 use crate::socket::Socket;
+use crate::socket::call::Call;
 use crate::socket::core::Core;
 
 impl<P: Publishes> Socket<P> {
@@ -33,6 +35,21 @@ impl<P: Publishes> Socket<P> {
     /// ```
     pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
         wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout)
+    }
+
+    /// Waits until at least `count` peers have subscribed to something, in a task, for any executor and without a
+    /// timeout.
+    ///
+    /// Cancel-safe: what was counted stays counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](SubscribersError::Terminated) when the context is shut down.
+    pub fn wait_for_subscribers_async(
+        &mut self,
+        count: usize,
+    ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
+        subscribers_call(&mut self.core, &mut self.pattern, count)
     }
 
     /// Returns how many peers have subscribed to something, as far as their subscriptions have arrived.
@@ -103,12 +120,10 @@ pub(super) fn wait_for_subscribers<P: Strategy>(
     let deadline = Instant::now().checked_add(timeout);
     let mut is_over = false;
     loop {
-        take_subscriptions(core, pattern);
-        let publisher = pattern.as_publisher().ok_or(SubscribersError::NotSupported)?;
-        let subscribers = publisher.subscriber_count();
-        if subscribers >= count {
-            return Ok(());
-        }
+        let subscribers = match count_subscribers(core, pattern)? {
+            enough if enough >= count => return Ok(()),
+            subscribers => subscribers,
+        };
         if core.is_terminated() {
             return Err(SubscribersError::Terminated);
         }
@@ -117,6 +132,26 @@ pub(super) fn wait_for_subscribers<P: Strategy>(
         }
         is_over = !core.wait(deadline);
     }
+}
+
+/// The same in a task.
+pub(super) fn subscribers_call<'a, P: Strategy>(
+    core: &'a mut Core,
+    pattern: &'a mut P,
+    count: usize,
+) -> impl Future<Output = Result<(), SubscribersError>> {
+    Call::new(core, pattern, move |core: &mut Core, pattern: &mut P| match count_subscribers(core, pattern) {
+        Ok(subscribers) if subscribers >= count => Poll::Ready(Ok(())),
+        Ok(_) if core.is_terminated() => Poll::Ready(Err(SubscribersError::Terminated)),
+        Ok(_) => Poll::Pending,
+        Err(error) => Poll::Ready(Err(error)),
+    })
+}
+
+fn count_subscribers<P: Strategy>(core: &mut Core, pattern: &mut P) -> Result<usize, SubscribersError> {
+    take_subscriptions(core, pattern);
+    let publisher = pattern.as_publisher().ok_or(SubscribersError::NotSupported)?;
+    Ok(publisher.subscriber_count())
 }
 
 /// Takes in what has arrived.

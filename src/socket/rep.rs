@@ -6,7 +6,8 @@ use std::{fmt, mem};
 
 use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
-use crate::patterns::Rep;
+use crate::patterns::{Rep, Strategy as _};
+use crate::pipe::Pipes;
 use crate::socket::Socket;
 
 impl Socket<Rep> {
@@ -34,6 +35,21 @@ impl Socket<Rep> {
         self.pattern.forget();
         let mut message = Message::new();
         self.core.recv(&mut self.pattern, &mut message, Some(timeout))?;
+        Ok(Request { socket: self, message })
+    }
+
+    /// Receives the next request in a task, for any executor and without a timeout.
+    ///
+    /// Cancel-safe: a request is taken in the poll that returns it. Dropped before, the future has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down.
+    pub async fn recv_async(&mut self) -> Result<Request<'_>, RecvError> {
+        self.pattern.forget();
+        let mut message = Message::new();
+        let verb = |pattern: &mut Rep, pipes: &mut Pipes| pattern.try_recv(pipes, &mut message);
+        self.core.recv_call(&mut self.pattern, verb).await?;
         Ok(Request { socket: self, message })
     }
 

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
-use crate::patterns::Req;
+use crate::patterns::{Req, Strategy as _};
+use crate::pipe::Pipes;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -43,6 +44,27 @@ impl Socket<Req> {
         let deadline = Instant::now().checked_add(timeout);
         self.core.send(&mut self.pattern, message.into(), |_| deadline)?;
         Ok(Reply { socket: self })
+    }
+
+    /// Sends a request as [`request`](Self::request) does, in a task, for any executor and without a timeout: the
+    /// future is ready when the request is queued.
+    ///
+    /// Cancel-safe: the request is queued in the poll that returns `Ok`. Dropped before, the future has sent nothing,
+    /// and drops the message.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; the message is handed back.
+    pub fn request_async<'a, 'b>(
+        &'a mut self,
+        message: impl Into<Payload<'b>>,
+    ) -> impl Future<Output = Result<Reply<'a>, Unsent>> + Send {
+        let payload = message.into();
+        async move {
+            self.give_up();
+            self.core.send_call(&mut self.pattern, payload, Req::try_send).await?;
+            Ok(Reply { socket: self })
+        }
     }
 
     /// Sends a request if a peer has room now.
@@ -161,6 +183,25 @@ impl Reply<'_> {
         let Socket { core, pattern } = &mut *self.socket;
         let mut message = Message::new();
         core.recv(pattern, &mut message, Some(timeout)).map(|()| message)
+    }
+
+    /// Receives the reply in a task, for any executor and without a timeout.
+    ///
+    /// Cancel-safe: the reply is taken in the poll that returns it. Dropped before, the future has taken nothing, and
+    /// the request still waits: it is given up when this `Reply` is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down; [`OutOfTurn`](RecvError::OutOfTurn) when
+    /// the reply was taken already.
+    pub fn recv_async(&mut self) -> impl Future<Output = Result<Message, RecvError>> + Send {
+        let Socket { core, pattern } = &mut *self.socket;
+        async move {
+            let mut message = Message::new();
+            let verb = |pattern: &mut Req, pipes: &mut Pipes| pattern.try_recv(pipes, &mut message);
+            core.recv_call(pattern, verb).await?;
+            Ok(message)
+        }
     }
 
     /// Receives the reply if it is here now. Can be called again after

@@ -39,6 +39,7 @@ mod shared;
 mod stats;
 mod stream;
 mod subscriptions;
+mod tasks;
 mod topology;
 mod unreceived;
 mod verbs;

@@ -1,0 +1,95 @@
+//! A socket's signal: notices for it, and whoever waits for them.
+//!
+//! One mailbox, and three ways to wait: a thread that sleeps in it, a thread that sleeps in a poll, and a task of
+//! some executor. The latter two leave a [`Waker`]. Those who post do the same for all, once per sleep.
+#![forbid(unsafe_code)]
+
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::pipe::Mailbox;
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+
+/// Notices of type `T` for one owner, who waits for them here or elsewhere.
+pub(crate) struct Signal<T> {
+    mailbox: Mailbox<T>,
+    /// How the owner is woken, if it does not sleep in the mailbox.
+    waker: Mutex<Option<Waker>>,
+    /// The owner's thread sleeps in a poll, and does there what the kernel reports.
+    is_awaited: AtomicBool,
+}
+
+impl<T> Signal<T> {
+    pub(crate) fn new() -> Self {
+        Self { mailbox: Mailbox::new(), waker: Mutex::new(None), is_awaited: AtomicBool::new(false) }
+    }
+
+    /// Posts a notice, and wakes whoever waits.
+    pub(crate) fn post(&self, item: T) {
+        if self.mailbox.post(item) {
+            // Cloned, so that the waker is called without the lock: it may run the task at once.
+            let waker = lock(&self.waker).clone();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Announces that the owner's thread will sleep in a poll until `waker` is called. `false`: something was
+    /// posted, do not sleep.
+    pub(crate) fn listen(&self, waker: &Waker) -> bool {
+        self.is_awaited.store(true, Ordering::Relaxed);
+        self.register(waker)
+    }
+
+    /// Announces that the owner is a task, which runs again when `waker` is called. `false`: something was posted,
+    /// look again.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        let mut last = lock(&self.waker);
+        let old = match &*last {
+            Some(last) if last.will_wake(waker) => None,
+            _ => last.replace(waker.clone()),
+        };
+        drop(last);
+        drop(old); // without the lock: it may be the last of a task, whose drop runs foreign code
+        self.mailbox.sleep_elsewhere()
+    }
+
+    /// The owner waits for its waker no more.
+    pub(crate) fn stop_listening(&self) {
+        self.is_awaited.store(false, Ordering::Relaxed);
+        self.mailbox.awake();
+    }
+
+    /// The task waits no more, and its waker is let go.
+    pub(crate) fn unregister(&self) {
+        self.mailbox.awake();
+        let old = lock(&self.waker).take();
+        drop(old); // as in `register`
+    }
+
+    /// Whether the owner's thread sleeps in a poll for it. Exact on that thread.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_awaited.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn has_mail(&self) -> bool {
+        self.mailbox.has_mail()
+    }
+
+    /// Takes everything that was posted, into the empty `into`.
+    pub(crate) fn take(&self, into: &mut Vec<T>) {
+        self.mailbox.take(into);
+    }
+
+    /// Sleeps here until something is posted or `deadline` has passed. `false`: nothing was posted.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        self.mailbox.wait(deadline)
+    }
+
+    /// Drops everything that was posted, and from now on everything that will be.
+    pub(crate) fn close(&self) {
+        self.mailbox.close();
+    }
+}
