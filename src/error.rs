@@ -4,10 +4,13 @@
 //! kind and raw code, so that every error can be compared and cloned.
 #![forbid(unsafe_code)]
 
+mod reason;
+
 use std::io;
 
 use thiserror::Error;
 
+pub use self::reason::Reason;
 use crate::message::Message;
 use crate::socket_type::SocketType;
 
@@ -390,9 +393,9 @@ pub enum ProtocolError {
     /// The peer has not let us in, and says so with an ERROR command.
     #[error("the peer did not let us in (status {code})", code = .0.code())]
     NotLetInByPeer(AuthStatus),
-    /// The peer refused us with an ERROR command.
-    #[error("the peer refused the connection")]
-    RefusedByPeer,
+    /// The peer refused us with an ERROR command, in these words.
+    #[error("the peer refused the connection{0}")]
+    RefusedByPeer(Reason),
     /// Something encrypted that was said before, or in another order.
     #[error("something encrypted was repeated")]
     Repeated,

@@ -85,7 +85,7 @@ pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
-    NotReady, OpenError, OsError, ProtocolError, ProxyError, RecvError, RequestError, SendError,
+    NotReady, OpenError, OsError, ProtocolError, ProxyError, Reason, RecvError, RequestError, SendError,
     SubscribeError, SubscribersError, Unsent,
 };
 pub use message::{Frame, Frames, Message, Payload, Subscription};

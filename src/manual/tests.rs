@@ -54,7 +54,7 @@ fn the_readme_shows_the_example_hello() {
 
 #[test]
 fn the_manual_warns_of_null_and_lists_the_decisions() {
-    // N-11
+    // N-11, P-11
     let page = include_str!("compatibility.rs");
     assert!(page.contains("# NULL is not for public networks"));
     assert!(page.contains("nor, by RFC 24, should PLAIN"), "P-11");

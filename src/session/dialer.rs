@@ -240,7 +240,7 @@ impl Dialer {
             // A refusal is final: the same credentials would be refused again (E-01).
             Some(
                 error @ ConnectionError::Protocol(
-                    ProtocolError::NotLetInByPeer(_) | ProtocolError::RefusedByPeer,
+                    ProtocolError::NotLetInByPeer(_) | ProtocolError::RefusedByPeer(_),
                 ),
             ) => return self.give_up(error),
             Some(error) => error,

@@ -9,7 +9,7 @@
 
 use smallvec::SmallVec;
 
-use crate::error::{AuthStatus, ProtocolError};
+use crate::error::{AuthStatus, ProtocolError, Reason};
 use crate::frame::{HEADER_MAX, Header};
 use crate::limits;
 use crate::wire::outbox::Outbox;
@@ -144,7 +144,10 @@ pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
 
 /// What an ERROR with this reason means.
 pub(super) fn refusal(reason: &[u8]) -> ProtocolError {
-    AuthStatus::from_text(reason).map_or(ProtocolError::RefusedByPeer, ProtocolError::NotLetInByPeer)
+    match AuthStatus::from_text(reason) {
+        Some(status) => ProtocolError::NotLetInByPeer(status),
+        None => ProtocolError::RefusedByPeer(Reason::from_peer(reason)),
+    }
 }
 
 /// The name, 1 to 255 letters, and the data behind it.

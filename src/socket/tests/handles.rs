@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use super::*;
 use crate::{
     AuthStatus, Binding, BindingState, CloseReason, Connection, ConnectionError, ConnectionState, Hwm,
-    NotReady, Pair, ProtocolError, ReconnectInterval, ReconnectStop, RecvError, SocketType,
+    NotReady, Pair, ProtocolError, Reason, ReconnectInterval, ReconnectStop, RecvError, SocketType,
 };
 
 fn is_shared<T: Clone + Send + Sync + 'static>() {}
@@ -81,7 +81,9 @@ fn types_that_do_not_match_fail_for_good() {
         let error = connection.last_error();
         let expected = [
             ConnectionError::Protocol(ProtocolError::IncompatibleSocketTypes(SocketType::Push)),
-            ConnectionError::Protocol(ProtocolError::RefusedByPeer),
+            ConnectionError::Protocol(ProtocolError::RefusedByPeer(Reason::from_peer(
+                b"Invalid-Socket-Type",
+            ))),
         ];
         assert!(expected.contains(&error.unwrap()), "{error:?}");
         if place.transport == Transport::Inproc {

@@ -3,8 +3,8 @@
 use super::security::Sides;
 use super::*;
 use crate::{
-    AuthStatus, Authorizer, BindError, ConnectionError, Decision, NotReady, ProtocolError, RecvError, Rep,
-    Router, RoutingId, ZapDomain,
+    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, NotReady, ProtocolError,
+    RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
 };
 
 const HANDLER: &str = "inproc://zeromq.zap.01";
@@ -161,6 +161,66 @@ fn a_router_can_be_the_handler() {
     let mut received: Vec<u8> = (0..10).map(|_| pull.recv().unwrap().body()[0]).collect();
     received.sort_unstable();
     assert_eq!(received, (0..10).collect::<Vec<_>>());
+}
+
+/// Sockets that pass requests on to the next handler, and its answers back.
+struct Hop {
+    servers: Socket<AnyPattern>,
+    handler: Socket<AnyPattern>,
+}
+
+impl Hop {
+    fn new(place: &Place, from: &str, to: &str) -> Self {
+        let open = |kind| place.context.builder_for_any(kind).recv_timeout(PATIENCE).open().unwrap();
+        let (mut servers, mut handler) = (open(SocketType::Router), open(SocketType::Dealer));
+        servers.bind(from).unwrap();
+        handler.connect(to).unwrap();
+        Self { servers, handler }
+    }
+
+    /// Passes a request on; what it was.
+    fn forward(&mut self) -> Message {
+        let request = self.servers.recv().unwrap();
+        self.handler.send(request.clone()).unwrap();
+        request
+    }
+
+    fn bring_back(&mut self) {
+        let reply = self.handler.recv().unwrap();
+        self.servers.send(reply).unwrap();
+    }
+}
+
+#[test]
+fn handlers_behind_proxies_are_asked_and_heard() {
+    // each proxy puts a routing frame in front and leaves the rest as it is; the last handler keeps
+    // all of these and gives them back.
+    for proxies in 0..=8_usize {
+        let place = Place::new(Transport::Tcp);
+        let names: Vec<String> = (1..=proxies).map(|hop| format!("inproc://handler-{hop}")).collect();
+        let ends: Vec<&str> = [HANDLER].into_iter().chain(names.iter().map(String::as_str)).collect();
+        let mut last = place.builder::<Rep>().recv_timeout(PATIENCE).open().unwrap();
+        last.bind(ends[proxies]).unwrap();
+        let mut hops: Vec<Hop> =
+            (0..proxies).rev().map(|hop| Hop::new(&place, ends[hop], ends[hop + 1])).collect();
+        hops.reverse();
+        let sides = Sides::plain();
+        let (mut pull, endpoint) = place.asking(&sides);
+        let mut push = place.client::<Push>(&sides);
+        push.connect(&endpoint).unwrap();
+        push.send("hello").unwrap();
+        let seen: Vec<Message> = hops.iter_mut().map(Hop::forward).collect();
+        let asked = answer(&mut last, "200", "alice", b"");
+        for (hop, request) in seen.iter().enumerate() {
+            // A name for each hop so far, the delimiter, and the request.
+            let frames: Vec<&[u8]> = request.frames().map(crate::Frame::as_bytes).collect();
+            assert!(frames[..=hop].iter().all(|name| !name.is_empty()) && frames[hop + 1].is_empty());
+            assert!(frames[hop + 2..].iter().copied().eq(asked.frames().map(crate::Frame::as_bytes)));
+        }
+        hops.iter_mut().rev().for_each(Hop::bring_back);
+        assert_eq!(pull.recv().unwrap(), "hello");
+        assert_eq!(pull.peers()[0].user_id(), Some("alice"));
+    }
 }
 
 #[test]

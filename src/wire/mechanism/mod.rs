@@ -230,6 +230,12 @@ fn peer_type(ours: SocketType, properties: &[Property]) -> Result<SocketType, Pr
     Ok(theirs)
 }
 
+/// Octets of memory that a server of CURVE keeps for one whose INITIATE has not come.
+#[cfg(all(test, feature = "curve"))]
+pub(super) const fn half_open_octets() -> usize {
+    size_of::<curve::Handshake>()
+}
+
 /// A reason has no spaces: the grammar allows VCHAR only.
 const WRONG_SOCKET_TYPE: &str = "Invalid-Socket-Type";
 

@@ -469,6 +469,20 @@ fn a_cookie_is_good_once_and_for_a_minute() {
 }
 
 #[test]
+fn between_welcome_and_initiate_a_server_keeps_the_key_of_the_cookie_only() {
+    // C-11, C-12: nothing that the peer has made us hold, nothing that grows, and no key that the cookie has.
+    let mut out = Outbox::new();
+    RANDOM.set([0; 2]);
+    let mut connection = Connection::new(our_server(), &mut out);
+    let before = connection.held_octets();
+    let stream = [&greeting_of(false), &hello()[..]].concat();
+    connection.handle_octets(&stream, now(), &mut out).unwrap();
+    assert!(connection.held_octets() <= before, "{} octets", connection.held_octets());
+    // Keys of its own are the socket's, and shared: what is here is a key, a time and a number.
+    assert!(crate::wire::mechanism::half_open_octets() <= 256);
+}
+
+#[test]
 fn commands_in_any_other_order_are_refused() {
     // C-28, C-32, C-33, C-44: INITIATE first, HELLO twice, READY before WELCOME, two clients, messages.
     let message = b"\0\x02hi".to_vec();

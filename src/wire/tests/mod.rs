@@ -31,7 +31,7 @@ use bytes::Bytes;
 
 use super::metadata::Peer;
 use super::{Connection, Local, Outbox, Security};
-use crate::error::ProtocolError;
+use crate::error::{ProtocolError, Reason};
 use crate::limits;
 use crate::options::{Decision, Security as Settings};
 use crate::socket_type::SocketType;
@@ -250,6 +250,11 @@ fn in_traffic(minor: u8) -> (Connection, Outbox) {
     assert_eq!(connection.handle_octets(&stream, now(), &mut out), Ok(stream.len()));
     out.advance(out.len());
     (connection, out)
+}
+
+/// What an ERROR with these words means.
+fn refused(words: &str) -> ProtocolError {
+    ProtocolError::RefusedByPeer(Reason::from_peer(words.as_bytes()))
 }
 
 /// A time that does not matter.

@@ -119,7 +119,7 @@ fn ready_and_error_behind_ready_close() {
     let again = body("READY", &metadata(&[("Socket-Type", b"PUSH")]));
     assert_eq!(handle(&again), (Err(ProtocolError::UnexpectedCommand), vec![]));
     assert_eq!(handle(&body("READY", b"")), (Err(ProtocolError::UnexpectedCommand), vec![]));
-    assert_eq!(handle(b"\x05ERROR\x03404"), (Err(ProtocolError::RefusedByPeer), vec![]));
+    assert_eq!(handle(b"\x05ERROR\x03404"), (Err(refused("404")), vec![]));
     let not_let_in = ProtocolError::NotLetInByPeer(AuthStatus::Refused);
     assert_eq!(handle(b"\x05ERROR\x03400"), (Err(not_let_in), vec![]));
     assert_eq!(handle(b"\x05ERROR\x04400"), (Err(ProtocolError::MalformedCommand), vec![]));

@@ -82,16 +82,16 @@ fn our_error_follows_the_grammar() {
     assert_eq!(usize::from(reason[0]), reason.len() - 1);
     assert!(reason[1..].iter().all(u8::is_ascii_graphic));
     // And the other end takes it for what it is.
-    assert_eq!(after_greeting(ERROR_SOCKET_TYPE).error(), ProtocolError::RefusedByPeer);
+    assert_eq!(after_greeting(ERROR_SOCKET_TYPE).error(), refused("Invalid-Socket-Type"));
 }
 
 #[test]
 fn an_error_of_the_peer_ends_the_handshake() {
-    // N-08: "error-reason = short-size 0*255VCHAR". Reasons with spaces are common, and only for logs.
+    // N-08, C-42: "error-reason = short-size 0*255VCHAR". Reasons with spaces are common, and only for logs.
     for reason in [&b""[..], b"4", b"200", b"404", b"4000", b"Invalid socket type", &[b'x'; 255]] {
         let data = [&[reason.len() as u8], reason].concat();
         let outcome = after_greeting(&command("ERROR", &data));
-        assert_eq!(outcome.error(), ProtocolError::RefusedByPeer);
+        assert_eq!(outcome.error(), ProtocolError::RefusedByPeer(Reason::from_peer(reason)));
         assert_eq!(outcome.commands(), READY_PULL);
     }
 }
@@ -134,7 +134,7 @@ fn no_command_but_ready_and_error_is_taken_in_the_handshake() {
 fn ready_behind_error_changes_nothing() {
     // N-10: READY after ERROR.
     let frames = [command("ERROR", b"\0"), ready(&[("Socket-Type", b"PUSH")])].concat();
-    assert_eq!(after_greeting(&frames).error(), ProtocolError::RefusedByPeer);
+    assert_eq!(after_greeting(&frames).error(), refused(""));
 }
 
 #[test]
