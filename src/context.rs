@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
-use crate::limits::DROP_LINGER;
+use crate::limits::{DROP_LINGER, SPIN_MAX};
 use crate::patterns::{AnyPattern, Pattern};
 use crate::pipe::Books;
 use crate::socket::inproc::InprocNames;
@@ -53,6 +53,8 @@ pub(crate) struct ContextInner {
     archive: Mutex<Archive>,
     is_terminated: AtomicBool,
     pub(crate) zap_desk: Arc<ZapDesk>,
+    /// How long a call looks before it sleeps.
+    pub(crate) spin: Duration,
 }
 
 /// An open socket.
@@ -75,6 +77,7 @@ struct Entry {
 pub struct ContextBuilder {
     io_threads: Option<NonZeroUsize>,
     cores: Vec<usize>,
+    spin: Duration,
 }
 
 impl Context {
@@ -218,6 +221,27 @@ impl ContextBuilder {
         self
     }
 
+    /// Sets how long a call that finds nothing looks again and again before it sleeps; at most 1 ms. Default: zero,
+    /// it sleeps at once.
+    ///
+    /// A thread that sleeps, and a core that sleeps with it, take 5 to 50 µs to wake up. A program whose peers answer
+    /// sooner than that, and that has a core for each thread that waits, gets their answers at once, and pays with a
+    /// busy core. With fewer cores it is a loss: whoever looks keeps the one away that would answer.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::Context;
+    ///
+    /// let context = Context::builder().spin(Duration::from_micros(50)).build();
+    /// # drop(context);
+    /// ```
+    #[must_use]
+    pub fn spin(mut self, time: Duration) -> Self {
+        self.spin = time.min(SPIN_MAX);
+        self
+    }
+
     /// Returns the context. No thread starts and no descriptor is opened before the first endpoint.
     #[must_use]
     pub fn build(self) -> Context {
@@ -230,6 +254,7 @@ impl ContextBuilder {
                 archive: Mutex::default(),
                 is_terminated: AtomicBool::new(false),
                 zap_desk: Arc::new(ZapDesk::new()),
+                spin: self.spin,
             }),
         }
     }

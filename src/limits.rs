@@ -227,6 +227,10 @@ pub(crate) const IN_STEP_PAUSE: Duration = Duration::from_millis(50);
 /// second tick: nothing waits longer than 10 ms for it.
 pub(crate) const IN_STEP_TICK: Duration = Duration::from_millis(5);
 
+/// Longest that a call looks before it sleeps, if the context says so: nothing else that concerns a connection is seen
+/// meanwhile.
+pub(crate) const SPIN_MAX: Duration = Duration::from_millis(1);
+
 /// How long a read of a caller in step waits for its peer: nothing else that concerns the connection, or the call, is
 /// seen meanwhile. The rest of a message that has begun is waited for as long again at most, and one tick of a stream.
 pub(crate) const PATIENT_READ: Duration = Duration::from_millis(4);

@@ -552,7 +552,9 @@ impl Session {
             }
             self.calls.count();
             let read = match &mut self.translator {
-                None if self.turn == Turn::Wait => self.stream.wait_and_read(&mut room).map_err(End::Io)?,
+                None if self.turn == Turn::Wait => {
+                    self.stream.wait_and_read(&mut room, link.owner().spin).map_err(End::Io)?
+                }
                 None => self.stream.read(&mut room).map_err(End::Io)?,
                 Some(translator) => translator.read(&mut self.stream, &mut room)?,
             };

@@ -83,10 +83,10 @@ impl Lookout {
     }
 
     /// Waits until the kernel has something to report, somebody rings, or `deadline` has passed. `false`: it has.
-    /// In a stream, looks for a moment before it sleeps, unless the last wait was in vain: the peer is about to do
-    /// its part, and being woken costs both sides more than that.
-    pub(super) fn wait(&mut self, deadline: Option<Instant>, is_streaming: bool) -> bool {
-        if !is_streaming && deadline.is_none() {
+    /// Looks for `spin` before it sleeps, and in a stream for a moment at least, unless the last wait was in vain: the
+    /// peer is about to do its part, and being woken costs both sides more than that.
+    pub(super) fn wait(&mut self, deadline: Option<Instant>, is_streaming: bool, spin: Duration) -> bool {
+        if !is_streaming && deadline.is_none() && spin.is_zero() {
             self.poll(None);
             return true;
         }
@@ -96,7 +96,8 @@ impl Lookout {
             return self.poll(timeout);
         }
         let was_in_vain = std::mem::replace(&mut self.was_in_vain, false) || !is_streaming;
-        let spin = if was_in_vain { Duration::ZERO } else { STREAM_SPIN.min(timeout.unwrap_or(STREAM_SPIN)) };
+        let least = if was_in_vain { Duration::ZERO } else { STREAM_SPIN };
+        let spin = spin.max(least).min(timeout.unwrap_or(Duration::MAX));
         let mut look_at = STREAM_LOOK;
         while begin.elapsed() < spin {
             if self.poll(Some(Duration::ZERO)) {

@@ -49,6 +49,7 @@ pub(crate) use streams::{leave, wait};
 pub use vitals::ConnectionCounts;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::io::SocketMailbox;
@@ -75,6 +76,8 @@ pub(crate) struct Owner {
     /// What a SUB or XSUB subscribes to.
     pub(crate) upstream: Option<Arc<Upstream>>,
     pub(crate) half_open: Arc<HalfOpen>,
+    /// How long a call looks before it sleeps.
+    pub(crate) spin: Duration,
     /// Asks the program's ZAP handler.
     pub(crate) doorkeeper: Option<Arc<dyn Doorkeeper>>,
 }

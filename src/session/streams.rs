@@ -7,9 +7,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::hint::spin_loop;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::io::{SocketMailbox, unique_id};
 use crate::limits::{QUIET, STREAMS_FEW};
@@ -90,21 +91,34 @@ pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
 }
 
 /// Waits until something is posted to one of the mailboxes, the kernel has something to report of a connection that
-/// is lent to this thread, or `deadline` has passed. `false`: it has.
+/// is lent to this thread, or `deadline` has passed. `false`: it has. Looks for `spin` before it sleeps.
 pub(crate) fn wait<'a>(
     mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
     deadline: Option<Instant>,
+    spin: Duration,
 ) -> bool {
     note_wait();
-    let waited = STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline));
-    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline))
+    let waited =
+        STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline, spin));
+    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline, spin))
 }
 
 fn wait_for_mail<'a>(
     mut mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
     deadline: Option<Instant>,
+    spin: Duration,
 ) -> bool {
     let all = mailboxes.clone();
+    if !spin.is_zero() {
+        let begin = Instant::now();
+        let end = deadline.into_iter().chain(begin.checked_add(spin)).min().unwrap_or(begin);
+        while Instant::now() < end {
+            if all.clone().any(SocketMailbox::has_mail) {
+                return true;
+            }
+            spin_loop();
+        }
+    }
     if let (Some(only), None) = (mailboxes.next(), mailboxes.next()) {
         return only.wait(deadline);
     }
@@ -203,6 +217,7 @@ impl Streams {
         &mut self,
         mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
         deadline: Option<Instant>,
+        spin: Duration,
     ) -> Option<bool> {
         if self.links.is_empty() {
             return None;
@@ -227,7 +242,7 @@ impl Streams {
             is_quiet &= mailbox.listen(lookout.ring());
         }
         let mut has_news = !is_quiet;
-        while !has_news && lookout.wait(deadline, is_streaming) {
+        while !has_news && lookout.wait(deadline, is_streaming, spin) {
             has_news = lookout.has_rung();
             for (id, ready) in lookout.reports() {
                 let Some(link) = links.get(&id).and_then(Weak::upgrade) else { continue };

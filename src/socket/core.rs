@@ -96,6 +96,7 @@ impl Core {
             security: Arc::new(self.options.security.clone()),
             mailbox: Arc::clone(&self.mailbox),
             peer_name,
+            spin: self.context.spin,
             endpoint: endpoint.clone(),
             peers: Arc::clone(&self.peers),
             upstream: self.upstream.as_ref().map(Arc::clone),
@@ -288,7 +289,7 @@ impl Core {
     /// Waits until another try is worth it: for connections that are lent to this thread, and for mail. `false`:
     /// `deadline` has passed.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
-        session::wait(iter::once(&*self.mailbox), deadline)
+        session::wait(iter::once(&*self.mailbox), deadline, self.context.spin)
     }
 
     /// A sender that is far ahead of the kernel gives it one tick. What is queued stays in the cache until it

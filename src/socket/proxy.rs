@@ -272,7 +272,7 @@ impl<F: Pattern, B: Pattern> Proxy<F, B> {
             Some(self.post.mailbox()),
             capture,
         ];
-        session::wait(mailboxes.into_iter().flatten(), None);
+        session::wait(mailboxes.into_iter().flatten(), None, self.frontend.core.context.spin);
     }
 }
 

@@ -56,5 +56,6 @@ impl<P: Pattern> Waits for Socket<P> {}
 /// ```
 pub fn wait_any(sockets: &mut [&mut dyn Waits], timeout: Option<Duration>) -> bool {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    session::wait(sockets.iter().map(|socket| &*socket.core().mailbox), deadline)
+    let spin = sockets.iter().map(|socket| socket.core().context.spin).max().unwrap_or_default();
+    session::wait(sockets.iter().map(|socket| &*socket.core().mailbox), deadline, spin)
 }

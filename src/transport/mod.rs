@@ -13,11 +13,12 @@ mod kernel;
 mod syscalls;
 mod tcp;
 
+use std::hint::spin_loop;
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(not(unix))]
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::event::Source;
 use mio::{Interest, Registry, Token};
@@ -162,9 +163,22 @@ impl Stream {
         self.receive(room, false)
     }
 
-    /// Reads what is there, or what comes while its patience lasts.
+    /// Reads what is there, or what comes while its patience lasts; looks for `spin` before it sleeps.
     #[inline]
-    pub(crate) fn wait_and_read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {
+    pub(crate) fn wait_and_read(
+        &mut self,
+        room: &mut [IoSliceMut<'_>],
+        spin: Duration,
+    ) -> Result<Read, OsError> {
+        if !spin.is_zero() {
+            let begin = Instant::now();
+            while begin.elapsed() < spin {
+                match self.read(room)? {
+                    Read::Dry => spin_loop(),
+                    read => return Ok(read),
+                }
+            }
+        }
         self.receive(room, true)
     }
 

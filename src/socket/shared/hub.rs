@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::iter;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::PASSED_MAX;
@@ -25,6 +25,8 @@ use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 pub(super) struct Hub<P: Pattern> {
     inside: FairLock<Inside<P>>,
     mailbox: Arc<SocketMailbox>,
+    /// How long a thread looks before it sleeps.
+    spin: Duration,
 }
 
 /// What a thread waits for.
@@ -64,11 +66,11 @@ struct Waiter {
 impl<P: Pattern> Hub<P> {
     pub(super) fn new(socket: Socket<P>) -> Self {
         let mailbox = Arc::clone(&socket.core.mailbox);
-        let told = socket.core.changes();
+        let (spin, told) = (socket.core.context.spin, socket.core.changes());
         let is_addressed = matches!(socket.socket_type(), SocketType::Router | SocketType::Stream);
         let (messages, room) = (Line::default(), Line::default());
         let inside = Inside { socket, messages, room, watcher: None, told, is_addressed };
-        Self { inside: FairLock::new(inside), mailbox }
+        Self { inside: FairLock::new(inside), mailbox, spin }
     }
 
     pub(super) fn into_socket(self) -> Socket<P> {
@@ -126,7 +128,7 @@ impl<P: Pattern> Hub<P> {
             }
             drop(inside);
             let is_in_time = if is_watcher {
-                session::wait(iter::once(&*self.mailbox), deadline)
+                session::wait(iter::once(&*self.mailbox), deadline, self.spin)
             } else {
                 me.wait(deadline)
             };

@@ -136,6 +136,22 @@ fn a_new_peer_is_heard_by_a_caller_that_waits_for_another() {
 }
 
 #[test]
+fn callers_that_look_before_they_sleep_find_the_same() {
+    for transport in [Transport::Tcp, Transport::Ipc, Transport::Inproc] {
+        let place = Place::in_context(transport, Context::builder().spin(Duration::from_micros(200)).build());
+        let (mut here, mut there) = ping_pong(&place, STEPS);
+        // Longer than they look.
+        let late = thread::spawn(move || {
+            assert_eq!(there.recv_timeout(Duration::from_millis(5)).unwrap_err(), RecvError::WouldBlock);
+            send(&mut there, "late");
+            there
+        });
+        assert_eq!(recv(&mut here), "late");
+        late.join().unwrap();
+    }
+}
+
+#[test]
 fn nothing_waits_for_a_caller_that_stays_away() {
     over(WIRES, |place| {
         let (here, mut there) = ping_pong(place, STEPS);
