@@ -43,7 +43,7 @@
 //! Other choices:
 //!
 //! * as-server is sent as zero with NULL, which has no roles, and ignored on receipt.
-//! * A command that means nothing here (PONG, SUBSCRIBE, a name that nobody knows) is ignored after the
+//! * A command that means nothing here (SUBSCRIBE, a name that nobody knows) is ignored after the
 //!   handshake, and ends the connection before.
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
 //! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
@@ -164,6 +164,31 @@
 //! queue full, and count it. No other socket type discards what it is to send, unless it conflates. What comes and
 //! is not handed out (late replies, what a SUB filters, what does not follow the pattern) is counted, too, by
 //! reason, for every type: [`dropped`](crate::Socket::dropped).
+//!
+//! # Monitors and statistics
+//!
+//! [`Socket::monitor`](crate::Socket::monitor) tells of more than libzmq does: with typed reasons, the peer, its address
+//! and the number of the connection, and how much a slow reader has [missed](crate::EventKind::Missed).
+//! [`monitor_pair`](crate::Socket::monitor_pair) has libzmq's numbers and frames. Differences there:
+//!
+//! | | libzmq | this library |
+//! |---|---|---|
+//! | a reader that stops | the I/O thread waits for room | events are dropped |
+//! | `MONITOR_STOPPED` | when all connections have ended | when the socket is dropped; connections that linger end after it |
+//! | value of `CLOSED`, of `DISCONNECTED` behind a failed handshake, and in version 2 our address of a connect | the descriptor, the address | -1, empty |
+//! | `CONNECT_DELAYED` | when the system does not connect at once | for each address that is tried |
+//! | a peer kept out by its address, or because too many shake hands | `ACCEPT_FAILED`, or nothing | `ACCEPT_FAILED` with `EACCES` |
+//! | `CLOSE_FAILED`, `PIPES_STATS` | exist | do not: see [`stats`](crate::Socket::stats) |
+//!
+//! A failed handshake is told on both sides, with its reason, and for each try again (E-19): the filter against whom to
+//! keep out is [`accept_never`](crate::Options::accept_never).
+//!
+//! [`Socket::stats`](crate::Socket::stats) is exact: accepted = handed over + queued + lost, for each peer and in all, and
+//! together with what was [`dropped`](crate::Dropped) it accounts for every message.
+//! [`Context::stats`](crate::Context::stats) tells the same from any thread, where what is queued may be told late.
+//!
+//! With the features `tracing` and `metrics` the same is told to the subscriber of the crate tracing (target `peermq`),
+//! and counted for the recorder of the crate metrics (`peermq_events_total`, by event and endpoint).
 //!
 //! # Publish and subscribe
 //!

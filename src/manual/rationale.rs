@@ -112,6 +112,13 @@
 //! The consumer publishes how many messages it took; the producer keeps a credit and looks at that number only
 //! when the credit is used up. So the mark is exact, and the cache line is shared once for each refill.
 //!
+//! # Statistics count nothing
+//!
+//! Both ends of a pipe count messages anyway, and the places where they stand tell the octets: a snapshot adds up. Other
+//! threads see what the consumer stores for each message, and what the producer writes down when there is something to
+//! be done anyway: a segment is full, its credit is used up, the consumer sleeps. A store for each message to a line of
+//! its own would be exact at any time, and one more line in the cache for each pipe.
+//!
 //! # A request that is given up closes its connection
 //!
 //! Its reply may be on the way, and nothing on the wire tells it from the reply to the next request, unless both

@@ -1,7 +1,10 @@
 //! What happens to the endpoints and peers of a socket, as whoever watches is told.
 #![forbid(unsafe_code)]
 
+use std::error::Error as StdError;
 use std::time::{Duration, Instant};
+
+use thiserror::Error;
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectionError, OsError};
@@ -99,6 +102,53 @@ pub enum EventKind {
     TurnedAway(TurnedAway),
 }
 
+impl EventKind {
+    /// Returns a name, as the features `tracing` and `metrics` use it: `handshake_failed`, for example.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AcceptFailed(_) => "accept_failed",
+            Self::Accepted => "accepted",
+            Self::BindFailed(_) => "bind_failed",
+            Self::Closed(_) => "closed",
+            Self::ConnectFailed(_) => "connect_failed",
+            Self::Connected => "connected",
+            Self::Connecting => "connecting",
+            Self::Disconnected(_) => "disconnected",
+            Self::Dropped(_) => "dropped",
+            Self::HandshakeFailed(_) => "handshake_failed",
+            Self::Listening => "listening",
+            Self::Missed(_) => "missed",
+            Self::Ready(_) => "ready",
+            Self::Retried { .. } => "retried",
+            Self::Stopped => "stopped",
+            Self::TurnedAway(_) => "turned_away",
+        }
+    }
+
+    /// Returns what went wrong, if something did.
+    #[must_use]
+    pub fn reason(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::AcceptFailed(error) => Some(error),
+            Self::BindFailed(error) => Some(error),
+            Self::Closed(error) | Self::Disconnected(error) => error.as_ref().map(|error| error as _),
+            Self::ConnectFailed(error) | Self::HandshakeFailed(error) | Self::Retried { error, .. } => {
+                Some(error)
+            }
+            Self::TurnedAway(why) => Some(why),
+            Self::Accepted
+            | Self::Connected
+            | Self::Connecting
+            | Self::Dropped(_)
+            | Self::Listening
+            | Self::Missed(_)
+            | Self::Ready(_)
+            | Self::Stopped => None,
+        }
+    }
+}
+
 /// Why a peer that had connected was closed at once.
 ///
 /// ```
@@ -116,13 +166,15 @@ pub enum EventKind {
 /// assert!(matches!(event.kind, EventKind::TurnedAway(TurnedAway::Address)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum TurnedAway {
     /// Nobody may connect from its address: see [`accept_only`](crate::Options::accept_only) and
     /// [`accept_never`](crate::Options::accept_never).
+    #[error("nobody may connect from this address")]
     Address,
     /// As many as may are shaking hands: see [`handshakes_max`](crate::Options::handshakes_max) and
     /// [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address).
+    #[error("too many are shaking hands")]
     TooMany,
 }

@@ -14,6 +14,11 @@ mod half_open;
 mod link;
 mod listener;
 mod lookout;
+#[cfg(feature = "metrics")]
+mod meters;
+#[cfg(not(feature = "metrics"))]
+#[path = "no_meters.rs"]
+mod meters;
 mod monitor;
 mod pace;
 mod peers;
@@ -25,6 +30,11 @@ mod socks;
 mod status;
 mod streams;
 mod ticker;
+#[cfg(feature = "tracing")]
+mod traces;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_traces.rs"]
+mod traces;
 mod translator;
 mod vitals;
 mod work;

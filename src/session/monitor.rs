@@ -14,7 +14,7 @@ use crate::error::RecvError;
 use crate::limits::{DROPPED_LOOK, DROPPED_PAUSE, MONITOR_EVENTS_MAX};
 use crate::pipe::{Books, Dropped};
 use crate::session::vitals::Tally;
-use crate::session::{ConnectionCounts, Event, EventKind};
+use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until};
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
@@ -279,7 +279,7 @@ impl Watchers {
 
     /// Whether anybody would hear of an event.
     pub(crate) fn is_any(&self) -> bool {
-        self.is_any.load(Ordering::Relaxed) // as in `monitor`
+        self.is_any.load(Ordering::Relaxed) || traces::is_on() // as in `monitor`
     }
 
     /// How often what happened.
@@ -293,6 +293,8 @@ impl Watchers {
 
     pub(crate) fn tell(&self, scene: Scene<'_>, kind: EventKind) {
         self.tally.count(&kind);
+        meters::count(scene, &kind);
+        traces::tell(scene, &kind);
         if self.is_any() {
             self.tell_all(scene, kind);
         }

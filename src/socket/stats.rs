@@ -107,7 +107,7 @@ pub struct Stats {
 ///
 /// let context = Context::new();
 /// let mut push = context.open::<Push>()?;
-/// push.connect("tcp://127.0.0.1:9")?;
+/// push.connect("inproc://nobody")?;
 /// push.send("nobody is there")?;
 /// let peer = &push.stats().peers[0];
 /// assert_eq!((peer.sent.messages, peer.outgoing.queued, peer.reconnects), (1, 1, 0));

@@ -1,0 +1,50 @@
+//! What monitors are told of, as events of the crate tracing: target `peermq`, a name for what happened in `event`, and
+//! where and why in the other fields.
+#![forbid(unsafe_code)]
+
+use tracing::{Level, enabled, event};
+
+use crate::session::{EventKind, Scene};
+
+const TARGET: &str = "peermq";
+
+/// Whether anybody would hear of an event.
+pub(super) fn is_on() -> bool {
+    enabled!(target: TARGET, Level::DEBUG)
+}
+
+/// Tells what has happened.
+pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
+    // A level has to be known when this is compiled.
+    macro_rules! at {
+        ($level:expr) => {
+            event!(
+                target: TARGET,
+                $level,
+                event = kind.name(),
+                endpoint = scene.endpoint.map(tracing::field::display),
+                address = scene.address.map(tracing::field::display),
+                connection = scene.connection,
+                accepted = scene.is_accepted,
+                reason = kind.reason().map(tracing::field::display),
+            )
+        };
+    }
+    match kind {
+        EventKind::AcceptFailed(_)
+        | EventKind::BindFailed(_)
+        | EventKind::HandshakeFailed(_)
+        | EventKind::TurnedAway(_) => at!(Level::WARN),
+        EventKind::Closed(_) | EventKind::Disconnected(_) | EventKind::Listening | EventKind::Ready(_) => {
+            at!(Level::INFO)
+        }
+        EventKind::Accepted
+        | EventKind::ConnectFailed(_)
+        | EventKind::Connected
+        | EventKind::Connecting
+        | EventKind::Dropped(_)
+        | EventKind::Missed(_)
+        | EventKind::Retried { .. }
+        | EventKind::Stopped => at!(Level::DEBUG),
+    }
+}
