@@ -6,7 +6,7 @@
 //! cargo bench --bench instructions -- --write  # replaces it
 //! ```
 //!
-//! PUSH and PULL over inproc, on one thread. Each case runs twice with different numbers of messages: the difference
+//! PUSH and PULL over inproc, on one thread: as they are, and as sockets that threads may share. Each case runs twice with different numbers of messages: the difference
 //! is what messages cost, without what comes before and after. Other compilers, C libraries (whose `memcpy` differs)
 //! and kinds of processors count differently: compare what one machine counted.
 
@@ -15,7 +15,7 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
-use peermq::{Context, Message, Pull, Push, Socket};
+use peermq::{Context, Message, Pull, Push, SharedSocket, Socket};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
@@ -24,7 +24,7 @@ const RECORD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.
 const SIZES: [usize; 2] = [64, 1024];
 
 /// What is counted: a function of this program that callgrind looks into.
-const PATHS: [&str; 2] = ["send_messages", "recv_messages"];
+const PATHS: [&str; 4] = ["send_messages", "recv_messages", "send_shared", "recv_shared"];
 
 /// Messages that are sent before as many are received.
 const BATCH: u32 = 100;
@@ -111,9 +111,32 @@ fn exchange(size: &str, batches: &str) -> Result<()> {
     let mut push = context.open::<Push>()?;
     push.connect("inproc://instructions")?;
     let (body, mut message) = (vec![7; size.parse()?], Message::new());
-    for _ in 0..batches.parse()? {
+    let batches = batches.parse()?;
+    for _ in 0..batches {
         send_messages(&mut push, &body)?;
         recv_messages(&mut pull, &mut message)?;
+    }
+    let (push, pull) = (SharedSocket::new(push), SharedSocket::new(pull));
+    for _ in 0..batches {
+        send_shared(&push, &body)?;
+        recv_shared(&pull, &mut message)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn send_shared(push: &SharedSocket<Push>, body: &[u8]) -> Result<()> {
+    for _ in 0..BATCH {
+        push.send(black_box(body))?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn recv_shared(pull: &SharedSocket<Pull>, message: &mut Message) -> Result<()> {
+    for _ in 0..BATCH {
+        pull.recv_into(message)?;
+        black_box(message.body());
     }
     Ok(())
 }
