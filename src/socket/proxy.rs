@@ -375,7 +375,7 @@ impl Way {
             self.stage = Stage::ToSend;
         }
         if self.stage == Stage::ToSend {
-            let octets = self.payload.frames().map(<[u8]>::len).sum::<usize>();
+            let octets = self.octets();
             match destination.core.try_pass(&mut destination.pattern, &mut self.payload) {
                 Ok(()) => {
                     self.passed.messages += 1;
@@ -395,6 +395,15 @@ impl Way {
             self.stage = Stage::Empty;
         }
         None
+    }
+
+    /// Octets of the message that is held.
+    #[inline]
+    fn octets(&self) -> usize {
+        match self.payload.only_body() {
+            Some(body) => body.len(),
+            None => self.payload.frames().map(<[u8]>::len).sum(),
+        }
     }
 
     /// Where the next message is to go.

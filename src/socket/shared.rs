@@ -35,7 +35,8 @@ pub(super) use crate::socket::shared::hub::Side;
 ///
 /// It ends with its last handle, as a socket does that is dropped; [`into_socket`](Self::into_socket) takes it out.
 /// The verbs of a REQ and a REP are a whole exchange each: [`request`](SharedSocket::<crate::Req>::request) and
-/// [`answer`](SharedSocket::<crate::Rep>::answer).
+/// [`answer`](SharedSocket::<crate::Rep>::answer). (With a type chosen at run time, turns are the socket's, whichever
+/// thread they fall to.)
 ///
 /// ```
 /// use std::thread;
@@ -175,7 +176,8 @@ impl<P: Pattern> SharedSocket<P> {
 
 impl<P: Pattern, H> SharedSocket<P, H> {
     /// Does something else with the socket: bind, connect, subscribe, look at its peers. All other threads wait
-    /// meanwhile, but those that wait for messages or room anyway; so it should not wait itself.
+    /// meanwhile, but those that wait for messages or room anyway; so it should not wait itself, and cannot use a handle
+    /// of the same socket.
     ///
     /// ```
     /// use peermq::{Context, Push, SharedSocket};

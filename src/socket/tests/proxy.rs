@@ -193,6 +193,36 @@ fn two_sockets_of_the_same_type_pass_both_ways() {
     });
 }
 
+#[test]
+fn while_one_way_is_full_the_other_goes_on() {
+    over(ALL, |place| {
+        let mut open = || -> (Socket<Pair>, Endpoint) {
+            let mut socket: Socket<Pair> = place.builder().send_hwm(1).recv_hwm(5).open().unwrap();
+            let endpoint = socket.bind(place.address()).unwrap().into();
+            (socket, endpoint)
+        };
+        let ((frontend, left), (backend, right)) = (open(), open());
+        let (control, running) = start(Proxy::new(frontend, backend).unwrap());
+        let ((mut left_socket, _), (mut right_socket, _)) = (open(), open());
+        left_socket.connect(&left).unwrap();
+        right_socket.connect(&right).unwrap();
+        fill(&mut right_socket, &Message::from(vec![1; 100_000]));
+        let mut dice = Dice(3);
+        for number in 0..count(1000, 20_000) {
+            // The second one may come while the way down is tried in vain again.
+            for half in 0..2 {
+                send(&mut left_socket, &numbered(2 * number + half));
+                (0..dice.roll(1000)).for_each(|_| std::hint::spin_loop());
+            }
+            for half in 0..2 {
+                assert_eq!(number_of(&recv(&mut right_socket)), 2 * number + half);
+            }
+        }
+        control.terminate();
+        assert!(running.join().unwrap().to_frontend.is_some(), "it was held all the time");
+    });
+}
+
 /// A proxy of XSUB and XPUB, connected to `up`, and bound at `at`.
 fn relay(place: &Place, up: &Endpoint, at: &Endpoint) -> (ProxyControl, Running<XSub, XPub>) {
     let mut upstream: Socket<XSub> = place.builder().recv_hwm(0).open().unwrap();

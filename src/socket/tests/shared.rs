@@ -268,6 +268,29 @@ fn when_the_time_of_one_is_over_the_others_go_on_waiting() {
 }
 
 #[test]
+fn when_the_time_of_a_sender_is_over_a_receiver_goes_on_waiting() {
+    over(ALL, |place| {
+        let (mut peer, endpoint) = place.bound::<Pair>();
+        let mut pair: Socket<Pair> = place.builder().send_hwm(1).open().unwrap();
+        pair.connect(&endpoint).unwrap();
+        send(&mut pair, "first");
+        assert_eq!(recv(&mut peer), "first");
+        fill(&mut pair, &Message::from(vec![1; 100_000]));
+        let pair = SharedSocket::new(pair);
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| pair.send_timeout("last", STALL));
+            eventually("it watches for all", || pair.hub_waiting(Side::Room) == (1, true));
+            let receiver = scope.spawn(|| pair.recv_timeout(PATIENCE));
+            let unsent = sender.join().unwrap().unwrap_err();
+            assert_eq!((unsent.error, unsent.message), (SendError::WouldBlock, "last".into()));
+            eventually("the other one watches", || pair.hub_waiting(Side::Messages) == (1, true));
+            send(&mut peer, "hello");
+            assert_eq!(receiver.join().unwrap().unwrap(), "hello");
+        });
+    });
+}
+
+#[test]
 fn whoever_waits_is_not_starved_by_those_who_do_not() {
     over(ALL, |place| {
         let (pull, endpoint) = place.bound::<Pull>();
