@@ -130,6 +130,8 @@ impl<P: Pattern> Hub<P> {
             let is_in_time = if is_watcher {
                 session::wait(iter::once(&*self.mailbox), deadline, self.spin)
             } else {
+                // What this thread has queued does not wait for a tick while it sleeps elsewhere than its streams know.
+                session::leave();
                 me.wait(deadline)
             };
             inside = self.inside.take();
