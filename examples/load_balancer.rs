@@ -10,7 +10,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
 
-use peermq::{Context, Endpoint, Message, RecvError, Req, Router, RoutingId, Socket, wait_any};
+use peermq::{Context, Endpoint, Interest, Message, Poller, RecvError, Req, Router, RoutingId, Socket};
 
 const WORKERS: usize = 4;
 const CLIENTS: usize = 3;
@@ -51,6 +51,9 @@ fn main() -> Result<(), Failure> {
 
 /// Hands requests to free workers, and results to clients, until the context is shut down.
 fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<(), Failure> {
+    let mut poller = Poller::new();
+    poller.add(&mut frontend, Interest::READABLE, ())?;
+    poller.add(&mut backend, Interest::READABLE, ())?;
     let mut free: VecDeque<RoutingId> = VecDeque::new();
     loop {
         // A request for which nobody is free stays where it is: without a free worker only results are awaited.
@@ -71,7 +74,7 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
                 free.push_back(worker);
             }
             Err(RecvError::WouldBlock) => {
-                wait_any(&mut [&mut frontend, &mut backend], None);
+                poller.wait(None)?;
             }
             Err(_) => return Ok(()),
         }

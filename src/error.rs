@@ -281,6 +281,24 @@ pub struct Unsent {
     pub message: Message,
 }
 
+/// Why a [`Poller`](crate::Poller) does not do what it was asked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum PollError {
+    /// The socket or descriptor is in this poller already.
+    #[error("it is in this poller already")]
+    Duplicate,
+    /// There is nothing to wait for, and no timeout.
+    #[error("nothing to wait for, and no timeout")]
+    Empty,
+    /// The system cannot wait for it.
+    #[error("cannot wait for it: {0}")]
+    Io(OsError),
+    /// The socket or descriptor is not in this poller.
+    #[error("it is not in this poller")]
+    NotFound,
+}
+
 /// Why no message was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

@@ -5,14 +5,25 @@ use std::{fs, io};
 
 /// A module imports modules of lower floors, and those that share its entry.
 const FLOORS: &[&[&[&str]]] = &[
-    &[&["sync", "limits", "error", "message", "frame", "endpoint", "routing_id", "socket_type", "options"]],
+    &[&[
+        "sync",
+        "limits",
+        "error",
+        "message",
+        "frame",
+        "endpoint",
+        "routing_id",
+        "socket_type",
+        "options",
+        "interest",
+    ]],
     &[&["wire"], &["pipe"]],
     &[&["transport"]],
     &[&["io"]],
     &[&["session"]],
     &[&["routing"]],
     &[&["patterns"]],
-    &[&["context", "socket"]],
+    &[&["context", "socket", "poller"]],
     &[&["manual"], &["bench"]],
 ];
 

@@ -54,6 +54,7 @@ mod context;
 mod endpoint;
 mod error;
 mod frame;
+mod interest;
 #[cfg(not(loom))]
 mod io;
 #[cfg(not(loom))]
@@ -67,6 +68,8 @@ mod options;
 #[cfg(not(loom))]
 mod patterns;
 mod pipe;
+#[cfg(not(loom))]
+mod poller;
 #[cfg(not(loom))]
 mod routing;
 mod routing_id;
@@ -85,9 +88,10 @@ pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
-    NotReady, OpenError, OsError, ProtocolError, ProxyError, Reason, RecvError, RequestError, SendError,
-    SubscribeError, SubscribersError, Unsent,
+    NotReady, OpenError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError,
+    SendError, SubscribeError, SubscribersError, Unsent,
 };
+pub use interest::Interest;
 pub use message::{Frame, Frames, Message, Payload, Subscription};
 pub use options::{
     AddressRanges, Admission, Authorizer, Backlog, BatchSize, Candidate, CurveKeyPair, CurvePublicKey,
@@ -102,15 +106,19 @@ pub use patterns::{
     Addresses, AnyPattern, Dealer, Dropped, Pair, Pattern, Pub, Publishes, Pull, Push, Receives, Rep, Req,
     Router, Sends, Splits, Stream, Sub, Subscribes, XPub, XSub,
 };
+#[cfg(not(loom))]
+pub use poller::{PollEvent, Poller};
 pub use routing_id::RoutingId;
 #[cfg(not(loom))]
 pub use session::{
     CloseReason, ConnectionCounts, ConnectionState, Event, EventKind, Monitor, Peer, TurnedAway,
 };
+#[cfg(all(unix, not(loom)))]
+pub use socket::Descriptor;
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, MayReceive, MaySend, Outgoing, PeerStats, Proxy,
-    ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf, Reply, Request, SendHalf,
-    Sending, SharedSocket, Socket, Stats, Totals, Traffic, Waits, Whole, proxy, wait_any,
+    Binding, BindingState, Builder, CloseReport, Connection, MayReceive, MaySend, Outgoing, PeerStats,
+    Pollable, Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf, Reply,
+    Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, proxy,
 };
 pub use socket_type::SocketType;

@@ -320,3 +320,7 @@ pub(crate) const DROPPED_LOOK: Duration = Duration::from_millis(250);
 
 /// Notices a mailbox has room for from the start, so that a burst of them allocates nothing later.
 pub(crate) const MAILBOX_CAPACITY: usize = 8;
+
+/// Notices of what nobody asked to be told of, such as peers that come and go, that a poller lets gather before it
+/// reports the socket all the same, so that it looks at them. Each may hold a pipe.
+pub(crate) const MAIL_UNSEEN_MAX: usize = 64;

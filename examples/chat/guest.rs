@@ -4,7 +4,7 @@ use std::io::{IsTerminal, stdin};
 use std::process;
 use std::time::Duration;
 
-use peermq::{Context, Endpoint, Message, Pull, RecvError, Socket, XSub, wait_any};
+use peermq::{Context, Endpoint, Interest, Message, Poller, Pull, RecvError, Socket, XSub};
 
 use crate::room::{PRESENCE, notice};
 use crate::{Failure, terminal};
@@ -47,6 +47,9 @@ pub(crate) fn visit(context: &Context, endpoint: &Endpoint, name: &str) -> Resul
 impl Guest {
     /// Says what is typed, and shows what is said, until the end is typed.
     fn talk(&mut self, typed: &mut Socket<Pull>) -> Result<(), Failure> {
+        let mut poller = Poller::new();
+        poller.add(&mut self.room, Interest::READABLE, ())?;
+        poller.add(typed, Interest::READABLE, ())?;
         loop {
             while let Ok(message) = self.room.try_recv() {
                 self.show(&message);
@@ -55,7 +58,7 @@ impl Guest {
                 Ok(line) if line == terminal::END => return Ok(()),
                 Ok(line) => self.say(line.to_str()?)?,
                 Err(RecvError::WouldBlock) => {
-                    wait_any(&mut [&mut self.room, typed], None);
+                    poller.wait(None)?;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -10,8 +10,8 @@ use interop_tests::raw::{DEADLINE, Transport, message_of};
 use interop_tests::tally;
 use interop_tests::theirs::{Address, Binds, Frames, Implementation, Place, Theirs};
 use peermq::{
-    Builder, Context, Hwm, Message, Pattern, Pub, ReconnectInterval, RecvError, Socket, Sub, XPub, XSub,
-    wait_any,
+    Builder, Context, Hwm, Interest, Message, Pattern, Poller, Pub, ReconnectInterval, RecvError, Socket,
+    Sub, XPub, XSub,
 };
 
 /// Without limits: what is lost is lost by mistake.
@@ -176,13 +176,16 @@ impl Proxy {
 
 /// Passes subscriptions up and messages down until the context is shut down.
 fn forward(mut upwards: Socket<XSub>, mut downwards: Socket<XPub>) {
+    let mut poller = Poller::new();
+    poller.add(&mut upwards, Interest::READABLE, ()).unwrap();
+    poller.add(&mut downwards, Interest::READABLE, ()).unwrap();
     let mut message = Message::new();
     loop {
         let up = downwards.try_recv_into(&mut message).map(|()| upwards.send(&message));
         let down = upwards.try_recv_into(&mut message).map(|()| downwards.send(&message));
         match (up, down) {
             (Err(RecvError::WouldBlock), Err(RecvError::WouldBlock)) => {
-                wait_any(&mut [&mut upwards, &mut downwards], None);
+                poller.wait(None).unwrap();
             }
             (Err(RecvError::Terminated), _) | (_, Err(RecvError::Terminated)) => return,
             _ => {}

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use crate::error::{ConnectionError, OsError, ProtocolError};
+use crate::interest::Interest;
 use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Signal, Wake};
 use crate::sync::{AtomicU64, Ordering};
@@ -139,6 +140,30 @@ impl fmt::Debug for IoMailbox {
 
 /// A socket's mailbox, and how whoever waits for it is woken.
 pub(crate) type SocketMailbox = Signal<ToSocket>;
+
+impl ToSocket {
+    /// What the socket may be able to do now. Nothing, if it can look after this when it does something anyway.
+    fn hint(&self) -> Interest {
+        match self {
+            // A peer that tells of its first message, or what is there already.
+            Self::Attach(pipe) if pipe.tells => Interest::WRITABLE,
+            Self::Ready(_, Ready::Closed | Ready::Quiet) => Interest::NONE,
+            Self::Ready(_, Ready::Readable) => Interest::READABLE,
+            Self::Ready(_, Ready::Writable) => Interest::WRITABLE,
+            Self::Attach(_) | Self::Disconnect(_) | Self::LetGo(_) | Self::Feed(..) | Self::Terminated => {
+                Interest::BOTH
+            }
+        }
+    }
+}
+
+impl SocketMailbox {
+    /// Posts a notice, and wakes whoever waits.
+    pub(crate) fn post(&self, item: ToSocket) {
+        let hint = item.hint();
+        self.post_with(item, hint);
+    }
+}
 
 impl Wake for SocketMailbox {
     fn wake(&self, id: u64, ready: Ready) {

@@ -4,6 +4,8 @@
 //! to hear of readiness, time and notices. Never sees a message, the wire or a pattern.
 
 mod command;
+#[cfg(unix)]
+mod descriptors;
 mod pool;
 mod resolver;
 mod task;
@@ -11,6 +13,8 @@ mod thread;
 mod timers;
 
 pub(crate) use command::{End, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
+#[cfg(unix)]
+pub(crate) use descriptors::Descriptors;
 pub(crate) use pool::Pool;
 pub(crate) use resolver::resolve;
 pub(crate) use task::{Fate, Readiness, Task, Turn};

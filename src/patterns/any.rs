@@ -127,6 +127,14 @@ impl Strategy for AnyPattern {
         each!(&mut self.0, inner => inner.on_writable(pipes, key));
     }
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        each!(&mut self.0, inner => inner.is_readable(pipes))
+    }
+
+    fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
+        each!(&mut self.0, inner => inner.is_writable(pipes))
+    }
+
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         each!(&mut self.0, inner => inner.try_send(pipes, payload))
     }

@@ -76,6 +76,14 @@ impl Strategy for Dealer {
         self.outgoing.resume(key);
     }
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.incoming.has_message(pipes)
+    }
+
+    fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
+        self.outgoing.has_room(pipes)
+    }
+
     #[inline]
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         Ok(self.outgoing.send(pipes, payload)?)

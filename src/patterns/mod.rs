@@ -99,6 +99,18 @@ pub(crate) trait Strategy: fmt::Debug + Send + 'static {
     /// A peer that was full has room.
     fn on_writable(&mut self, pipes: &mut Pipes, key: PipeKey);
 
+    /// Whether a receive would find something; now and then it finds nothing all the same. `false`: every pipe that
+    /// could change that will tell.
+    fn is_readable(&mut self, _: &mut Pipes) -> bool {
+        false
+    }
+
+    /// Whether a send would find room; to a certain peer, or for a certain topic, there may be none all the same.
+    /// `false`: every pipe that could change that will tell.
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        false
+    }
+
     /// Queues a message; `payload` is empty after success and whole otherwise. `WouldBlock`: every pipe that
     /// could change that will tell.
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError>;

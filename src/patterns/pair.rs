@@ -59,6 +59,14 @@ impl Strategy for Pair {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.peer.has_message(pipes)
+    }
+
+    fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
+        self.peer.has_room(pipes)
+    }
+
     #[inline]
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         Ok(self.peer.send(pipes, payload)?)

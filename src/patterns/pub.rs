@@ -80,6 +80,10 @@ impl Strategy for Pub {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        true
+    }
+
     #[inline]
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         self.publisher.send(pipes, payload)

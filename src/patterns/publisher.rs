@@ -202,6 +202,19 @@ impl Publisher {
         }
     }
 
+    /// Whether there is something for the application to receive.
+    pub(super) fn has_news(&mut self, pipes: &mut Pipes) -> bool {
+        loop {
+            let Some(news) = &self.news else { return false };
+            if !news.queue.is_empty() {
+                return true;
+            }
+            if !self.work(pipes) {
+                return false;
+            }
+        }
+    }
+
     /// Does some of what is left to do. `false`: there was nothing.
     pub(crate) fn work(&mut self, pipes: &mut Pipes) -> bool {
         if let Some(key) = self.busy.pop_front() {

@@ -59,6 +59,10 @@ impl Strategy for Pull {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.peers.has_message(pipes)
+    }
+
     fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), SendError> {
         Err(SendError::NotSupported)
     }

@@ -68,6 +68,10 @@ impl Strategy for Push {
         self.peers.resume(key);
     }
 
+    fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
+        self.peers.has_room(pipes)
+    }
+
     #[inline]
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         Ok(self.peers.send(pipes, payload)?)

@@ -81,6 +81,14 @@ impl Strategy for Rep {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.asker.is_none() && self.peers.has_message(pipes)
+    }
+
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        self.asker.is_some()
+    }
+
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         let asker = self.asker.take().ok_or(SendError::OutOfTurn)?;
         // Pipes of a REP end with their connection: a peer that is back is another one, and did not ask.

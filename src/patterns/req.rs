@@ -176,6 +176,14 @@ impl Strategy for Req {
         self.peers.resume(key);
     }
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        matches!(self.state, State::Waiting(Some(key)) if pipes.look(key).is_ok())
+    }
+
+    fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
+        (self.is_relaxed || !self.is_waiting()) && self.peers.has_room(pipes)
+    }
+
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         if self.is_waiting() {
             if !self.is_relaxed {

@@ -275,6 +275,14 @@ impl Strategy for Router {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        !self.news.is_empty() || self.incoming.has_message(pipes)
+    }
+
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        true
+    }
+
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         send_behind_name(self, pipes, payload)
     }

@@ -103,6 +103,14 @@ impl Strategy for XPub {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.publisher.has_news(pipes)
+    }
+
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        true
+    }
+
     #[inline]
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         self.publisher.send(pipes, payload)

@@ -127,6 +127,14 @@ impl Strategy for XSub {
 
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
+    fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        self.publishers.has_message(pipes)
+    }
+
+    fn is_writable(&mut self, _: &mut Pipes) -> bool {
+        true
+    }
+
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         if Subscription::from_octets(payload.body()).is_none() {
             self.fan_out.start();

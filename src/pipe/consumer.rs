@@ -277,7 +277,7 @@ impl Consumer {
     }
 
     /// Whether a message is published; passes over commands before it, which the session has answered.
-    fn has_message(&mut self) -> bool {
+    pub(crate) fn has_message(&mut self) -> bool {
         while self.refill() {
             let Some(Position { segment, octets, .. }) = self.taken else { return false };
             // SAFETY: the segment is live until we pass its end.

@@ -4,10 +4,29 @@
 //! the owner sleeps in some place of its own (an I/O thread in its poll) and must be woken there.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::limits::{MAILBOX_CAPACITY, PEERS_MANY};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait, wait_until};
+use crate::interest::Interest;
+use crate::limits::{MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
+use crate::sync::{AtomicU8, Condvar, Mutex, Ordering, lock, wait, wait_until};
+
+/// Something was posted.
+const MAIL: u8 = 1;
+/// Somebody observes.
+const OBSERVED: u8 = 2;
+
+/// Is shown what the owner of a mailbox can do, whatever thread the owner is on: a poller's, or a descriptor's.
+///
+/// Called with the mailbox locked: must not call back.
+pub(crate) trait Observer: Send + Sync {
+    /// What the owner can do now, or perhaps: it says itself when it has looked.
+    fn show(&self, ready: Interest);
+    /// Whether a thread sleeps for it in a poll, and does there what the kernel reports.
+    fn is_awaited(&self) -> bool;
+    /// The owner is gone.
+    fn end(&self);
+}
 
 /// What the owner does while nothing is posted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,29 +40,57 @@ enum Owner {
     Gone,
 }
 
+/// What of that which is posted observers are told of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heed {
+    /// Of what a change can come from others.
+    pub(crate) hints: Interest,
+    /// Any notice may mean that the owner has something to do.
+    pub(crate) is_curious: bool,
+}
+
 struct State<T> {
     items: Vec<T>,
     owner: Owner,
+    /// What observers were shown last.
+    ready: Interest,
+    observers: Vec<Arc<dyn Observer>>,
+    heed: Heed,
+}
+
+impl<T> State<T> {
+    fn show(&mut self, ready: Interest) {
+        self.ready = ready;
+        self.observers.iter().for_each(|observer| observer.show(ready));
+    }
 }
 
 /// Notices of type `T` for one owner.
 pub(crate) struct Mailbox<T> {
     state: Mutex<State<T>>,
     arrival: Condvar,
-    has_mail: AtomicBool,
+    flags: AtomicU8,
 }
 
 impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
-        Self {
-            state: Mutex::new(State { items: Vec::with_capacity(MAILBOX_CAPACITY), owner: Owner::Awake }),
-            arrival: Condvar::new(),
-            has_mail: AtomicBool::new(false),
-        }
+        let state = State {
+            items: Vec::with_capacity(MAILBOX_CAPACITY),
+            owner: Owner::Awake,
+            ready: Interest::NONE,
+            observers: Vec::new(),
+            heed: Heed::default(),
+        };
+        Self { state: Mutex::new(state), arrival: Condvar::new(), flags: AtomicU8::new(0) }
     }
 
     /// Posts a notice. `true`: the owner sleeps elsewhere, and the caller must wake it.
     pub(crate) fn post(&self, item: T) -> bool {
+        self.post_with(item, Interest::NONE)
+    }
+
+    /// Posts a notice, after which the owner may be able to do what `hint` says.
+    pub(crate) fn post_with(&self, item: T, hint: Interest) -> bool {
         let mut state = lock(&self.state);
         if state.owner == Owner::Gone {
             drop(state); // first: dropping the item may post
@@ -51,8 +98,19 @@ impl<T> Mailbox<T> {
             return false;
         }
         state.items.push(item);
-        // Relaxed: a hint for `has_mail`; the items themselves are behind the lock.
-        self.has_mail.store(true, Ordering::Relaxed);
+        // Relaxed, here and wherever flags are stored, always with the lock: a hint for `has_mail`; the items
+        // themselves are behind the lock.
+        self.flags.store(self.flags.load(Ordering::Relaxed) | MAIL, Ordering::Relaxed);
+        if !state.observers.is_empty() {
+            // Whoever never looks shall look before a storm of notices has gathered.
+            let is_urgent = state.heed.is_curious || state.items.len() > MAIL_UNSEEN_MAX;
+            let is_any = is_urgent || hint == Interest::BOTH;
+            let hint = if is_any { Interest::BOTH } else { hint & state.heed.hints };
+            let ready = state.ready | hint;
+            if ready != state.ready {
+                state.show(ready);
+            }
+        }
         let owner = std::mem::replace(&mut state.owner, Owner::Awake);
         drop(state);
         if owner == Owner::AsleepHere {
@@ -61,10 +119,52 @@ impl<T> Mailbox<T> {
         owner == Owner::AsleepElsewhere
     }
 
-    /// Whether something was posted: a hint that is right when the poster happened before.
+    /// Whether something was posted, or somebody observes: a hint that is right when the poster happened before.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Relaxed)
+        self.flags.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether something was posted.
+    pub(crate) fn has_items(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & MAIL != 0
+    }
+
+    /// Whether somebody observes. Exact on the owner's thread.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & OBSERVED != 0
+    }
+
+    /// From now on `observer` is shown what the owner can do. The owner says so next.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>, heed: Heed) {
+        let mut state = lock(&self.state);
+        state.observers.push(observer);
+        state.heed = heed;
+        self.flags.store(self.flags.load(Ordering::Relaxed) | OBSERVED, Ordering::Relaxed);
+    }
+
+    /// Shows nothing more to `observer`.
+    pub(crate) fn ignore(&self, observer: &Arc<dyn Observer>) {
+        let mut state = lock(&self.state);
+        state.observers.retain(|other| !Arc::ptr_eq(other, observer));
+        if state.observers.is_empty() {
+            self.flags.store(self.flags.load(Ordering::Relaxed) & !OBSERVED, Ordering::Relaxed);
+        }
+    }
+
+    /// The owner has looked, and shows what it can do. `false`: something was posted meanwhile, look again.
+    pub(crate) fn settle(&self, ready: Interest) -> bool {
+        let mut state = lock(&self.state);
+        let is_settled = state.items.is_empty();
+        if is_settled {
+            state.show(ready);
+        }
+        is_settled
+    }
+
+    /// Whether a thread sleeps in a poll for an observer.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.is_observed() && lock(&self.state).observers.iter().any(|observer| observer.is_awaited())
     }
 
     /// Takes everything that was posted, into the empty `into`.
@@ -75,7 +175,7 @@ impl<T> Mailbox<T> {
         }
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.items, into);
-        self.has_mail.store(false, Ordering::Relaxed);
+        self.flags.store(self.flags.load(Ordering::Relaxed) & !MAIL, Ordering::Relaxed);
     }
 
     /// Drops everything that was posted, and from now on everything that will be.
@@ -83,8 +183,10 @@ impl<T> Mailbox<T> {
         let mut state = lock(&self.state);
         state.owner = Owner::Gone;
         let items = std::mem::take(&mut state.items);
+        let observers = std::mem::take(&mut state.observers);
         drop(state); // first: dropping the items may post
         drop(items);
+        observers.iter().for_each(|observer| observer.end());
     }
 
     /// Sleeps until something is posted or `deadline` has passed. `false`: nothing was posted.

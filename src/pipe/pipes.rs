@@ -49,6 +49,8 @@ pub(crate) struct Pipe {
     pub(crate) assist: Option<Arc<dyn Assist>>,
     /// What the SUB or XSUB at the other end subscribes to, if that is a socket of this process.
     pub(crate) feed: Option<Feed>,
+    /// It was asked to tell of the first message before anybody looked.
+    pub(crate) tells: bool,
 }
 
 impl fmt::Debug for Pipe {
@@ -74,7 +76,7 @@ pub(crate) struct Pipes {
     most: usize,
     by_id: BTreeMap<u64, PipeKey>,
     /// Pipes that were found closed and empty, to be removed.
-    finished: Vec<PipeKey>,
+    pub(super) finished: Vec<PipeKey>,
     /// Pipes that the pattern wants to be rid of.
     given_up: Vec<PipeKey>,
     /// A pipe holds much that the kernel does not take.
@@ -562,7 +564,7 @@ impl Pipes {
 
 impl Pipe {
     /// Asks to be told of the next message. `false`: there is something already, look again.
-    fn wait_for_messages(&mut self) -> bool {
+    pub(super) fn wait_for_messages(&mut self) -> bool {
         let Some(assist) = &self.assist else { return self.inbound.wait_for_messages() };
         let mut waits = false;
         let was_held = assist.hold(&mut || waits = self.inbound.wait_for_messages_alone());

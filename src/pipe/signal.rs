@@ -1,13 +1,17 @@
 //! A socket's signal: notices for it, and whoever waits for them.
 //!
-//! One mailbox, and three ways to wait: a thread that sleeps in it, a thread that sleeps in a poll, and a task of
-//! some executor. The latter two leave a [`Waker`]. Those who post do the same for all, once per sleep.
+//! One mailbox, and four ways to wait: a thread that sleeps in it, a thread that sleeps in a poll, a task of some
+//! executor, and observers, which are told of many sockets. The second and the third leave a [`Waker`]. Those who post
+//! do the same for all, once per sleep of a pipe.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::Instant;
 
+use crate::interest::Interest;
 use crate::pipe::Mailbox;
+use crate::pipe::mailbox::{Heed, Observer};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// Notices of type `T` for one owner, who waits for them here or elsewhere.
@@ -24,9 +28,9 @@ impl<T> Signal<T> {
         Self { mailbox: Mailbox::new(), waker: Mutex::new(None), is_awaited: AtomicBool::new(false) }
     }
 
-    /// Posts a notice, and wakes whoever waits.
-    pub(crate) fn post(&self, item: T) {
-        if self.mailbox.post(item) {
+    /// Posts a notice, after which the owner may be able to do what `hint` says, and wakes whoever waits.
+    pub(crate) fn post_with(&self, item: T, hint: Interest) {
+        if self.mailbox.post_with(item, hint) {
             // Cloned, so that the waker is called without the lock: it may run the task at once.
             let waker = lock(&self.waker).clone();
             if let Some(waker) = waker {
@@ -68,11 +72,37 @@ impl<T> Signal<T> {
         drop(old); // as in `register`
     }
 
-    /// Whether the owner's thread sleeps in a poll for it. Exact on that thread.
+    /// Whether a thread sleeps in a poll for it. Exact on that thread.
     pub(crate) fn is_awaited(&self) -> bool {
-        self.is_awaited.load(Ordering::Relaxed)
+        self.is_awaited.load(Ordering::Relaxed) || self.mailbox.is_awaited()
     }
 
+    /// Whether somebody is shown what the owner can do. Exact on the owner's thread.
+    pub(crate) fn is_observed(&self) -> bool {
+        self.mailbox.is_observed()
+    }
+
+    /// Whether something was posted.
+    pub(crate) fn has_items(&self) -> bool {
+        self.mailbox.has_items()
+    }
+
+    /// From now on `observer` is shown what the owner can do. The owner says so next.
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>, heed: Heed) {
+        self.mailbox.observe(observer, heed);
+    }
+
+    /// Shows nothing more to `observer`.
+    pub(crate) fn ignore(&self, observer: &Arc<dyn Observer>) {
+        self.mailbox.ignore(observer);
+    }
+
+    /// The owner has looked, and shows what it can do. `false`: something was posted meanwhile, look again.
+    pub(crate) fn settle(&self, ready: Interest) -> bool {
+        self.mailbox.settle(ready)
+    }
+
+    /// Whether something was posted, or somebody observes.
     #[inline]
     pub(crate) fn has_mail(&self) -> bool {
         self.mailbox.has_mail()

@@ -86,6 +86,17 @@ impl FairQueue {
         Err(NoneReady)
     }
 
+    /// Whether there is a message, or a note. If not, each peer tells when it has one.
+    pub(crate) fn has_message(&mut self, pipes: &mut Pipes) -> bool {
+        while let Some(key) = self.active.current() {
+            match pipes.look(key) {
+                Ok(()) => return true,
+                Err(why) => self.take_out(pipes, key, why),
+            }
+        }
+        false
+    }
+
     /// Dry, or closed: the next peer moves into its place.
     #[cold]
     fn take_out(&mut self, pipes: &mut Pipes, key: PipeKey, why: NoMessage) {
@@ -157,6 +168,7 @@ mod tests {
                 is_up: true,
                 assist: None,
                 feed: None,
+                tells: false,
                 latest_out: None,
                 latest_in: None,
             });

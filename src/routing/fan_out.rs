@@ -168,6 +168,7 @@ mod tests {
                 is_up: true,
                 assist: None,
                 feed: None,
+                tells: false,
                 latest_out: None,
                 latest_in: None,
             };

@@ -74,6 +74,7 @@ mod tests {
             assist: None,
             latest_out: None,
             feed: None,
+            tells: false,
             latest_in: None,
         })
     }

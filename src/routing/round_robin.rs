@@ -68,6 +68,26 @@ impl RoundRobin {
         }
     }
 
+    /// Whether a payload would be queued. If not, each peer tells when it has room.
+    pub(crate) fn has_room(&mut self, pipes: &mut Pipes) -> bool {
+        loop {
+            let Some(key) = self.active.current() else {
+                if self.look_at_full(pipes).is_err() {
+                    return false;
+                }
+                continue;
+            };
+            match pipes.look_for_room(key) {
+                Ok(()) => return true,
+                Err(Refused::Full) => {
+                    self.active.skip();
+                    self.full.push(key);
+                }
+                Err(Refused::Closed) => self.active.skip(),
+            }
+        }
+    }
+
     /// Peers tell of room when half of their queue is free; one that has a little room serves a caller that
     /// would otherwise wait or fail.
     #[cold]

@@ -36,6 +36,18 @@ impl Single {
         self.is_dry = false;
     }
 
+    /// Whether the peer has a message, or a note. If not, it tells when it has one.
+    pub(crate) fn has_message(&mut self, pipes: &mut Pipes) -> bool {
+        let Some(peer) = self.peer.filter(|_| !self.is_dry) else { return false };
+        self.is_dry = pipes.look(peer).is_err();
+        !self.is_dry
+    }
+
+    /// Whether the peer has room. If not, it tells when it has.
+    pub(crate) fn has_room(&mut self, pipes: &mut Pipes) -> bool {
+        self.peer.is_some_and(|peer| pipes.look_for_room(peer).is_ok())
+    }
+
     #[inline]
     pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
         let peer = self.peer.ok_or(NoneReady)?;

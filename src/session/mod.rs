@@ -231,6 +231,9 @@ pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None, quiet: Quiet::default() };
     if owner.options.conflate() {
         conflate(owner, link, &mut pipe, &mut ends);
+    } else if owner.mailbox.is_observed() {
+        // Nobody has to look before the first message is there.
+        pipe.tells = pipe.inbound.wait_for_messages_alone();
     }
     (pipe, ends)
 }
@@ -262,6 +265,7 @@ fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
         is_up: false,
         assist: Some(assist),
         feed: None,
+        tells: false,
     };
     (pipe, outbound, inbound)
 }

@@ -12,8 +12,9 @@ use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::{Duration, Instant};
 
-use crate::io::{SocketMailbox, unique_id};
+use crate::io::unique_id;
 use crate::limits::{QUIET, STREAMS_FEW};
+use crate::pipe::Signal;
 use crate::session::link::Link;
 use crate::session::lookout::Lookout;
 use crate::session::protocol::Turn;
@@ -90,36 +91,36 @@ pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
     is_new.unwrap_or(false)
 }
 
-/// Waits until something is posted to one of the mailboxes, the kernel has something to report of a connection that
+/// Waits until something is posted to one of the signals, the kernel has something to report of a connection that
 /// is lent to this thread, or `deadline` has passed. `false`: it has. Looks for `spin` before it sleeps.
-pub(crate) fn wait<'a>(
-    mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+pub(crate) fn wait<'a, T: 'a>(
+    signals: impl Iterator<Item = &'a Signal<T>> + Clone,
     deadline: Option<Instant>,
     spin: Duration,
 ) -> bool {
     note_wait();
     let waited =
-        STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(mailboxes.clone(), deadline, spin));
-    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(mailboxes, deadline, spin))
+        STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(signals.clone(), deadline, spin));
+    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(signals, deadline, spin))
 }
 
-fn wait_for_mail<'a>(
-    mut mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+fn wait_for_mail<'a, T: 'a>(
+    mut signals: impl Iterator<Item = &'a Signal<T>> + Clone,
     deadline: Option<Instant>,
     spin: Duration,
 ) -> bool {
-    let all = mailboxes.clone();
+    let all = signals.clone();
     if !spin.is_zero() {
         let begin = Instant::now();
         let end = deadline.into_iter().chain(begin.checked_add(spin)).min().unwrap_or(begin);
         while Instant::now() < end {
-            if all.clone().any(SocketMailbox::has_mail) {
+            if all.clone().any(Signal::has_mail) {
                 return true;
             }
             spin_loop();
         }
     }
-    if let (Some(only), None) = (mailboxes.next(), mailboxes.next()) {
+    if let (Some(only), None) = (signals.next(), signals.next()) {
         return only.wait(deadline);
     }
     let bell = Arc::new(Bell::default());
@@ -129,7 +130,7 @@ fn wait_for_mail<'a>(
         is_quiet &= mailbox.listen(&ring);
     }
     let has_news = !is_quiet || bell.wait(deadline);
-    all.for_each(SocketMailbox::stop_listening);
+    all.for_each(Signal::stop_listening);
     has_news
 }
 
@@ -213,9 +214,9 @@ impl Streams {
     }
 
     /// As the function of this name. `None`: nothing is lent to this thread.
-    fn wait<'a>(
+    fn wait<'a, T: 'a>(
         &mut self,
-        mailboxes: impl Iterator<Item = &'a SocketMailbox> + Clone,
+        signals: impl Iterator<Item = &'a Signal<T>> + Clone,
         deadline: Option<Instant>,
         spin: Duration,
     ) -> Option<bool> {
@@ -238,7 +239,7 @@ impl Streams {
         let lookout = lookout.take().filter(|_| is_any_lent)?;
         lookout.forget_ringing();
         let mut is_quiet = true;
-        for mailbox in mailboxes.clone() {
+        for mailbox in signals.clone() {
             is_quiet &= mailbox.listen(lookout.ring());
         }
         let mut has_news = !is_quiet;
@@ -255,7 +256,7 @@ impl Streams {
             }
             has_news |= !due.is_empty();
         }
-        mailboxes.for_each(SocketMailbox::stop_listening);
+        signals.for_each(Signal::stop_listening);
         due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
         Some(has_news)
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectionError, OpenError, RecvError, SendError, Unsent};
+use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, PATIENT_CALL, STREAM_TICK};
 use crate::message::{Message, Payload};
@@ -24,7 +25,7 @@ use crate::socket_type::SocketType;
 
 /// A socket without its pattern.
 pub(super) struct Core {
-    id: u64,
+    pub(super) id: u64,
     pub(super) context: Arc<ContextInner>,
     pub(super) mailbox: Arc<SocketMailbox>,
     pub(super) pipes: Pipes,
@@ -39,6 +40,8 @@ pub(super) struct Core {
     /// How often something was posted, or left to be done.
     changes: u64,
     is_terminated: bool,
+    /// What observers were shown last by this side.
+    pub(super) shown: Interest,
     half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
@@ -74,6 +77,7 @@ impl Core {
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             changes: 0,
             is_terminated: false,
+            shown: Interest::NONE,
             half_open: Arc::default(),
             zap,
         })
@@ -310,8 +314,22 @@ impl Core {
         verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
         if self.mailbox.has_mail() {
+            if self.mailbox.is_observed() {
+                return self.send_observed(pattern, payload, verb);
+            }
             self.handle_mail(pattern);
         }
+        self.send_now(pattern, payload, verb)
+    }
+
+    /// The same when the mail is done.
+    #[inline]
+    pub(super) fn send_now<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        payload: &mut Payload<'_>,
+        verb: &mut impl SendVerb<P>,
+    ) -> Result<(), SendError> {
         loop {
             if self.is_terminated {
                 return Err(SendError::Terminated);
@@ -331,8 +349,21 @@ impl Core {
         verb: &mut impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
         if self.mailbox.has_mail() {
+            if self.mailbox.is_observed() {
+                return self.recv_observed(pattern, verb);
+            }
             self.handle_mail(pattern);
         }
+        self.recv_now(pattern, verb)
+    }
+
+    /// The same when the mail is done.
+    #[inline]
+    pub(super) fn recv_now<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        verb: &mut impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
         loop {
             if self.is_terminated {
                 return Err(RecvError::Terminated);

@@ -137,7 +137,9 @@ impl Core {
         endpoint: Endpoint,
     ) -> Result<Connection, ConnectError> {
         self.handle_mail(pattern);
-        self.connect_named(pattern, endpoint, RoutingId::NONE)
+        let connected = self.connect_named(pattern, endpoint, RoutingId::NONE);
+        self.show(pattern, true);
+        connected
     }
 
     /// Connects to a peer that shall have this name here, whatever it announces; none: what it announces.
@@ -153,7 +155,9 @@ impl Core {
         if self.socket_type.is_raw() && self.endpoints.has_named(peer_name) {
             return Err(ConnectError::RoutingIdInUse);
         }
-        self.connect_named(pattern, endpoint, peer_name.clone())
+        let connected = self.connect_named(pattern, endpoint, peer_name.clone());
+        self.show(pattern, true);
+        connected
     }
 
     fn connect_named<P: Strategy>(
@@ -217,6 +221,7 @@ impl Core {
         let position = self.endpoints.connected.iter().position(is_it).ok_or(ConnectError::NotConnected)?;
         let connected = self.endpoints.connected.swap_remove(position);
         self.let_connection_go(pattern, connected);
+        self.show(pattern, true);
         Ok(())
     }
 

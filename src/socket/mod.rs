@@ -7,10 +7,13 @@ mod builder;
 mod call;
 mod close;
 mod core;
+#[cfg(unix)]
+mod descriptor;
 mod endpoints;
 mod handles;
 pub(crate) mod inproc;
 mod monitor;
+mod observed;
 mod outgoing;
 mod proxy;
 mod pubsub;
@@ -20,7 +23,6 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
-mod wait;
 pub(crate) mod zap;
 
 use std::fmt;
@@ -28,7 +30,10 @@ use std::time::{Duration, Instant};
 
 pub use builder::Builder;
 pub use close::CloseReport;
+#[cfg(unix)]
+pub use descriptor::Descriptor;
 pub use handles::{Binding, BindingState, Connection};
+pub use observed::Pollable;
 pub use outgoing::Outgoing;
 pub use proxy::{Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, proxy};
 pub use rep::Request;
@@ -36,7 +41,6 @@ pub use req::Reply;
 pub use shared::{MayReceive, MaySend, Receiving, RecvHalf, SendHalf, Sending, SharedSocket, Whole};
 pub(crate) use stats::Archive;
 pub use stats::{PeerStats, Stats, Totals, Traffic};
-pub use wait::{Waits, wait_any};
 
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
@@ -112,7 +116,9 @@ impl<P: Pattern> Socket<P> {
         E::Error: Into<EndpointError>,
     {
         let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
-        self.core.bind(&mut self.pattern, endpoint)
+        let bound = self.core.bind(&mut self.pattern, endpoint);
+        self.core.show(&mut self.pattern, true);
+        bound
     }
 
     /// Listens on a descriptor that is bound and listens already: from systemd's socket activation, or from a

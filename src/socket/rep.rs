@@ -142,6 +142,7 @@ impl Request<'_> {
 impl Drop for Request<'_> {
     fn drop(&mut self) {
         self.socket.pattern.forget();
+        self.socket.core.show(&mut self.socket.pattern, false);
     }
 }
 

@@ -96,6 +96,7 @@ impl Socket<Req> {
             self.pattern.give_up(&mut self.core.pipes);
             self.core.settle(&mut self.pattern);
         }
+        self.core.show(&mut self.pattern, false);
     }
 }
 

@@ -17,13 +17,15 @@ use std::thread::{self, JoinHandle};
 
 use crate::context::{Context, ContextInner};
 use crate::error::{AuthStatus, OpenError, RecvError};
+use crate::interest::Interest;
 use crate::io::unique_id;
 use crate::limits::ZAP_PENDING_MAX;
 use crate::message::Message;
 use crate::options::{Decision, Linger};
 use crate::patterns::{Dealer, Pull, Push};
+use crate::poller::Poller;
 use crate::session::{Doorkeeper, Inquiry, Link, zap};
-use crate::socket::{Connection, Socket, wait_any};
+use crate::socket::{Connection, Socket};
 use crate::sync::{Mutex, lock};
 
 /// Where handlers are bound: RFC 27.
@@ -145,6 +147,11 @@ struct Desk {
 
 impl Desk {
     fn run(mut self) {
+        let mut poller = Poller::new();
+        let added = poller.add(&mut self.requests, Interest::READABLE, ());
+        if added.and_then(|()| poller.add(&mut self.handler, Interest::READABLE, ())).is_err() {
+            return;
+        }
         loop {
             match self.requests.try_recv() {
                 Ok(request) if request == STOP => return,
@@ -162,7 +169,9 @@ impl Desk {
                     }
                 }
                 Err(RecvError::WouldBlock) => {
-                    wait_any(&mut [&mut self.requests, &mut self.handler], None);
+                    if poller.wait(None).is_err() {
+                        return;
+                    }
                 }
                 Err(_) => return,
             }

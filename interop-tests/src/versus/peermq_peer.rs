@@ -1,9 +1,11 @@
 //! peermq, through its public interface only.
 
+use std::cell::RefCell;
+
 use anyhow::{Result, anyhow};
 use peermq::{
-    Builder, Context, Dealer, Hwm, Message, Pattern, Pub, Pull as PullType, Push as PushType, RecvError,
-    Router as RouterType, RoutingId, Socket, Sub, Waits, wait_any,
+    Builder, Context, Dealer, Hwm, Interest, Message, Pattern, Poller, Pub, Pull as PullType,
+    Push as PushType, RecvError, Router as RouterType, RoutingId, Socket, Sub,
 };
 
 use super::bodies::{Bodies, Body};
@@ -19,6 +21,8 @@ use super::workload::Workload;
 pub(crate) struct Peermq {
     context: Context,
     pub(super) task: Task,
+    /// Has the subscribers from their first wait on.
+    poller: RefCell<Poller<()>>,
 }
 
 /// PUSH.
@@ -102,7 +106,7 @@ impl Implementation for Peermq {
     type Pair = PeermqPair;
 
     fn new(task: &Task) -> Result<Self> {
-        Ok(Self { context: Context::new(), task: task.clone() })
+        Ok(Self { context: Context::new(), task: task.clone(), poller: RefCell::default() })
     }
 
     fn bind_pull(&self) -> Result<(PeermqPull, String)> {
@@ -149,9 +153,13 @@ impl FanImplementation for Peermq {
     }
 
     fn wait(&self, subscribers: &mut [PeermqSubscriber]) -> Result<()> {
-        let mut sockets: Vec<&mut dyn Waits> =
-            subscribers.iter_mut().map(|it| &mut it.socket as &mut dyn Waits).collect();
-        wait_any(&mut sockets, None);
+        let mut poller = self.poller.borrow_mut();
+        if poller.is_empty() {
+            for subscriber in subscribers {
+                poller.add(&mut subscriber.socket, Interest::READABLE, ())?;
+            }
+        }
+        poller.wait(None)?;
         Ok(())
     }
 

@@ -24,6 +24,8 @@ mod matrix;
 mod messages;
 mod monitor;
 mod pair;
+#[cfg(unix)]
+mod poller;
 mod promises;
 mod proxy;
 mod pubsub;

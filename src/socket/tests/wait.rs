@@ -1,7 +1,7 @@
 //! Waiting for several sockets at once.
 
 use super::*;
-use crate::wait_any;
+use crate::{Interest, Poller};
 
 #[test]
 fn a_thread_serves_two_sockets_and_misses_nothing() {
@@ -25,6 +25,9 @@ fn a_thread_serves_two_sockets_and_misses_nothing() {
             .collect();
         let (left, right) = pulls.split_at_mut(1);
         let (left, right) = (&mut left[0].0, &mut right[0].0);
+        let mut poller = Poller::new();
+        poller.add(left, Interest::READABLE, ()).unwrap();
+        poller.add(right, Interest::READABLE, ()).unwrap();
         let mut next = [0_u32; 2];
         while next != [EACH; 2] {
             let mut is_idle = true;
@@ -36,13 +39,13 @@ fn a_thread_serves_two_sockets_and_misses_nothing() {
                 }
             }
             if is_idle {
-                assert!(wait_any(&mut [left, right], Some(PATIENCE)), "{next:?}");
+                assert!(!poller.wait(Some(PATIENCE)).unwrap().is_empty(), "{next:?}");
             }
         }
         // What tells of messages that were taken already may still be there.
         eventually("there is nothing to do", || {
             assert!(left.try_recv().is_err() && right.try_recv().is_err(), "more than was sent");
-            !wait_any(&mut [&mut *left, &mut *right], Some(Duration::ZERO))
+            poller.wait(Some(Duration::ZERO)).unwrap().is_empty()
         });
         senders.into_iter().for_each(|sender| drop(sender.join().unwrap()));
     });
@@ -52,9 +55,12 @@ fn a_thread_serves_two_sockets_and_misses_nothing() {
 fn a_shutdown_ends_the_wait() {
     let context = Context::new();
     let (mut one, mut other) = (context.open::<Pull>().unwrap(), context.open::<Push>().unwrap());
+    let mut poller = Poller::new();
+    poller.add(&mut one, Interest::READABLE, ()).unwrap();
+    poller.add(&mut other, Interest::WRITABLE, ()).unwrap();
     let stopping = thread::spawn(move || context.shutdown());
     while one.try_recv() != Err(crate::RecvError::Terminated) {
-        assert!(wait_any(&mut [&mut one, &mut other], Some(PATIENCE)));
+        assert!(!poller.wait(Some(PATIENCE)).unwrap().is_empty());
     }
     stopping.join().unwrap();
 }

@@ -1,0 +1,128 @@
+//! A socket that somebody watches: a poller, or a descriptor.
+//!
+//! Observers are on any thread and cannot look into a socket. So the socket shows them what it can do, exactly, each
+//! time that it has been used; and whoever posts something that may change it shows them that, until the socket has
+//! looked. A socket that nobody observes knows nothing of all this.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{RecvError, SendError};
+use crate::interest::Interest;
+use crate::io::SocketMailbox;
+use crate::message::Payload;
+use crate::patterns::{Pattern, Strategy};
+use crate::pipe::{Heed, Observer};
+use crate::socket::Socket;
+use crate::socket::core::{Core, RecvVerb, SendVerb};
+use crate::socket_type::SocketType;
+
+/// A socket of any type, for a [`Poller`](crate::Poller). Implemented by this crate only.
+#[allow(private_bounds, reason = "sealed: how a socket is watched is not for other crates")]
+pub trait Pollable: Observed {}
+
+/// What a poller asks of a socket.
+pub(crate) trait Observed {
+    /// Names the socket among all of this process.
+    fn id(&self) -> u64;
+    /// How long a call looks before it sleeps.
+    fn spin(&self) -> Duration;
+    /// From now on `observer` is shown what the socket can do, until the mailbox ignores it.
+    fn observe(&mut self, observer: Arc<dyn Observer>) -> Arc<SocketMailbox>;
+}
+
+impl<P: Pattern> Pollable for Socket<P> {}
+
+impl<P: Pattern> Observed for Socket<P> {
+    fn id(&self) -> u64 {
+        self.core.id
+    }
+
+    fn spin(&self) -> Duration {
+        self.core.context.spin
+    }
+
+    fn observe(&mut self, observer: Arc<dyn Observer>) -> Arc<SocketMailbox> {
+        let options = self.core.options();
+        let news = options.router_notify();
+        let is_curious = options.probe_router() || news.on_connect() || news.on_disconnect();
+        let hints = match self.core.socket_type {
+            // When these can send, nobody else decides.
+            SocketType::Pull | SocketType::Rep | SocketType::Sub => Interest::READABLE,
+            SocketType::Pub | SocketType::Push => Interest::WRITABLE,
+            SocketType::Dealer
+            | SocketType::Pair
+            | SocketType::Req
+            | SocketType::Router
+            | SocketType::Stream
+            | SocketType::XPub
+            | SocketType::XSub => Interest::BOTH,
+        };
+        self.core.mailbox.observe(observer, Heed { hints, is_curious });
+        self.core.show(&mut self.pattern, true);
+        Arc::clone(&self.core.mailbox)
+    }
+}
+
+impl Core {
+    /// What can be done now. What cannot is told by the mailbox when it can.
+    pub(super) fn readiness<P: Strategy>(&mut self, pattern: &mut P) -> Interest {
+        if self.is_terminated() {
+            return Interest::BOTH;
+        }
+        let pipes = &mut self.pipes;
+        let readable = if pattern.is_readable(pipes) { Interest::READABLE } else { Interest::NONE };
+        let writable = if pattern.is_writable(pipes) { Interest::WRITABLE } else { Interest::NONE };
+        readable | writable
+    }
+
+    /// Shows observers what can be done, if there are any: when it has changed, or if they were shown what others
+    /// thought.
+    pub(super) fn show<P: Strategy>(&mut self, pattern: &mut P, mut is_due: bool) {
+        if !self.mailbox.is_observed() {
+            return;
+        }
+        loop {
+            if self.mailbox.has_items() {
+                self.handle_mail(pattern);
+                is_due = true;
+            }
+            let ready = self.readiness(pattern);
+            let was_any = self.settle(pattern);
+            if !was_any && !is_due && ready == self.shown {
+                return;
+            }
+            if !was_any && self.mailbox.settle(ready) {
+                self.shown = ready;
+                return;
+            }
+            is_due = true;
+        }
+    }
+
+    #[cold]
+    pub(super) fn send_observed<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        payload: &mut Payload<'_>,
+        verb: &mut impl SendVerb<P>,
+    ) -> Result<(), SendError> {
+        let had_mail = self.mailbox.has_items() && self.handle_mail(pattern);
+        let sent = self.send_now(pattern, payload, verb);
+        self.show(pattern, had_mail || sent.is_err());
+        sent
+    }
+
+    #[cold]
+    pub(super) fn recv_observed<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        verb: &mut impl RecvVerb<P>,
+    ) -> Result<(), RecvError> {
+        let had_mail = self.mailbox.has_items() && self.handle_mail(pattern);
+        let taken = self.recv_now(pattern, verb);
+        self.show(pattern, had_mail || taken.is_err());
+        taken
+    }
+}
