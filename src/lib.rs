@@ -49,6 +49,7 @@
 #[cfg(all(feature = "bench-internals", not(loom)))]
 #[doc(hidden)]
 pub mod bench;
+mod capabilities;
 #[cfg(not(loom))]
 mod context;
 mod endpoint;
@@ -79,10 +80,12 @@ mod session;
 mod socket;
 mod socket_type;
 mod sync;
+mod timers;
 #[cfg(not(loom))]
 mod transport;
 mod wire;
 
+pub use capabilities::{VERSION, VERSION_PARTS, ZMTP_VERSION, has};
 #[cfg(not(loom))]
 pub use context::{Context, ContextBuilder};
 pub use endpoint::Endpoint;
@@ -122,3 +125,4 @@ pub use socket::{
     Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, proxy,
 };
 pub use socket_type::SocketType;
+pub use timers::{TimerId, Timers};

@@ -29,7 +29,7 @@ use crate::sync::{Mutex, lock};
 /// ready for is reported only to who wants that. After a shutdown of its context, a socket is ready for everything.
 ///
 /// Now and then a socket is reported that has nothing after all, a SUB whose message nobody subscribed to any more, or
-/// one that had to look at its peers: use the calls that do not wait. To send to a certain peer, or on a socket that
+/// one whose peer has left: use the calls that do not wait. To send to a certain peer, or on a socket that
 /// drops what finds no room, is always worth a try: a ROUTER, STREAM, PUB, XPUB and XSUB are always writable. A REQ is
 /// readable while its reply is here, and writable while it has no request under way; a REP is readable while it has
 /// not received one, and writable while it has.

@@ -377,6 +377,7 @@ mod close {
 }
 
 mod callers;
+mod signal;
 
 type Messages = VecDeque<Message>;
 

@@ -10,6 +10,8 @@ mod core;
 #[cfg(unix)]
 mod descriptor;
 mod endpoints;
+#[cfg(feature = "futures")]
+mod futures;
 mod handles;
 pub(crate) mod inproc;
 mod monitor;

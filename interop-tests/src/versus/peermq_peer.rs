@@ -1,6 +1,6 @@
 //! peermq, through its public interface only.
 
-use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, anyhow};
 use peermq::{
@@ -22,7 +22,7 @@ pub(crate) struct Peermq {
     context: Context,
     pub(super) task: Task,
     /// Has the subscribers from their first wait on.
-    poller: RefCell<Poller<()>>,
+    poller: Mutex<Poller<()>>,
 }
 
 /// PUSH.
@@ -106,7 +106,7 @@ impl Implementation for Peermq {
     type Pair = PeermqPair;
 
     fn new(task: &Task) -> Result<Self> {
-        Ok(Self { context: Context::new(), task: task.clone(), poller: RefCell::default() })
+        Ok(Self { context: Context::new(), task: task.clone(), poller: Mutex::default() })
     }
 
     fn bind_pull(&self) -> Result<(PeermqPull, String)> {
@@ -153,7 +153,7 @@ impl FanImplementation for Peermq {
     }
 
     fn wait(&self, subscribers: &mut [PeermqSubscriber]) -> Result<()> {
-        let mut poller = self.poller.borrow_mut();
+        let mut poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner);
         if poller.is_empty() {
             for subscriber in subscribers {
                 poller.add(&mut subscriber.socket, Interest::READABLE, ())?;
