@@ -10,7 +10,7 @@
 //! | Watching | [monitors](super::compatibility#monitors-and-statistics) with typed events, or in libzmq's form; exact statistics for each peer, socket and context; the crates tracing and metrics, with features of these names | events as a stream |
 //! | Messages | one or many frames, small ones without allocation, large ones by reference, a failed send hands the message back | |
 //! | Queues | high-water marks in messages, exact, and in octets; conflate; nothing is discarded, but by ROUTER, REP, PUB, XPUB and XSUB, which count it | statistics for each peer |
-//! | Waiting | blocking, with a timeout, not at all; in a task of [any executor](super::executors); one thread for several sockets | a poller for sockets and descriptors, a readable descriptor |
+//! | Waiting | blocking, with a timeout, not at all; in a task of [any executor](super::executors); one thread for any number of sockets and descriptors ([`Poller`](crate::Poller)), with [timers](crate::Timers); a [readable descriptor](crate::Descriptor) for any event loop | |
 //! | Threads | I/O threads started when needed, count and cores by the context's builder; sockets are `Send`; [halves](crate::Socket::split) that send and receive at once; a [handle](crate::SharedSocket) that many threads share | |
 //! | Proxies | between any two sockets, of types known or chosen at run time, both ways; back-pressure instead of loss; a capture; pause, resume, statistics and end from any thread | |
 //! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake, half-open connections in all and from one address, lists of addresses | |

@@ -242,3 +242,39 @@
 //! and 3.1 at 8 KiB; this library reaches 0.9, 1.2 and 1.1 of plain sockets. Over tcp `readv` and `writev` take 49 % of
 //! both processes at 256 B, 57 % at 1 KiB and 62 % at 1 MiB, waiting for the other side 6, 14 and 20 %, our own functions
 //! and copies 25, 13 and 1 %. Compare with plain sockets before you compare machines.
+//!
+//! # A task leaves its waker where a thread leaves its place
+//!
+//! Whoever posts to a socket finds there how to wake whoever waits: in the mailbox itself, or by a
+//! [`Waker`](std::task::Waker). A thread in a poll has one, a task has one, and the two look the same to those who post,
+//! so futures cost the others nothing: no second flag, no list of tasks, no reactor. While a task waits no thread is in
+//! the poll of its connections, so they go back to their I/O threads first; what the thread has queued on its streams is
+//! written before its task is left. A future takes or queues its message in the poll in which it is ready, because the
+//! verbs beneath are those that do not wait: that is all that cancel-safety needs.
+//!
+//! There is no timeout in a future. It would need a timer that wakes tasks, and executors have one; `close_async` needs
+//! none either, since sessions keep the time of what lingers.
+//!
+//! # A socket that is observed shows what it can do
+//!
+//! A poller cannot look into sockets: they are the program's, on whatever thread. So it is the other way round: each call
+//! on an observed socket ends with a look at what could be done next, and shows that if it has changed; whoever posts
+//! what may change it shows that, until the socket has looked itself. A poller keeps a list of those that were shown to
+//! be ready, so a wait costs as much with a thousand sockets as with one, and is level-triggered without asking any of
+//! them. A socket that nobody observes has one flag more in a word that it reads anyway.
+//!
+//! A hint may be wrong, because those who post do not know the pattern: a peer that leaves wakes the poller of a socket
+//! that waits for messages. libzmq finds such things out inside of `zmq_poll`, since it is handed the sockets. Here the
+//! socket finds out in the call that finds nothing, and is reported no more. Peers that come are not reported before
+//! their first message.
+//!
+//! The poller's thread does the I/O of its sockets while it waits, as a blocking call does. With descriptors of the
+//! program's own it does not: these need a poll of their own, and nesting one in the other would make each report a
+//! chain of two system calls.
+//!
+//! # A descriptor is one end of a stream
+//!
+//! `eventfd` would do with one descriptor instead of two, but is there on Linux only, and a safe wrapper of it is in
+//! none of the crates that are needed anyway. One octet lies in the stream while the socket can do something, so any
+//! event loop can wait for it, level- or edge-triggered; libzmq's `ZMQ_FD` is edge-triggered only, and must be asked for
+//! `ZMQ_EVENTS` after each call.
