@@ -119,7 +119,10 @@ impl Addressing for Stream {
             let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.clone()) else { continue };
             match taken {
                 Taken::Message => mem::swap(&mut self.taken, message),
-                Taken::Note if self.on_note(pipes, key) => message.start().assign(&[]),
+                Taken::Note if self.on_note(pipes, key) => {
+                    pipes.set_heard(Some(key));
+                    message.start().assign(&[]);
+                }
                 Taken::Note => continue,
             }
             from.assign(&name);

@@ -83,6 +83,8 @@ pub(crate) struct Pipes {
     is_far_ahead: bool,
     /// Of the call under way.
     patience: Patience,
+    /// From whom the message was that the socket received last.
+    heard: Option<PipeKey>,
     /// Octets of a batch to one peer.
     batch_octets: usize,
     /// What has gone where, for other threads.
@@ -171,6 +173,19 @@ impl Pipes {
         // The pipes of an accepted connection are made when its handshake is done, which may be late.
         let connection = pipe.assist.as_ref().map_or(pipe.id, |assist| assist.id());
         Some(Since { connection, pipe: pipe.id })
+    }
+
+    /// The socket receives a message of this peer's now, or one that is nobody's.
+    #[inline]
+    pub(crate) fn set_heard(&mut self, from: Option<PipeKey>) {
+        self.heard = from;
+    }
+
+    /// From whom the socket received last, if the pipe is there still.
+    pub(crate) fn heard(&self) -> Option<&Pipe> {
+        let key = self.heard?;
+        let slot = self.slots.get(key.index as usize).filter(|slot| slot.generation == key.generation)?;
+        slot.pipe.as_ref()
     }
 
     /// Whether nothing more comes from this peer than what is there.

@@ -60,9 +60,15 @@ impl Single {
         if self.is_dry {
             return Err(NoneReady);
         }
-        pipes.recv(peer, message).map_err(|_| {
-            self.is_dry = true;
-            NoneReady
-        })
+        match pipes.recv(peer, message) {
+            Ok(()) => {
+                pipes.set_heard(Some(peer));
+                Ok(())
+            }
+            Err(_) => {
+                self.is_dry = true;
+                Err(NoneReady)
+            }
+        }
     }
 }

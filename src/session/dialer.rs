@@ -395,6 +395,7 @@ impl Drop for Dialer {
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
         self.tell(EventKind::Closed(self.given_up));
+        self.link.forget_peer();
     }
 }
 

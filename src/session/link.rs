@@ -13,7 +13,7 @@ use mio::{Registry, Token};
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
-use crate::pipe::{Assist, Handover, Patience, Ready, Vitals, Wake, WakeUp};
+use crate::pipe::{Assist, Handover, Patience, Pipe, Ready, Vitals, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
 use crate::session::half_open;
@@ -22,7 +22,9 @@ use crate::session::protocol::{Farewell, Progress, Session, Turn};
 use crate::session::streams::{self, WaitsFor};
 use crate::session::vitals::Pulse;
 use crate::session::work;
-use crate::session::{CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Status, connect_pipes};
+use crate::session::{
+    CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Said, Status, connect_pipes,
+};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::transport::Stream;
 use crate::wire;
@@ -215,7 +217,7 @@ impl Link {
         match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => {
-                self.owner.peers.remove(self.id, Some(&self.owner.endpoint), None);
+                self.owner.peers.end(self.id, &self.owner.endpoint, None);
                 session.into_ends(self.farewell())
             }
         }
@@ -354,14 +356,14 @@ impl Link {
     }
 
     /// The handshake is done.
-    pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream) {
+    pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream, messages: Said) {
         drop(lock(&self.half_open).take());
-        self.enter_peer(peer, stream);
+        self.enter_peer(peer, stream, messages);
         self.show(ConnectionState::Ready);
     }
 
     /// Whoever looks finds the peer from now on.
-    pub(super) fn enter_peer(&self, peer: &wire::Peer, stream: &Stream) {
+    pub(super) fn enter_peer(&self, peer: &wire::Peer, stream: &Stream, messages: Said) {
         let info = PeerInfo {
             endpoint: stream.peer().unwrap_or_else(|| self.owner.endpoint.clone()),
             is_accepted: self.status.is_none(),
@@ -372,6 +374,7 @@ impl Link {
             admission: peer.admission.clone(),
             process: stream.process(),
             descriptor: stream.descriptor(),
+            messages,
         };
         let reach = Reach::Link(Weak::clone(&self.this));
         if self.pulse.note_ready() {
@@ -476,19 +479,29 @@ impl Link {
         *lock(&self.asked) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
-            self.owner.peers.remove(self.id, Some(&self.owner.endpoint), end.error());
+            self.owner.peers.end(self.id, &self.owner.endpoint, end.error());
             *place = Place::Down(session.into_ends(self.farewell()));
         }
         self.post(Notice::Ended { end, was_ready });
     }
 
-    /// Makes pipes and gives the socket its ends: the peer is ready.
-    pub(super) fn attach(&self, peer: RoutingId) -> Option<Box<Ends>> {
-        let (mut pipe, ends) = connect_pipes(&self.owner, &self.this.upgrade()?);
+    /// Makes pipes for a peer that is ready.
+    pub(super) fn make_pipes(&self) -> Option<(Pipe, Ends)> {
+        Some(connect_pipes(&self.owner, &self.this.upgrade()?))
+    }
+
+    /// Gives the socket its end.
+    pub(super) fn attach(&self, mut pipe: Pipe, peer: RoutingId) {
         pipe.peer = Some(peer);
         pipe.is_up = true;
         self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
-        Some(Box::new(ends))
+    }
+
+    /// The connection will not be made again.
+    pub(super) fn forget_peer(&self) {
+        if self.is_stopped() {
+            self.owner.peers.remove(self.id, Some(&self.owner.endpoint), None);
+        }
     }
 }
 

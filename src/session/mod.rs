@@ -50,7 +50,7 @@ pub(crate) use listener::Bound;
 pub use monitor::Monitor;
 pub(crate) use monitor::{Scene, Watcher};
 pub use peers::{CloseReason, Peer};
-pub(crate) use peers::{PeerInfo, Peers, Reach};
+pub(crate) use peers::{PeerInfo, Peers, Reach, Said};
 pub use status::ConnectionState;
 pub(crate) use status::Status;
 #[cfg(test)]

@@ -33,6 +33,16 @@ pub(crate) struct PeerInfo {
     pub(crate) process: Option<ProcessCredentials>,
     /// The connection's, if it has one.
     pub(crate) descriptor: Option<i32>,
+    pub(crate) messages: Said,
+}
+
+/// Which messages are a peer's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// The pipe in which they are; none if the connection has only one, or keeps it for the next peer.
+    pub(crate) pipe: Option<u64>,
+    /// As many in front of them are those of its predecessors.
+    pub(crate) behind: u64,
 }
 
 /// How to end a connection.
@@ -43,49 +53,117 @@ pub(crate) enum Reach {
     Link(Weak<Link>),
 }
 
-/// The peers of one socket, and who watches them.
+/// The peers of one socket, by the numbers of their connections, and who watches them.
+///
+/// One whose connection is over stays as long as its pipe: messages of its may be received still.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    ready: Mutex<HashMap<u64, Peer>>,
+    known: Mutex<HashMap<u64, Entry>>,
     watchers: Watchers,
+}
+
+#[derive(Debug)]
+struct Entry {
+    peer: Peer,
+    /// The connection is over.
+    is_over: bool,
+    /// The socket has let the pipe go.
+    is_let_go: bool,
 }
 
 impl Peers {
     /// A peer is ready that was met at `endpoint`.
     pub(crate) fn insert(&self, id: u64, endpoint: &Endpoint, info: PeerInfo, reach: Reach) {
         let peer = Peer { info: Arc::new(info), reach };
-        lock(&self.ready).insert(id, peer.clone());
+        let entry = Entry { peer: peer.clone(), is_over: false, is_let_go: false };
+        let replaced = lock(&self.known).insert(id, entry);
+        drop(replaced); // behind the lock
         self.watchers.tell(peer.scene(id, endpoint), EventKind::Ready(peer.clone()));
     }
 
-    /// A peer is gone, if it was ready, which was met at `endpoint`, or where it is itself; without an `error` because
-    /// of this side.
+    /// The connection to this peer is over, if it was ready, which was met at `endpoint`; without an `error` because of
+    /// this side.
+    pub(crate) fn end(&self, id: u64, endpoint: &Endpoint, error: Option<ConnectionError>) {
+        let mut was_over = true;
+        let known = self.change(id, |entry| was_over = std::mem::replace(&mut entry.is_over, true));
+        self.tell_end(id, known.filter(|_| !was_over), Some(endpoint), error);
+    }
+
+    /// The socket has let a pipe go, from which no more messages of this peer's will be received.
+    pub(crate) fn let_go(&self, id: u64, pipe: u64) {
+        self.change(id, |entry| {
+            entry.is_let_go |= entry.peer.info.messages.pipe.is_none_or(|its_pipe| its_pipe == pipe);
+        });
+    }
+
+    /// A peer is gone, and its pipe; if it was ready until now, watchers hear of it.
     pub(crate) fn remove(&self, id: u64, endpoint: Option<&Endpoint>, error: Option<ConnectionError>) {
-        let removed = lock(&self.ready).remove(&id);
-        if let Some(peer) = removed {
-            let scene = peer.scene(id, endpoint.unwrap_or(&peer.info.endpoint));
-            self.watchers.tell(scene, EventKind::Disconnected(error));
-        }
+        let removed = lock(&self.known).remove(&id).filter(|entry| !entry.is_over);
+        self.tell_end(id, removed.map(|entry| entry.peer), endpoint, error);
     }
 
     /// None yet, of a socket whose messages are counted in these books.
     pub(crate) fn new(books: Arc<Books>) -> Self {
-        Self { ready: Mutex::default(), watchers: Watchers::new(books) }
+        Self { known: Mutex::default(), watchers: Watchers::new(books) }
     }
 
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.watchers
     }
 
+    /// Whether nobody is remembered.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.known).is_empty()
+    }
+
     pub(crate) fn list(&self) -> Vec<Peer> {
-        let mut peers: Vec<_> = lock(&self.ready).iter().map(|(id, peer)| (*id, peer.clone())).collect();
+        let peers = lock(&self.known);
+        let standing = peers.iter().filter(|(_, entry)| !entry.is_over);
+        let mut peers: Vec<_> = standing.map(|(id, entry)| (*id, entry.peer.clone())).collect();
         peers.sort_unstable_by_key(|(id, _)| *id);
         peers.into_iter().map(|(_, peer)| peer).collect()
     }
 
+    /// Whose message it was: the one with this number, of this pipe of this connection.
+    pub(crate) fn of_message(&self, id: u64, pipe: u64, number: u64) -> Option<Peer> {
+        let peers = lock(&self.known);
+        let entry = peers.get(&id)?;
+        let said = entry.peer.info.messages;
+        let is_its = said.pipe.is_none_or(|its_pipe| its_pipe == pipe);
+        // A pipe that keeps the newest message only does not count them.
+        let is_behind = said.behind == 0 || number > said.behind;
+        (is_its && is_behind).then(|| entry.peer.clone())
+    }
+
     /// Whether this is the peer that `id` has now.
     pub(crate) fn is_current(&self, id: u64, info: &Arc<PeerInfo>) -> bool {
-        lock(&self.ready).get(&id).is_some_and(|peer| Arc::ptr_eq(&peer.info, info))
+        lock(&self.known).get(&id).is_some_and(|entry| !entry.is_over && Arc::ptr_eq(&entry.peer.info, info))
+    }
+
+    fn change(&self, id: u64, change: impl FnOnce(&mut Entry)) -> Option<Peer> {
+        let mut known = lock(&self.known);
+        let entry = known.get_mut(&id)?;
+        change(entry);
+        let peer = entry.peer.clone();
+        if entry.is_over && entry.is_let_go {
+            known.remove(&id);
+        }
+        drop(known);
+        Some(peer) // dropped behind the lock
+    }
+
+    fn tell_end(
+        &self,
+        id: u64,
+        peer: Option<Peer>,
+        endpoint: Option<&Endpoint>,
+        error: Option<ConnectionError>,
+    ) {
+        if let Some(peer) = peer {
+            let scene = peer.scene(id, endpoint.unwrap_or(&peer.info.endpoint));
+            self.watchers.tell(scene, EventKind::Disconnected(error));
+        }
     }
 }
 

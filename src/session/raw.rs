@@ -24,7 +24,7 @@ use crate::pipe::{Assist, Consumer, NoMessage, Producer, Refused, Taken, note};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
 use crate::session::work;
-use crate::session::{ConnectionState, make_pipes};
+use crate::session::{ConnectionState, Said, make_pipes};
 use crate::socket_type::SocketType;
 use crate::transport::{Read, Stream};
 use crate::wire;
@@ -77,7 +77,9 @@ impl Session {
         let properties = Arc::default();
         let peer = wire::Peer { socket_type, routing_id, major: 0, minor: 0, properties, admission: None };
         // Whoever receives from the peer finds it, and whoever sees that the connection is ready can send.
-        link.enter_peer(&peer, &stream);
+        link.enter_peer(&peer, &stream, Said { pipe: Some(pipe.id), behind: 0 });
+        // A STREAM lets its pipes go by itself: the peer is known as long as the connection stands.
+        owner.peers.let_go(link.id(), pipe.id);
         owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
         link.show(ConnectionState::Ready);
         Self {

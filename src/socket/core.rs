@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{self, HalfOpen, Owner, Peers};
+use crate::session::{self, HalfOpen, Owner, Peer, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
 use crate::socket::zap::ZapUser;
@@ -418,6 +418,7 @@ impl Core {
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
     pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, pipe: Pipe) -> Option<PipeKey> {
         if pipe.is_stopped() {
+            self.forget_peer(&pipe);
             return None; // disconnected while it shook hands
         }
         let key = self.pipes.insert(pipe);
@@ -484,10 +485,26 @@ impl Core {
     pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
         let pipe = self.pipes.remove(key)?;
         self.departed.add(&pipe);
-        // With inproc; sessions look after their own peers.
-        let is_over = pipe.outbound.is_closed();
-        self.peers.remove(pipe.id, None, is_over.then_some(ConnectionError::PeerClosed));
+        self.forget_peer(&pipe);
         Some(pipe)
+    }
+
+    /// Nothing more will be received from this pipe.
+    fn forget_peer(&self, pipe: &Pipe) {
+        match &pipe.assist {
+            Some(connection) => self.peers.let_go(connection.id(), pipe.id),
+            None => {
+                let is_over = pipe.outbound.is_closed();
+                self.peers.remove(pipe.id, None, is_over.then_some(ConnectionError::PeerClosed));
+            }
+        }
+    }
+
+    /// From whom the message is that was received last.
+    pub(super) fn last_peer(&self) -> Option<Peer> {
+        let pipe = self.pipes.heard()?;
+        let connection = pipe.assist.as_ref().map_or(pipe.id, |connection| connection.id());
+        self.peers.of_message(connection, pipe.id, pipe.inbound.received())
     }
 
     /// Lets a pipe go; its connection may still send what is queued, as `linger` says.

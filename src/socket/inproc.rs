@@ -14,7 +14,7 @@ use crate::options::{FixedMessage, Hwm, HwmOctets};
 use crate::patterns::Strategy;
 use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
-use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Scene, Status};
+use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Said, Scene, Status};
 use crate::socket::core::Core;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
@@ -264,6 +264,7 @@ impl Party {
             admission: None,
             process: None,
             descriptor: None,
+            messages: Said::default(),
         }
     }
 }

@@ -228,6 +228,31 @@ impl<P: Pattern> Socket<P> {
         self.core.peers.list()
     }
 
+    /// Returns from whom the message is that was received last: with user id, metadata and address, as
+    /// [`peers`](Self::peers) shows them. Costs a look into a list, and receiving costs nothing more.
+    ///
+    /// Also when the peer has gone since; `None` once the socket has made further calls then, when the connection was
+    /// made again since the message came, and of messages that are no peer's, such as a ROUTER's news.
+    ///
+    /// ```
+    /// use peermq::{Context, Pull, Push, SocketType};
+    ///
+    /// let context = Context::new();
+    /// let mut pull = context.open::<Pull>()?;
+    /// let binding = pull.bind("tcp://127.0.0.1:0")?;
+    /// let mut push = context.open::<Push>()?;
+    /// push.connect(&binding)?;
+    /// push.send("hello")?;
+    /// pull.recv()?;
+    /// let from = pull.last_peer().ok_or("somebody has sent it")?;
+    /// assert_eq!(from.socket_type(), SocketType::Push);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn last_peer(&self) -> Option<Peer> {
+        self.core.last_peer()
+    }
+
     /// Returns the options, as they are now.
     #[must_use]
     pub fn options(&self) -> &Options {

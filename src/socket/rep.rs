@@ -8,6 +8,7 @@ use crate::error::{RecvError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::{Rep, Strategy as _};
 use crate::pipe::Pipes;
+use crate::session::Peer;
 use crate::socket::Socket;
 
 impl Socket<Rep> {
@@ -125,6 +126,12 @@ impl Request<'_> {
     #[must_use]
     pub fn take_message(&mut self) -> Message {
         mem::take(&mut self.message)
+    }
+
+    /// Returns who asks: see [`Socket::last_peer`](crate::Socket::last_peer).
+    #[must_use]
+    pub fn peer(&self) -> Option<Peer> {
+        self.socket.last_peer()
     }
 
     /// Sends the answer to whoever asked. Never waits: an answer for a peer that is gone, or whose queue is

@@ -9,11 +9,11 @@ use crate::limits::HANDSHAKE_READ;
 use crate::pipe::note;
 use crate::routing_id::RoutingId;
 use crate::session::driver::Session;
-use crate::session::gate;
 use crate::session::link::Link;
 use crate::session::sealed::Sealed;
 use crate::session::translator::Translator;
 use crate::session::zmtp1::Zmtp1;
+use crate::session::{Said, gate};
 use crate::transport::Read;
 
 /// What waits for an answer.
@@ -96,7 +96,12 @@ impl Session {
         }
         self.is_shaking_hands = false;
         let name = link.owner().name_of(&peer.routing_id);
-        link.on_ready(peer, &self.stream);
+        let made = if self.ends.is_none() { link.make_pipes() } else { None };
+        let said = Said {
+            pipe: made.as_ref().map(|(pipe, _)| pipe.id),
+            behind: self.ends.as_ref().map_or(0, |ends| ends.inbound.heard()),
+        };
+        link.on_ready(peer, &self.stream, said);
         let upstream = link.owner().upstream.as_ref();
         self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
         if let Some(hello) = link.owner().hello() {
@@ -105,7 +110,12 @@ impl Session {
         match &mut self.ends {
             Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
             Some(_) => {}
-            None => self.ends = link.attach(RoutingId::from_peer(name)),
+            None => {
+                self.ends = made.map(|(pipe, ends)| {
+                    link.attach(pipe, RoutingId::from_peer(name));
+                    Box::new(ends)
+                });
+            }
         }
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(behind);

@@ -18,6 +18,7 @@ mod endpoints;
 mod handles;
 mod in_step;
 mod inproc;
+mod last_peer;
 mod ledger;
 mod linger;
 mod matrix;
