@@ -75,6 +75,10 @@
 //!   metadata.
 //! * A peer that was told ERROR 400 or 500 does not come back (RFC 26); libzmq does. 300 is a closed connection, after
 //!   which ours comes back.
+//! * What a peer says with ERROR, if that is no status, is in the error of the connection's handle:
+//!   [`RefusedByPeer`](crate::ProtocolError::RefusedByPeer), cut at 30 characters. libzmq shows it nowhere.
+//! * [`Socket::last_peer`](crate::Socket::last_peer) tells from whom a message is, in place of libzmq's properties of a
+//!   message: a received message holds nothing of its peer, and costs nothing for it.
 //! * Sealed frames have the flags of messages, as libzmq's do; RFC 26 has them be commands. libzmq 4.3.5 with libsodium
 //!   takes whatever comes with that flag for a command, and so would lose all messages. What comes may have either.
 //! * In PLAIN, libzmq spells its ERROR `^RROR`, by a slip in its source; that is understood here as a refusal.

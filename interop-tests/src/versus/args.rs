@@ -82,6 +82,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     rivals: bool,
 
+    /// Both sides encrypt with CURVE; peermq and libzmq only, not within a process
+    #[arg(long, conflicts_with = "rivals")]
+    curve: bool,
+
     /// Where the results go [default: versus in the target directory, with --quick versus/quick]
     #[arg(long)]
     out: Option<PathBuf>,
@@ -123,6 +127,8 @@ pub(crate) struct Plan {
     /// Repetitions of each run.
     pub(crate) reps: u32,
     pub(crate) quick: bool,
+    /// Both sides encrypt.
+    pub(crate) curve: bool,
     /// Where the results go, unless that is up to the program.
     pub(crate) out: Option<PathBuf>,
     /// Whom to compare, in turn.
@@ -148,19 +154,24 @@ impl Arguments {
                 "--sizes: with {workload} a message has {least} octets or more, and fewer than 4 GiB",
             );
         }
-        let mut peers = self.peers;
+        let (mut peers, mut transports) = (self.peers, self.transport);
         if self.rivals {
             peers.extend(Peer::RIVALS);
+        }
+        if self.curve {
+            peers.retain(|peer| *peer != Peer::Raw);
+            transports.retain(|transport| *transport != Transport::Inproc);
         }
         let (_, descriptors) = getrlimit(Resource::RLIMIT_NOFILE)?;
         Ok(Plan {
             json: self.json,
             reps: self.reps.unwrap_or(if self.quick { QUICK_REPS } else { DEFAULT_REPS }),
             quick: self.quick,
+            curve: self.curve,
             out: self.out,
             peers: distinct(peers),
             workloads: distinct(self.workload),
-            transports: distinct(self.transport),
+            transports: distinct(transports),
             ping_pongs: distinct(self.ping_pong),
             sizes: distinct(self.sizes),
             fans: distinct(self.fan),
@@ -227,6 +238,7 @@ impl Plan {
             messages,
             warm_up: messages / 10,
             hwm: self.hwm,
+            curve: self.curve,
             role: Role::Both,
             address: String::new(),
         }
@@ -324,6 +336,15 @@ mod tests {
         };
         assert_eq!(peers(Workload::Thr), 5);
         assert_eq!(peers(Workload::Connections), 1);
+    }
+
+    #[test]
+    fn what_does_not_encrypt_is_left_out() {
+        let plan = plan(&["--curve", "--workload", "thr"]);
+        assert_eq!(plan.peers, [Peer::Peermq, Peer::Libzmq]);
+        assert_eq!(plan.sections().len(), 2);
+        let case = plan.cases(plan.sections()[0])[0];
+        assert!(plan.task(case, Peer::Peermq).curve);
     }
 
     #[test]

@@ -395,6 +395,7 @@ mod tests {
             messages: 2_500,
             warm_up: 0,
             hwm: None,
+            curve: false,
             role: Role::Connect,
             address: String::new(),
         };

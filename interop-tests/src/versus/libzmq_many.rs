@@ -36,7 +36,7 @@ impl ManyImplementation for Libzmq {
 
     /// Each from an address of its own: a second connection to the same endpoint would be ignored.
     fn connect_peers(&self, endpoint: &str, count: u32) -> Result<LibzmqPeers> {
-        let socket = self.open(zmq::DEALER)?;
+        let socket = self.open_to_connect(zmq::DEALER)?;
         for endpoint in (0..count).map(|peer| from_own_address(endpoint, peer)) {
             socket.connect(&endpoint).with_context(|| format!("connect to {endpoint}"))?;
         }

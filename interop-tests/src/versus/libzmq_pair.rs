@@ -42,8 +42,7 @@ impl LibzmqPair {
             PingPong::PushPull => {
                 let (pull, there) = libzmq.bind(zmq::PULL)?;
                 let push = libzmq.open(zmq::PUSH)?;
-                push.bind(&libzmq.task.address_of_return())?;
-                let back = push.get_last_endpoint()?.ok().context("the endpoint is not text")?;
+                let back = libzmq.bind_to(&push, &libzmq.task.address_of_return())?;
                 (Self::other(Some(push), pull, case.size), format!("{there} {back}"))
             }
         })

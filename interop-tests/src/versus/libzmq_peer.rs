@@ -14,6 +14,7 @@ use zmq::{Message, Socket};
 
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
 use super::libzmq_pair::LibzmqPair;
+use super::secrets;
 use super::side::{Implementation, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -72,14 +73,29 @@ impl Libzmq {
     }
 
     pub(super) fn bind_socket(&self, socket: &Socket) -> Result<String> {
-        let address = &self.task.address;
+        self.bind_to(socket, &self.task.address)
+    }
+
+    pub(super) fn bind_to(&self, socket: &Socket, address: &str) -> Result<String> {
+        if self.task.curve {
+            secrets::serve_libzmq(socket)?;
+        }
         socket.bind(address).with_context(|| format!("bind to {address}"))?;
         let endpoint = socket.get_last_endpoint()?;
         endpoint.map_err(|_| zmq::Error::EINVAL).context("the endpoint is not text")
     }
 
-    pub(super) fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
+    /// Opens a socket that will connect.
+    pub(super) fn open_to_connect(&self, kind: zmq::SocketType) -> Result<Socket> {
         let socket = self.open(kind)?;
+        if self.task.curve {
+            secrets::ask_libzmq(&socket)?;
+        }
+        Ok(socket)
+    }
+
+    pub(super) fn connect(&self, kind: zmq::SocketType, endpoint: &str) -> Result<Socket> {
+        let socket = self.open_to_connect(kind)?;
         socket.connect(endpoint).with_context(|| format!("connect to {endpoint}"))?;
         Ok(socket)
     }

@@ -32,7 +32,8 @@ fn libzmq() -> String {
     let socket = context.socket(zmq::PAIR);
     let wake_up = if eventfds() > before { "eventfd" } else { "no eventfd" };
     drop(socket);
-    format!("libzmq {major}.{minor}.{patch}, zeromq-src, {wake_up}")
+    let curve = if zmq::has("curve") == Some(true) { "libsodium, " } else { "" };
+    format!("libzmq {major}.{minor}.{patch}, zeromq-src, {curve}{wake_up}")
 }
 
 /// Eventfds that this process has open.

@@ -33,6 +33,7 @@ mod raw_peer;
 mod report;
 mod run;
 mod sample;
+mod secrets;
 mod side;
 mod stalled;
 pub mod stamp;
@@ -89,6 +90,9 @@ pub fn main() -> ExitCode {
 
 /// Runs the whole plan and prints as it goes. `false`: some run failed, which was said on stderr.
 fn compare(plan: &Plan) -> Result<bool> {
+    if plan.curve && plan.peers.contains(&Peer::Libzmq) {
+        secrets::check_libzmq()?;
+    }
     let out = directory(plan.out.clone(), plan.quick)?;
     let mut results = File::create(out.join(RESULTS)).with_context(|| out.display().to_string())?;
     let command = std::env::args().collect::<Vec<_>>().join(" ");

@@ -36,7 +36,7 @@ impl ManyImplementation for Peermq {
 
     /// All from one address, whose 28,000 ports are enough for as many as there may be descriptors.
     fn connect_peers(&self, endpoint: &str, count: u32) -> Result<PeermqPeers> {
-        let mut socket = self.builder::<Dealer>().open()?;
+        let mut socket = self.open_to_connect::<Dealer>()?;
         for _ in 0..count {
             socket.connect(endpoint)?;
         }

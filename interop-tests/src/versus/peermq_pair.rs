@@ -40,8 +40,8 @@ impl PeermqPair {
             }
             PingPong::PushPull => {
                 let (pull, there) = peermq.bind(peermq.builder())?;
-                let mut push = peermq.builder::<PushType>().open()?;
-                let back = push.bind(peermq.task.address_of_return().as_str())?;
+                let (push, back) =
+                    peermq.bind_to(peermq.builder::<PushType>(), &peermq.task.address_of_return())?;
                 (Self::PushPull { push, pull, message, buffer }, format!("{there} {back}"))
             }
         })

@@ -11,6 +11,7 @@ use peermq::{
 use super::bodies::{Bodies, Body};
 use super::fan::{FanImplementation, Publisher, Router, Subscriber, TOPIC_OCTETS, Topic};
 use super::peermq_pair::PeermqPair;
+use super::secrets;
 use super::side::{Implementation, Pull, Push};
 use super::stamp;
 use super::task::Task;
@@ -84,13 +85,25 @@ impl Peermq {
     }
 
     pub(super) fn bind<P: Pattern>(&self, builder: Builder<P>) -> Result<(Socket<P>, String)> {
+        self.bind_to(builder, &self.task.address)
+    }
+
+    pub(super) fn bind_to<P: Pattern>(&self, builder: Builder<P>, at: &str) -> Result<(Socket<P>, String)> {
+        let builder = if self.task.curve { secrets::serve(builder) } else { builder };
         let mut socket = builder.open()?;
-        let endpoint = socket.bind(self.task.address.as_str())?.to_string();
+        let endpoint = socket.bind(at)?.to_string();
         Ok((socket, endpoint))
     }
 
+    /// Opens a socket that will connect.
+    pub(super) fn open_to_connect<P: Pattern>(&self) -> Result<Socket<P>> {
+        let builder = self.builder();
+        let builder = if self.task.curve { secrets::ask(builder) } else { builder };
+        Ok(builder.open()?)
+    }
+
     pub(super) fn connect<P: Pattern>(&self, endpoint: &str) -> Result<Socket<P>> {
-        let mut socket = self.builder().open()?;
+        let mut socket = self.open_to_connect()?;
         socket.connect(endpoint)?;
         Ok(socket)
     }
@@ -140,7 +153,7 @@ impl FanImplementation for Peermq {
     }
 
     fn connect_subscriber(&self, endpoint: &str, topics: &[Topic]) -> Result<PeermqSubscriber> {
-        let mut socket = self.builder::<Sub>().open()?;
+        let mut socket = self.open_to_connect::<Sub>()?;
         if topics.is_empty() {
             socket.subscribe("")?;
         }

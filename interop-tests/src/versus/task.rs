@@ -109,6 +109,9 @@ pub struct Task {
     pub warm_up: u64,
     /// Queue limit in messages for both sides; `None` is each implementation's default, 0 no limit.
     pub hwm: Option<u32>,
+    /// Both sides encrypt with CURVE.
+    #[serde(default)]
+    pub curve: bool,
     /// Which side this process is.
     pub role: Role,
     /// What the binding side binds to.
@@ -192,6 +195,7 @@ mod tests {
             messages: 5,
             warm_up: 1,
             hwm: Some(0),
+            curve: true,
             role: Role::Bind,
             address: "tcp://127.0.0.1:0".to_owned(),
         };

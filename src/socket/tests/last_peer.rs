@@ -14,13 +14,8 @@ fn users<P: Pattern, Q: Pattern>(place: &Place) -> (Socket<P>, [Socket<Q>; 2]) {
         Decision::allow_as(name.unwrap_or_default())
     });
     let sides = Sides::plain();
-    let mut server = place
-        .builder()
-        .security(sides.server.clone())
-        .authorizer(authorizer)
-        .recv_timeout(PATIENCE)
-        .open()
-        .unwrap();
+    let mut server =
+        place.builder().security(sides.server).authorizer(authorizer).recv_timeout(PATIENCE).open().unwrap();
     let endpoint: Endpoint = server.bind(place.address()).unwrap().into();
     let clients = ["alice", "bob"].map(|name| {
         let credentials = crate::PlainCredentials::new(name, "x").unwrap();
