@@ -231,7 +231,7 @@ impl Plan {
 
     /// A run of `peer`; whoever starts it fills in the role and the address.
     pub(crate) fn task(&self, case: Case, peer: Peer) -> Task {
-        let messages = message_count(case, peer, self.quick);
+        let messages = message_count(case, peer, self.quick, self.curve);
         Task {
             case,
             peer,

@@ -127,7 +127,7 @@ impl Workload {
 ///
 /// Only rates are compared, so each peer has its own count: expected nanoseconds per message, a fixed
 /// part and a part per octet, from measurements on two cores of an AMD EPYC.
-pub(crate) fn message_count(case: Case, peer: Peer, quick: bool) -> u64 {
+pub(crate) fn message_count(case: Case, peer: Peer, quick: bool, curve: bool) -> u64 {
     let (fixed_ns, per_kib_ns, least) = match (case.workload, case.transport, peer) {
         (Workload::Thr | Workload::Threads, Transport::Inproc, Peer::Peermq) => (20, 10, 400),
         (Workload::Thr | Workload::Threads, Transport::Inproc, Peer::Raw) => (6, 30, 400),
@@ -147,7 +147,9 @@ pub(crate) fn message_count(case: Case, peer: Peer, quick: bool) -> u64 {
         (Workload::Connections, _, _) => return 1,
     };
     let budget_ns: u64 = if quick { 250_000_000 } else { 1_000_000_000 };
-    let message_ns = fixed_ns + per_kib_ns * case.size as u64 / 1024;
+    let (sealing_ns, sealing_per_kib_ns) = if curve { (400, 500) } else { (0, 0) };
+    let per_kib_ns = per_kib_ns + sealing_per_kib_ns;
+    let message_ns = fixed_ns + sealing_ns + per_kib_ns * case.size as u64 / 1024;
     let total = budget_ns / message_ns;
     // Of these every message that is sent counts, however many of them are delivered.
     let counts_sent = matches!(case.workload, Workload::Topics | Workload::Stalled);
@@ -169,9 +171,9 @@ mod tests {
             fan: 1,
             pin: Pin::Split,
         };
-        let thr = |size| message_count(case(size), Peer::Libzmq, false);
+        let thr = |size| message_count(case(size), Peer::Libzmq, false, false);
         assert!(thr(8) > thr(1024) && thr(1024) > thr(1 << 20));
-        assert_eq!(message_count(case(1 << 30), Peer::Libzmq, true), 400);
-        assert!(message_count(case(8), Peer::Libzmq, true) < thr(8));
+        assert_eq!(message_count(case(1 << 30), Peer::Libzmq, true, false), 400);
+        assert!(message_count(case(8), Peer::Libzmq, true, false) < thr(8));
     }
 }
