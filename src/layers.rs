@@ -26,7 +26,7 @@ const FLOORS: &[&[&[&str]]] = &[
     &[&["routing"]],
     &[&["patterns"]],
     &[&["context", "socket", "poller"]],
-    &[&["manual"], &["bench"]],
+    &[&["manual"], &["bench"], &["fuzz"]],
 ];
 
 const NEVER: &[(&str, &[&str])] = &[

@@ -55,6 +55,9 @@ mod context;
 mod endpoint;
 mod error;
 mod frame;
+#[cfg(all(any(test, feature = "bench-internals"), feature = "curve", not(loom)))]
+#[doc(hidden)]
+pub mod fuzz;
 mod interest;
 #[cfg(not(loom))]
 mod io;
