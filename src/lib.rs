@@ -41,6 +41,7 @@
     loom,
     allow(
         dead_code,
+        unreachable_pub,
         unused_imports,
         reason = "the models need the lower floors, whose callers are left out"
     )

@@ -22,12 +22,22 @@ struct Socket {
     signal: Arc<Signal<Post>>,
     received: u32,
     is_terminated: bool,
+    until: Until,
+}
+
+/// What ends a scene.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Until {
+    Closed,
+    /// Both messages are there.
+    Received,
+    Terminated,
 }
 
 /// What a step of the socket has found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Found {
-    /// Everything has come, and both ends are known to be over.
+    /// What ends the scene.
     All,
     /// Nothing, and the pipe will tell.
     Nothing,
@@ -58,18 +68,34 @@ impl Socket {
         let mut mail = Vec::new();
         self.signal.take(&mut mail);
         self.is_terminated |= mail.contains(&Post::Terminated);
+        if self.is_terminated && self.until == Until::Terminated {
+            return Found::All;
+        }
         let mut message = Message::new();
         loop {
             match self.consumer.try_recv(&mut message) {
                 Ok(()) => {
                     self.received += 1;
-                    return Found::Something;
+                    let is_last = self.until == Until::Received && self.received == 2;
+                    return if is_last { Found::All } else { Found::Something };
                 }
-                Err(NoMessage::Closed) if self.is_terminated => return Found::All,
+                Err(NoMessage::Closed) if self.until == Until::Closed => return Found::All,
                 // As a socket, which is told of the end of each pipe.
                 Err(NoMessage::Closed) => return Found::Nothing,
                 Err(NoMessage::Dry) if self.consumer.wait_for_messages() => return Found::Nothing,
                 Err(NoMessage::Dry) => {}
+            }
+        }
+    }
+
+    /// As [`Pipes::look`].
+    fn has_message(&mut self) -> bool {
+        loop {
+            if self.consumer.has_message() {
+                return true;
+            }
+            if self.consumer.is_finished() || self.consumer.wait_for_messages() {
+                return false;
             }
         }
     }
@@ -80,9 +106,7 @@ impl Socket {
             let mut mail = Vec::new();
             self.signal.take(&mut mail);
             self.is_terminated |= mail.contains(&Post::Terminated);
-            let is_readable = self.is_terminated
-                || self.consumer.has_message()
-                || !self.consumer.is_producer_gone() && !self.consumer.wait_for_messages();
+            let is_readable = self.is_terminated || self.has_message();
             if self.signal.settle(if is_readable { Interest::READABLE } else { Interest::NONE }) {
                 return;
             }
@@ -91,31 +115,36 @@ impl Socket {
 }
 
 /// A socket, a peer that sends two messages and closes, and somebody who shuts the context down.
-fn scene(receive: impl Fn(&mut Socket) + Sync + Send + 'static) {
-    check_within(2, move || {
-        let signal = Arc::new(Signal::new());
-        let (mut producer, mut consumer) = pipe(None);
-        consumer.set_wake_up(WakeUp::new(7, StdArc::new(Mailman(Arc::clone(&signal)))));
-        let peer = thread::spawn(move || {
-            producer.try_send(&mut Message::from("a").into()).unwrap();
-            producer.try_send(&mut Message::from("b").into()).unwrap();
+fn scenes(untils: &[Until], receive: impl Fn(&mut Socket) + Copy + Sync + Send + 'static) {
+    for until in untils.iter().copied() {
+        check_within(3, move || {
+            let signal = Arc::new(Signal::new());
+            let (mut producer, mut consumer) = pipe(None);
+            consumer.set_wake_up(WakeUp::new(7, StdArc::new(Mailman(Arc::clone(&signal)))));
+            let other = {
+                let signal = Arc::clone(&signal);
+                thread::spawn(move || {
+                    producer.try_send(&mut Message::from("a").into()).unwrap();
+                    match until {
+                        Until::Closed => {}
+                        Until::Received => producer.try_send(&mut Message::from("b").into()).unwrap(),
+                        Until::Terminated => signal.post_with(Post::Terminated, Interest::BOTH),
+                    }
+                })
+            };
+            let mut socket = Socket { consumer, signal, received: 0, is_terminated: false, until };
+            receive(&mut socket);
+            let expected = [(Until::Closed, 1), (Until::Received, 2), (Until::Terminated, socket.received)];
+            assert!(expected.contains(&(until, socket.received)));
+            socket.signal.close();
+            other.join().unwrap();
         });
-        let context = {
-            let signal = Arc::clone(&signal);
-            thread::spawn(move || signal.post_with(Post::Terminated, Interest::BOTH))
-        };
-        let mut socket = Socket { consumer, signal, received: 0, is_terminated: false };
-        receive(&mut socket);
-        assert_eq!(socket.received, 2);
-        socket.signal.close();
-        peer.join().unwrap();
-        context.join().unwrap();
-    });
+    }
 }
 
 #[test]
 fn a_thread_that_sleeps_in_its_mailbox() {
-    scene(|socket| {
+    scenes(&[Until::Closed, Until::Received, Until::Terminated], |socket| {
         loop {
             match socket.step() {
                 Found::All => return,
@@ -128,7 +157,7 @@ fn a_thread_that_sleeps_in_its_mailbox() {
 
 #[test]
 fn a_task_that_leaves_its_waker() {
-    scene(|socket| {
+    scenes(&[Until::Closed, Until::Received, Until::Terminated], |socket| {
         let bell = Arc::new(Notify::new());
         let waker = Waker::from(StdArc::new(Bell(Arc::clone(&bell))));
         loop {
@@ -177,7 +206,8 @@ impl Seat {
 
 #[test]
 fn a_poller_that_sees_what_is_shown() {
-    scene(|socket| {
+    // That a peer is gone is no reason to look.
+    scenes(&[Until::Received, Until::Terminated], |socket| {
         let seat = StdArc::new(Seat { desk: Signal::new(), state: loom::sync::Mutex::default() });
         let heed = Heed { hints: Interest::READABLE, is_curious: false };
         socket.signal.observe(StdArc::clone(&seat) as _, heed);
@@ -219,7 +249,8 @@ impl Observer for Lamp {
 
 #[test]
 fn an_event_loop_that_waits_for_a_descriptor() {
-    scene(|socket| {
+    // That a peer is gone is no reason to look.
+    scenes(&[Until::Received, Until::Terminated], |socket| {
         let lamp =
             StdArc::new(Lamp { is_lit: loom::sync::Mutex::new(false), lit: loom::sync::Condvar::new() });
         let heed = Heed { hints: Interest::READABLE, is_curious: false };
