@@ -29,6 +29,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What may wait comes as a blocking call, with a timeout, and as a future for [any executor](manual::executors); a
+//! [`Poller`] waits for many sockets, and a [`Descriptor`] lets any event loop do so.
+//!
 //! I/O threads connect, reconnect and move octets in the background; nothing has to be flushed. Queues are
 //! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded (but for types that send to all, which
 //! never wait), and a send that fails hands the message back.

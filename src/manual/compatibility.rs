@@ -345,6 +345,12 @@
 //!   returns. It still queues up to the high-water mark.
 //! * While a socket streams to or from a single peer, other events of that socket (a new peer, a shutdown) are
 //!   seen within a millisecond or two, not at once.
+//! * A [`Poller`](crate::Poller) answers as `zmq_poll` and `zmq_poller` do, but for this: it may report a socket that has
+//!   nothing after all, as when a peer has left, and then once; what a blocking `recv` would wait for then, `try_recv`
+//!   says at once. An empty poller without a timeout is an error, as in `zmq_poller_wait`. After a shutdown a socket is
+//!   reported as ready, and its call says why, where `zmq_poll` fails as a whole. Sockets that are dropped leave it.
+//! * A [`Descriptor`](crate::Descriptor) is level-triggered, where `ZMQ_FD` is edge-triggered, and for what it was asked
+//!   for only. [`Timers`](crate::Timers) are `zmq_timers`.
 //! * A connection whose inbound queue is full is not read: that its peer has closed shows when the application
 //!   receives again, or when something is sent.
 //! * Messages over one connection come in the order in which they were sent. A peer that connects again is a new
