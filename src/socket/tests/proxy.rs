@@ -196,7 +196,7 @@ fn two_sockets_of_the_same_type_pass_both_ways() {
 #[test]
 fn while_one_way_is_full_the_other_goes_on() {
     over(ALL, |place| {
-        let mut open = || -> (Socket<Pair>, Endpoint) {
+        let open = || -> (Socket<Pair>, Endpoint) {
             let mut socket: Socket<Pair> = place.builder().send_hwm(1).recv_hwm(5).open().unwrap();
             let endpoint = socket.bind(place.address()).unwrap().into();
             (socket, endpoint)
