@@ -5,13 +5,12 @@
 //! taken may be told late, by what fits a segment.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::pipe::Pipe;
 use crate::pipe::dropped::{Dropped, Drops};
 use crate::pipe::latest::Latest;
 use crate::pipe::outstanding::Outstanding;
-use crate::pipe::pipes::Pipe;
 use crate::pipe::producer::Producer;
 use crate::pipe::ring::Ring;
 use crate::sync::{Arc, Mutex, lock};
@@ -62,8 +61,10 @@ pub(crate) struct Books {
 
 #[derive(Default)]
 struct Pages {
-    /// By pipe; also of pipes that are gone, as long as their peers may take something.
-    open: BTreeMap<u64, Page>,
+    /// In the order of the pipes' ids; also of pipes that are gone, as long as their peers may take something.
+    open: Vec<Page>,
+    /// By pipe, if the socket conflates.
+    latest: Vec<(u64, LatestBoth)>,
     settled: Totals,
     /// Of those that are open, so many may be closed.
     gone: usize,
@@ -74,14 +75,19 @@ const PAGES_GONE_MAX: usize = 16;
 
 /// Both directions of one pipe.
 struct Page {
+    id: u64,
     outbound: Arc<Ring>,
     inbound: Arc<Ring>,
-    latest_out: Option<Latest>,
-    latest_in: Option<Latest>,
     /// Whose place a newer one took, which this side counts.
     counts_replaced_in: bool,
     /// The socket does not have it any more, and has counted what it dropped with it.
     is_gone: bool,
+}
+
+/// What takes the place of the queues, if the socket conflates.
+struct LatestBoth {
+    out: Option<Latest>,
+    back: Option<Latest>,
 }
 
 impl Producer {
@@ -104,21 +110,27 @@ impl Books {
     /// A pipe has come.
     pub(super) fn open(&self, pipe: &Pipe) {
         let page = Page {
+            id: pipe.id,
             outbound: Arc::clone(&pipe.outbound.ring),
             inbound: Arc::clone(&pipe.inbound.ring),
-            latest_out: pipe.latest_out.clone(),
-            latest_in: pipe.latest_in.clone(),
             counts_replaced_in: pipe.assist.is_some(),
             is_gone: false,
         };
-        lock(&self.pages).open.insert(pipe.id, page);
+        let mut pages = lock(&self.pages);
+        // Nearly always the last: a newer pipe has a greater id.
+        let at = pages.open.partition_point(|other| other.id < page.id);
+        pages.open.insert(at, page);
+        if pipe.latest_out.is_some() || pipe.latest_in.is_some() {
+            let (out, back) = (pipe.latest_out.clone(), pipe.latest_in.clone());
+            pages.latest.push((pipe.id, LatestBoth { out, back }));
+        }
     }
 
     /// A pipe goes, and what it dropped is counted.
     pub(super) fn settle(&self, pipe: &Pipe) {
         let mut pages = lock(&self.pages);
-        if let Some(page) = pages.open.get_mut(&pipe.id) {
-            page.is_gone = true;
+        if let Ok(at) = pages.open.binary_search_by_key(&pipe.id, |page| page.id) {
+            pages.open.get_mut(at).into_iter().for_each(|page| page.is_gone = true);
             pages.gone += 1;
         }
         if pages.gone > PAGES_GONE_MAX && pages.gone > pages.open.len() / 2 {
@@ -131,8 +143,8 @@ impl Books {
         let mut pages = lock(&self.pages);
         pages.settle();
         let mut totals = pages.settled;
-        for page in pages.open.values() {
-            totals.add(&page.totals());
+        for page in &pages.open {
+            totals.add(&page.totals(latest_of(&pages.latest, page.id)));
         }
         drop(pages);
         let mut dropped = self.drops.so_far();
@@ -156,44 +168,55 @@ impl Books {
 impl Pages {
     /// Closes the pages of which nothing more comes.
     fn settle(&mut self) {
-        let settled = &mut self.settled;
-        self.open.retain(|_, page| {
-            let is_over = page.is_gone && page.is_over();
+        let (settled, latest) = (&mut self.settled, &mut self.latest);
+        self.open.retain(|page| {
+            let both = latest_of(latest, page.id);
+            let is_over = page.is_gone && page.is_over(both);
             if is_over {
-                settled.add(&page.totals());
+                settled.add(&page.totals(both));
+                latest.retain(|(id, _)| *id != page.id);
             }
             !is_over
         });
-        self.gone = self.open.values().filter(|page| page.is_gone).count();
+        self.gone = self.open.iter().filter(|page| page.is_gone).count();
+        if self.open.len() < self.open.capacity() / 4 {
+            self.open.shrink_to_fit();
+        }
     }
 }
 
+fn latest_of(latest: &[(u64, LatestBoth)], id: u64) -> Option<&LatestBoth> {
+    latest.iter().find(|(other, _)| *other == id).map(|(_, both)| both)
+}
+
 impl Page {
-    fn is_over(&self) -> bool {
+    fn is_over(&self, latest: Option<&LatestBoth>) -> bool {
+        let outstanding = self.outstanding(latest);
         self.outbound.is_producer_gone()
             && self.inbound.is_consumer_gone()
-            && (self.outstanding().is_consumer_gone() || self.outstanding().left() == 0)
+            && (outstanding.is_consumer_gone() || outstanding.left() == 0)
     }
 
-    fn outstanding(&self) -> Outstanding {
-        match &self.latest_out {
+    fn outstanding(&self, latest: Option<&LatestBoth>) -> Outstanding {
+        match latest.and_then(|latest| latest.out.as_ref()) {
             Some(latest) => latest.outstanding(&self.outbound),
             None => Outstanding::new(Arc::clone(&self.outbound), self.outbound.sent().0),
         }
     }
 
-    fn totals(&self) -> Totals {
-        let of_ours = self.latest_out.as_ref();
-        let of_theirs = self.latest_in.as_ref().filter(|_| self.counts_replaced_in);
+    fn totals(&self, both: Option<&LatestBoth>) -> Totals {
+        let of_ours = both.and_then(|latest| latest.out.as_ref());
+        let back = both.and_then(|latest| latest.back.as_ref());
+        let of_theirs = back.filter(|_| self.counts_replaced_in);
         let latest = of_ours.into_iter().chain(of_theirs).filter(|_| !self.is_gone);
         let mut totals = Totals {
             octets_sent: self.outbound.sent().1,
-            received: self.latest_in.as_ref().map_or_else(|| self.inbound.consumed(), Latest::taken),
+            received: back.map_or_else(|| self.inbound.consumed(), Latest::taken),
             octets_received: self.inbound.freed(),
             replaced: latest.map(Latest::replaced).sum(),
             ..Totals::default()
         };
-        totals.add_outstanding(&self.outstanding());
+        totals.add_outstanding(&self.outstanding(both));
         totals
     }
 }

@@ -295,7 +295,6 @@ impl Producer {
     /// The consumer waits.
     #[cold]
     fn wake_reader(&mut self) {
-        self.write_down();
         if !self.is_attended {
             self.ring.wake_reader();
         } else if self.ring.take_waiting_reader() {

@@ -29,6 +29,9 @@ struct Progress {
     freed: AtomicU64,
     /// The count at which a waiting producer wants to be woken.
     resume_at: AtomicU64,
+    /// Messages sent, and octets of their frames, when the producer last wrote them down, which is rare.
+    sent: AtomicU64,
+    sent_octets: AtomicU64,
 }
 
 /// Rarely written.
@@ -38,9 +41,6 @@ struct Flags {
     is_consumer_gone: AtomicBool,
     /// Most messages between producer and consumer.
     limit: AtomicU64,
-    /// Messages sent, and octets of their frames, when the producer last wrote them down.
-    sent: AtomicU64,
-    sent_octets: AtomicU64,
     /// Where the chain starts, until the consumer takes it over.
     first: AtomicPtr<Segment>,
     /// Emptied segments are kept; else they are freed at once.
@@ -72,14 +72,14 @@ impl Ring {
                 consumed: AtomicU64::new(0),
                 freed: AtomicU64::new(0),
                 resume_at: AtomicU64::new(NOT_WAITING),
+                sent: AtomicU64::new(0),
+                sent_octets: AtomicU64::new(0),
             }),
             flags: CachePadded(Flags {
                 is_reader_waiting: AtomicBool::new(false),
                 is_producer_gone: AtomicBool::new(false),
                 is_consumer_gone: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
-                sent: AtomicU64::new(0),
-                sent_octets: AtomicU64::new(0),
                 first: AtomicPtr::new(ptr::null_mut()),
                 is_busy: AtomicBool::new(true),
                 spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
@@ -212,8 +212,8 @@ impl Ring {
     /// Writes down for other threads how much was sent.
     pub(super) fn note_sent(&self, messages: u64, octets: u64) {
         // Relaxed: numbers that stand for themselves.
-        self.flags().sent.store(messages, Ordering::Relaxed);
-        self.flags().sent_octets.store(octets, Ordering::Relaxed);
+        self.progress.0.sent.store(messages, Ordering::Relaxed);
+        self.progress.0.sent_octets.store(octets, Ordering::Relaxed);
     }
 
     // The consumer's calls.
@@ -367,8 +367,8 @@ impl Ring {
 
     /// Messages sent, and octets of their frames: as the producer last wrote them down, or as is known since.
     pub(super) fn sent(&self) -> (u64, u64) {
-        let sent = self.flags().sent.load(Ordering::Relaxed).max(self.consumed());
-        (sent, self.flags().sent_octets.load(Ordering::Relaxed).max(self.freed()))
+        let sent = self.progress.0.sent.load(Ordering::Relaxed).max(self.consumed());
+        (sent, self.progress.0.sent_octets.load(Ordering::Relaxed).max(self.freed()))
     }
 
     // Either side's.

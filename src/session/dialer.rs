@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use mio::Token;
 
-use crate::endpoint::{Address, Host};
+use crate::endpoint::{Address, Endpoint, Host};
 use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
 use crate::limits::HANDSHAKE_READ;
@@ -39,16 +39,11 @@ use crate::transport::{Read, Stream, Target};
 /// One endpoint that a socket is connected to.
 pub(crate) struct Dialer {
     link: Arc<Link>,
-    address: Address,
     state: State,
     /// Addresses of this try that were not tried yet.
     targets: VecDeque<Target>,
-    /// The address of this try, as far as it has come.
-    target: Option<Target>,
-    /// What was wrong with the last of them.
-    error: ConnectionError,
-    /// Why it is not tried again.
-    given_up: Option<ConnectionError>,
+    /// The address of this try, as far as it has come, if somebody watches. Boxed: few have it.
+    target: Option<Box<Endpoint>>,
     backoff: Backoff,
     ticker: Ticker,
     beat: Beat,
@@ -65,16 +60,13 @@ enum State {
 }
 
 impl Dialer {
-    /// Starts to connect `link` to `address`, which is a tcp or ipc address without wildcards.
-    pub(crate) fn start(link: &Arc<Link>, address: Address) {
+    /// Starts to connect `link` to its owner's endpoint, which is a tcp or ipc address without wildcards.
+    pub(crate) fn start(link: &Arc<Link>) {
         let dialer = Self {
             link: Arc::clone(link),
-            address,
             state: State::Resolving,
             targets: VecDeque::new(),
             target: None,
-            error: ConnectionError::NoAddress,
-            given_up: None,
             backoff: Backoff::default(),
             ticker: Ticker::default(),
             beat: Beat::default(),
@@ -94,14 +86,13 @@ impl Dialer {
 
     fn tell_of(&self, descriptor: Option<i32>, kind: EventKind) {
         let owner = self.link.owner();
-        let target = self.target.as_ref().filter(|_| owner.peers.watchers().is_any());
-        let (address, connection) = (target.and_then(Target::endpoint), Some(self.link.id()));
-        owner.tell(Scene { address: address.as_ref(), connection, descriptor, ..Scene::default() }, kind);
+        let (address, connection) = (self.target.as_deref(), Some(self.link.id()));
+        owner.tell(Scene { address, connection, descriptor, ..Scene::default() }, kind);
     }
 
     /// The address to connect to first: the proxy's, if there is one.
     fn first_hop(&self) -> &Address {
-        match (&self.address, self.options().socks_proxy.endpoint()) {
+        match (self.link.owner().endpoint.address(), self.options().socks_proxy.endpoint()) {
             (Address::Tcp { .. }, Some(proxy)) => proxy.address(),
             (address, _) => address,
         }
@@ -109,7 +100,6 @@ impl Dialer {
 
     fn resolve(&mut self, turn: &mut Turn<'_>) -> Fate {
         self.state = State::Resolving;
-        self.error = ConnectionError::NoAddress;
         self.target = None;
         self.link.show(ConnectionState::Connecting);
         let target = match self.first_hop() {
@@ -122,14 +112,15 @@ impl Dialer {
             Address::Tcp { host: Host::Any, .. } | Address::Inproc(_) => return Fate::Done,
         };
         self.targets = VecDeque::from([target]);
-        self.connect(turn)
+        self.connect(ConnectionError::NoAddress, turn)
     }
 
-    /// Tries the next address.
-    fn connect(&mut self, turn: &mut Turn<'_>) -> Fate {
+    /// Tries the next address, after what was wrong with the last one.
+    fn connect(&mut self, mut error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
         let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
         while let Some(target) = self.targets.pop_front() {
-            self.target = Some(target.clone());
+            let is_watched = self.link.owner().peers.watchers().is_any();
+            self.target = is_watched.then(|| target.endpoint()).flatten().map(Box::new);
             let connected = Stream::connect(&target, self.options()).and_then(|mut stream| {
                 stream.register(turn.registry, token)?;
                 Ok(stream)
@@ -143,20 +134,21 @@ impl Dialer {
                     }
                     self.state = State::Connecting { stream, give_up_at };
                     self.tell(EventKind::Connecting);
+                    self.targets.shrink_to_fit();
                     // ipc connects at once, and an edge may have been before the registration.
                     return self.check_connected(turn);
                 }
-                Err(error) => {
-                    self.error = ConnectionError::Io(error.into());
-                    self.tell(EventKind::ConnectFailed(self.error));
+                Err(refused) => {
+                    error = ConnectionError::Io(refused.into());
+                    self.tell(EventKind::ConnectFailed(error));
                 }
             }
         }
-        if self.target.is_none() {
-            self.tell(EventKind::ConnectFailed(self.error)); // no address to try
+        if error == ConnectionError::NoAddress {
+            self.tell(EventKind::ConnectFailed(error));
         }
-        let refused = if is_refusal(self.error) { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
-        self.failed(self.error, refused, turn)
+        let refused = if is_refusal(error) { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
+        self.failed(error, refused, turn)
     }
 
     fn check_connected(&mut self, turn: &mut Turn<'_>) -> Fate {
@@ -169,10 +161,9 @@ impl Dialer {
     }
 
     fn next_address(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
-        self.error = error;
         self.tell(EventKind::ConnectFailed(error));
         self.state = State::Resolving; // drops the stream before the next one is there
-        self.connect(turn)
+        self.connect(error, turn)
     }
 
     fn connected(&mut self, turn: &mut Turn<'_>) -> Fate {
@@ -180,7 +171,8 @@ impl Dialer {
         else {
             return Fate::Goes;
         };
-        match (&self.address, self.options().socks_proxy.endpoint()) {
+        let owner = Arc::clone(self.link.owner());
+        match (owner.endpoint.address(), owner.options.socks_proxy.endpoint()) {
             (Address::Tcp { host, port }, Some(_)) => {
                 let socks = Socks::new(host, *port);
                 let give_up_at = give_up_at.or_else(|| self.handshake_deadline(turn));
@@ -274,8 +266,7 @@ impl Dialer {
         Fate::Goes
     }
 
-    fn give_up(&mut self, error: ConnectionError) -> Fate {
-        self.given_up = Some(error);
+    fn give_up(&self, error: ConnectionError) -> Fate {
         self.link.show_error(ConnectionState::Failed, error);
         Fate::Done
     }
@@ -335,7 +326,7 @@ impl Task for Dialer {
             }
             Notice::Resolved(addresses) => {
                 self.targets = addresses.into_iter().map(Target::Tcp).collect();
-                self.connect(turn)
+                self.connect(ConnectionError::NoAddress, turn)
             }
             Notice::Stop(deadline) => self.stop(deadline, turn),
             Notice::Tick => {
@@ -394,7 +385,7 @@ impl Drop for Dialer {
         self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
-        self.tell(EventKind::Closed(self.given_up));
+        self.tell(EventKind::Closed(self.link.failure()));
         self.link.forget_peer();
     }
 }

@@ -355,6 +355,12 @@ impl Link {
         }
     }
 
+    /// Why the handle shows that it is not tried again.
+    pub(super) fn failure(&self) -> Option<ConnectionError> {
+        let status = self.status.as_ref().filter(|status| status.state() == ConnectionState::Failed)?;
+        status.last_error()
+    }
+
     /// The handshake is done.
     pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream, messages: Said) {
         drop(lock(&self.half_open).take());

@@ -9,32 +9,33 @@ use crate::pipe::Vitals;
 use crate::session::EventKind;
 use crate::sync::{AtomicU64, Ordering};
 
-/// Of one connection.
+/// Of one connection: how often it was ready, and the last round trip in microseconds (0 is not known), 32 bits each, as
+/// there is one for each connection. Written by whoever has the session in hand.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
-    readies: AtomicU64,
-    /// In nanoseconds; 0 is not known.
-    round_trip: AtomicU64,
-}
+pub(super) struct Pulse(AtomicU64);
 
 impl Pulse {
     /// Messages flow. `true`: they did before, and the connection was lost.
     pub(super) fn note_ready(&self) -> bool {
         // Relaxed, here and below: numbers that stand for themselves.
-        self.readies.fetch_add(1, Ordering::Relaxed) > 0
+        self.0.fetch_add(ONE_READY, Ordering::Relaxed) >= ONE_READY
     }
 
     pub(super) fn note_round_trip(&self, round_trip: Duration) {
-        let nanos = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX).max(1);
-        self.round_trip.store(nanos, Ordering::Relaxed);
+        let micros = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX).clamp(1, ROUND_TRIP);
+        self.0.store(self.0.load(Ordering::Relaxed) & !ROUND_TRIP | micros, Ordering::Relaxed);
     }
 
     pub(super) fn vitals(&self) -> Vitals {
-        let reconnects = self.readies.load(Ordering::Relaxed).saturating_sub(1);
-        let nanos = self.round_trip.load(Ordering::Relaxed);
-        Vitals { reconnects, round_trip: (nanos > 0).then(|| Duration::from_nanos(nanos)) }
+        let pulse = self.0.load(Ordering::Relaxed);
+        let (readies, micros) = (pulse / ONE_READY, pulse & ROUND_TRIP);
+        let round_trip = (micros > 0).then(|| Duration::from_micros(micros));
+        Vitals { reconnects: readies.saturating_sub(1), round_trip }
     }
 }
+
+const ONE_READY: u64 = 1 << 32;
+const ROUND_TRIP: u64 = ONE_READY - 1;
 
 /// How often what happened to the endpoints and peers of a socket.
 ///

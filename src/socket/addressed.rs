@@ -9,7 +9,7 @@ use crate::message::{Message, Payload};
 use crate::patterns::{Addresses, Addressing as _, Router, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Limit};
 use crate::socket::{Connection, Socket};
 
 impl<P: Addresses> Socket<P> {
@@ -23,8 +23,7 @@ impl<P: Addresses> Socket<P> {
     #[inline]
     pub fn recv_from_into(&mut self, from: &mut RoutingId, message: &mut Message) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.recv_from(pipes, from, message);
-        let limit = self.core.recv_limit();
-        self.core.recv_by(&mut self.pattern, limit, verb)
+        self.core.recv_by(&mut self.pattern, Limit::Option, verb)
     }
 
     /// Receives a message if one is here now, as [`recv_from_into`](Self::recv_from_into) does.
@@ -188,7 +187,7 @@ impl Socket<Router> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
         let verb =
             |pattern: &mut Router, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Some(timeout), verb)?;
+        self.core.recv_by(&mut self.pattern, Limit::After(timeout), verb)?;
         Ok((from, message))
     }
 
@@ -242,7 +241,7 @@ impl Socket<Stream> {
         let (mut from, mut message) = (RoutingId::NONE, Message::new());
         let verb =
             |pattern: &mut Stream, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Some(timeout), verb)?;
+        self.core.recv_by(&mut self.pattern, Limit::After(timeout), verb)?;
         Ok((from, message))
     }
 

@@ -13,7 +13,7 @@ use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, PATIENT_CALL, STREAM_TICK};
 use crate::message::{Message, Payload};
-use crate::options::Options;
+use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
@@ -45,6 +45,14 @@ pub(super) struct Core {
     half_open: Arc<HalfOpen>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
+}
+
+/// How long a `recv` waits.
+#[derive(Clone, Copy)]
+pub(super) enum Limit {
+    After(Duration),
+    /// As the option says.
+    Option,
 }
 
 impl Core {
@@ -118,10 +126,12 @@ impl Core {
         self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
-    /// How long a `recv` waits; `None` is for ever.
     #[inline]
-    pub(super) fn recv_limit(&self) -> Option<Duration> {
-        self.options.recv_timeout().limit()
+    fn recv_timeout(&self, limit: Limit) -> Timeout {
+        match limit {
+            Limit::Option => self.options.recv_timeout(),
+            Limit::After(time) => Timeout::After(time),
+        }
     }
 
     #[inline]
@@ -250,7 +260,7 @@ impl Core {
         &mut self,
         pattern: &mut P,
         message: &mut Message,
-        limit: Option<Duration>,
+        limit: Limit,
     ) -> Result<(), RecvError> {
         let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.try_recv(pipes, message);
         self.recv_by(pattern, limit, verb)
@@ -261,11 +271,11 @@ impl Core {
     pub(super) fn recv_by<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        limit: Option<Duration>,
+        limit: Limit,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let is_long = limit.is_none_or(|limit| limit >= PATIENT_CALL);
-        self.pipes.set_patience(if is_long { Patience::Long } else { Patience::Short });
+        let is_short = matches!(self.recv_timeout(limit), Timeout::After(limit) if limit < PATIENT_CALL);
+        self.pipes.set_patience(if is_short { Patience::Short } else { Patience::Long });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => self.recv_waiting(pattern, error, limit, verb),
@@ -277,10 +287,10 @@ impl Core {
         &mut self,
         pattern: &mut P,
         mut error: RecvError,
-        limit: Option<Duration>,
+        limit: Limit,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = self.recv_timeout(limit).limit().and_then(|limit| Instant::now().checked_add(limit));
         while error == RecvError::WouldBlock && self.wait(deadline) {
             match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),

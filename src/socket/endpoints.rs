@@ -202,7 +202,7 @@ impl Core {
             self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
             link.set_ends(Box::new(ends));
         }
-        Dialer::start(&link, endpoint.address().clone());
+        Dialer::start(&link);
         let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), Some(&link));
         let entry = Connected { connection: connection.clone(), link: Some(link), pipe: pipe_id };
         self.endpoints.connected.push(entry);

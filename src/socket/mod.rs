@@ -52,7 +52,7 @@ use crate::patterns::{Pattern, Receives, Sends};
 use crate::pipe::Pipes;
 use crate::session::Peer;
 use crate::socket::close::Closing;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Limit};
 use crate::socket_type::SocketType;
 
 /// A socket of type `P`, such as [`Push`](crate::Push), [`Router`](crate::Router) or [`Pub`](crate::Pub).
@@ -360,8 +360,7 @@ impl<P: Receives> Socket<P> {
     /// As for [`recv`](Self::recv).
     #[inline]
     pub fn recv_into(&mut self, message: &mut Message) -> Result<(), RecvError> {
-        let limit = self.core.recv_limit();
-        self.core.recv(&mut self.pattern, message, limit)
+        self.core.recv(&mut self.pattern, message, Limit::Option)
     }
 
     /// Receives the next message, but waits no longer than `timeout`.
@@ -371,7 +370,7 @@ impl<P: Receives> Socket<P> {
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
         let mut message = Message::new();
-        self.core.recv(&mut self.pattern, &mut message, Some(timeout)).map(|()| message)
+        self.core.recv(&mut self.pattern, &mut message, Limit::After(timeout)).map(|()| message)
     }
 
     /// Receives the next message in a task: the future is ready when there is one.

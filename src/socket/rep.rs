@@ -10,6 +10,7 @@ use crate::patterns::{Rep, Strategy as _};
 use crate::pipe::Pipes;
 use crate::session::Peer;
 use crate::socket::Socket;
+use crate::socket::core::Limit;
 
 impl Socket<Rep> {
     /// Receives the next request. Waits at most [`recv_timeout`](crate::Options::recv_timeout) for one
@@ -22,8 +23,7 @@ impl Socket<Rep> {
     pub fn recv(&mut self) -> Result<Request<'_>, RecvError> {
         self.pattern.forget();
         let mut message = Message::new();
-        let limit = self.core.recv_limit();
-        self.core.recv(&mut self.pattern, &mut message, limit)?;
+        self.core.recv(&mut self.pattern, &mut message, Limit::Option)?;
         Ok(Request { socket: self, message })
     }
 
@@ -35,7 +35,7 @@ impl Socket<Rep> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Request<'_>, RecvError> {
         self.pattern.forget();
         let mut message = Message::new();
-        self.core.recv(&mut self.pattern, &mut message, Some(timeout))?;
+        self.core.recv(&mut self.pattern, &mut message, Limit::After(timeout))?;
         Ok(Request { socket: self, message })
     }
 

@@ -9,7 +9,7 @@ use crate::message::{Message, Payload};
 use crate::patterns::{Req, Strategy as _};
 use crate::pipe::Pipes;
 use crate::socket::Socket;
-use crate::socket::core::Core;
+use crate::socket::core::{Core, Limit};
 
 impl Socket<Req> {
     /// Sends a request to the next peer. The socket is borrowed until its reply is taken or given up.
@@ -170,8 +170,7 @@ impl Reply<'_> {
     #[inline]
     pub fn recv_into(self, message: &mut Message) -> Result<(), RecvError> {
         let Socket { core, pattern } = &mut *self.socket;
-        let limit = core.recv_limit();
-        core.recv(pattern, message, limit)
+        core.recv(pattern, message, Limit::Option)
     }
 
     /// Receives the reply, but waits no longer than `timeout`. Can be called again after
@@ -183,7 +182,7 @@ impl Reply<'_> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Message, RecvError> {
         let Socket { core, pattern } = &mut *self.socket;
         let mut message = Message::new();
-        core.recv(pattern, &mut message, Some(timeout)).map(|()| message)
+        core.recv(pattern, &mut message, Limit::After(timeout)).map(|()| message)
     }
 
     /// Receives the reply in a task, for any executor and without a timeout.

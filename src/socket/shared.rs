@@ -480,7 +480,7 @@ fn sent_or_back(sent: Option<Result<(), SendError>>, payload: Payload<'_>) -> Re
 
 /// When a verb that starts now waits for a message no longer.
 fn recv_deadline(core: &Core) -> Option<Instant> {
-    core.recv_limit().and_then(|limit| Instant::now().checked_add(limit))
+    core.options().recv_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
 }
 
 fn send_verb<P: Addresses>(to: &RoutingId) -> impl SendVerb<P> {

@@ -2,6 +2,7 @@
 
 use super::reconnect::quick;
 use super::*;
+use crate::socket::core::Limit;
 use crate::{Dealer, Dropped, Frame, KernelBuffer, Payload, RecvError, Rep, Req, Router, SendError};
 
 /// Answers `count` requests with what was asked.
@@ -229,7 +230,7 @@ fn a_request_finds_its_way_back_through_routers() {
         let mut message = Message::new();
         for (number, req) in (0..).zip(&mut reqs) {
             let mut reply = req.request_timeout(&numbered(number), PATIENCE).unwrap();
-            front.core.recv(&mut front.pattern, &mut message, None).unwrap();
+            front.core.recv(&mut front.pattern, &mut message, Limit::Option).unwrap();
             send(&mut back, &message);
             echo(&mut rep, 1);
             let answer = recv(&mut back);

@@ -2,6 +2,7 @@
 
 use super::reconnect::quick;
 use super::*;
+use crate::socket::core::Limit;
 use crate::{Builder, Payload, RecvError, Rep, Req, Router, RoutingId, SendError};
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -328,7 +329,7 @@ fn send_and_receive_take_turns() {
                 assert_eq!((unsent.error, unsent.message), (SendError::OutOfTurn, "second".into()));
             }
             answer(&mut rep, "to the last");
-            req.core.recv(&mut req.pattern, &mut message, None).unwrap();
+            req.core.recv(&mut req.pattern, &mut message, Limit::Option).unwrap();
             assert_eq!(message, "to the last");
             assert_eq!(req.core.try_recv(&mut req.pattern, &mut message), Err(RecvError::OutOfTurn));
         }
@@ -428,6 +429,6 @@ fn it_is_never_stuck_when_servers_die_relaxed_and_correlated() {
         let Socket { core, pattern } = &mut req;
         core.send(pattern, Payload::from(&numbered(number)), soon(PATIENCE)).unwrap();
         let mut message = Message::new();
-        core.recv(pattern, &mut message, Some(patience)).ok().map(|()| number_of(&message))
+        core.recv(pattern, &mut message, Limit::After(patience)).ok().map(|()| number_of(&message))
     });
 }

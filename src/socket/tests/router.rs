@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::reconnect::{lose_again, quick};
 use super::*;
+use crate::socket::core::Limit;
 use crate::{ConnectError, Dealer, KernelBuffer, RecvError, Req, Router, RouterNotify, RoutingId, SendError};
 
 fn name(text: &str) -> RoutingId {
@@ -454,7 +455,7 @@ fn the_first_frame_is_the_name_where_there_is_one_verb_for_all_types() {
         dealer.connect(&endpoint).unwrap();
         send(&mut dealer, ["two", "frames"]);
         let mut message = Message::new();
-        router.core.recv(&mut router.pattern, &mut message, None).unwrap();
+        router.core.recv(&mut router.pattern, &mut message, Limit::Option).unwrap();
         assert_eq!(message, ["ada", "two", "frames"]);
         router.core.try_send(&mut router.pattern, crate::Payload::from(&message)).unwrap();
         assert_eq!(recv(&mut dealer), ["two", "frames"]);
