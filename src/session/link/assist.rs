@@ -1,0 +1,92 @@
+//! What a link does for its socket's own thread.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use crate::io::Notice;
+use crate::pipe::{Assist, Patience, Ready, Vitals, Wake};
+use crate::session::link::Link;
+use crate::session::protocol::Turn;
+use crate::session::streams::{self, WaitsFor};
+use crate::session::work;
+use crate::sync::Ordering;
+
+impl Assist for Link {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn flush(&self) -> bool {
+        self.drive_in_call(work::PIPES);
+        self.enter_stream();
+        self.is_stuffed()
+    }
+
+    fn hand_on(&self) {
+        match streams::may_write() {
+            Some(turn) => self.drive_turn(work::PIPES, turn),
+            None => self.wake(self.id, Ready::Readable),
+        }
+        self.enter_stream();
+    }
+
+    fn fill(&self, patience: Patience) {
+        // The poll in which this thread is about to wait tells of what has come, unless it has told.
+        let is_told = patience != Patience::None
+            && self.is_lent.load(Ordering::Relaxed)
+            && !self.is_streamed()
+            && !self.place.is_noted();
+        let waits_for = if is_told { streams::waits_for(&self.streamer) } else { WaitsFor::Others };
+        match waits_for {
+            WaitsFor::Others => self.drive_in_call(work::FILL),
+            WaitsFor::ThisAlone if patience == Patience::Long && self.is_patient.load(Ordering::Relaxed) => {
+                streams::note_wait();
+                self.drive_turn(work::FILL, Turn::Wait);
+            }
+            WaitsFor::ThisAlone | WaitsFor::This => {}
+        }
+        self.enter_stream();
+    }
+
+    fn hold(&self, act: &mut dyn FnMut()) -> bool {
+        let Some(place) = self.place.try_lock() else { return false };
+        act();
+        drop(place);
+        self.drive_rest();
+        true
+    }
+
+    fn hang_up(&self) {
+        self.end_session(&mut self.place.lock());
+        self.drive_rest();
+    }
+
+    fn stop(&self, deadline: Option<Instant>) {
+        // Relaxed: a session that runs now may miss it, and runs again for the notice.
+        self.is_stopped.store(true, Ordering::Relaxed);
+        self.post(Notice::Stop(deadline));
+    }
+
+    #[cfg(test)]
+    fn calls(&self) -> u64 {
+        let calls = match &*self.place.lock() {
+            Place::Up(session) => session.calls(),
+            Place::Down(_) => 0,
+        };
+        self.drive_rest();
+        calls
+    }
+
+    fn vitals(&self) -> Vitals {
+        self.pulse.vitals()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Relaxed)
+    }
+
+    fn cut(&self) {
+        drop(self.take_ends());
+        self.post(Notice::Stop(Some(Instant::now())));
+    }
+}
