@@ -385,7 +385,7 @@ impl Drop for Dialer {
         self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
-        self.tell(EventKind::Closed(self.link.failure()));
+        self.tell(EventKind::Closed(self.link.status.as_ref().and_then(|status| status.failure())));
         self.link.forget_peer();
     }
 }

@@ -255,7 +255,7 @@ impl Session {
         let signs = Signs { heard: self.heard, taken: self.moved, is_deaf: self.is_full };
         let next = self.connection.handle_timeout(now, signs, &mut self.outbox).map_err(|_| End::Silent)?;
         if let Some(round_trip) = self.connection.round_trip() {
-            link.note_round_trip(round_trip);
+            link.pulse.note_round_trip(round_trip);
         }
         self.beat_at = self.beat_at.filter(|at| *at > now);
         if let Some(next) = next.filter(|next| self.beat_at.is_none_or(|at| *next < at)) {

@@ -8,7 +8,6 @@ mod assist;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use mio::{Registry, Token};
 
@@ -57,8 +56,8 @@ pub(crate) struct Link {
     is_patient: AtomicBool,
     is_stopped: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
-    status: Option<Arc<Status>>,
-    pulse: Pulse,
+    pub(super) status: Option<Arc<Status>>,
+    pub(super) pulse: Pulse,
     place: Handover<Place>,
     /// While an accepted connection shakes hands.
     half_open: Mutex<Option<half_open::Place>>,
@@ -338,11 +337,6 @@ impl Link {
         Some(Farewell { octets, is_last })
     }
 
-    /// The peer has answered a PING.
-    pub(super) fn note_round_trip(&self, round_trip: Duration) {
-        self.pulse.note_round_trip(round_trip);
-    }
-
     /// Moves the handle's state on, if there is a handle.
     pub(super) fn show(&self, state: ConnectionState) {
         if let Some(status) = &self.status {
@@ -355,12 +349,6 @@ impl Link {
         if let Some(status) = &self.status {
             status.fail(state, error);
         }
-    }
-
-    /// Why the handle shows that it is not tried again.
-    pub(super) fn failure(&self) -> Option<ConnectionError> {
-        let status = self.status.as_ref().filter(|status| status.state() == ConnectionState::Failed)?;
-        status.last_error()
     }
 
     /// The handshake is done.

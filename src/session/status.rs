@@ -87,6 +87,12 @@ impl Status {
         lock(&self.now).1
     }
 
+    /// Why it is not tried again, if it is not.
+    pub(crate) fn failure(&self) -> Option<ConnectionError> {
+        let now = lock(&self.now);
+        if now.0 == ConnectionState::Failed { now.1 } else { None }
+    }
+
     /// Moves on, unless the state is final. `false`: it is.
     pub(crate) fn set(&self, state: ConnectionState) -> bool {
         self.change(state, None)
