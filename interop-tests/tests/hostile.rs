@@ -5,12 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::alloc::System;
+use std::time::Duration;
 
 use cap::Cap;
 use interop_tests::raw::random::Random;
-use interop_tests::raw::vectors::{G_NULL31, PING, PONG, command, frame, message, ready};
-use interop_tests::raw::{ALLOCATOR_LIMIT, Account, Meeting, Peer, Role, Speaks, Transport, alone};
-use peermq::{Hwm, Pair, Pull, Push, Receives};
+use interop_tests::raw::vectors::{G_NULL31, PING, PONG, command, frame, message, ready, ready_with};
+use interop_tests::raw::{ALLOCATOR_LIMIT, Account, DEADLINE, Meeting, Peer, Role, Speaks, Transport, alone};
+use peermq::{Context, Hwm, MaxMessageSize, Pair, Pull, Push, Receives, Rep, Router, Socket};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, ALLOCATOR_LIMIT);
@@ -21,6 +22,9 @@ const EVERYWHERE: [(Role, Transport); 4] = [
     (Role::Binds, Transport::Ipc),
     (Role::Connects, Transport::Ipc),
 ];
+
+/// What may be left of a connection that is gone until the time for its handshake is over.
+const GONE_MAX: usize = 512;
 
 /// What port scanners and clients of other protocols say first.
 const SCANNERS: [&[u8]; 12] = [
@@ -327,6 +331,95 @@ fn a_million_tiny_messages_cost_what_they_took_on_the_wire() {
         assert!(growth < 2 * 1_000_000 * tiny.len() + (1 << 19), "{growth}");
         for _ in 0..1_000_000 {
             assert_eq!(meeting.socket.recv().unwrap(), "x");
+        }
+    });
+}
+
+#[test]
+fn messages_that_never_end_and_connections_without_end_leave_nothing_behind() {
+    // B-07, B-26: some MORE frames, or none, then FIN or RST. Hundreds of each here, not millions.
+    alone("messages_that_never_end_and_connections_without_end_leave_nothing_behind", || {
+        for (role, transport) in EVERYWHERE {
+            let mut siege = Siege::<Pull>::new(role, transport);
+            for round in 0..400 {
+                let mut peer = siege.meeting.ready_peer();
+                peer.write(&frame(1, &[7; 1024]).repeat(round % 8));
+                if round % 2 == 0 {
+                    peer.finish();
+                    peer.read_to_end();
+                } else {
+                    peer.reset();
+                }
+                if round % 20 == 0 {
+                    siege.check();
+                }
+            }
+            assert!(siege.meeting.socket.try_recv().is_err(), "none of them was whole");
+            siege.end();
+        }
+    });
+}
+
+#[test]
+fn a_limit_on_messages_is_none_on_the_handshake() {
+    // B-24: whatever the limit, the handshake goes through; a message above it ends its connection alone.
+    alone("a_limit_on_messages_is_none_on_the_handshake", || {
+        for limit in [0, 1, 275] {
+            let mut meeting = Meeting::<Pull>::with(Role::Binds, Transport::Tcp, |builder| {
+                builder.max_message_size(MaxMessageSize::octets(limit))
+            });
+            let (mut good, mut bad) = (meeting.ready_peer(), meeting.ready_peer());
+            let size = usize::try_from(limit).unwrap();
+            bad.write(&frame(0, &vec![7; size + 1]));
+            bad.read_to_end();
+            good.write(&frame(0, &vec![7; size]));
+            assert_eq!(meeting.socket.recv().unwrap(), vec![7; size]);
+            assert!(meeting.socket.try_recv().is_err());
+        }
+    });
+}
+
+#[test]
+fn clients_that_leave_before_their_reply_cost_nothing() {
+    // B-15, B-41: a request, gone, and the reply to nobody; and many with the same name. LIVE, ACCT.
+    alone("clients_that_leave_before_their_reply_cost_nothing", || {
+        for transport in [Transport::Tcp, Transport::Ipc] {
+            let context = Context::builder().io_threads(1).build();
+            let mut rep: Socket<Rep> = context.builder_for().recv_timeout(DEADLINE).open().unwrap();
+            let endpoint = rep.bind(transport.free_endpoint()).unwrap().to_string();
+            let mut router: Socket<Router> = context.builder_for().recv_timeout(DEADLINE).open().unwrap();
+            let named = router.bind(transport.free_endpoint()).unwrap().to_string();
+            let ask = |rep: &mut Socket<Rep>, leaves: bool| {
+                let mut peer = Peer::connect(&endpoint);
+                assert!(peer.shake_hands("REQ"));
+                peer.write(&message(&["", "question"]));
+                let request = rep.recv().unwrap();
+                if leaves {
+                    peer.reset();
+                    request.reply("to nobody").unwrap();
+                } else {
+                    request.reply("answer").unwrap();
+                    assert_eq!(peer.message().unwrap(), [&b""[..], b"answer"]);
+                }
+            };
+            ask(&mut rep, false);
+            let account = Account::take(&ALLOCATOR);
+            for _ in 0..300 {
+                ask(&mut rep, true);
+                let mut peer = Peer::connect(&named);
+                _ = peer.try_write(
+                    &[&G_NULL31[..], &ready_with(&[("Socket-Type", b"DEALER"), ("Identity", b"one")])]
+                        .concat(),
+                );
+                _ = peer.try_write(&message(&["hello"]));
+                // Refused as long as the one before it is there.
+                _ = router.try_recv();
+                peer.reset();
+            }
+            ask(&mut rep, false);
+            while router.recv_timeout(Duration::from_millis(50)).is_ok() {}
+            account.assert_closed_but(0);
+            assert!(account.growth() < 600 * GONE_MAX, "{} octets are left", account.growth());
         }
     });
 }

@@ -5,11 +5,13 @@
 //! * [`options`]: every option of a socket, with its default.
 //! * [`compatibility`]: where the specifications leave a choice, what libzmq does, and what this library does;
 //!   what may be lost when a connection dies; how things end.
+//! * [`attacks`]: what has broken libraries of this kind, and what stands against it.
 //! * [`life_of_a_message`]: from `send` to `recv`, step by step.
 //! * [`architecture`]: the floors of the source, and who may know whom.
 //! * [`rationale`]: the decisions that made it fast, with the measurements behind them.
 
 pub mod architecture;
+pub mod attacks;
 pub mod compatibility;
 pub mod executors;
 pub mod features;

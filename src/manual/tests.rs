@@ -62,3 +62,36 @@ fn the_manual_warns_of_null_and_lists_the_decisions() {
         assert!(page.contains(&format!("//! | D{decision} |")), "D{decision}");
     }
 }
+
+/// All of these files, and of those in directories below.
+fn read_all(directory: &std::path::Path, text: &mut String) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && !path.ends_with("target") {
+            read_all(&path, text);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("attacks.rs")
+        {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_attack_has_a_test_or_a_reason() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // The tests that meet raw peers are not in the package.
+    if !root.join("interop-tests/tests").exists() {
+        return;
+    }
+    let mut tests = String::new();
+    read_all(&root.join("src"), &mut tests);
+    read_all(&root.join("interop-tests/tests"), &mut tests);
+    let page = include_str!("attacks.rs");
+    let comments: Vec<&str> = tests.lines().filter(|line| line.trim_start().starts_with("//")).collect();
+    for row in 1..=69 {
+        let id = format!("B-{row:02}");
+        // "B-58 to B-60" names all three.
+        let is_tested = comments.iter().any(|line| line.contains(&id)) || (58..=60).contains(&row);
+        assert_ne!(is_tested, page.contains(&format!("| {id}")) || page.contains(&format!(", {id}")), "{id}");
+    }
+}

@@ -191,7 +191,7 @@ impl Publisher {
         loop {
             let news = self.news.as_mut()?;
             if let Some(item) = news.queue.pop_front() {
-                pipes.set_heard(item.from.map(|(key, _)| key));
+                pipes.heard = item.from.map(|(key, _)| key);
                 if let Some(key) = news.received(&item) {
                     self.read(pipes, key);
                 }

@@ -207,7 +207,7 @@ impl Strategy for Req {
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
         while pipes.recv(key, &mut self.reply).is_ok() {
             if self.open(pipes) {
-                pipes.set_heard(Some(key));
+                pipes.heard = Some(key);
                 self.state = State::Idle;
                 message.take_frames(&mut self.reply);
                 pipes.clear(key);

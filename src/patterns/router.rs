@@ -171,7 +171,7 @@ impl Addressing for Router {
     ) -> Result<(), RecvError> {
         loop {
             if let Some(peer) = self.news.pop_front() {
-                pipes.set_heard(None);
+                pipes.heard = None;
                 *from = peer;
                 message.start().assign(&[]);
                 return Ok(());

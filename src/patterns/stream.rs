@@ -120,7 +120,7 @@ impl Addressing for Stream {
             match taken {
                 Taken::Message => mem::swap(&mut self.taken, message),
                 Taken::Note if self.on_note(pipes, key) => {
-                    pipes.set_heard(Some(key));
+                    pipes.heard = Some(key);
                     message.start().assign(&[]);
                 }
                 Taken::Note => continue,

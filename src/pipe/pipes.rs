@@ -55,7 +55,7 @@ pub(crate) struct Pipes {
     /// Of the call under way.
     patience: Patience,
     /// From whom the message was that the socket received last.
-    heard: Option<PipeKey>,
+    pub(crate) heard: Option<PipeKey>,
     /// Octets of a batch to one peer.
     batch_octets: usize,
     /// What has gone where, for other threads.
@@ -146,14 +146,8 @@ impl Pipes {
         Some(Since { connection, pipe: pipe.id })
     }
 
-    /// The socket receives a message of this peer's now, or one that is nobody's.
-    #[inline]
-    pub(crate) fn set_heard(&mut self, from: Option<PipeKey>) {
-        self.heard = from;
-    }
-
     /// From whom the socket received last, if the pipe is there still.
-    pub(crate) fn heard(&self) -> Option<&Pipe> {
+    pub(crate) fn last_heard(&self) -> Option<&Pipe> {
         let key = self.heard?;
         let slot = self.slots.get(key.index as usize).filter(|slot| slot.generation == key.generation)?;
         slot.pipe.as_ref()

@@ -76,7 +76,7 @@ impl FairQueue {
             match take(pipes, key) {
                 Ok(taken) => {
                     if taken == Taken::Message {
-                        pipes.set_heard(Some(key));
+                        pipes.heard = Some(key);
                         self.active.advance();
                     }
                     return Ok((key, taken));

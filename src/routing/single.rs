@@ -62,7 +62,7 @@ impl Single {
         }
         match pipes.recv(peer, message) {
             Ok(()) => {
-                pipes.set_heard(Some(peer));
+                pipes.heard = Some(peer);
                 Ok(())
             }
             Err(_) => {

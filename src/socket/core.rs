@@ -512,7 +512,7 @@ impl Core {
 
     /// From whom the message is that was received last.
     pub(super) fn last_peer(&self) -> Option<Peer> {
-        let pipe = self.pipes.heard()?;
+        let pipe = self.pipes.last_heard()?;
         let connection = pipe.assist.as_ref().map_or(pipe.id, |connection| connection.id());
         self.peers.of_message(connection, pipe.id, pipe.inbound.received())
     }
