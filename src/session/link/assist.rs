@@ -70,8 +70,8 @@ impl Assist for Link {
     #[cfg(test)]
     fn calls(&self) -> u64 {
         let calls = match &*self.place.lock() {
-            Place::Up(session) => session.calls(),
-            Place::Down(_) => 0,
+            super::Place::Up(session) => session.calls(),
+            super::Place::Down(_) => 0,
         };
         self.drive_rest();
         calls
