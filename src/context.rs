@@ -125,7 +125,8 @@ impl Context {
         Builder::new(self.clone(), socket_type)
     }
 
-    /// Makes every call on every socket of this context return `Terminated`, also calls that wait now.
+    /// Makes every call on every socket of this context return `Terminated`, also calls that wait now: at once, or
+    /// within 10 ms if they wait in step with one peer.
     ///
     /// Returns at once. Messages that were accepted are still sent, as [`linger`](crate::Options::linger)
     /// says, when their sockets are dropped.
