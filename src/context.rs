@@ -201,6 +201,7 @@ impl ContextInner {
 impl Drop for ContextInner {
     fn drop(&mut self) {
         self.pool.finish(Instant::now() + DROP_LINGER);
+        lock(&self.archive).burn();
     }
 }
 

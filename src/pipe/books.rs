@@ -133,20 +133,22 @@ impl Books {
             pages.open.get_mut(at).into_iter().for_each(|page| page.is_gone = true);
             pages.gone += 1;
         }
-        if pages.gone > PAGES_GONE_MAX && pages.gone > pages.open.len() / 2 {
-            pages.settle();
-        }
+        let is_many = pages.gone > PAGES_GONE_MAX && pages.gone > pages.open.len() / 2;
+        let closed = if is_many { pages.settle() } else { Vec::new() };
+        drop(pages);
+        drop(closed);
     }
 
     /// What has gone where so far, and what was dropped.
     pub(crate) fn so_far(&self) -> (Totals, Dropped) {
         let mut pages = lock(&self.pages);
-        pages.settle();
+        let closed = pages.settle();
         let mut totals = pages.settled;
         for page in &pages.open {
             totals.add(&page.totals(latest_of(&pages.latest, page.id)));
         }
         drop(pages);
+        drop(closed);
         let mut dropped = self.drops.so_far();
         dropped.replaced += totals.replaced;
         (totals, dropped)
@@ -160,28 +162,44 @@ impl Books {
     /// Whether nothing will change any more.
     pub(crate) fn is_closed(&self) -> bool {
         let mut pages = lock(&self.pages);
-        pages.settle();
-        pages.open.is_empty()
+        let closed = pages.settle();
+        let is_closed = pages.open.is_empty();
+        drop(pages);
+        drop(closed);
+        is_closed
+    }
+
+    /// Nobody will ask any more: lets go of all pipes, which may lead back to these books.
+    pub(crate) fn burn(&self) {
+        let pages = std::mem::take(&mut *lock(&self.pages));
+        drop(pages);
     }
 }
 
 impl Pages {
-    /// Closes the pages of which nothing more comes.
-    fn settle(&mut self) {
+    /// Closes the pages of which nothing more comes, and returns them, to be dropped without a lock: with a page may go
+    /// the last that kept a connection, and with that whoever watches it.
+    #[must_use]
+    fn settle(&mut self) -> Vec<Page> {
+        if self.gone == 0 {
+            return Vec::new();
+        }
         let (settled, latest) = (&mut self.settled, &mut self.latest);
-        self.open.retain(|page| {
+        let (closed, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open).into_iter().partition(|page| {
             let both = latest_of(latest, page.id);
             let is_over = page.is_gone && page.is_over(both);
             if is_over {
                 settled.add(&page.totals(both));
                 latest.retain(|(id, _)| *id != page.id);
             }
-            !is_over
+            is_over
         });
+        self.open = open;
         self.gone = self.open.iter().filter(|page| page.is_gone).count();
         if self.open.len() < self.open.capacity() / 4 {
             self.open.shrink_to_fit();
         }
+        closed
     }
 }
 

@@ -75,7 +75,7 @@ impl Monitor {
     ///
     /// As for [`recv_timeout`](Self::recv_timeout).
     pub fn try_recv(&self) -> Result<Event, RecvError> {
-        lock(&self.queue.told).next()
+        self.queue.next()
     }
 }
 
@@ -99,8 +99,10 @@ impl Iterator for &Monitor {
 struct Queue {
     told: Mutex<Told>,
     news: Condvar,
+    drops: Mutex<Drops>,
 }
 
+#[derive(Default)]
 struct Told {
     events: VecDeque<Event>,
     /// Events since the last one in the queue, and when the first of them was.
@@ -108,7 +110,6 @@ struct Told {
     /// When the socket went.
     stopped_at: Option<Instant>,
     is_over: bool,
-    drops: Drops,
 }
 
 /// Dropped messages, of which the monitor itself finds out when it is read: whoever drops does not tell.
@@ -138,25 +139,47 @@ impl Drops {
 }
 
 impl Queue {
+    fn new(drops: Drops) -> Self {
+        Self { told: Mutex::new(Told::default()), news: Condvar::new(), drops: Mutex::new(drops) }
+    }
+
     fn recv(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
-        let mut told = lock(&self.told);
         loop {
-            match told.next() {
+            match self.next() {
                 Err(RecvError::WouldBlock) if deadline.is_none_or(|at| Instant::now() < at) => {}
                 event_or_end => return event_or_end,
             }
-            // Nobody tells of dropped messages.
-            let look_at = Instant::now() + DROPPED_LOOK;
-            told = wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at)));
+            let told = lock(&self.told);
+            if !told.has_news() {
+                // Nobody tells of dropped messages.
+                let look_at = Instant::now() + DROPPED_LOOK;
+                drop(wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at))));
+            }
+        }
+    }
+
+    fn next(&self) -> Result<Event, RecvError> {
+        loop {
+            let mut told = lock(&self.told);
+            if let Some(event) = told.take() {
+                return Ok(event);
+            }
+            let is_last = told.stopped_at.is_some();
+            drop(told);
+            // Without that lock: a look may find the socket's last connection gone, and then we are told to stop.
+            if let Some(dropped) = lock(&self.drops).look(is_last) {
+                return Ok(dropped);
+            }
+            let mut told = lock(&self.told);
+            if told.has_news() && !is_last {
+                continue;
+            }
+            return told.end();
         }
     }
 }
 
 impl Told {
-    fn new(drops: Drops) -> Self {
-        Self { events: VecDeque::new(), missed: None, stopped_at: None, is_over: false, drops }
-    }
-
     fn push(&mut self, event: &Event) {
         if self.events.len() >= MONITOR_EVENTS_MAX {
             self.missed.get_or_insert((0, event.at)).0 += 1;
@@ -172,19 +195,21 @@ impl Told {
         Some(Event::of_monitor(at, EventKind::Missed(count)))
     }
 
-    fn next(&mut self) -> Result<Event, RecvError> {
-        if let Some(event) = self.events.pop_front() {
-            if self.events.is_empty() {
-                self.events.shrink_to_fit();
-            }
-            return Ok(event);
+    /// Whether there is anything but silence.
+    fn has_news(&self) -> bool {
+        !self.events.is_empty() || self.missed.is_some() || self.stopped_at.is_some()
+    }
+
+    fn take(&mut self) -> Option<Event> {
+        let Some(event) = self.events.pop_front() else { return self.take_missed() };
+        if self.events.is_empty() {
+            self.events.shrink_to_fit();
         }
-        if let Some(missed) = self.take_missed() {
-            return Ok(missed);
-        }
-        if let Some(dropped) = self.drops.look(self.stopped_at.is_some()) {
-            return Ok(dropped);
-        }
+        Some(event)
+    }
+
+    /// Behind all events.
+    fn end(&mut self) -> Result<Event, RecvError> {
         match self.stopped_at {
             None => Err(RecvError::WouldBlock),
             Some(_) if self.is_over => Err(RecvError::Terminated),
@@ -260,7 +285,7 @@ impl Watchers {
 
     pub(crate) fn monitor(&self) -> Monitor {
         let drops = Drops { books: Arc::clone(&self.books), told: self.books.dropped(), look_at: None };
-        let queue = Arc::new(Queue { told: Mutex::new(Told::new(drops)), news: Condvar::new() });
+        let queue = Arc::new(Queue::new(drops));
         lock(&self.list).monitors.push(Arc::downgrade(&queue));
         // Relaxed: whoever asked to watch sees what it does next itself; what others do meanwhile is before or behind.
         self.is_any.store(true, Ordering::Relaxed);

@@ -218,6 +218,11 @@ impl Archive {
         totals
     }
 
+    /// The context is gone.
+    pub(crate) fn burn(&mut self) {
+        self.open.drain(..).for_each(|books| books.burn());
+    }
+
     fn settle(&mut self) {
         let settled = &mut self.settled;
         self.open.retain(|books| {

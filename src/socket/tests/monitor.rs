@@ -448,3 +448,35 @@ fn a_peer_closed_on_request_is_told_of() {
         assert!(matches!(gone.kind, EventKind::Disconnected(Some(error)) if error == dismissed), "{gone:?}");
     });
 }
+
+#[test]
+fn the_last_look_at_a_socket_that_is_gone_ends() {
+    // Whoever reads may be the one who finds its last connection gone.
+    for _ in 0..200 {
+        let place = Place::new(Transport::Abstract);
+        let (mut push, mut pull) = (place.open::<Push>(), place.open::<Pull>());
+        let monitor = push.monitor();
+        let endpoint = pull.bind(place.address()).unwrap().to_string();
+        push.connect(endpoint.as_str()).unwrap();
+        send(&mut push, "hello");
+        recv(&mut pull);
+        drop((push, pull));
+        assert_eq!(names(monitor).last().unwrap(), "Stopped");
+    }
+}
+
+#[test]
+fn a_context_that_is_gone_keeps_nothing_of_its_sockets() {
+    for transport in ALL {
+        let place = Place::new(*transport);
+        let (mut push, mut pull) = (place.open::<Push>(), place.open::<Pull>());
+        let peers = [Arc::downgrade(&push.core.peers), Arc::downgrade(&pull.core.peers)];
+        let endpoint = pull.bind(place.address()).unwrap().to_string();
+        push.connect(endpoint.as_str()).unwrap();
+        send(&mut push, "hello");
+        recv(&mut pull);
+        drop((push, pull));
+        drop(place);
+        eventually("they are gone", || peers.iter().all(|peers| peers.upgrade().is_none()));
+    }
+}
