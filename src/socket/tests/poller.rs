@@ -156,8 +156,7 @@ fn requests_and_replies_are_ready_in_turn() {
         }
         drop(req.request("given up").unwrap());
         next(&mut server);
-        drop(rep.recv_timeout(PATIENCE).unwrap());
-        // The connection of a request that was given up ends, which is worth a look.
+        // The connection of a request that was given up ends, perhaps before the request has come: worth a look.
         eventually("it has looked", || rep.try_recv().is_err() && now(&mut server).is_empty());
     });
 }
