@@ -80,6 +80,8 @@ fn honest_clients_are_served_beside_strangers() {
                 client
             })
             .collect();
+        // Until the server has counted them.
+        let mut clients = Clients(clients);
         thread::scope(|scope| {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -90,7 +92,6 @@ fn honest_clients_are_served_beside_strangers() {
                 // Whoever has not shaken hands is no peer, and gets no message.
                 assert_eq!(router.peers().len(), honest);
             });
-            let mut clients = Clients(clients);
             clients.measure(Duration::from_millis(300));
             let alone = clients.measure(measured);
             let account = Account::take(&ALLOCATOR);
