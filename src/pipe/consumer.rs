@@ -219,6 +219,12 @@ impl Consumer {
         self.ring.set_reader(wake_up);
     }
 
+    /// Whether the last look at the pipe saw more than was taken since.
+    #[inline]
+    pub(crate) fn has_in_view(&self) -> bool {
+        self.taken.is_some_and(|taken| taken.octets != self.limit.octets)
+    }
+
     /// Whether messages may be there, or the news that none will come.
     #[inline]
     pub(crate) fn may_have_more(&mut self) -> bool {
