@@ -135,27 +135,13 @@ impl Message {
         self.rest.insert(0, second);
     }
 
-    /// Takes frames off the front into `front`, and leaves the others, of which there must be one at least.
-    pub(crate) fn split_front(&mut self, count: usize, front: &mut Vec<Frame>) {
-        debug_assert!(count < self.frame_count(), "a message has a frame");
-        front.clear();
-        if count == 0 {
-            return;
+    /// Takes the first frame off, if there is another.
+    pub(crate) fn take_first(&mut self) -> Option<Frame> {
+        if self.rest.is_empty() {
+            return None;
         }
-        let mut rest = self.rest.drain(..count);
-        let mut frame = mem::take(&mut self.first);
-        for next in &mut rest {
-            front.push(mem::replace(&mut frame, next));
-        }
-        self.first = frame;
-    }
-
-    /// Takes all frames of `from`, and leaves it some of its allocations for what it receives next.
-    #[inline]
-    pub(crate) fn take_frames(&mut self, from: &mut Self) {
-        self.rest.clear();
-        mem::swap(&mut self.first, &mut from.first);
-        self.rest.append(&mut from.rest);
+        let second = self.rest.remove(0);
+        Some(mem::replace(&mut self.first, second))
     }
 
     #[inline]

@@ -176,12 +176,7 @@ fn send_behind_name<P: Addressing>(
     payload: &mut Payload<'_>,
 ) -> Result<(), SendError> {
     let message = payload.make_message();
-    if message.frame_count() == 1 {
-        return Err(SendError::MissingBody);
-    }
-    let mut front = Vec::new();
-    message.split_front(1, &mut front);
-    let Some(name) = front.pop() else { unreachable!("one was taken off") };
+    let name = message.take_first().ok_or(SendError::MissingBody)?;
     let sent = pattern.send_to(pipes, name.as_bytes(), payload);
     if sent.is_err() {
         payload.make_message().prepend(name);

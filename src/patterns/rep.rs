@@ -8,11 +8,11 @@
 #![forbid(unsafe_code)]
 
 use crate::error::{RecvError, SendError};
-use crate::message::{Message, Payload};
+use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Strategy};
-use crate::pipe::{PipeKey, Pipes, Refused};
-use crate::routing::{Envelope, FairQueue};
+use crate::pipe::{Opened, PipeKey, Pipes, Refused};
+use crate::routing::FairQueue;
 use crate::socket_type::SocketType;
 
 /// REP: answers the requests of [`Req`](crate::Req) and [`Dealer`](crate::Dealer) peers, one after the other.
@@ -44,10 +44,8 @@ pub struct Rep {
     peers: FairQueue,
     /// Who waits for a reply.
     asker: Option<PipeKey>,
-    /// A request with its envelope. Kept for its allocations.
-    request: Message,
     /// The way back.
-    envelope: Envelope,
+    envelope: Vec<Frame>,
 }
 
 impl Rep {
@@ -92,7 +90,7 @@ impl Strategy for Rep {
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         let asker = self.asker.take().ok_or(SendError::OutOfTurn)?;
         // Pipes of a REP end with their connection: a peer that is back is another one, and did not ask.
-        match pipes.send_behind(asker, self.envelope.frames(), payload) {
+        match pipes.send_behind(asker, &self.envelope, payload) {
             Ok(()) => {}
             Err(Refused::Closed) => pipes.drops().unroutable.add(1),
             Err(Refused::Full) => pipes.drops().full.add(1),
@@ -105,13 +103,14 @@ impl Strategy for Rep {
             return Err(RecvError::OutOfTurn);
         }
         loop {
-            let asker = self.peers.recv(pipes, &mut self.request)?;
-            if self.envelope.take_from(&mut self.request) {
-                self.asker = Some(asker);
-                message.take_frames(&mut self.request);
-                return Ok(());
+            let (asker, opened) = self.peers.recv_enveloped(pipes, &mut self.envelope, message)?;
+            match opened {
+                Opened::Whole => {
+                    self.asker = Some(asker);
+                    return Ok(());
+                }
+                Opened::Malformed => pipes.drops().malformed.add(1),
             }
-            pipes.drops().malformed.add(1);
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Strategy, probe};
-use crate::pipe::{PipeKey, Pipes};
+use crate::pipe::{Opened, PipeKey, Pipes};
 use crate::routing::RoundRobin;
 use crate::socket_type::SocketType;
 
@@ -65,8 +65,7 @@ pub struct Req {
     envelope: Vec<Frame>,
     /// The last request's number.
     number: u32,
-    /// A reply with its envelope, and the frames that were taken off it. Kept for their allocations.
-    reply: Message,
+    /// What went in front of the last reply. Kept for its allocation.
     front: Vec<Frame>,
     correlates: bool,
     is_relaxed: bool,
@@ -110,19 +109,15 @@ impl Req {
         }
     }
 
-    /// Takes the envelope off the reply. `false`: it is not the reply that is waited for.
-    fn open(&mut self, pipes: &Pipes) -> bool {
-        let reply = &mut self.reply;
-        let count = self.envelope.len();
-        let is_reply =
-            reply.frame_count() > count && reply.frame(count - 1).is_some_and(|frame| frame.is_empty());
-        let is_ours = is_reply && reply.frames().zip(&self.envelope).all(|(a, b)| a == b);
-        if is_ours {
-            reply.split_front(count, &mut self.front);
-        } else if is_reply {
-            pipes.drops().unwanted.add(1);
-        } else {
+    /// Whether what came is the reply that is waited for.
+    fn is_ours(&self, opened: Opened, pipes: &Pipes) -> bool {
+        if opened == Opened::Malformed || self.front.len() != self.envelope.len() {
             pipes.drops().malformed.add(1);
+            return false;
+        }
+        let is_ours = self.front == self.envelope;
+        if !is_ours {
+            pipes.drops().unwanted.add(1);
         }
         is_ours
     }
@@ -141,7 +136,6 @@ impl Strategy for Req {
             // The number and the delimiter, or the delimiter alone.
             envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
             number: u32::from_ne_bytes([a, b, c, d]),
-            reply: Message::new(),
             front: Vec::new(),
             correlates: options.req_correlate(),
             is_relaxed: options.req_relaxed(),
@@ -205,12 +199,10 @@ impl Strategy for Req {
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
         let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
-        while pipes.recv(key, &mut self.reply).is_ok() {
-            if self.open(pipes) {
+        while let Ok(opened) = pipes.recv_enveloped(key, &mut self.front, message) {
+            if self.is_ours(opened, pipes) {
                 pipes.heard = Some(key);
                 self.state = State::Idle;
-                message.take_frames(&mut self.reply);
-                pipes.clear(key);
                 return Ok(());
             }
         }

@@ -177,7 +177,7 @@ impl Consumer {
     }
 
     #[inline]
-    fn count_message(&mut self) {
+    pub(super) fn count_message(&mut self) {
         if let Some(taken) = &mut self.taken {
             taken.messages += 1;
         }
@@ -302,7 +302,7 @@ impl Consumer {
     /// The next frame of what is published, which is whole messages only: after a first frame of a message
     /// the others are there.
     #[inline]
-    fn next_frame(&mut self) -> Result<(u8, TakenBody<'_>), NoMessage> {
+    pub(super) fn next_frame(&mut self) -> Result<(u8, TakenBody<'_>), NoMessage> {
         if self.taken.is_none_or(|taken| taken.octets == self.limit.octets) && !self.refill() {
             return Err(self.why_dry());
         }
@@ -450,14 +450,14 @@ pub(super) fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u3
 }
 
 /// A body on its way out of the pipe.
-enum TakenBody<'a> {
+pub(super) enum TakenBody<'a> {
     Copied(&'a [u8]),
     Shared(Bytes),
 }
 
 impl TakenBody<'_> {
     #[inline]
-    fn copy_to(self, frame: &mut Frame) {
+    pub(super) fn copy_to(self, frame: &mut Frame) {
         match self {
             Self::Copied(octets) => frame.assign(octets),
             Self::Shared(body) => frame.assign_shared(body),

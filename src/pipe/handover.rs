@@ -1,21 +1,22 @@
 //! A hand-over: a value that many threads have work for, and that one at a time works on.
 //!
-//! Nobody waits for the other: work is noted first, then the value is taken if it is free, and whoever gives
-//! it back looks for work that was noted meanwhile. What the notes mean is the caller's business.
+//! Nobody waits for the other: whoever finds the value taken notes the work, and whoever gives it back takes what was
+//! noted meanwhile. What the notes mean is the caller's business.
 //!
 //! ```text
-//!   note work ─▶ is it free? ──no──▶ whoever holds it will see the note
-//!                    │ yes
-//!                    ▼
-//!        take notes, run, give back ─▶ notes again? ──no──▶ done
-//!                    ▲                      │ yes
-//!                    └──────────────────────┘
+//!   is it free? ──no──▶ note work ─▶ is it free now? ──no──▶ whoever holds it will see the note
+//!        │ yes                            │ yes
+//!        ▼                                ▼
+//!   run, with what is noted ◀─────────────┘
+//!        │          ▲
+//!        ▼          │ yes
+//!   give back ─▶ notes? ──no──▶ done
 //! ```
 //!
 //! Holds for whoever takes the value without running, too: after giving it back, [`Handover::drive`].
 #![forbid(unsafe_code)]
 
-use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, fence, lock, try_lock};
+use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, lock, try_lock};
 
 /// A value, and notes of work to be done on it: one bit for each kind.
 pub(crate) struct Handover<T> {
@@ -33,33 +34,47 @@ impl<T> Handover<T> {
 
     /// Notes work. `true`: none of it was noted before, and the caller must see to it that somebody drives.
     pub(crate) fn note(&self, work: u8) -> bool {
-        // Release: pairs with the swap in `drive`; publishes what was done before.
-        self.notes.fetch_or(work, Ordering::Release) & work == 0
+        // Release: publishes what was done before, to the swaps in `drive`. Acquire: see there.
+        self.notes.fetch_or(work, Ordering::AcqRel) & work == 0
     }
 
     /// Runs `work` and what else was noted, or leaves it to whoever holds the value. `run` returns whether it
     /// left something to do. `true`: it did, come again.
-    pub(crate) fn drive(&self, work: u8, mut run: impl FnMut(&mut T, u8) -> bool) -> bool {
-        if work != 0 {
-            self.note(work);
-        }
+    pub(crate) fn drive(&self, mut work: u8, mut run: impl FnMut(&mut T, u8) -> bool) -> bool {
         let mut has_more = false;
         loop {
-            // Pairs with the same fence of whoever holds the value: we noted the work and now look at the
-            // lock; it gives the lock back and then looks at the notes. One of us sees the other.
-            fence(Ordering::SeqCst);
-            if self.notes.load(Ordering::Relaxed) == 0 {
+            if work == 0 {
+                work = self.take_notes();
+            }
+            if work == 0 {
                 if has_more {
                     // Nobody else knows: when the caller comes again it must find something noted.
                     self.note(self.again);
                 }
                 return has_more;
             }
-            let Some(mut value) = self.try_lock() else { return has_more };
-            // AcqRel: pairs with the Release in `note`; what was done before the work was noted is visible.
-            let work = self.notes.swap(0, Ordering::AcqRel);
-            has_more = run(&mut value, work);
+            let Some(mut value) = self.take_for(work) else { return has_more };
+            if self.is_noted() {
+                work |= self.take_notes();
+            }
+            has_more = run(&mut value, std::mem::take(&mut work));
         }
+    }
+
+    /// Takes the value to do `work`, or notes that for whoever holds it.
+    fn take_for(&self, work: u8) -> Option<MutexGuard<'_, T>> {
+        self.try_lock().or_else(|| {
+            self.note(work);
+            // Whoever held it may have looked at the notes before. One of us sees the other: both change the notes, they
+            // after they gave the value back, we before we look for it again. Who is second there acquires what
+            // the first has done.
+            self.try_lock()
+        })
+    }
+
+    fn take_notes(&self) -> u8 {
+        // AcqRel: what was done before the work was noted is visible, and to who notes next, that the value is free.
+        self.notes.swap(0, Ordering::AcqRel)
     }
 
     /// Whether work is noted that nobody has begun.

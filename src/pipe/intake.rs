@@ -138,6 +138,9 @@ impl Intake {
         max_body_octets: u64,
         mut on_command: impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
+        if self.is_skimmed() {
+            return Ok(Skimmed::Dry);
+        }
         let skimmed = self.skim_frames(max_body_octets, &mut on_command);
         if self.parts == 0 && self.large.is_none() {
             self.publish();
@@ -176,13 +179,16 @@ impl Intake {
 
     /// Gives up what a quiet pipe does not need, if nothing is under way.
     pub(crate) fn rest(&mut self) {
-        let is_skimmed = self.raw_end == self.producer.written.octets as usize;
-        if self.parts == 0 && self.large.is_none() && !self.has_news && is_skimmed {
+        if self.parts == 0 && !self.has_news && self.is_skimmed() {
             // Behind the last message lie only commands, which are done with.
             self.roll_back();
             self.producer.rest();
             self.raw_end = self.producer.written.octets as usize;
         }
+    }
+
+    fn is_skimmed(&self) -> bool {
+        self.large.is_none() && self.raw_end == self.producer.written.octets as usize
     }
 
     /// Emptied segments that are kept.

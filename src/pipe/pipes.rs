@@ -13,7 +13,7 @@ use crate::message::{Frame, Message, Payload};
 use crate::pipe::assist::Patience;
 use crate::pipe::duplex::Pipe;
 use crate::pipe::{
-    Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Producer, Refused, Taken, Totals,
+    Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Opened, Producer, Refused, Taken, Totals,
 };
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -278,6 +278,18 @@ impl Pipes {
         self.recv_by(key, message, Consumer::try_recv)
     }
 
+    /// Takes a message apart, and passes over notes: see [`Consumer::try_recv_enveloped`]. Dry: the pipe will tell when
+    /// there is one.
+    #[inline]
+    pub(crate) fn recv_enveloped(
+        &mut self,
+        key: PipeKey,
+        envelope: &mut Vec<Frame>,
+        message: &mut Message,
+    ) -> Result<Opened, NoMessage> {
+        self.recv_by(key, message, |consumer, message| consumer.try_recv_enveloped(envelope, message))
+    }
+
     /// Takes a message or a note. Dry: the pipe will tell when there is one.
     #[inline]
     pub(crate) fn take(&mut self, key: PipeKey, message: &mut Message) -> Result<Taken, NoMessage> {
@@ -289,7 +301,7 @@ impl Pipes {
         &mut self,
         key: PipeKey,
         message: &mut Message,
-        try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+        mut try_recv: impl FnMut(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match try_recv(&mut pipe.inbound, message) {
@@ -378,7 +390,7 @@ impl Pipes {
         &mut self,
         key: PipeKey,
         message: &mut Message,
-        try_recv: impl Fn(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+        mut try_recv: impl FnMut(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
         let may_watch = self.may_watch();
         // Whoever has one peer only can wait for it alone.

@@ -10,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::message::Message;
-use crate::pipe::{NoMessage, PipeKey, Pipes, Since, Taken};
+use crate::message::{Frame, Message};
+use crate::pipe::{NoMessage, Opened, PipeKey, Pipes, Since, Taken};
 use crate::routing::NoneReady;
 use crate::routing::turns::Turns;
 
@@ -54,6 +54,22 @@ impl FairQueue {
     pub(crate) fn recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<PipeKey, NoneReady> {
         let next = self.next_by(pipes, |pipes, key| pipes.recv(key, message).map(|()| Taken::Message))?;
         Ok(next.0)
+    }
+
+    /// Takes the next message apart, and passes over notes: see [`Pipes::recv_enveloped`]. From whom it is.
+    #[inline]
+    pub(crate) fn recv_enveloped(
+        &mut self,
+        pipes: &mut Pipes,
+        envelope: &mut Vec<Frame>,
+        message: &mut Message,
+    ) -> Result<(PipeKey, Opened), NoneReady> {
+        let mut opened = Opened::default();
+        let next = self.next_by(pipes, |pipes, key| {
+            opened = pipes.recv_enveloped(key, envelope, message)?;
+            Ok(Taken::Message)
+        })?;
+        Ok((next.0, opened))
     }
 
     /// Takes the next message or note, and tells from whom it is. A note does not use up a peer's turn.

@@ -2,7 +2,6 @@
 //!
 //! They keep pipe keys only; the pipes belong to the socket. Never sees a descriptor, the wire or a thread.
 
-mod envelope;
 mod fair_queue;
 mod fan_out;
 mod peer_table;
@@ -11,7 +10,6 @@ mod single;
 mod topics;
 mod turns;
 
-pub(crate) use envelope::Envelope;
 pub(crate) use fair_queue::FairQueue;
 pub(crate) use fan_out::FanOut;
 pub(crate) use peer_table::PeerTable;

@@ -93,17 +93,21 @@ impl Steps {
 pub(super) struct Patience {
     /// Messages that had gone either way when it began.
     messages: u64,
+    has_begun: bool,
     since: Option<Instant>,
 }
 
 impl Patience {
     pub(super) fn new(messages: u64) -> Self {
-        Self { messages, since: None }
+        Self { messages, has_begun: false, since: None }
     }
 
-    /// Whether it goes on waiting, after so many messages either way. The clock is read if no message has ended.
+    /// Whether it goes on waiting, after so many messages either way. The clock is read from the second time on: most
+    /// messages come in one piece.
     pub(super) fn is_left(&mut self, messages: u64) -> bool {
-        messages == self.messages && self.since.get_or_insert_with(Instant::now).elapsed() < STREAM_TICK
+        messages == self.messages
+            && (!std::mem::replace(&mut self.has_begun, true)
+                || self.since.get_or_insert_with(Instant::now).elapsed() < STREAM_TICK)
     }
 }
 
@@ -114,6 +118,8 @@ mod tests {
     #[test]
     fn patience_ends_with_the_message_or_a_tick_later() {
         let mut patience = Patience::new(3);
+        assert!(patience.is_left(3));
+        assert_eq!(patience.since, None);
         assert!(patience.is_left(3));
         assert!(!patience.is_left(4));
         patience.since = Instant::now().checked_sub(STREAM_TICK);

@@ -207,7 +207,7 @@ impl Stream {
     pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, OsError> {
         loop {
             #[cfg(unix)]
-            let sent = each!(self, Self, stream => stream.try_io(|| send(&SockRef::from(&*stream), slices)));
+            let sent = each!(self, Self, stream => stream.try_io(|| syscalls::send(stream, slices)));
             #[cfg(not(unix))]
             let sent = each!(self, Self, stream => stream.write_vectored(slices));
             let error = match sent {
@@ -250,18 +250,6 @@ impl Stream {
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
         each!(self, Self, stream => stream.deregister(registry))
-    }
-}
-
-/// Also to a socket that waits by itself; and a peer that is gone is an error, not a signal.
-#[cfg(unix)]
-#[inline]
-fn send(socket: &socket2::Socket, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    let no_signal = if cfg!(target_vendor = "apple") { 0 } else { libc::MSG_NOSIGNAL };
-    let flags = libc::MSG_DONTWAIT | no_signal;
-    match slices {
-        [one] => socket.send_with_flags(one, flags),
-        slices => socket.send_vectored_with_flags(slices, flags),
     }
 }
 

@@ -1,0 +1,130 @@
+//! Takes messages whose data stands behind an envelope: frames that lead a reply back, up to an empty one.
+//!
+//! Envelope and data go each to where they are kept, so that a message that is used again keeps its allocation.
+//!
+//! Source: RFC 28, "Overall Protocol": "zero or more reply addresses, followed by an empty delimiter".
+#![forbid(unsafe_code)]
+
+use crate::frame::{COMMAND, COUNTED, MORE};
+use crate::message::{Frame, Message};
+use crate::pipe::consumer::{Consumer, NoMessage};
+
+/// What a message was that was taken apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Opened {
+    /// Without an empty frame, or with nothing behind it. What was written is of no use.
+    #[default]
+    Malformed,
+    Whole,
+}
+
+impl Consumer {
+    /// Takes the next message: its frames up to the first empty one into `envelope`, those behind it into `message`,
+    /// and uses the allocations of both again. Passes over notes.
+    #[inline(never)]
+    pub(crate) fn try_recv_enveloped(
+        &mut self,
+        envelope: &mut Vec<Frame>,
+        message: &mut Message,
+    ) -> Result<Opened, NoMessage> {
+        let mut in_front = 0;
+        let mut behind = None;
+        loop {
+            let (flags, body) = self.next_frame()?;
+            if flags & COMMAND != 0 {
+                if flags & COUNTED != 0 {
+                    self.count_message();
+                }
+                continue;
+            }
+            if let Some(count) = &mut behind {
+                body.copy_to(if *count == 0 { message.start() } else { message.add() });
+                *count += 1;
+            } else {
+                let frame = place(envelope, in_front);
+                body.copy_to(frame);
+                in_front += 1;
+                if frame.is_empty() {
+                    behind = Some(0);
+                }
+            }
+            if flags & MORE == 0 {
+                break;
+            }
+        }
+        self.count_message();
+        envelope.truncate(in_front);
+        Ok(if behind.is_some_and(|count: usize| count > 0) { Opened::Whole } else { Opened::Malformed })
+    }
+}
+
+fn place(frames: &mut Vec<Frame>, index: usize) -> &mut Frame {
+    if index >= frames.len() {
+        frames.push(Frame::new());
+    }
+    let Some(frame) = frames.get_mut(index) else {
+        unreachable!("they are counted from zero, without a gap")
+    };
+    frame
+}
+
+#[cfg(all(test, not(loom)))]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::pipe::pipe;
+
+    /// Sends messages, and takes them apart into the same places.
+    fn open(messages: &[&[&str]]) -> Vec<Option<(Vec<Frame>, Message)>> {
+        let (mut producer, mut consumer) = pipe(None);
+        for frames in messages {
+            let message = Message::from_frames(frames.iter().copied()).unwrap();
+            producer.try_send(&mut message.into()).unwrap();
+        }
+        let (mut envelope, mut message) = (Vec::new(), Message::new());
+        let opened = messages.iter().map(|_| {
+            let opened = consumer.try_recv_enveloped(&mut envelope, &mut message).unwrap();
+            (opened == Opened::Whole).then(|| (envelope.clone(), message.clone()))
+        });
+        let opened = opened.collect();
+        assert_eq!(consumer.try_recv_enveloped(&mut envelope, &mut message), Err(NoMessage::Dry));
+        assert_eq!(consumer.received(), messages.len() as u64);
+        opened
+    }
+
+    #[test]
+    fn an_envelope_ends_at_the_first_empty_frame() {
+        //
+        let messages: &[(&[&str], &[&str], &[&str])] = &[
+            (&["", "data"], &[""], &["data"]),
+            (&["a", "b", "", "data", "", "more"], &["a", "b", ""], &["data", "", "more"]),
+            (&["", ""], &[""], &[""]),
+        ];
+        let whole: Vec<_> = messages.iter().map(|(whole, ..)| *whole).collect();
+        for (opened, (_, front, data)) in open(&whole).into_iter().zip(messages) {
+            let (envelope, message) = opened.unwrap();
+            assert_eq!(envelope, *front);
+            assert_eq!(message, Message::from_frames(data.iter().copied()).unwrap());
+        }
+    }
+
+    #[test]
+    fn without_delimiter_or_data_a_message_is_malformed_and_the_next_is_not() {
+        // R-13, D17
+        for frames in [&["data"][..], &["a", "b"], &[""], &["a", ""]] {
+            let opened = open(&[frames, &["", "data"]]);
+            assert!(opened[0].is_none(), "{frames:?}");
+            assert_eq!(opened[1], Some((vec![Frame::from("")], Message::from("data"))));
+        }
+    }
+
+    #[test]
+    fn notes_are_passed_over() {
+        let (mut producer, mut consumer) = pipe(None);
+        producer.note(b"up");
+        producer.try_send(&mut Message::from(["", "data"]).into()).unwrap();
+        let (mut envelope, mut message) = (Vec::new(), Message::new());
+        assert_eq!(consumer.try_recv_enveloped(&mut envelope, &mut message), Ok(Opened::Whole));
+        assert_eq!(message, "data");
+    }
+}
