@@ -174,7 +174,7 @@ impl Session {
         let is_turn = self.steps.note_turn(heard, moved.saturating_sub(heard), messages);
         if noted & work::CALLER != 0 {
             self.note_caller(moved, messages, is_turn, link);
-            if self.care.is_stream() && self.steps.note_single(moved, messages) && progress.is_ok() {
+            if self.care.is_stream() && self.steps.note_single(moved, messages, is_turn) && progress.is_ok() {
                 self.take_back(link).map_err(|error| End::Io(error.into()))?;
                 return Ok(Progress::Again); // the pipes were not asked to tell
             }

@@ -63,12 +63,12 @@ impl Steps {
         last.is_some_and(|last| now.duration_since(last) < IN_STEP_PAUSE)
     }
 
-    /// Notes octets and messages that the caller of a stream has moved in one go. Whether there was only one many times
-    /// in a row: it waits for each, which is no stream.
-    pub(super) fn note_single(&mut self, octets: u64, messages: u64) -> bool {
+    /// Notes octets and messages that the caller of a stream has moved in one go, and whether it was its turn. Whether
+    /// there was only one many times in a row: it waits for each, which is no stream.
+    pub(super) fn note_single(&mut self, octets: u64, messages: u64, is_turn: bool) -> bool {
         self.singles = match messages {
             0 => self.singles,
-            1 if octets < STREAM_OCTETS => self.singles + 1,
+            1 if octets < STREAM_OCTETS || is_turn => self.singles + 1,
             _ => 0,
         };
         self.singles >= STREAM_SINGLES
@@ -142,12 +142,15 @@ mod tests {
     #[test]
     fn single_messages_in_a_row_are_no_stream() {
         let mut steps = Steps::default();
-        let mut is_over = |octets, messages| steps.note_single(octets, messages);
+        let mut is_over = |octets, messages| steps.note_single(octets, messages, false);
         assert!((1..STREAM_SINGLES).all(|_| !is_over(10, 1)));
         assert!(!is_over(20, 2));
         assert!((1..STREAM_SINGLES).all(|_| !is_over(0, 0) && !is_over(10, 1)));
         assert!(is_over(10, 1));
         assert!(!is_over(STREAM_OCTETS, 1));
+        let mut is_over = |octets| steps.note_single(octets, 1, true);
+        assert!((1..STREAM_SINGLES).all(|_| !is_over(STREAM_OCTETS)));
+        assert!(is_over(STREAM_OCTETS));
     }
 
     #[test]
