@@ -20,7 +20,7 @@ use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
-use crate::session::pace::{Pace, Patience, Steps};
+use crate::session::pace::{Grace, Pace, Steps};
 use crate::session::protocol::{Farewell, Progress, Turn};
 use crate::session::translator::{Translator, Written};
 use crate::session::work;
@@ -395,7 +395,7 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut patience = Patience::new(self.messages());
+        let mut grace = Grace::new(self.messages());
         let mut budget =
             if self.care.is_stream() { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
@@ -417,7 +417,7 @@ impl Session {
                     continue;
                 }
             }
-            let waits = self.turn == Turn::Wait && patience.is_left(ends.messages());
+            let waits = self.turn == Turn::Wait && grace.is_left(ends.messages());
             if !self.is_readable && !waits {
                 return Ok(Progress::Waits);
             }
