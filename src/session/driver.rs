@@ -144,17 +144,18 @@ impl Session {
         let _ = self.write(link);
     }
 
-    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`.
-    pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
+    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`, unless that is the last.
+    pub(super) fn into_ends(self, farewell: Farewell<'_>) -> Option<Box<Ends>> {
         let mut ends = self.ends?;
         ends.start_again();
-        if let (Some(farewell), false) = (farewell, self.is_shaking_hands) {
-            ends.inbound.deliver(farewell.octets, farewell.is_last);
+        if let (Some(octets), false) = (farewell.octets, self.is_shaking_hands) {
+            ends.inbound.deliver(octets, farewell.is_last);
         }
         if self.takes_notes && !self.is_shaking_hands {
             ends.inbound.note(note::DOWN);
         }
-        Some(ends)
+        // The last ones go before the stream: the socket hears of this end before the peer can be back.
+        if farewell.is_last { None } else { Some(ends) }
     }
 
     /// Whether a read can wait: see [`Turn::Wait`].
