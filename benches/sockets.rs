@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use peermq::{Context, Message, Pair, Proxy, Pull, Push, SharedSocket};
+use peermq::{Context, Message, Pair, Proxy, Pull, Push, SharedSocket, Socket};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -23,19 +23,7 @@ fn stream(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
     let endpoint = pull.bind(endpoint)?;
     let mut push = context.open::<Push>()?;
     push.connect(endpoint)?;
-    let sender = thread::spawn(move || -> Result<()> {
-        let body = vec![7; size];
-        (0..=count).try_for_each(|_| push.send(&body).map_err(Into::into))
-    });
-    let mut message = pull.recv()?; // both sides are at work
-    let start = Instant::now();
-    for _ in 0..count {
-        pull.recv_into(&mut message)?;
-        black_box(message.body());
-    }
-    let elapsed = start.elapsed();
-    sender.join().map_err(|_| "the sender panicked")??;
-    Ok(elapsed)
+    transfer(push, &mut pull, size, count)
 }
 
 /// PUSH on one thread, PULL on another, and a proxy on a third: the time until so many messages were received.
@@ -52,18 +40,7 @@ fn stream_through_proxy(endpoint: &str, size: usize, count: u64) -> Result<Durat
     let proxy = Proxy::new(frontend, backend)?;
     let control = proxy.control();
     let running = thread::spawn(move || proxy.run());
-    let sender = thread::spawn(move || -> Result<()> {
-        let body = vec![7; size];
-        (0..=count).try_for_each(|_| push.send(&body).map_err(Into::into))
-    });
-    let mut message = pull.recv()?; // all three are at work
-    let start = Instant::now();
-    for _ in 0..count {
-        pull.recv_into(&mut message)?;
-        black_box(message.body());
-    }
-    let elapsed = start.elapsed();
-    sender.join().map_err(|_| "the sender panicked")??;
+    let elapsed = transfer(push, &mut pull, size, count)?;
     control.terminate();
     running.join().map_err(|_| "the proxy panicked")?;
     Ok(elapsed)
@@ -84,17 +61,33 @@ fn stream_shared(endpoint: &str, threads: u64, count: u64) -> Result<Duration> {
             thread::spawn(move || (0..share).try_for_each(|_| push.send(&[7; 64])))
         })
         .collect();
-    let mut message = pull.recv()?; // both sides are at work
+    let elapsed = receive(&mut pull, count)?;
+    for sender in senders {
+        sender.join().map_err(|_| "a sender panicked")??;
+    }
+    Ok(elapsed)
+}
+
+/// Sends one message more on a thread of its own: the time until so many were received.
+fn transfer(mut push: Socket<Push>, pull: &mut Socket<Pull>, size: usize, count: u64) -> Result<Duration> {
+    let sender = thread::spawn(move || -> Result<()> {
+        let body = vec![7; size];
+        (0..=count).try_for_each(|_| push.send(&body).map_err(Into::into))
+    });
+    let elapsed = receive(pull, count)?;
+    sender.join().map_err(|_| "the sender panicked")??;
+    Ok(elapsed)
+}
+
+/// The time until so many messages were received behind the first one, with which everybody is at work.
+fn receive(pull: &mut Socket<Pull>, count: u64) -> Result<Duration> {
+    let mut message = pull.recv()?;
     let start = Instant::now();
     for _ in 0..count {
         pull.recv_into(&mut message)?;
         black_box(message.body());
     }
-    let elapsed = start.elapsed();
-    for sender in senders {
-        sender.join().map_err(|_| "a sender panicked")??;
-    }
-    Ok(elapsed)
+    Ok(start.elapsed())
 }
 
 /// PAIR to PAIR and back, on two threads: the time for so many round trips.

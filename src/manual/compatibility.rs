@@ -355,5 +355,7 @@
 //!   receives again, or when something is sent.
 //! * Messages over one connection come in the order in which they were sent. A peer that connects again is a new
 //!   peer, and nothing tells that it is the same: so whatever a connection that is gone has left is received before
-//!   anything of those that came after it, from the moment that its end is noticed. (In libzmq they take turns.) The
-//!   messages of XSUBs to an XPUB take turns here, too.
+//!   anything of those that came after it, from the moment that its end is noticed. An end that this side makes is
+//!   noticed before the peer can be back; one that the peer or the network makes, when the system reports it, which on
+//!   a busy machine may be after the peer is back. (In libzmq they take turns.) The messages of XSUBs to an XPUB take
+//!   turns here, too.

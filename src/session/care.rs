@@ -27,7 +27,7 @@ use mio::{Registry, Token};
 use crate::limits::PATIENT_READ;
 use crate::session::calls::Calls;
 use crate::session::lookout::Desk;
-use crate::transport::Stream;
+use crate::transport::{PATIENCE_CALLS, Stream};
 
 /// How a connection's traffic goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,12 +95,13 @@ impl Care {
         calls.count();
         self.is_writer_told = false;
         if stream.register_reader(&desk.registry, token).is_err() {
+            calls.count();
             stream.register_reader(registry, token)?;
             return Ok(false);
         }
         self.desk = Some(Arc::clone(desk));
         if self.gait == Gait::InStep && !self.is_patient {
-            calls.count();
+            calls.count_all(PATIENCE_CALLS);
             self.is_patient = stream.set_patience(PATIENT_READ).is_ok();
         }
         Ok(true)

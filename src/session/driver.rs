@@ -20,7 +20,7 @@ use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
-use crate::session::pace::{Pace, Patience, Steps};
+use crate::session::pace::{Grace, Pace, Steps};
 use crate::session::protocol::{Farewell, Progress, Turn};
 use crate::session::translator::{Translator, Written};
 use crate::session::work;
@@ -144,17 +144,18 @@ impl Session {
         let _ = self.write(link);
     }
 
-    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`.
-    pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
+    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`, unless that is the last.
+    pub(super) fn into_ends(self, farewell: Farewell<'_>) -> Option<Box<Ends>> {
         let mut ends = self.ends?;
         ends.start_again();
-        if let (Some(farewell), false) = (farewell, self.is_shaking_hands) {
-            ends.inbound.deliver(farewell.octets, farewell.is_last);
+        if let (Some(octets), false) = (farewell.octets, self.is_shaking_hands) {
+            ends.inbound.deliver(octets, farewell.is_last);
         }
         if self.takes_notes && !self.is_shaking_hands {
             ends.inbound.note(note::DOWN);
         }
-        Some(ends)
+        // The last ones go before the stream: the socket hears of this end before the peer can be back.
+        if farewell.is_last { None } else { Some(ends) }
     }
 
     /// Whether a read can wait: see [`Turn::Wait`].
@@ -395,7 +396,7 @@ impl Session {
                 return Ok(Progress::Waits);
             }
         }
-        let mut patience = Patience::new(self.messages());
+        let mut grace = Grace::new(self.messages());
         let mut budget =
             if self.care.is_stream() { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
@@ -417,7 +418,7 @@ impl Session {
                     continue;
                 }
             }
-            let waits = self.turn == Turn::Wait && patience.is_left(ends.messages());
+            let waits = self.turn == Turn::Wait && grace.is_left(ends.messages());
             if !self.is_readable && !waits {
                 return Ok(Progress::Waits);
             }

@@ -329,12 +329,12 @@ impl Link {
         is_lent
     }
 
-    fn farewell(&self) -> Option<Farewell<'_>> {
+    fn farewell(&self) -> Farewell<'_> {
         let options = &self.owner.options;
-        let is_last = self.status.is_none();
+        let is_last = self.is_accepted();
         let message = if is_last { &options.disconnect_msg } else { &options.hiccup_msg };
-        let octets = message.octets().filter(|_| self.owner.socket_type.receives_unasked())?;
-        Some(Farewell { octets, is_last })
+        let octets = message.octets().filter(|_| self.owner.socket_type.receives_unasked());
+        Farewell { octets, is_last }
     }
 
     /// Moves the handle's state on, if there is a handle.

@@ -88,22 +88,22 @@ impl Steps {
     }
 }
 
-/// How long a caller waits in reads for the rest of a message.
+/// The time that a caller still has to wait in reads for the rest of a message.
 #[derive(Debug)]
-pub(super) struct Patience {
-    /// Messages that had gone either way when it began.
+pub(super) struct Grace {
+    /// Messages that had gone either way when it was given.
     messages: u64,
     has_begun: bool,
     since: Option<Instant>,
 }
 
-impl Patience {
+impl Grace {
     pub(super) fn new(messages: u64) -> Self {
         Self { messages, has_begun: false, since: None }
     }
 
-    /// Whether it goes on waiting, after so many messages either way. The clock is read from the second time on: most
-    /// messages come in one piece.
+    /// Whether the caller goes on waiting, after so many messages either way. The clock is read from the second time on:
+    /// most messages come in one piece.
     pub(super) fn is_left(&mut self, messages: u64) -> bool {
         messages == self.messages
             && (!std::mem::replace(&mut self.has_begun, true)
@@ -116,14 +116,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_ends_with_the_message_or_a_tick_later() {
-        let mut patience = Patience::new(3);
-        assert!(patience.is_left(3));
-        assert_eq!(patience.since, None);
-        assert!(patience.is_left(3));
-        assert!(!patience.is_left(4));
-        patience.since = Instant::now().checked_sub(STREAM_TICK);
-        assert!(!patience.is_left(3));
+    fn grace_ends_with_the_message_or_a_tick_later() {
+        let mut grace = Grace::new(3);
+        assert!(grace.is_left(3));
+        assert_eq!(grace.since, None);
+        assert!(grace.is_left(3));
+        assert!(!grace.is_left(4));
+        grace.since = Instant::now().checked_sub(STREAM_TICK);
+        assert!(!grace.is_left(3));
     }
 
     #[test]

@@ -33,10 +33,11 @@ pub(super) enum Turn {
     Wait,
 }
 
-/// What the application is told at the end of a connection, as a message.
+/// What the application is told at the end of a connection.
 pub(super) struct Farewell<'a> {
-    pub(super) octets: &'a [u8],
-    /// Nothing comes behind it.
+    /// As a message.
+    pub(super) octets: Option<&'a [u8]>,
+    /// No other connection comes behind it.
     pub(super) is_last: bool,
 }
 
@@ -80,7 +81,7 @@ impl Session {
     }
 
     /// Gives pipe ends back that are for the next session, too.
-    pub(super) fn into_ends(self, farewell: Option<Farewell<'_>>) -> Option<Box<Ends>> {
+    pub(super) fn into_ends(self, farewell: Farewell<'_>) -> Option<Box<Ends>> {
         match self {
             Self::Raw(_) => None, // dropped, which tells the socket
             Self::Zmtp(session) => session.into_ends(farewell),

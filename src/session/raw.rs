@@ -32,9 +32,10 @@ use crate::wire;
 /// One connection at work.
 #[derive(Debug)]
 pub(super) struct Session {
-    stream: Stream,
     outbound: Consumer,
     inbound: Producer,
+    /// Dropped behind the pipe ends: the socket hears of the end before the peer can be back.
+    stream: Stream,
     input: Input,
     outgoing: Outgoing,
     /// Most octets of one turn.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectError, EndpointError, RecvError, SendError, Unsent};
 use crate::message::{Message, Payload};
-use crate::patterns::{Addresses, Addressing as _, Router, Stream};
+use crate::patterns::{Addresses, Router, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
 use crate::socket::core::{Core, Limit};
@@ -136,6 +136,13 @@ impl<P: Addresses> Socket<P> {
         self.core.connect_as(&mut self.pattern, endpoint, name)
     }
 
+    fn recv_from_within(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {
+        let (mut from, mut message) = (RoutingId::NONE, Message::new());
+        let verb = |pattern: &mut P, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
+        self.core.recv_by(&mut self.pattern, Limit::After(timeout), verb)?;
+        Ok((from, message))
+    }
+
     #[inline]
     fn send_by(
         &mut self,
@@ -184,11 +191,7 @@ impl Socket<Router> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {
-        let (mut from, mut message) = (RoutingId::NONE, Message::new());
-        let verb =
-            |pattern: &mut Router, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Limit::After(timeout), verb)?;
-        Ok((from, message))
+        self.recv_from_within(timeout)
     }
 
     /// Receives a message if one is here now.
@@ -238,11 +241,7 @@ impl Socket<Stream> {
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {
-        let (mut from, mut message) = (RoutingId::NONE, Message::new());
-        let verb =
-            |pattern: &mut Stream, pipes: &mut Pipes| pattern.recv_from(pipes, &mut from, &mut message);
-        self.core.recv_by(&mut self.pattern, Limit::After(timeout), verb)?;
-        Ok((from, message))
+        self.recv_from_within(timeout)
     }
 
     /// Receives octets, or news of a peer, if there are some now.

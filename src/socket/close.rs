@@ -48,6 +48,12 @@ struct Queue {
 }
 
 impl Queue {
+    fn of(pipe: &Pipe) -> Self {
+        let outstanding = pipe.outstanding();
+        let connection = pipe.assist.as_ref().map(Arc::clone);
+        Self { queued: outstanding.left(), outstanding, connection }
+    }
+
     /// Asks to be told when it is over. `false`: it is.
     fn wait(&self) -> bool {
         self.connection.is_some() && self.outstanding.wait()
@@ -72,6 +78,8 @@ pub(super) struct Closing {
 impl Closing {
     /// Lets connections send what is queued until `deadline`; none is for ever.
     pub(super) fn new<P: Strategy>(mut core: Core, pattern: &P, deadline: Option<Instant>) -> Self {
+        // First: what goes while the socket closes is flushed.
+        let queues: Vec<_> = core.pipes.iter().map(Queue::of).collect();
         let before = core.pipes.dropped().unreceived;
         let mut unreceived = pattern.unreceived();
         let mut mail = Vec::new();
@@ -83,13 +91,11 @@ impl Closing {
                 unreceived += pipe.unreceived(); // of a peer that nobody has looked at yet
             }
         }
-        let queues: Vec<_> = core
-            .pipes
-            .keys()
-            .into_iter()
-            .filter_map(|key| core.remove_pipe(key))
-            .map(|pipe| finish(pipe, deadline))
-            .collect();
+        for key in core.pipes.keys() {
+            if let Some(Pipe { assist: Some(connection), .. }) = &core.remove_pipe(key) {
+                connection.stop(deadline); // it sends what is queued
+            }
+        }
         unreceived += core.pipes.dropped().unreceived - before;
         Self { core, queues, unreceived }
     }
@@ -133,13 +139,4 @@ impl Closing {
         let queued: u64 = self.queues.iter().map(|queue| queue.queued).sum();
         CloseReport { flushed: queued - dropped, dropped, unreceived: self.unreceived }
     }
-}
-
-/// Lets a connection send what is queued.
-fn finish(pipe: Pipe, deadline: Option<Instant>) -> Queue {
-    if let Some(connection) = &pipe.assist {
-        connection.stop(deadline);
-    }
-    let outstanding = pipe.outstanding();
-    Queue { queued: outstanding.left(), outstanding, connection: pipe.assist }
 }

@@ -56,6 +56,9 @@ impl Target {
     }
 }
 
+/// System calls of [`Stream::set_patience`]: one for the timeout, two to read the descriptor's flags and to change them.
+pub(crate) const PATIENCE_CALLS: u64 = 3;
+
 /// A connected, or connecting, stream of octets.
 #[derive(Debug)]
 pub(crate) enum Stream {

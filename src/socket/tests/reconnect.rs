@@ -4,9 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::mpsc;
 
+use super::conservation::attend;
 use super::*;
 use crate::sync::AtomicBool;
-use crate::{Dealer, Pair, ReconnectInterval, RecvError};
+use crate::{CloseReason, Dealer, Pair, ReconnectInterval, RecvError};
 
 /// A tcp endpoint's address.
 fn address(endpoint: &Endpoint) -> String {
@@ -111,6 +112,37 @@ fn pull_receives_what_a_lost_connection_left_first() {
 fn dealer_receives_what_a_lost_connection_left_first() {
     // E-11
     over(ALL, what_was_left_comes_first::<Dealer, Dealer>);
+}
+
+#[test]
+fn what_a_connection_left_comes_first_when_its_socket_ended_it() {
+    // E-11: it has noticed that before the peer can be back.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = quick(place);
+        push.connect(&endpoint).unwrap();
+        let mut dice = Dice(5);
+        let (mut sent, mut received) = (0, 0);
+        for round in 1..=50 {
+            for _ in 0..1 + dice.roll(20) {
+                send(&mut push, &numbered(sent));
+                sent += 1;
+            }
+            let waiting = u64::from(sent - received);
+            eventually("all have come", || {
+                attend(&mut pull);
+                pull.stats().peers.iter().map(|peer| peer.waiting).sum::<u64>() == waiting
+            });
+            let before = pull.core.pipes.keys();
+            pull.peers().iter().for_each(|peer| peer.close(CloseReason::Dismissed));
+            assert!(before.into_iter().all(|key| pull.core.pipes.has_left(key)));
+            for _ in 0..dice.roll(usize::try_from(waiting).unwrap()) {
+                assert_eq!(number_of(&recv(&mut pull)), received);
+                received += 1;
+            }
+            eventually("the peer is back", || push.stats().peers[0].reconnects == round);
+        }
+    });
 }
 
 #[test]

@@ -89,16 +89,21 @@ fn a_thread_that_waits_for_a_message_keeps_no_sender_out() {
     });
 }
 
+/// A pair that has no more room, its peer, and how many messages lie between them.
+fn full_pair(place: &Place) -> (Socket<Pair>, SharedSocket<Pair>, u64) {
+    let (mut peer, endpoint) = place.bound::<Pair>();
+    let mut pair: Socket<Pair> = place.builder().send_hwm(1).open().unwrap();
+    pair.connect(&endpoint).unwrap();
+    send(&mut pair, "first");
+    assert_eq!(recv(&mut peer), "first");
+    let queued = fill(&mut pair, &Message::from(vec![1; 100_000]));
+    (peer, SharedSocket::new(pair), queued)
+}
+
 #[test]
 fn a_thread_that_waits_for_room_keeps_no_receiver_out() {
     over(ALL, |place| {
-        let (mut peer, endpoint) = place.bound::<Pair>();
-        let mut pair: Socket<Pair> = place.builder().send_hwm(1).open().unwrap();
-        pair.connect(&endpoint).unwrap();
-        send(&mut pair, "first");
-        assert_eq!(recv(&mut peer), "first");
-        let queued = fill(&mut pair, &Message::from(vec![1; 100_000]));
-        let pair = SharedSocket::new(pair);
+        let (mut peer, pair, queued) = full_pair(place);
         thread::scope(|scope| {
             let waiting = scope.spawn(|| pair.send_timeout("last", PATIENCE));
             eventually("it waits", || pair.hub_waiting(Side::Room) == (1, true));
@@ -270,13 +275,7 @@ fn when_the_time_of_one_is_over_the_others_go_on_waiting() {
 #[test]
 fn when_the_time_of_a_sender_is_over_a_receiver_goes_on_waiting() {
     over(ALL, |place| {
-        let (mut peer, endpoint) = place.bound::<Pair>();
-        let mut pair: Socket<Pair> = place.builder().send_hwm(1).open().unwrap();
-        pair.connect(&endpoint).unwrap();
-        send(&mut pair, "first");
-        assert_eq!(recv(&mut peer), "first");
-        fill(&mut pair, &Message::from(vec![1; 100_000]));
-        let pair = SharedSocket::new(pair);
+        let (mut peer, pair, _) = full_pair(place);
         thread::scope(|scope| {
             let sender = scope.spawn(|| pair.send_timeout("last", STALL));
             eventually("it watches for all", || pair.hub_waiting(Side::Room) == (1, true));
