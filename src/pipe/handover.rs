@@ -53,6 +53,10 @@ impl<T> Handover<T> {
                 }
                 return has_more;
             }
+            if has_more {
+                // Whoever takes it next does what was left, too: what was noted meanwhile may be less.
+                work |= self.again;
+            }
             let Some(mut value) = self.take_for(work) else { return has_more };
             if self.is_noted() {
                 work |= self.take_notes();
@@ -274,6 +278,17 @@ mod tests {
         assert!(!handover.drive(0, run));
         assert!(!handover.drive(0, run));
         assert_eq!(*handover.lock(), [1, 128]);
+    }
+
+    #[test]
+    fn what_a_run_leaves_is_done_with_what_was_noted_meanwhile() {
+        let handover = Handover::new(Vec::new(), 128);
+        let run = |seen: &mut Vec<u8>, work| {
+            seen.push(work);
+            seen.len() == 1 && handover.note(2)
+        };
+        assert!(!handover.drive(1, run));
+        assert_eq!(*handover.lock(), [1, 2 | 128]);
     }
 
     #[test]
