@@ -56,8 +56,23 @@ fn a_req_counts_the_replies_that_it_does_not_take() {
             eventually("one is asked", || routers.iter_mut().any(answer));
             assert_eq!(reply.recv_timeout(PATIENCE).unwrap(), "you");
         }
-        assert_eq!(req.dropped(), Dropped { malformed: 1, unwanted: 3, ..Dropped::default() });
+        let dropped = Dropped { malformed: 1, unwanted: 3, ..Dropped::default() };
+        assert_eq!((req.dropped(), req.stats().total.dropped), (dropped, dropped));
+        // Three requests, and their replies.
+        let delivered = 3 + 3;
+        assert_conserved(place, delivered, dropped);
     });
+}
+
+/// What was sent in this context was delivered or dropped, for these reasons, and nothing is queued.
+fn assert_conserved(place: &Place, delivered: u64, dropped: Dropped) {
+    eventually("what was sent is written down", || {
+        let outgoing = place.context.stats().outgoing;
+        outgoing.queued == 0 && outgoing.accepted() == delivered + dropped.malformed + dropped.unwanted
+    });
+    let totals = place.context.stats();
+    assert_eq!(totals.dropped, dropped);
+    assert_eq!((totals.sent.messages, totals.outgoing.lost), (totals.received.messages, 0));
 }
 
 #[test]
@@ -78,14 +93,19 @@ fn replies_are_taken_or_counted_when_requests_are_given_up() {
                 taken += 1;
             }
         }
-        assert_eq!(req.dropped(), Dropped { unwanted: answered - taken, ..Dropped::default() });
+        let dropped = Dropped { unwanted: answered - taken, ..Dropped::default() };
+        assert_eq!(req.dropped(), dropped);
+        // Every request came, and was answered.
+        assert_conserved(place, answered + taken, dropped);
     });
 }
 
 #[test]
 fn a_message_that_is_replaced_is_counted_once() {
     over(ALL, |place| {
-        for (sender_conflates, receiver_conflates) in [(true, false), (false, true), (true, true)] {
+        for (round, (sender_conflates, receiver_conflates)) in
+            (1..).zip([(true, false), (false, true), (true, true)])
+        {
             let mut pull = place.builder::<Pull>().conflate(receiver_conflates).open().unwrap();
             let endpoint = pull.bind(place.address()).unwrap();
             let mut push = place.builder::<Push>().conflate(sender_conflates).open().unwrap();
@@ -112,6 +132,10 @@ fn a_message_that_is_replaced_is_counted_once() {
                 pull.core.pipes.iter().count() == 0
             });
             assert_eq!(pull.dropped(), got);
+            // The same in the context, of sockets that are gone, too.
+            let totals = place.context.stats();
+            assert_eq!(totals.received.messages + totals.dropped.replaced, round * 3000);
+            assert_eq!(totals.dropped.total(), totals.dropped.replaced);
         }
     });
 }
