@@ -177,6 +177,12 @@ pub(crate) const SEALED_OCTETS: usize = BATCH_OCTETS;
 /// Octets of each buffer for encryption that a quiet connection keeps, so that small messages need no allocation.
 pub(crate) const SEALED_KEPT: usize = 1024;
 
+/// Most octets of a text that is sealed and opened block by block, under a sub-key that was made once: two blocks of the
+/// cipher with the key of the tag. Sealing and opening 65 octets so takes 531 ns instead of 686, and 1 octet 273 instead
+/// of 514; from three blocks on (129 octets) there is nothing in it. 2026-11-22, Intel Xeon (KVM) with AVX-512.
+#[cfg_attr(not(feature = "curve"), allow(dead_code, reason = "of CURVE"))]
+pub(crate) const SHORT_BOX_OCTETS: usize = 96;
+
 /// Octets of one read while the handshake lasts; what is behind it in the same read goes to the pipe.
 pub(crate) const HANDSHAKE_READ: usize = 1024;
 

@@ -60,7 +60,7 @@ impl Sealer {
         match *self {}
     }
 
-    pub(crate) fn end(&self, _: usize, _: &mut [u8]) {
+    pub(crate) fn end(&mut self, _: usize, _: &mut [u8]) {
         match *self {}
     }
 }

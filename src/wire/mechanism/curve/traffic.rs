@@ -77,9 +77,9 @@ impl Sealer {
     }
 
     /// Seals the box at `start`, which goes to the end.
-    pub(crate) fn end(&self, start: usize, out: &mut [u8]) {
+    pub(crate) fn end(&mut self, start: usize, out: &mut [u8]) {
         if let Some((tag, text)) = out.get_mut(start..).and_then(<[u8]>::split_first_chunk_mut) {
-            *tag = self.key.seal(self.last.to_be_bytes(), text);
+            self.key.seal(self.last, tag, text);
         }
     }
 }
@@ -111,7 +111,7 @@ impl Opener {
         if value <= self.last {
             return Err(ProtocolError::Repeated);
         }
-        self.key.open(*number, tag, text)?;
+        self.key.open(value, tag, text)?;
         self.last = value; // now that it is the peer's
         let Some((inner, body)) = text.split_first() else {
             unreachable!("it has an octet, as checked above")
