@@ -1,18 +1,26 @@
-//! Sockets through the public API: what a message costs within one process, and a round trip.
+//! Sockets through the public API: what a message costs within one process, a round trip, and how soon a poller sees it.
 //!
 //! `cargo bench` runs them; `versus` in `interop-tests` compares with libzmq, across processes.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::error::Error;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use peermq::{Context, Message, Pair, Proxy, Pull, Push, SharedSocket, Socket};
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::{TimeVal, TimeValLike as _};
+use peermq::{Context, Interest, Message, Pair, Poller, Proxy, Pull, Push, SharedSocket, Socket};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// After so long without a message a thread sleeps.
+const FALLS_ASLEEP: Duration = Duration::from_micros(100);
 
 const SIZES: [usize; 5] = [8, 64, 1024, 8 * 1024, 64 * 1024];
 
@@ -118,8 +126,101 @@ fn round_trips(endpoint: &str, count: u64) -> Result<Duration> {
     Ok(elapsed)
 }
 
+/// PULLs in one poller, each with a PUSH of its own, over tcp.
+struct Watched {
+    pushes: Vec<Socket<Push>>,
+    pulls: Vec<Socket<Pull>>,
+    poller: Poller<usize>,
+}
+
+impl Watched {
+    fn new(sockets: usize) -> Result<Self> {
+        // Each pair takes three descriptors.
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+        let context = Context::new();
+        let (mut pushes, mut pulls, mut poller) = (Vec::new(), Vec::new(), Poller::new());
+        for number in 0..sockets {
+            let mut pull = context.open::<Pull>()?;
+            let binding = pull.bind("tcp://127.0.0.1:0")?;
+            poller.add(&mut pull, Interest::READABLE, number)?;
+            pulls.push(pull);
+            let mut push = context.open::<Push>()?;
+            push.connect(&binding)?.wait_ready(PATIENCE)?;
+            pushes.push(push);
+        }
+        Ok(Self { pushes, pulls, poller })
+    }
+
+    /// Sender and poller are one thread: the time until so many messages were seen, each over the next socket.
+    fn see_own(&mut self, count: u64) -> Result<Duration> {
+        let start = Instant::now();
+        for (_, number) in (0..count).zip((0..self.pushes.len()).cycle()) {
+            at(&mut self.pushes, number)?.send(&[7; 64])?;
+            receive(&mut self.poller, &mut self.pulls)?;
+        }
+        Ok(start.elapsed())
+    }
+
+    /// The sender is a thread of its own, and sends when the poller sleeps.
+    fn see_another_s(&mut self, count: u64) -> Result<Duration> {
+        let Self { pushes, pulls, poller } = self;
+        let seen = AtomicU64::new(0);
+        thread::scope(|scope| {
+            let sender = scope.spawn(|| -> Result<Duration> {
+                let mut elapsed = Duration::ZERO;
+                for (sent, number) in (0..count).zip((0..pushes.len()).cycle()) {
+                    let pause = Instant::now();
+                    while pause.elapsed() < FALLS_ASLEEP {
+                        spin_loop();
+                    }
+                    let start = Instant::now();
+                    at(pushes, number)?.send(&[7; 64])?;
+                    while seen.load(Ordering::Acquire) == sent {
+                        thread::yield_now();
+                    }
+                    elapsed += start.elapsed();
+                }
+                Ok(elapsed)
+            });
+            for _ in 0..count {
+                receive(poller, pulls)?;
+                seen.fetch_add(1, Ordering::Release);
+            }
+            sender.join().map_err(|_| "the sender panicked")?
+        })
+    }
+
+    /// The processor time that this process takes in so many milliseconds in which nothing comes.
+    fn idle(&mut self, milliseconds: u64) -> Result<Duration> {
+        let before = processor_time()?;
+        self.poller.wait(Some(Duration::from_millis(milliseconds)))?;
+        Ok(processor_time()? - before)
+    }
+}
+
+fn at<T>(sockets: &mut [T], number: usize) -> Result<&mut T> {
+    Ok(sockets.get_mut(number).ok_or("no such socket")?)
+}
+
+fn receive(poller: &mut Poller<usize>, pulls: &mut [Socket<Pull>]) -> Result<()> {
+    let ready = poller.wait(Some(PATIENCE))?.first().ok_or("nothing is ready")?;
+    black_box(at(pulls, ready.key)?.try_recv()?);
+    Ok(())
+}
+
+fn processor_time() -> Result<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let microseconds = |time: TimeVal| Duration::from_micros(time.num_microseconds().unsigned_abs());
+    Ok(microseconds(usage.user_time()) + microseconds(usage.system_time()))
+}
+
 /// Adds a benchmark that measures itself. A failure ends the run.
-fn add(group: &mut BenchmarkGroup<'_, WallTime>, id: BenchmarkId, run: impl Fn(u64) -> Result<Duration>) {
+fn add(
+    group: &mut BenchmarkGroup<'_, WallTime>,
+    id: BenchmarkId,
+    mut run: impl FnMut(u64) -> Result<Duration>,
+) {
     group.bench_function(id, |bencher| {
         bencher.iter_custom(|count| match run(count) {
             Ok(elapsed) => elapsed,
@@ -169,9 +270,28 @@ fn sockets(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn pollers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("poller");
+    for sockets in [1, 1000] {
+        let mut watched = match Watched::new(sockets) {
+            Ok(watched) => watched,
+            Err(error) => {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
+        };
+        add(&mut group, BenchmarkId::new("same_thread", sockets), |count| watched.see_own(count));
+        add(&mut group, BenchmarkId::new("other_thread", sockets), |count| watched.see_another_s(count));
+        add(&mut group, BenchmarkId::new("processor_time_of_an_idle_ms", sockets), |count| {
+            watched.idle(count)
+        });
+    }
+    group.finish();
+}
+
 fn endpoint(transport: &str) -> &'static str {
     if transport == "tcp" { "tcp://127.0.0.1:0" } else { "inproc://bench" }
 }
 
-criterion_group!(benches, sockets);
+criterion_group!(benches, sockets, pollers);
 criterion_main!(benches);
