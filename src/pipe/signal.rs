@@ -67,9 +67,14 @@ impl<T> Signal<T> {
 
     /// The task waits no more, and its waker is let go.
     pub(crate) fn unregister(&self) {
+        drop(self.take_waker()); // as in `register`
+    }
+
+    /// The task waits no more. Returns its waker, to be dropped without any lock.
+    #[must_use]
+    pub(crate) fn take_waker(&self) -> Option<Waker> {
         self.mailbox.awake();
-        let old = lock(&self.waker).take();
-        drop(old); // as in `register`
+        lock(&self.waker).take()
     }
 
     /// Whether a thread sleeps in a poll for it. Exact on that thread.

@@ -6,6 +6,7 @@
 
 mod hub;
 mod lock;
+mod tasks;
 mod turns;
 
 use std::fmt;
@@ -29,6 +30,9 @@ pub(super) use crate::socket::shared::hub::Side;
 /// stay whole, and each is sent or received once. A thread that waits for a message or for room keeps nobody out;
 /// those who wait for the same are served in their order, and none is passed more than a hundred times in a row by
 /// threads that come later and find what they want at once.
+///
+/// Threads wait in a call, tasks in a future ([`send_async`](SharedSocket::send_async),
+/// [`recv_async`](SharedSocket::recv_async)), in the same lines.
 ///
 /// A [`Socket`] of one thread has no lock and is faster; better than one socket for many senders may be a socket for
 /// each, connected to the same endpoint. What one thread sends arrives in its order, if it goes to one peer.

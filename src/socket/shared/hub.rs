@@ -3,11 +3,14 @@
 //! Who finds no message, or no room, lines up, one line for each, and leaves the socket to the others. One of all
 //! those who wait, the watcher, sleeps in the socket's mailbox; the others sleep until they are called. Whoever takes
 //! mail in, be it on the way to something else, calls the first of each line, and whoever leaves a line calls the next.
+//! Threads and tasks stand in the same lines.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::iter;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::io::{SocketMailbox, ToSocket};
@@ -46,6 +49,8 @@ struct Inside<P: Pattern> {
     told: u64,
     /// Those who wait for room wait for that of different peers: none of them is before another.
     is_addressed: bool,
+    /// Tasks that were called. They are woken when the socket is given back: to wake one may run it.
+    called: Vec<Waker>,
 }
 
 /// Those who wait for the same, in their order.
@@ -56,11 +61,12 @@ struct Line {
     passed: u32,
 }
 
-/// Where one thread sleeps.
+/// Where one thread sleeps, or how one task is woken.
 #[derive(Default)]
 struct Waiter {
     is_called: Mutex<bool>,
     call: Condvar,
+    task: Mutex<Option<Waker>>,
 }
 
 impl<P: Pattern> Hub<P> {
@@ -69,7 +75,7 @@ impl<P: Pattern> Hub<P> {
         let (spin, told) = (socket.core.context.spin, socket.core.changes());
         let is_addressed = matches!(socket.socket_type(), SocketType::Router | SocketType::Stream);
         let (messages, room) = (Line::default(), Line::default());
-        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed };
+        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed, called: Vec::new() };
         Self { inside: FairLock::new(inside), mailbox, spin }
     }
 
@@ -82,6 +88,7 @@ impl<P: Pattern> Hub<P> {
         let mut inside = self.inside.take();
         let done = act(&mut inside.socket);
         inside.tell();
+        part(inside);
         done
     }
 
@@ -92,7 +99,10 @@ impl<P: Pattern> Hub<P> {
         side: Side,
         attempt: impl FnOnce(&mut Socket<P>) -> Option<R>,
     ) -> Option<R> {
-        self.inside.take().attempt_passing(side, attempt)
+        let mut inside = self.inside.take();
+        let done = inside.attempt_passing(side, attempt);
+        part(inside);
+        done
     }
 
     /// Tries until it succeeds, or the deadline has passed: then `None`.
@@ -105,9 +115,20 @@ impl<P: Pattern> Hub<P> {
     ) -> Option<R> {
         let mut inside = self.inside.take();
         match inside.attempt_passing(side, &mut attempt) {
-            Some(done) => Some(done),
+            Some(done) => {
+                part(inside);
+                Some(done)
+            }
             None => self.wait_in_line(inside, side, deadline, attempt),
         }
+    }
+
+    /// The same for a task: ready when it has succeeded. Dropped before, it has done nothing.
+    pub(super) fn call<R, F>(&self, side: Side, attempt: F) -> Call<'_, P, F>
+    where
+        F: FnMut(&mut Socket<P>) -> Option<R> + Unpin,
+    {
+        Call { hub: self, side, attempt, place: None }
     }
 
     #[cold]
@@ -122,11 +143,8 @@ impl<P: Pattern> Hub<P> {
         let me = Arc::new(Waiter::default());
         inside.line(side).waiters.push_back(Arc::clone(&me));
         loop {
-            let is_watcher = inside.watcher.is_none();
-            if is_watcher {
-                inside.watcher = Some(Arc::clone(&me));
-            }
-            drop(inside);
+            let is_watcher = inside.watch(&me);
+            part(inside);
             let is_in_time = if is_watcher {
                 session::wait(iter::once(&*self.mailbox), deadline, self.spin)
             } else {
@@ -135,25 +153,35 @@ impl<P: Pattern> Hub<P> {
                 me.wait(deadline)
             };
             inside = self.inside.take();
-            if is_watcher {
-                inside.watcher = None;
-                let Socket { core, pattern } = &mut inside.socket;
-                core.take_mail(pattern);
-                inside.tell();
-            }
             // Also when the time is over: there may be something by now.
-            let done = if inside.may_try(side, &me) { attempt(&mut inside.socket) } else { None };
-            inside.tell();
+            let done = inside.attempt_in_line(side, &me, &mut attempt);
             if done.is_some() || !is_in_time {
                 inside.leave(side, &me);
+                part(inside);
                 return done;
             }
         }
     }
 
+    /// Gives the socket back, before a task returns that is in line. `false`: there is something new, it tries again.
+    fn sleep_as_task(&self, mut inside: Guard<'_, Inside<P>>, waiter: &Arc<Waiter>, waker: &Waker) -> bool {
+        let is_watcher = inside.watch(waiter);
+        part(inside);
+        // First, as it may read what this task waits for.
+        session::leave();
+        !is_watcher || self.mailbox.register(waker)
+    }
+
+    /// What the mailbox wakes, if it is this one. With the socket in hand: nobody else can have begun to watch.
+    fn take_waker(&self, inside: &Inside<P>, waiter: &Arc<Waiter>) -> Option<Waker> {
+        if inside.is_watcher(waiter) { self.mailbox.take_waker() } else { None }
+    }
+
     /// Calls whoever waits first, because something has changed that the socket does not tell.
     pub(super) fn call_first(&self, side: Side) {
-        self.inside.take().call_first(side);
+        let mut inside = self.inside.take();
+        inside.call_first(side);
+        part(inside);
     }
 
     /// How many threads wait, and whether one of them watches.
@@ -183,6 +211,34 @@ impl<P: Pattern> Inside<P> {
         done
     }
 
+    /// Tries again after a sleep, if it is this one's turn.
+    fn attempt_in_line<R>(
+        &mut self,
+        side: Side,
+        waiter: &Arc<Waiter>,
+        attempt: impl FnOnce(&mut Socket<P>) -> Option<R>,
+    ) -> Option<R> {
+        if self.is_watcher(waiter) {
+            self.watcher = None;
+            let Socket { core, pattern } = &mut self.socket;
+            core.take_mail(pattern);
+            self.tell();
+        }
+        let done = if self.may_try(side, waiter) { attempt(&mut self.socket) } else { None };
+        self.tell();
+        done
+    }
+
+    /// Watches, if nobody else does. Whether it is this one who watches.
+    fn watch(&mut self, waiter: &Arc<Waiter>) -> bool {
+        let watcher = self.watcher.get_or_insert_with(|| Arc::clone(waiter));
+        Arc::ptr_eq(watcher, waiter)
+    }
+
+    fn is_watcher(&self, waiter: &Arc<Waiter>) -> bool {
+        self.watcher.as_ref().is_some_and(|watcher| Arc::ptr_eq(watcher, waiter))
+    }
+
     /// Calls the first of each line, if there were news for the socket.
     #[inline]
     fn tell(&mut self) {
@@ -197,15 +253,20 @@ impl<P: Pattern> Inside<P> {
     /// Calls the first in line; all, if none of them is before another.
     fn call_first(&mut self, side: Side) {
         if self.is_mixed(side) {
-            return self.room.waiters.iter().for_each(|waiter| self.call(waiter));
-        }
-        if let Some(first) = self.line(side).waiters.front().map(Arc::clone) {
-            self.call(&first);
+            for at in 0..self.room.waiters.len() {
+                self.call(self.room.waiters.get(at).map(Arc::clone));
+            }
+        } else {
+            let first = self.line(side).waiters.front().map(Arc::clone);
+            self.call(first);
         }
     }
 
-    fn call(&self, waiter: &Arc<Waiter>) {
-        if self.watcher.as_ref().is_some_and(|watcher| Arc::ptr_eq(watcher, waiter)) {
+    fn call(&mut self, waiter: Option<Arc<Waiter>>) {
+        let Some(waiter) = waiter else { return };
+        if let Some(task) = &*lock(&waiter.task) {
+            self.called.push(task.clone());
+        } else if self.is_watcher(&waiter) {
             // It sleeps in the mailbox; what is in the mail does not matter.
             self.socket.core.mailbox.post(ToSocket::Ready(0, Ready::Quiet));
         } else {
@@ -249,7 +310,102 @@ impl<P: Pattern> Inside<P> {
     }
 }
 
+/// Gives the socket back, and then wakes tasks that were called.
+#[inline]
+fn part<P: Pattern>(mut inside: Guard<'_, Inside<P>>) {
+    if !inside.called.is_empty() {
+        let called = std::mem::take(&mut inside.called);
+        drop(inside);
+        called.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// A verb that a task waits for.
+#[must_use = "futures do nothing unless they are polled"]
+pub(super) struct Call<'a, P: Pattern, F> {
+    hub: &'a Hub<P>,
+    side: Side,
+    attempt: F,
+    /// Its place in the line.
+    place: Option<Arc<Waiter>>,
+}
+
+impl<P: Pattern, F> Call<'_, P, F> {
+    /// Waits no more: somebody else is next, and watches.
+    fn leave(&mut self, mut inside: Guard<'_, Inside<P>>) {
+        let me = self.place.take();
+        let mut old = None;
+        if let Some(me) = &me {
+            old = self.hub.take_waker(&inside, me);
+            if inside.is_watcher(me) {
+                inside.watcher = None;
+            }
+            inside.leave(self.side, me);
+        }
+        part(inside);
+        drop((me, old)); // without the lock: they may be the last of a task, whose drop runs foreign code
+    }
+}
+
+impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Future for Call<'_, P, F> {
+    type Output = R;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
+        let this = self.get_mut();
+        let (hub, side) = (this.hub, this.side);
+        let me = if let Some(me) = &this.place {
+            me.set_task(context.waker());
+            Arc::clone(me)
+        } else {
+            let mut inside = hub.inside.take();
+            if let Some(done) = inside.attempt_passing(side, &mut this.attempt) {
+                part(inside);
+                return Poll::Ready(done);
+            }
+            let me = Arc::new(Waiter::default());
+            me.set_task(context.waker());
+            inside.line(side).waiters.push_back(Arc::clone(&me));
+            this.place = Some(Arc::clone(&me));
+            if hub.sleep_as_task(inside, &me, context.waker()) {
+                return Poll::Pending;
+            }
+            me
+        };
+        loop {
+            let mut inside = hub.inside.take();
+            let old = hub.take_waker(&inside, &me);
+            if let Some(done) = inside.attempt_in_line(side, &me, &mut this.attempt) {
+                this.leave(inside);
+                return Poll::Ready(done);
+            }
+            let may_sleep = hub.sleep_as_task(inside, &me, context.waker());
+            drop(old); // without the lock, as above
+            if may_sleep {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl<P: Pattern, F> Drop for Call<'_, P, F> {
+    fn drop(&mut self) {
+        if self.place.is_some() {
+            self.leave(self.hub.inside.take());
+        }
+    }
+}
+
 impl Waiter {
+    /// The task is woken by this waker from now on.
+    fn set_task(&self, waker: &Waker) {
+        let mut task = lock(&self.task);
+        if !task.as_ref().is_some_and(|task| task.will_wake(waker)) {
+            let old = task.replace(waker.clone());
+            drop(task);
+            drop(old); // without the lock, as above
+        }
+    }
+
     /// Sleeps until it is called or `deadline` has passed. `false`: it has.
     fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut is_called = lock(&self.is_called);

@@ -1,11 +1,11 @@
-//! REQ and REP for many threads: an exchange is one verb.
+//! REQ and REP for many threads and tasks: an exchange is one verb.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
 
-use crate::error::{RecvError, RequestError};
+use crate::error::{RecvError, RequestError, SendError};
 use crate::message::{Message, Payload};
-use crate::patterns::{Rep, Req, Strategy as _};
+use crate::patterns::{Pattern, Rep, Req, Strategy as _};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 use crate::socket::shared::hub::{Hub, Side};
@@ -72,23 +72,71 @@ impl SharedSocket<Req> {
         send_deadline: impl FnOnce(&Core) -> Option<Instant>,
         reply_deadline: impl FnOnce(&Core) -> Option<Instant>,
     ) -> Result<Message, RequestError> {
-        let sent = self.hub.wait(Side::Room, send_deadline, |socket| {
-            // Else a relaxed REQ would give up the request of another thread.
-            let is_free = !socket.pattern.is_waiting();
-            if is_free { socket.attempt_send(&mut payload, &mut Req::try_send) } else { None }
-        });
+        let sent = self.hub.wait(Side::Room, send_deadline, |socket| socket.attempt_request(&mut payload));
         sent_or_back(sent, payload)?;
+        let mut turn = RequestTurn { hub: &self.hub, is_open: true };
         let mut message = Message::new();
-        let taken = self.hub.wait(Side::Messages, reply_deadline, |socket| {
-            socket.attempt_recv(&mut |pattern: &mut Req, pipes: &mut _| pattern.try_recv(pipes, &mut message))
-        });
+        let taken = self.hub.wait(Side::Messages, reply_deadline, |socket| socket.attempt_take(&mut message));
         let taken = taken.unwrap_or(Err(RecvError::WouldBlock));
-        if taken.is_err() {
+        turn.is_open = taken.is_err();
+        Ok(taken.map(|()| message)?)
+    }
+
+    /// Sends a request and waits for its reply, as [`request`](Self::request) does, in a task, for any executor and
+    /// without a timeout.
+    ///
+    /// Cancel-safe: dropped before the request is queued, the future has sent nothing. Dropped later, it gives the
+    /// request up, so that others have their turn.
+    ///
+    /// # Errors
+    ///
+    /// See [`RequestError`].
+    pub fn request_async<'a>(
+        &'a self,
+        message: impl Into<Payload<'a>>,
+    ) -> impl Future<Output = Result<Message, RequestError>> + Send {
+        let mut payload = message.into();
+        async move {
+            let sent = self.hub.call(Side::Room, |socket| socket.attempt_request(&mut payload)).await;
+            sent_or_back(Some(sent), payload)?;
+            let mut turn = RequestTurn { hub: &self.hub, is_open: true };
+            let mut message = Message::new();
+            let taken = self.hub.call(Side::Messages, |socket| socket.attempt_take(&mut message)).await;
+            turn.is_open = taken.is_err();
+            Ok(taken.map(|()| message)?)
+        }
+    }
+}
+
+impl Socket<Req> {
+    /// `None`: no room, or it is another one's turn.
+    fn attempt_request(&mut self, payload: &mut Payload<'_>) -> Option<Result<(), SendError>> {
+        // Else a relaxed REQ would give up the request of another thread.
+        let is_free = !self.pattern.is_waiting();
+        if is_free { self.attempt_send(payload, &mut Req::try_send) } else { None }
+    }
+}
+
+impl<P: Pattern> Socket<P> {
+    fn attempt_take(&mut self, message: &mut Message) -> Option<Result<(), RecvError>> {
+        self.attempt_recv(&mut |pattern: &mut P, pipes: &mut _| pattern.try_recv(pipes, message))
+    }
+}
+
+/// Somebody's turn to have a reply; the next one's to ask when it is dropped.
+struct RequestTurn<'a> {
+    hub: &'a Hub<Req>,
+    /// No reply was taken yet.
+    is_open: bool,
+}
+
+impl Drop for RequestTurn<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
             // Nobody else has asked yet. With a reply somebody may have, and it is not ours to be given up.
             self.hub.with(Socket::give_up);
         }
         self.hub.call_first(Side::Room);
-        Ok(taken.map(|()| message)?)
     }
 }
 
@@ -146,12 +194,34 @@ impl SharedSocket<Rep> {
         answer: impl FnOnce(Message) -> M,
     ) -> Result<(), RecvError> {
         let mut message = Message::new();
-        let taken = self.hub.wait(Side::Messages, deadline, |socket| {
-            let verb = &mut |pattern: &mut Rep, pipes: &mut _| pattern.try_recv(pipes, &mut message);
-            // Out of turn: another thread has not answered yet.
-            socket.attempt_recv(verb).filter(|taken| *taken != Err(RecvError::OutOfTurn))
-        });
+        let taken =
+            self.hub.wait(Side::Messages, deadline, |socket| socket.attempt_take_request(&mut message));
         taken.unwrap_or(Err(RecvError::WouldBlock))?;
+        self.answer_now(message, answer)
+    }
+
+    /// Answers a request as [`answer`](Self::answer) does, in a task, for any executor and without a timeout.
+    ///
+    /// Cancel-safe: a request is taken and answered in the poll that is ready. Dropped before, the future has taken
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](RecvError::Terminated) when the context is shut down, perhaps before the answer was sent.
+    pub async fn answer_async<M: Into<Payload<'static>>>(
+        &self,
+        answer: impl FnOnce(Message) -> M,
+    ) -> Result<(), RecvError> {
+        let mut message = Message::new();
+        self.hub.call(Side::Messages, |socket| socket.attempt_take_request(&mut message)).await?;
+        self.answer_now(message, answer)
+    }
+
+    fn answer_now<M: Into<Payload<'static>>>(
+        &self,
+        message: Message,
+        answer: impl FnOnce(Message) -> M,
+    ) -> Result<(), RecvError> {
         let mut turn = AnswerTurn { hub: &self.hub, is_open: true };
         let answer = answer(message).into();
         let sent = self.hub.with(|socket| socket.core.try_send(&mut socket.pattern, answer));
@@ -159,6 +229,13 @@ impl SharedSocket<Rep> {
         turn.is_open = sent.is_err();
         // Nothing else can be wrong: what finds no way to the one who asked is dropped and counted.
         sent.map_err(|_| RecvError::Terminated)
+    }
+}
+
+impl Socket<Rep> {
+    /// `None`: no request, or another one has not answered yet.
+    fn attempt_take_request(&mut self, message: &mut Message) -> Option<Result<(), RecvError>> {
+        self.attempt_take(message).filter(|taken| *taken != Err(RecvError::OutOfTurn))
     }
 }
 

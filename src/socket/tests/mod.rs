@@ -39,6 +39,7 @@ mod router;
 mod routing;
 mod security;
 mod shared;
+mod shared_tasks;
 mod stats;
 mod stream;
 mod subscriptions;

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A task that is a thread.
-struct Parked {
+pub(super) struct Parked {
     thread: thread::Thread,
     is_woken: AtomicBool,
 }
@@ -23,11 +23,11 @@ impl Wake for Parked {
 }
 
 impl Parked {
-    fn new() -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self { thread: thread::current(), is_woken: AtomicBool::new(false) })
     }
 
-    fn wait(&self) {
+    pub(super) fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_woken.swap(false, Ordering::SeqCst) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -38,7 +38,7 @@ impl Parked {
 }
 
 /// Polls a future at most so often, each time that it is woken, and drops it.
-fn poll_up_to<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
+pub(super) fn poll_up_to<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     let parked = Parked::new();
     let waker = Waker::from(Arc::clone(&parked));
     let mut future = pin!(future);
@@ -53,7 +53,7 @@ fn poll_up_to<T>(polls: usize, future: impl Future<Output = T>) -> Option<T> {
     None
 }
 
-fn run<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
     poll_up_to(usize::MAX, future).unwrap()
 }
 
