@@ -1,12 +1,15 @@
 //! Watching a socket: who comes and goes, who is kept out and why, and what has gone where.
 //!
+//! One monitor is read by a thread, as an iterator, the other one in a task.
+//!
 //! `cargo run --example monitor` opens a socket that asks for a password, lets one peer in and another one not, and ends.
 
 use std::error::Error;
 use std::thread;
 use std::time::Duration;
 
-use peermq::{Authorizer, Context, EventKind, Monitor, PlainCredentials, Pull, Push, Security};
+use futures::executor::block_on;
+use peermq::{Authorizer, Context, EventKind, Monitor, PlainCredentials, Pull, Push, RecvError, Security};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,8 +26,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mallory = PlainCredentials::new("mallory", "guess")?;
     let mut stranger = context.builder_for::<Push>().security(Security::PlainClient(mallory)).open()?;
-    let refused = stranger.connect(&binding)?.wait_ready(PATIENCE);
-    println!("mallory: {}", refused.map_or_else(|error| error.to_string(), |()| "let in".into()));
+    let news = stranger.monitor();
+    stranger.connect(&binding)?;
+    println!("mallory: {}", block_on(outcome(&news))?);
 
     let mut push = context.builder_for::<Push>().security(Security::PlainClient(ada)).open()?;
     push.connect(&binding)?;
@@ -47,6 +51,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     watching.join().map_err(|_| "the watcher panicked")?;
     println!("{came} jobs came, {kept_out} peer was kept out");
     Ok(())
+}
+
+/// Waits, in a task, until a peer has let us in or not.
+async fn outcome(news: &Monitor) -> Result<String, RecvError> {
+    loop {
+        let event = news.recv_async().await?;
+        if let EventKind::Ready(_) | EventKind::HandshakeFailed(_) = event.kind {
+            return Ok(event.kind.reason().map_or_else(|| "let in".into(), |reason| reason.to_string()));
+        }
+    }
 }
 
 /// Tells what happens until the socket is gone.

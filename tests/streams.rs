@@ -1,10 +1,10 @@
-//! Sockets as `Stream` and `Sink`: with the feature `futures`.
+//! Sockets as `Stream` and `Sink`, monitors as a `Stream`: with the feature `futures`.
 #![cfg(feature = "futures")]
 
 use std::error::Error;
 
 use futures::{SinkExt as _, StreamExt as _, TryStreamExt as _};
-use peermq::{Context, Dealer, Message, Pull, Push, Router};
+use peermq::{Context, Dealer, EventKind, Message, Pull, Push, Router};
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -52,4 +52,31 @@ fn a_router_is_a_stream_of_messages_with_names() -> Result<(), Failure> {
         assert_eq!(dealer.try_next().await?.ok_or("the stream ended")?, "to the sink");
         Ok(())
     })
+}
+
+#[test]
+fn a_monitor_is_a_stream_of_events_that_ends_with_its_socket() -> Result<(), Failure> {
+    let context = Context::new();
+    let mut pull = context.open::<Pull>()?;
+    let mut events = pull.monitor().into_stream();
+    let endpoint = pull.bind("tcp://127.0.0.1:0")?;
+    let mut push = context.open::<Push>()?;
+    push.connect(&endpoint)?;
+    let watching = std::thread::spawn(move || {
+        futures::executor::block_on(async {
+            // Until it is there, and on from where that was.
+            let is_ready = |kind: &EventKind| matches!(kind, EventKind::Ready(_));
+            while !is_ready(&events.next().await.ok_or("the stream ended")?.kind) {}
+            let names: Vec<_> = events.map(|event| event.kind.name()).collect().await;
+            Ok::<_, Failure>(names)
+        })
+    });
+    push.send("hello")?;
+    assert_eq!(pull.recv()?, "hello");
+    drop(push);
+    drop(pull);
+    let names = watching.join().map_err(|_| "the watcher panicked")??;
+    assert_eq!(names.last(), Some(&EventKind::Stopped.name()));
+    assert_eq!(names.iter().filter(|name| **name == EventKind::Stopped.name()).count(), 1);
+    Ok(())
 }

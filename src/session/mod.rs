@@ -29,6 +29,7 @@ mod sealed;
 mod socks;
 mod status;
 mod streams;
+mod tasks;
 mod ticker;
 #[cfg(feature = "tracing")]
 mod traces;

@@ -6,21 +6,26 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
 use crate::error::RecvError;
+use crate::io::unique_id;
 use crate::limits::{DROPPED_LOOK, DROPPED_PAUSE, MONITOR_EVENTS_MAX};
 use crate::pipe::{Books, Dropped};
+use crate::session::tasks::Tasks;
 use crate::session::vitals::Tally;
 use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until};
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
 ///
-/// Can be read from any thread, and as an iterator, which ends behind [`EventKind::Stopped`]. Holds 1,000 events. A
-/// reader that stops holds nothing up: what came while its monitor was full is told as one [`EventKind::Missed`], in
+/// Can be read from any thread, and as an iterator, which ends behind [`EventKind::Stopped`]; in a task of any executor,
+/// by [`recv_async`](Self::recv_async), and with the feature `futures` as a `Stream` (`into_stream`). Holds 1,000 events.
+/// A reader that stops holds nothing up: what came while its monitor was full is told as one [`EventKind::Missed`], in
 /// its place. Dropping the monitor ends the watch.
 ///
 /// ```
@@ -69,6 +74,43 @@ impl Monitor {
         self.queue.recv(Instant::now().checked_add(timeout))
     }
 
+    /// Receives the next event in a task: the future is ready as soon as there is one. For any executor.
+    ///
+    /// Nobody wakes a task because messages were dropped: it is told so with the next event, or at the end.
+    ///
+    /// Cancel-safe: an event is taken in the poll that returns it. Dropped before, the future has taken nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`RecvError::Terminated`] behind [`EventKind::Stopped`].
+    ///
+    /// ```
+    /// use futures::executor::block_on;
+    /// use futures::future::join;
+    /// use peermq::{Context, EventKind, Pull};
+    ///
+    /// let mut pull = Context::new().open::<Pull>()?;
+    /// let monitor = pull.monitor();
+    /// let watching = async {
+    ///     let event = monitor.recv_async().await?;
+    ///     assert!(matches!(event.kind, EventKind::Listening));
+    ///     Ok::<(), peermq::RecvError>(())
+    /// };
+    /// let (watched, bound) = block_on(join(watching, async { pull.bind("tcp://127.0.0.1:0") }));
+    /// watched?;
+    /// bound?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn recv_async(&self) -> impl Future<Output = Result<Event, RecvError>> + Send {
+        NextEvent { queue: &self.queue, id: unique_id() }
+    }
+
+    /// The next event for a `Stream`, of which there is one for each monitor.
+    #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "streams are not there"))]
+    pub(crate) fn poll_event(&mut self, context: &Context<'_>) -> Poll<Result<Event, RecvError>> {
+        self.queue.poll(STREAM_ID, context)
+    }
+
     /// Receives an event if there is one.
     ///
     /// # Errors
@@ -95,10 +137,36 @@ impl Iterator for &Monitor {
     }
 }
 
+/// Under this number a monitor's stream waits. Futures have numbers from 1.
+const STREAM_ID: u64 = 0;
+
+/// See [`Monitor::recv_async`].
+struct NextEvent<'a> {
+    queue: &'a Queue,
+    /// Names the task's waker.
+    id: u64,
+}
+
+impl Future for NextEvent<'_> {
+    type Output = Result<Event, RecvError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.queue.poll(self.id, context)
+    }
+}
+
+impl Drop for NextEvent<'_> {
+    fn drop(&mut self) {
+        self.queue.tasks.forget(self.id);
+    }
+}
+
 /// Events on their way to one monitor.
 struct Queue {
     told: Mutex<Told>,
     news: Condvar,
+    /// Woken by the next event.
+    tasks: Tasks,
     drops: Mutex<Drops>,
 }
 
@@ -140,7 +208,12 @@ impl Drops {
 
 impl Queue {
     fn new(drops: Drops) -> Self {
-        Self { told: Mutex::new(Told::default()), news: Condvar::new(), drops: Mutex::new(drops) }
+        Self {
+            told: Mutex::default(),
+            news: Condvar::new(),
+            tasks: Tasks::default(),
+            drops: Mutex::new(drops),
+        }
     }
 
     fn recv(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
@@ -154,6 +227,18 @@ impl Queue {
                 // Nobody tells of dropped messages.
                 let look_at = Instant::now() + DROPPED_LOOK;
                 drop(wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at))));
+            }
+        }
+    }
+
+    fn poll(&self, id: u64, context: &Context<'_>) -> Poll<Result<Event, RecvError>> {
+        // The waker first: an event after it wakes, and one before it is seen.
+        self.tasks.enter(id, context.waker());
+        match self.next() {
+            Err(RecvError::WouldBlock) => Poll::Pending,
+            event_or_end => {
+                self.tasks.forget(id);
+                Poll::Ready(event_or_end)
             }
         }
     }
@@ -327,6 +412,7 @@ impl Watchers {
 
     #[cold]
     fn tell_all(&self, scene: Scene<'_>, kind: EventKind) {
+        let mut woken = Vec::new();
         let mut list = lock(&self.list);
         let event = Event {
             at: Instant::now(), // behind the lock: in the order in which it is told
@@ -341,11 +427,14 @@ impl Watchers {
             let Some(queue) = monitor.upgrade() else { return false };
             lock(&queue.told).push(&event);
             queue.news.notify_all();
+            woken.extend(queue.tasks.take());
             true
         });
         list.others.iter_mut().for_each(|watcher| watcher.on_event(&event));
         let is_any = !(list.monitors.is_empty() && list.others.is_empty());
         self.is_any.store(is_any, Ordering::Relaxed); // behind the lock, as whoever comes next
+        drop(list);
+        woken.into_iter().for_each(Waker::wake); // without the lock: it may run the task at once
     }
 }
 
@@ -354,6 +443,7 @@ impl Drop for Watchers {
         for queue in lock(&self.list).monitors.drain(..).filter_map(|monitor| monitor.upgrade()) {
             lock(&queue.told).stopped_at = Some(Instant::now());
             queue.news.notify_all();
+            queue.tasks.take().for_each(Waker::wake);
         }
     }
 }

@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use crate::error::{ConnectionError, NotReady};
 use crate::io::unique_id;
+use crate::session::tasks::Tasks;
 use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
 
 /// What a connection that this side made is doing.
@@ -62,21 +63,14 @@ impl ConnectionState {
 pub(crate) struct Status {
     now: Mutex<(ConnectionState, Option<ConnectionError>)>,
     change: Condvar,
-    /// Tasks to be woken by the next change.
-    tasks: Mutex<Vec<Waiting>>,
-}
-
-/// A task that waits for a change.
-#[derive(Debug)]
-struct Waiting {
-    id: u64,
-    waker: Waker,
+    /// Woken by the next change.
+    tasks: Tasks,
 }
 
 impl Status {
     pub(crate) fn new() -> Self {
         let now = Mutex::new((ConnectionState::Connecting, None));
-        Self { now, change: Condvar::new(), tasks: Mutex::new(Vec::new()) }
+        Self { now, change: Condvar::new(), tasks: Tasks::default() }
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
@@ -125,14 +119,6 @@ impl Status {
         BecomesReady { status: self, id: unique_id() }
     }
 
-    fn forget(&self, id: u64) {
-        let mut tasks = lock(&self.tasks);
-        let at = tasks.iter().position(|task| task.id == id);
-        let old = at.map(|at| tasks.swap_remove(at));
-        drop(tasks);
-        drop(old); // without the lock: its drop may run foreign code
-    }
-
     fn change(&self, state: ConnectionState, error: Option<ConnectionError>) -> bool {
         let mut now = lock(&self.now);
         if now.0.is_final() {
@@ -142,8 +128,7 @@ impl Status {
         now.1 = error.or(now.1);
         drop(now);
         self.change.notify_all();
-        let tasks = std::mem::take(&mut *lock(&self.tasks));
-        tasks.into_iter().for_each(|task| task.waker.wake());
+        self.tasks.take().for_each(Waker::wake);
         true
     }
 }
@@ -169,10 +154,8 @@ impl Future for BecomesReady<'_> {
     type Output = Result<(), NotReady>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        self.status.forget(self.id);
-        let waker = context.waker().clone();
         // The waker first: a change after it wakes, and one before it is seen.
-        lock(&self.status.tasks).push(Waiting { id: self.id, waker });
+        self.status.tasks.enter(self.id, context.waker());
         let now = *lock(&self.status.now);
         outcome(now).map_or(Poll::Pending, Poll::Ready)
     }
@@ -180,7 +163,7 @@ impl Future for BecomesReady<'_> {
 
 impl Drop for BecomesReady<'_> {
     fn drop(&mut self) {
-        self.status.forget(self.id);
+        self.status.tasks.forget(self.id);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Sockets as `Stream` and `Sink` of the crate futures: the feature `futures`.
+//! Sockets as `Stream` and `Sink` of the crate futures, and monitors as `Stream`: the feature `futures`.
 //!
 //! What they do is what [`recv_async`](Socket::recv_async) and [`send_async`](Socket::send_async) do. The waker of the
 //! task stays in the socket until it is woken.
@@ -15,9 +15,41 @@ use crate::message::Message;
 use crate::patterns::{Pattern, Receives, Router, Sends, Stream};
 use crate::pipe::{Patience, Pipes};
 use crate::routing_id::RoutingId;
-use crate::session;
+use crate::session::{self, Event, Monitor};
 use crate::socket::Socket;
 use crate::socket::core::RecvVerb;
+
+impl Monitor {
+    /// Events as they come, to [`EventKind::Stopped`](crate::EventKind::Stopped), which is the last. With the feature
+    /// `futures`; what it does is what [`recv_async`](Self::recv_async) does.
+    ///
+    /// ```
+    /// use futures::StreamExt as _;
+    /// use peermq::{Context, Pull};
+    ///
+    /// let mut pull = Context::new().open::<Pull>()?;
+    /// let events = pull.monitor().into_stream();
+    /// pull.bind("tcp://127.0.0.1:0")?;
+    /// drop(pull);
+    /// let names = futures::executor::block_on(events.map(|event| event.kind.name()).collect::<Vec<_>>());
+    /// assert_eq!(names, ["listening", "closed", "stopped"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn into_stream(self) -> impl FuturesStream<Item = Event> + Send + Unpin {
+        Events(self)
+    }
+}
+
+/// A monitor, which is an iterator, as a stream: one type that is both has every adapter twice.
+struct Events(Monitor);
+
+impl FuturesStream for Events {
+    type Item = Event;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+        self.get_mut().0.poll_event(context).map(Result::ok)
+    }
+}
 
 /// Messages as they come, to the shutdown of the context.
 impl<P: Receives + Unpin> FuturesStream for Socket<P> {

@@ -2,8 +2,11 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::pin::pin;
+use std::task::{self, Waker};
 
 use super::security::Sides;
+use super::tasks::{Parked, poll_up_to, run};
 use super::*;
 use crate::{
     AddressRanges, AuthStatus, Authorizer, BindError, ConnectionError, Event, EventKind, HandshakesMax,
@@ -313,6 +316,60 @@ fn a_thread_that_waits_for_events_hears_of_them() {
         pull.bind("tcp://127.0.0.1:0").unwrap();
         drop(pull);
         assert_eq!(watching.join().unwrap(), ["Listening", "Closed", "Stopped"]);
+    });
+}
+
+#[test]
+fn futures_of_events_dropped_at_any_poll_lose_none_and_repeat_none() {
+    over(ALL, |place| {
+        const COUNT: usize = 100;
+        let mut push = place.open::<Push>();
+        let monitor = push.monitor();
+        let watching = thread::spawn(move || {
+            let mut names = Vec::new();
+            for attempt in 0.. {
+                match poll_up_to(attempt % 4, monitor.recv_async()) {
+                    Some(Ok(event)) => names.push(event.kind.name()),
+                    Some(Err(error)) => {
+                        assert_eq!(error, RecvError::Terminated);
+                        break;
+                    }
+                    None => thread::yield_now(),
+                }
+            }
+            names
+        });
+        for _ in 0..COUNT {
+            let binding = push.bind(place.address()).unwrap();
+            push.unbind(binding.endpoint()).unwrap();
+        }
+        drop(push);
+        let names = watching.join().unwrap();
+        let told: Vec<_> =
+            ["listening", "closed"].into_iter().cycle().take(2 * COUNT).chain(["stopped"]).collect();
+        assert_eq!(names, told);
+    });
+}
+
+#[test]
+fn every_task_that_waits_for_events_is_woken() {
+    let mut pull = Place::new(Transport::Inproc).open::<Pull>();
+    let monitor = pull.monitor();
+    thread::scope(|scope| {
+        let parked = Parked::new();
+        let waker = Waker::from(Arc::clone(&parked));
+        let mut waiting = pin!(monitor.recv_async());
+        assert!(waiting.as_mut().poll(&mut task::Context::from_waker(&waker)).is_pending());
+        // In the same task another one waits, and gives up.
+        assert!(pin!(monitor.recv_async()).poll(&mut task::Context::from_waker(&waker)).is_pending());
+        let other = scope.spawn(|| run(monitor.recv_async()).unwrap().kind.name());
+        pull.bind("inproc://one").unwrap();
+        pull.bind("inproc://two").unwrap();
+        parked.wait();
+        assert_eq!(run(waiting).unwrap().kind.name(), "listening");
+        assert_eq!(other.join().unwrap(), "listening");
+        drop(waker);
+        assert_eq!(Arc::strong_count(&parked), 1);
     });
 }
 
