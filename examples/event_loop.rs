@@ -1,8 +1,8 @@
-//! One thread, one loop: sockets, a listener of the system's and a timer in one poller.
+//! One thread, one loop: sockets, a listener of the system's and timers in one poller.
 //!
-//! A thermometer publishes; a thread keeps the last value of each place, tells it to whoever opens a plain tcp
-//! connection, and prints how many came since the last tick. `cargo run --example event_loop` runs until somebody has
-//! heard a value.
+//! Thermometers are read by a timer, and published; a subscriber keeps the last value of each place, and tells all of
+//! them to whoever opens a plain tcp connection; another timer prints how many came since it last did. `cargo run
+//! --example event_loop` runs until somebody has heard a value of each place.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -11,10 +11,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use peermq::{Context, Endpoint, Interest, Poller, Pub, RecvError, Socket, Sub, Timers};
+use peermq::{Context, Interest, Poller, Pub, RecvError, Socket, Sub, Timers};
 
-const TICK: Duration = Duration::from_millis(20);
-const PATIENCE: Duration = Duration::from_secs(10);
+const MEASURE: Duration = Duration::from_millis(1);
+const REPORT: Duration = Duration::from_millis(20);
 const PLACES: [&str; 3] = ["cellar", "kitchen", "roof"];
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -25,34 +25,44 @@ enum Source {
     Visitors,
 }
 
+#[derive(Clone, Copy)]
+enum Due {
+    Measure,
+    Report,
+}
+
 fn main() -> Result<(), Failure> {
     let context = Context::new();
     let mut thermometers = context.open::<Sub>()?;
     thermometers.subscribe("")?;
-    let endpoint: Endpoint = thermometers.bind("tcp://127.0.0.1:0")?.into();
-    let publisher = context.open::<Pub>()?;
-    let measuring = thread::spawn(move || measure(publisher, &endpoint));
+    let binding = thermometers.bind("tcp://127.0.0.1:0")?;
+    let mut publisher = context.open::<Pub>()?;
+    publisher.connect(&binding)?;
 
     let visitors = TcpListener::bind("127.0.0.1:0")?;
     visitors.set_nonblocking(true)?;
     let address = visitors.local_addr()?;
     let visiting = thread::spawn(move || visit(address));
 
-    serve(thermometers, &visitors)?;
+    serve(thermometers, publisher, &visitors)?;
     let heard = visiting.join().map_err(|_| "the visitor panicked")??;
     println!("a visitor heard: {heard}");
-    context.shutdown(); // ends the thermometer's calls
-    measuring.join().map_err(|_| "the thermometer panicked")?
+    Ok(())
 }
 
-/// Serves everybody until a visitor has heard of all places.
-fn serve(mut thermometers: Socket<Sub>, visitors: &TcpListener) -> Result<(), Failure> {
+/// Measures, and serves everybody, until a visitor has heard of all places.
+fn serve(
+    mut thermometers: Socket<Sub>,
+    mut publisher: Socket<Pub>,
+    visitors: &TcpListener,
+) -> Result<(), Failure> {
     let mut poller = Poller::new();
     poller.add(&mut thermometers, Interest::READABLE, Source::Thermometers)?;
     poller.add_fd(visitors, Interest::READABLE, Source::Visitors)?;
     let mut timers = Timers::new();
-    timers.add(TICK, ());
-    let (mut last, mut count) = (BTreeMap::new(), 0);
+    timers.add(MEASURE, Due::Measure);
+    timers.add(REPORT, Due::Report);
+    let (mut last, mut count, mut tenths) = (BTreeMap::new(), 0, 0);
     loop {
         for event in poller.wait(timers.timeout())? {
             match event.key {
@@ -77,21 +87,22 @@ fn serve(mut thermometers: Socket<Sub>, visitors: &TcpListener) -> Result<(), Fa
                 }
             }
         }
-        timers.execute(|_, ()| println!("{} values since the last tick", std::mem::take(&mut count)));
+        let mut due = Vec::new();
+        timers.execute(|_, what| due.push(*what));
+        for what in due {
+            match what {
+                Due::Measure => measure(&mut publisher, &mut tenths)?,
+                Due::Report => println!("{} values since the last report", std::mem::take(&mut count)),
+            }
+        }
     }
 }
 
-/// Publishes until the context is shut down.
-fn measure(mut publisher: Socket<Pub>, endpoint: &Endpoint) -> Result<(), Failure> {
-    publisher.connect(endpoint)?;
-    publisher.wait_for_subscribers(1, PATIENCE)?;
-    for tenths in 0_u32.. {
-        for place in PLACES {
-            if publisher.send(format!("{place} {}.{}", 20 + tenths / 10 % 5, tenths % 10)).is_err() {
-                return Ok(());
-            }
-        }
-        thread::sleep(Duration::from_millis(1));
+/// Publishes what the thermometers show now.
+fn measure(publisher: &mut Socket<Pub>, tenths: &mut u32) -> Result<(), Failure> {
+    *tenths += 1;
+    for place in PLACES {
+        publisher.send(format!("{place} {}.{}", 20 + *tenths / 10 % 5, *tenths % 10))?;
     }
     Ok(())
 }
