@@ -5,10 +5,11 @@
 //! [`send_to_async`](crate::Socket::send_to_async), [`request_async`](crate::Socket::request_async),
 //! [`wait_ready_async`](crate::Connection::wait_ready_async),
 //! [`wait_for_subscribers_async`](crate::Socket::wait_for_subscribers_async),
-//! [`close_async`](crate::Socket::close_async) and more. They need nothing of an executor but that it polls a task
+//! [`close_async`](crate::Socket::close_async) and more. A [`SharedSocket`](crate::SharedSocket) has them for many tasks
+//! at a time, a [`Monitor`](crate::Monitor) for [events](crate::Monitor::recv_async). They need nothing of an executor but that it polls a task
 //! again whose [`Waker`](std::task::Waker) was called, so there is no runtime to choose and none among the
 //! dependencies; tokio, smol and `futures::executor` are tested. The feature `futures` makes sockets a `Stream` and a
-//! `Sink` as well.
+//! `Sink` as well, and turns monitors into a `Stream`.
 //!
 //! ```
 //! use peermq::{Context, Rep, Req};
@@ -46,7 +47,9 @@
 //!   the same poll, and writes at once when its peer waits.
 //! * A future that is always ready never gives way: a task that receives as fast as a peer sends has the thread of its
 //!   executor, unless it yields now and then.
-//! * Blocking calls and futures may be mixed on one socket, in turn.
+//! * Blocking calls and futures may be mixed on one socket, in turn; on a shared one, at the same time.
+//! * Those who wait for a shared socket are served in their order. A future that was polled once has its place, and
+//!   keeps those behind it waiting: poll it on, or drop it.
 //!
 //! What does not wait needs no such form: `reply`, [`bind`](crate::Socket::bind) to an address, and
 //! [`connect`](crate::Socket::connect). A drop of the last handle of a [`Context`](crate::Context) may wait for messages
