@@ -22,7 +22,7 @@ use super::workload::Workload;
 pub(crate) struct Peermq {
     context: Context,
     pub(super) task: Task,
-    /// Has the subscribers from their first wait on.
+    /// Has the subscribers that were waited for last.
     poller: Mutex<Poller<()>>,
 }
 
@@ -167,7 +167,9 @@ impl FanImplementation for Peermq {
 
     fn wait(&self, subscribers: &mut [PeermqSubscriber]) -> Result<()> {
         let mut poller = self.poller.lock().unwrap_or_else(PoisonError::into_inner);
-        if poller.is_empty() {
+        if poller.len() != subscribers.len() {
+            // One that has stopped receiving stays readable: a poller that has it never sleeps.
+            *poller = Poller::new();
             for subscriber in subscribers {
                 poller.add(&mut subscriber.socket, Interest::READABLE, ())?;
             }
