@@ -405,9 +405,10 @@ pub enum ProtocolError {
     /// No random octets could be had, which CURVE needs.
     #[error("the system has no random octets")]
     NoRandomness,
-    /// We have not let the peer in.
-    #[error("the peer was not let in (status {code})", code = .0.code())]
-    NotLetIn(AuthStatus),
+    /// We have not let the peer in: the status that it was told, and the words of whoever decided, which it was not:
+    /// on the wire goes the status only, as libzmq has it.
+    #[error("the peer was not let in (status {code}){1}", code = .0.code())]
+    NotLetIn(AuthStatus, Reason),
     /// The peer has not let us in, and says so with an ERROR command.
     #[error("the peer did not let us in (status {code})", code = .0.code())]
     NotLetInByPeer(AuthStatus),

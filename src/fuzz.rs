@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::error::{AuthStatus, ProtocolError};
+use crate::error::{AuthStatus, ProtocolError, Reason};
 use crate::frame::{COMMAND, Header, LONG, MORE};
 use crate::limits::TRAFFIC_COMMAND_MAX;
 use crate::message::{Frame, Message};
@@ -185,7 +185,7 @@ pub fn handshakes(data: &[u8]) {
     let local = local([SocketType::Push, SocketType::Pull][usize::from(role)], settings, b"", role == 1);
     let statuses = [AuthStatus::Failed, AuthStatus::NotNow, AuthStatus::Refused];
     let decision = match source.octet() % 6 {
-        number @ 0..3 => Decision::Refuse(statuses[usize::from(number)]),
+        number @ 0..3 => Decision::Refuse(statuses[usize::from(number)], Reason::NONE),
         _ => Decision::allow_as("somebody"),
     };
     let cuts = source.octet();
@@ -209,7 +209,7 @@ pub fn handshakes(data: &[u8]) {
     let mut source = Source(data);
     source.0 = source.0.get(usize::from(cuts % 5)..).unwrap_or_default();
     assert_eq!(outcome(&local, &decision, &stream, &source.cuts(stream.len()), now), whole);
-    assert!(!(whole.1 && role == 1 && matches!(decision, Decision::Refuse(_))), "refused, and let in");
+    assert!(!(whole.1 && role == 1 && matches!(decision, Decision::Refuse(..))), "refused, and let in");
 }
 
 /// Two of ours, with somebody in between who edits what they say. With CURVE an edit ends it: who is ready has heard

@@ -9,8 +9,8 @@ use interop_tests::raw::{DEADLINE, message_of};
 use interop_tests::theirs::{Address, Binds, Frames, Implementation, Place, Theirs};
 use peermq::{
     AnyPattern, AuthStatus, Authorizer, Builder, Candidate, Connection, ConnectionError, Context,
-    CurveKeyPair, Decision, NotReady, PlainCredentials, ProtocolError, ReconnectInterval, Security, Socket,
-    SocketType,
+    CurveKeyPair, Decision, NotReady, PlainCredentials, ProtocolError, Reason, ReconnectInterval, Security,
+    Socket, SocketType,
 };
 
 use SocketType as T;
@@ -311,7 +311,7 @@ fn whom_ours_refuse_never_gets_in() {
             let authorizer = Authorizer::new(move |_: &Candidate| {
                 // Who is not heard any more is not there any more.
                 _ = asked.send(());
-                Decision::Refuse(status)
+                Decision::Refuse(status, Reason::NONE)
             });
             let ours = builder(T::Rep).security(secrets.ours(meeting.mechanism, Serves::We));
             let mut ours = ours.authorizer(authorizer).open().unwrap();

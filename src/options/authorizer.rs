@@ -12,7 +12,7 @@ use super::allowed_keys::AllowedKeys;
 use super::value::Unit;
 use super::{CurvePublicKey, Mechanism, Metadata, PlainCredentials};
 use crate::endpoint::Endpoint;
-use crate::error::{AuthStatus, InvalidValue, OsError};
+use crate::error::{AuthStatus, InvalidValue, OsError, Reason};
 use crate::sync::{Mutex, lock};
 
 /// A peer that wants to be let in, as far as it is known.
@@ -109,8 +109,9 @@ pub struct ProcessCredentials {
 pub enum Decision {
     /// It is let in: ZAP's 200.
     Allow(Admission),
-    /// It is not, and is told so with this status, or with nothing.
-    Refuse(AuthStatus),
+    /// It is not, and is told so with this status, or with nothing. The words, like those of a ZAP handler, are for
+    /// this side's monitor: [`ProtocolError::NotLetIn`](crate::ProtocolError::NotLetIn).
+    Refuse(AuthStatus, Reason),
 }
 
 impl Decision {
@@ -130,13 +131,13 @@ impl Decision {
     /// credentials.
     #[must_use]
     pub const fn refuse() -> Self {
-        Self::Refuse(AuthStatus::Refused)
+        Self::Refuse(AuthStatus::Refused, Reason::NONE)
     }
 
     /// Keeps the candidate out for now: ZAP's 300. It is not told, and may come back.
     #[must_use]
     pub const fn not_now() -> Self {
-        Self::Refuse(AuthStatus::NotNow)
+        Self::Refuse(AuthStatus::NotNow, Reason::NONE)
     }
 }
 
@@ -280,7 +281,7 @@ impl Authorizer {
     pub(crate) fn decide(&self, candidate: &Candidate) -> Option<Decision> {
         let judge = Arc::clone(&*lock(self.0.as_ref()?));
         let decided = catch_unwind(AssertUnwindSafe(|| judge(candidate)));
-        Some(decided.unwrap_or(Decision::Refuse(AuthStatus::Failed)))
+        Some(decided.unwrap_or(Decision::Refuse(AuthStatus::Failed, Reason::NONE)))
     }
 }
 
@@ -392,7 +393,7 @@ mod tests {
             assert!(candidate.plain().is_none(), "this panic is part of the test");
             Decision::allow()
         });
-        let failed = Some(Decision::Refuse(AuthStatus::Failed));
+        let failed = Some(Decision::Refuse(AuthStatus::Failed, Reason::NONE));
         assert_eq!(authorizer.decide(&plain("a", "b")), failed);
         assert_eq!(authorizer.decide(&candidate(Credentials::Null)), Some(Decision::allow()));
         Authorizer::from(&authorizer).replace(|_| Decision::not_now());

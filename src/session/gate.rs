@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::error::AuthStatus;
+use crate::error::{AuthStatus, Reason};
 use crate::options::{Candidate, Decision, Options};
 use crate::session::link::Link;
 use crate::transport::Stream;
@@ -44,7 +44,7 @@ pub(super) fn decide(question: &Question, stream: &Stream, link: &Link) -> Resul
     let decided = owner.options.authorizer.decide(&candidate);
     let asks_more = owner.options.zap_domain.name().is_some();
     match decided {
-        Some(decision @ Decision::Refuse(_)) => return Ok(decision),
+        Some(decision @ Decision::Refuse(..)) => return Ok(decision),
         Some(decision) if !asks_more => return Ok(decision),
         // Nobody was told whom to let in.
         None if !asks_more => return Ok(Decision::refuse()),
@@ -54,5 +54,5 @@ pub(super) fn decide(question: &Question, stream: &Stream, link: &Link) -> Resul
     link.expect_decision(number);
     let inquiry = link.this().map(|link| Inquiry { candidate, number, link });
     let is_asked = owner.doorkeeper.as_ref().zip(inquiry).is_some_and(|(doorkeeper, it)| doorkeeper.ask(it));
-    if is_asked { Err(number) } else { Ok(Decision::Refuse(AuthStatus::Failed)) }
+    if is_asked { Err(number) } else { Ok(Decision::Refuse(AuthStatus::Failed, Reason::NONE)) }
 }

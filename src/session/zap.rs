@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::endpoint::{Address, Endpoint, Host};
-use crate::error::AuthStatus;
+use crate::error::{AuthStatus, Reason};
 use crate::message::{Frame, Message};
 use crate::options::{Admission, Candidate, Credentials, Decision, ProcessCredentials};
 use crate::wire;
@@ -35,7 +35,7 @@ pub(crate) fn parse_reply(reply: &Message) -> Option<(u64, Decision)> {
     let frames: Vec<&[u8]> = reply.frames().map(Frame::as_bytes).collect();
     let number = std::str::from_utf8(frames.get(2)?).ok()?;
     let number = number.parse().ok().filter(|parsed: &u64| parsed.to_string() == number)?;
-    Some((number, parse_decision(&frames).unwrap_or(Decision::Refuse(AuthStatus::Failed))))
+    Some((number, parse_decision(&frames).unwrap_or(Decision::Refuse(AuthStatus::Failed, Reason::NONE))))
 }
 
 /// `None` when the answer is not as RFC 27 has it.
@@ -50,7 +50,7 @@ fn parse_decision(frames: &[&[u8]]) -> Option<Decision> {
         let user_id = String::from_utf8(user_id.to_vec()).ok()?;
         return Some(Decision::Allow(Admission::from_zap(user_id, properties)));
     }
-    AuthStatus::from_text(status).map(Decision::Refuse)
+    AuthStatus::from_text(status).map(|status| Decision::Refuse(status, Reason::from_octets(text)))
 }
 
 /// The address as RFC 27 has it, or as libzmq has it for ipc.
@@ -120,7 +120,7 @@ mod rfc27 {
         parse_reply(&reply(&frames))
     }
 
-    const FAILED: Option<(u64, Decision)> = Some((7, Decision::Refuse(AuthStatus::Failed)));
+    const FAILED: Option<(u64, Decision)> = Some((7, Decision::Refuse(AuthStatus::Failed, Reason::NONE)));
 
     #[test]
     fn a_good_answer_lets_in_with_user_and_metadata() {
@@ -154,9 +154,14 @@ mod rfc27 {
                 200 => continue,
                 300 => AuthStatus::NotNow,
                 400 => AuthStatus::Refused,
-                _ => AuthStatus::Failed,
+                500 => AuthStatus::Failed,
+                _ => {
+                    assert_eq!(with(3, text.as_bytes()), FAILED);
+                    continue;
+                }
             };
-            assert_eq!(with(3, text.as_bytes()), Some((7, Decision::Refuse(expected))));
+            let expected = Decision::Refuse(expected, Reason::new("OK"));
+            assert_eq!(with(3, text.as_bytes()), Some((7, expected)), "with the text of the answer");
         }
         for status in [&b""[..], b"20", b"2000", b" 200", b"0200", b"OK"] {
             assert_eq!(with(3, status), FAILED);

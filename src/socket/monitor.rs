@@ -220,7 +220,7 @@ fn handshake_failed(error: ConnectionError) -> (u64, i32) {
             return (number::HANDSHAKE_FAILED_NO_DETAIL, libc::ETIMEDOUT);
         }
         ConnectionError::Protocol(
-            ProtocolError::NotLetIn(status) | ProtocolError::NotLetInByPeer(status),
+            ProtocolError::NotLetIn(status, _) | ProtocolError::NotLetInByPeer(status),
         ) => {
             return (number::HANDSHAKE_FAILED_AUTH, status.code().into());
         }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Weak};
 use std::thread::{self, JoinHandle};
 
 use crate::context::{Context, ContextInner};
-use crate::error::{AuthStatus, OpenError, RecvError};
+use crate::error::{AuthStatus, OpenError, Reason, RecvError};
 use crate::interest::Interest;
 use crate::io::unique_id;
 use crate::limits::ZAP_PENDING_MAX;
@@ -185,7 +185,7 @@ impl Desk {
             return;
         }
         if let Some(number) = number {
-            self.decide(number, Decision::Refuse(AuthStatus::Failed));
+            self.decide(number, Decision::Refuse(AuthStatus::Failed, Reason::NONE));
         }
     }
 

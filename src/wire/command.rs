@@ -146,7 +146,7 @@ pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
 pub(super) fn refusal(reason: &[u8]) -> ProtocolError {
     match AuthStatus::from_text(reason) {
         Some(status) => ProtocolError::NotLetInByPeer(status),
-        None => ProtocolError::RefusedByPeer(Reason::from_peer(reason)),
+        None => ProtocolError::RefusedByPeer(Reason::from_octets(reason)),
     }
 }
 

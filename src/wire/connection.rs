@@ -120,11 +120,11 @@ impl Connection {
                 let step = handshake.admit(&self.local, out);
                 self.go_on(step).map_err(|error| self.fail(error))
             }
-            Decision::Refuse(status) => {
+            Decision::Refuse(status, reason) => {
                 if status != AuthStatus::NotNow {
                     command::push_error(out, status.text());
                 }
-                Err(self.fail(ProtocolError::NotLetIn(status)))
+                Err(self.fail(ProtocolError::NotLetIn(status, reason)))
             }
         }
     }

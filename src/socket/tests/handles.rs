@@ -81,7 +81,7 @@ fn types_that_do_not_match_fail_for_good() {
         let error = connection.last_error();
         let expected = [
             ConnectionError::Protocol(ProtocolError::IncompatibleSocketTypes(SocketType::Push)),
-            ConnectionError::Protocol(ProtocolError::RefusedByPeer(Reason::from_peer(
+            ConnectionError::Protocol(ProtocolError::RefusedByPeer(Reason::from_octets(
                 b"Invalid-Socket-Type",
             ))),
         ];

@@ -19,7 +19,7 @@ fn next(monitor: &Monitor) -> Event {
 }
 
 /// The next event of a kind, whatever comes before it.
-fn until(monitor: &Monitor, is_it: impl Fn(&EventKind) -> bool) -> Event {
+pub(super) fn until(monitor: &Monitor, is_it: impl Fn(&EventKind) -> bool) -> Event {
     loop {
         let event = next(monitor);
         if is_it(&event.kind) {
@@ -184,11 +184,14 @@ fn both_sides_are_told_why_a_handshake_failed() {
         assert!(expected.contains(&theirs), "{theirs:?}");
 
         for sides in Sides::all() {
-            let refusing = Authorizer::new(|_| crate::Decision::refuse());
+            // What the words are is told on this side only.
+            let words = crate::Reason::new("not on the list");
+            let decision = crate::Decision::Refuse(AuthStatus::Refused, words);
+            let refusing = Authorizer::new(move |_| decision.clone());
             let server = place.builder::<Pull>().security(sides.server.clone()).authorizer(refusing);
             let (ours, theirs) =
                 failures(place, server, place.builder::<Push>().security(sides.client.clone()));
-            assert_eq!(ours, ProtocolError::NotLetIn(AuthStatus::Refused).into());
+            assert_eq!(ours, ProtocolError::NotLetIn(AuthStatus::Refused, words).into());
             assert_eq!(theirs, ProtocolError::NotLetInByPeer(AuthStatus::Refused).into());
         }
     });

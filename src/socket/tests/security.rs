@@ -4,8 +4,8 @@
 use super::*;
 use crate::{
     AddressRanges, Admission, AuthStatus, Authorizer, Candidate, ConnectionError, ConnectionState, Dealer,
-    Decision, Mechanism, Metadata, NotReady, OpenError, PlainCredentials, ProtocolError, Pub, Rep, Req,
-    Router, Security, SocketType, Stream, Sub, XPub,
+    Decision, Mechanism, Metadata, NotReady, OpenError, PlainCredentials, ProtocolError, Pub, Reason, Rep,
+    Req, Router, Security, SocketType, Stream, Sub, XPub,
 };
 
 /// The two sides of a mechanism.
@@ -231,7 +231,7 @@ fn whoever_is_refused_learns_why_as_the_status_says() {
     for sides in Sides::all() {
         for status in [AuthStatus::Refused, AuthStatus::Failed, AuthStatus::NotNow] {
             let place = Place::new(Transport::Tcp);
-            let authorizer = Authorizer::new(move |_: &Candidate| Decision::Refuse(status));
+            let authorizer = Authorizer::new(move |_: &Candidate| Decision::Refuse(status, Reason::NONE));
             let (mut pull, endpoint) = place.guarded::<Pull>(&sides, &authorizer);
             let mut push = place.client::<Push>(&sides);
             let connection = push.connect(&endpoint).unwrap();

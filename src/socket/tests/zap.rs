@@ -1,10 +1,11 @@
 //! ZAP: sockets that ask a handler in the same program..
 
+use super::monitor::until;
 use super::security::Sides;
 use super::*;
 use crate::{
-    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, NotReady, ProtocolError,
-    RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
+    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, EventKind, NotReady,
+    ProtocolError, Reason, RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
 };
 
 const HANDLER: &str = "inproc://zeromq.zap.01";
@@ -71,12 +72,17 @@ fn a_handler_keeps_out() {
         for (status, expected) in
             [("400", AuthStatus::Refused), ("500", AuthStatus::Failed), ("201", AuthStatus::Failed)]
         {
+            // What the handler says beside is told where it was asked.
+            let text = Reason::new(if status == "201" { "" } else { "text" });
             let place = Place::new(Transport::Tcp);
             let mut handler = place.handler();
             let (pull, endpoint) = place.asking(&sides);
+            let monitor = pull.monitor();
             let mut push = place.client::<Push>(&sides);
             let connection = push.connect(&endpoint).unwrap();
             answer(&mut handler, status, "", b"");
+            let ours = ConnectionError::Protocol(ProtocolError::NotLetIn(expected, text));
+            until(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed(error) if *error == ours));
             let error = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(expected));
             assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)));
             assert!(pull.peers().is_empty());

@@ -133,8 +133,8 @@ fn a_refusal_is_an_error_with_the_status_or_nothing() {
         (AuthStatus::Failed, b"\x04\x0a\x05ERROR\x03500"),
         (AuthStatus::NotNow, b""),
     ] {
-        let outcome = feed_judged(our_server(), &stream, [], &Decision::Refuse(status));
-        assert_eq!(outcome.error(), ProtocolError::NotLetIn(status));
+        let outcome = feed_judged(our_server(), &stream, [], &Decision::Refuse(status, Reason::new("why")));
+        assert_eq!(outcome.error(), ProtocolError::NotLetIn(status, Reason::new("why")));
         assert_eq!(outcome.commands(), [&welcome(), said].concat());
         if !said.is_empty() {
             // C-02: both before WELCOME and in place of READY.

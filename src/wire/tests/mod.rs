@@ -254,7 +254,7 @@ fn in_traffic(minor: u8) -> (Connection, Outbox) {
 
 /// What an ERROR with these words means.
 fn refused(words: &str) -> ProtocolError {
-    ProtocolError::RefusedByPeer(Reason::from_peer(words.as_bytes()))
+    ProtocolError::RefusedByPeer(Reason::from_octets(words.as_bytes()))
 }
 
 /// A time that does not matter.

@@ -104,8 +104,12 @@ fn a_refusal_is_an_error_with_the_status_or_nothing() {
         (AuthStatus::NotNow, b""),
     ] {
         for cut in 0..=stream.len() {
-            let outcome = feed_judged(server(), &stream, [cut], &Decision::Refuse(status));
-            assert_eq!((outcome.error(), outcome.commands()), (ProtocolError::NotLetIn(status), said));
+            let outcome =
+                feed_judged(server(), &stream, [cut], &Decision::Refuse(status, Reason::new("why")));
+            assert_eq!(
+                (outcome.error(), outcome.commands()),
+                (ProtocolError::NotLetIn(status, Reason::new("why")), said)
+            );
         }
         if !said.is_empty() {
             for before in [&b""[..], WELCOME] {
@@ -229,7 +233,7 @@ fn with_null_nobody_hears_ready_before_it_is_let_in() {
     assert_eq!(every_cut(guarded.clone(), &stream).commands(), READY_PULL);
     let refused = feed_judged(guarded, &stream, [], &Decision::refuse());
     assert_eq!(refused.commands(), b"\x04\x0a\x05ERROR\x03400");
-    assert_eq!(refused.error(), ProtocolError::NotLetIn(AuthStatus::Refused));
+    assert_eq!(refused.error(), ProtocolError::NotLetIn(AuthStatus::Refused, Reason::NONE));
     // Whom we connect to is our own choice.
     let security = Security::new(Settings::Null.into(), true, false, random);
     assert_eq!(feed(Local { security, ..local(SocketType::Pull) }, &stream[..64], []).commands(), READY_PULL);

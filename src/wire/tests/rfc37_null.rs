@@ -91,7 +91,7 @@ fn an_error_of_the_peer_ends_the_handshake() {
     for reason in [&b""[..], b"4", b"200", b"404", b"4000", b"Invalid socket type", &[b'x'; 255]] {
         let data = [&[reason.len() as u8], reason].concat();
         let outcome = after_greeting(&command("ERROR", &data));
-        assert_eq!(outcome.error(), ProtocolError::RefusedByPeer(Reason::from_peer(reason)));
+        assert_eq!(outcome.error(), ProtocolError::RefusedByPeer(Reason::from_octets(reason)));
         assert_eq!(outcome.commands(), READY_PULL);
     }
 }
