@@ -77,6 +77,8 @@
 //!   which ours comes back.
 //! * What a peer says with ERROR, if that is no status, is in the error of the connection's handle:
 //!   [`RefusedByPeer`](crate::ProtocolError::RefusedByPeer), cut at 30 characters. libzmq shows it nowhere.
+//!   Of a decision of our own the status goes on the wire, as libzmq has it. The words beside it, a ZAP handler's or an
+//!   authorizer's, are in our monitor's event, with the same cut; libzmq drops them.
 //! * [`Socket::last_peer`](crate::Socket::last_peer) tells from whom a message is, in place of libzmq's properties of a
 //!   message: a received message holds nothing of its peer, and costs nothing for it.
 //! * Sealed frames have the flags of messages, as libzmq's do; RFC 26 has them be commands. libzmq 4.3.5 with libsodium
