@@ -388,6 +388,41 @@ mod tests {
     }
 
     #[test]
+    fn how_long_it_takes_tells_nothing() {
+        // P-13: Welch's t between a wrong name, and a wrong password of somebody known. Whatever else runs disturbs
+        // it, so only with `PEERMQ_FULL`, and alone.
+        if std::env::var_os("PEERMQ_FULL").is_none() {
+            return;
+        }
+        let authorizer = Authorizer::passwords([("alice", "secret"), ("bob", "hidden")]).unwrap();
+        let shown = [plain("mabel", "secret"), plain("alice", "seCret")];
+        let mut taken: [Vec<f64>; 2] = Default::default();
+        let mut random = 0x2545_F491_4F6C_DD1D_u64;
+        while taken.iter().any(|taken| taken.len() < 100_000) {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let which = usize::from(random >> 63 == 1);
+            let begun = std::time::Instant::now();
+            assert_eq!(authorizer.decide(&shown[which]), Some(Decision::refuse()));
+            taken[which].push(begun.elapsed().as_secs_f64());
+        }
+        // Without the slowest, which somebody else has delayed.
+        let mut all = taken.concat();
+        all.sort_by(f64::total_cmp);
+        let most = all[all.len() * 9 / 10];
+        let [a, b] = taken.map(|taken| {
+            let kept: Vec<f64> = taken.into_iter().filter(|it| *it <= most).collect();
+            let count = kept.len() as f64;
+            let mean = kept.iter().sum::<f64>() / count;
+            (mean, kept.iter().map(|it| (it - mean).powi(2)).sum::<f64>() / (count - 1.0) / count)
+        });
+        let t = (a.0 - b.0) / (a.1 + b.1).sqrt();
+        println!("t = {t:.2}, {:.1} and {:.1} ns", a.0 * 1e9, b.0 * 1e9);
+        assert!(t.abs() < 4.5, "{t}");
+    }
+
+    #[test]
     fn a_panic_refuses_and_the_next_is_decided_as_ever() {
         let authorizer = Authorizer::new(|candidate| {
             assert!(candidate.plain().is_none(), "this panic is part of the test");

@@ -86,7 +86,7 @@ mod rfc27 {
 
     #[test]
     fn requests_have_the_frames_of_the_rfc() {
-        //
+        //
         let null = request(7, "global", &candidate("tcp://127.0.0.1:5", Credentials::Null));
         assert_eq!(null, ["", "1.0", "7", "global", "127.0.0.1", "me", "NULL"]);
         let message = request(8, "d", &candidate("tcp://[::1]:5", plain()));
@@ -95,6 +95,17 @@ mod rfc27 {
         assert_eq!(request(7, "d", &ipc).frame(4).unwrap().as_bytes(), b"");
         ipc.process = Some(ProcessCredentials { pid: Some(3), uid: 1, gid: 2 });
         assert_eq!(request(7, "d", &ipc).frame(4).unwrap().as_bytes(), b":1:2:3");
+    }
+
+    #[test]
+    fn an_identity_is_passed_on_whatever_its_octets() {
+        //
+        for identity in [&b""[..], &[0xFF; 255]] {
+            let mut candidate = candidate("tcp://127.0.0.1:5", Credentials::Null);
+            candidate.properties = Arc::new([("Identity".into(), Bytes::from_static(identity))]);
+            let message = request(7, "d", &candidate);
+            assert_eq!(message.frame(5).unwrap().as_bytes(), identity);
+        }
     }
 
     #[cfg(feature = "curve")]
