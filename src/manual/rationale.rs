@@ -119,6 +119,9 @@
 //! be done anyway: a segment is full, its credit is used up, the consumer sleeps. A store for each message to a line of
 //! its own would be exact at any time, and one more line in the cache for each pipe.
 //!
+//! Measured: with nothing written down, `send` and `recv` of 64 B take as many instructions as with it, to a tenth of one
+//! (valgrind, `benches/instructions.rs`, 2026-11-22).
+//!
 //! # A request that is given up closes its connection
 //!
 //! Its reply may be on the way, and nothing on the wire tells it from the reply to the next request, unless both
