@@ -109,6 +109,11 @@ impl Link {
         *lock(&self.half_open) = Some(place);
     }
 
+    /// Whether it is an accepted connection that has not shaken hands.
+    pub(super) fn is_half_open(&self) -> bool {
+        lock(&self.half_open).is_some()
+    }
+
     /// Whether the peer has connected to us.
     pub(super) fn is_accepted(&self) -> bool {
         self.status.is_none()

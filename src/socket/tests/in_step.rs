@@ -279,3 +279,21 @@ fn many_in_step_with_one_are_answered() {
         });
     });
 }
+
+#[test]
+fn an_io_thread_does_not_wait_for_whoever_works_on_a_connection() {
+    // A caller that waits in a read holds its connection for milliseconds, while that ticks.
+    over(WIRES, |place| {
+        let (_here, there) = ping_pong(place, STEPS);
+        let pipe = there.core.pipes.iter().next().unwrap();
+        let accepted = Arc::clone(pipe.assist.as_ref().unwrap());
+        let mut hold = || {
+            let (_bound, endpoint) = place.bound::<Pull>();
+            for _ in 0..100 {
+                let mut push: Socket<Push> = place.context.open().unwrap();
+                push.connect(&endpoint).unwrap().wait_ready(PATIENCE).unwrap();
+            }
+        };
+        eventually("nobody is at work on it", || accepted.hold(&mut hold));
+    });
+}
