@@ -277,12 +277,20 @@ impl Conductor {
         Ok(back)
     }
 
-    /// Waits until the server has heard of all peers, and all peers of the server.
+    /// Waits until the server has heard of all peers, and all peers of the server, which may be heard first: each side's
+    /// notes have a way of their own. How long the server took.
     fn hear_of_all(&self, start: Instant) -> Result<Duration> {
-        let Note::Ready = self.hear(Role::Bind)? else { return Err(out_of_step()) };
-        let elapsed = start.elapsed();
-        let Note::Ready = self.hear(Role::Connect)? else { return Err(out_of_step()) };
-        Ok(elapsed)
+        let (mut server, mut are_peers_ready) = (None, false);
+        loop {
+            match hear(&self.notes, self.deadline)? {
+                (Role::Bind, Note::Ready) if server.is_none() => server = Some(start.elapsed()),
+                (Role::Connect, Note::Ready) if !are_peers_ready => are_peers_ready = true,
+                (role, note) => bail!("{} said {note:?} out of turn", name(role)),
+            }
+            if let (Some(elapsed), true) = (server, are_peers_ready) {
+                return Ok(elapsed);
+            }
+        }
     }
 
     /// Waits for the end of a process that was ended.
@@ -366,6 +374,16 @@ mod tests {
             assert_eq!(sample, Sample::Thr { msgs_per_s: 1e7, cpu_ns_per_msg: cpu });
             let orders: Vec<Order> = orders.try_iter().collect();
             assert_eq!(orders, [Order::Connect("here".to_owned()), Order::Go, Order::Stop]);
+        }
+    }
+
+    #[test]
+    fn either_side_may_be_heard_first_but_both_have_to_be() {
+        let (here, there) = (Role::Bind, Role::Connect);
+        for (said, is_enough) in [([here, there], true), ([there, here], true), ([there, there], false)] {
+            let (conductor, say, _orders) = conductor();
+            said.iter().for_each(|role| say.send((*role, Note::Ready)).unwrap());
+            assert_eq!(conductor.hear_of_all(Instant::now()).is_ok(), is_enough, "{said:?}");
         }
     }
 

@@ -392,6 +392,7 @@ fn what_has_no_room_is_held_and_handed_back_in_the_end() {
             send(&mut push, &numbered(number));
         }
         // Nobody is at the backend: one message is held, and the proxy sleeps.
+        eventually("one is held", || place.context.stats().received.messages == 1);
         let asleep = || {
             let mut rounds = control.rounds();
             eventually("it sleeps", || {
