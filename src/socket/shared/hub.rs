@@ -59,6 +59,8 @@ struct Line {
     waiters: VecDeque<Arc<Waiter>>,
     /// How often the first was passed.
     passed: u32,
+    /// The first was passed since it tried last, and called for that.
+    is_told: bool,
 }
 
 /// Where one thread sleeps, or how one task is woken.
@@ -204,11 +206,23 @@ impl<P: Pattern> Inside<P> {
             return None;
         }
         let done = attempt(&mut self.socket);
-        let passes = done.is_some() && !self.is_mixed(side);
-        let line = self.line(side);
-        line.passed += u32::from(passes && !line.waiters.is_empty());
+        if done.is_some() && !self.line(side).waiters.is_empty() {
+            self.note_pass(side);
+        }
         self.tell();
         done
+    }
+
+    /// A pipe tells once, and who asked it last may have found that it need not wait: then nobody is told of what comes
+    /// next. So whoever waits asks again.
+    #[cold]
+    fn note_pass(&mut self, side: Side) {
+        let is_mixed = self.is_mixed(side);
+        let line = self.line(side);
+        line.passed += u32::from(!is_mixed);
+        if !std::mem::replace(&mut line.is_told, true) {
+            self.call_first(side);
+        }
     }
 
     /// Tries again after a sleep, if it is this one's turn.
@@ -224,7 +238,11 @@ impl<P: Pattern> Inside<P> {
             core.take_mail(pattern);
             self.tell();
         }
-        let done = if self.may_try(side, waiter) { attempt(&mut self.socket) } else { None };
+        if !self.may_try(side, waiter) {
+            return None;
+        }
+        self.line(side).is_told = false;
+        let done = attempt(&mut self.socket);
         self.tell();
         done
     }
@@ -292,7 +310,7 @@ impl<P: Pattern> Inside<P> {
         let line = self.line(side);
         line.waiters.retain(|other| !Arc::ptr_eq(other, waiter));
         if was_first {
-            line.passed = 0;
+            (line.passed, line.is_told) = (0, false);
             self.call_first(side);
         }
         if self.watcher.is_none() {
@@ -423,5 +441,52 @@ impl Waiter {
     fn call(&self) {
         *lock(&self.is_called) = true;
         self.call.notify_one();
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::patterns::Pull;
+    use crate::sync::{AtomicBool, Ordering};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    fn until(is_so: impl Fn() -> bool) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() && Instant::now() < deadline {
+            thread::yield_now();
+        }
+        is_so()
+    }
+
+    #[test]
+    fn whoever_is_passed_tries_again() {
+        // The pipe had told, and who passed has asked it last, and not waited.
+        let context = crate::Context::new();
+        for side in [Side::Messages, Side::Room] {
+            let hub = Hub::new(context.open::<Pull>().unwrap());
+            let is_there = AtomicBool::new(false);
+            let is_called = thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        let late = Instant::now().checked_add(3 * PATIENCE);
+                        hub.wait(side, |_| late, |_| is_there.load(Ordering::SeqCst).then_some(()))
+                    });
+                }
+                assert!(until(|| hub.waiting(side) == (3, true)));
+                // Once in vain, and once not.
+                assert_eq!(hub.attempt(side, |_| Some(())), Some(()));
+                assert!(until(|| !hub.inside.take().line(side).is_told));
+                is_there.store(true, Ordering::SeqCst);
+                assert_eq!(hub.attempt(side, |_| Some(())), Some(()));
+                let is_called = until(|| hub.waiting(side).0 == 0);
+                hub.call_first(side); // so that the test ends, whatever it found
+                is_called
+            });
+            assert!(is_called, "{side:?}");
+        }
     }
 }
