@@ -109,7 +109,7 @@ impl Strategy for Rep {
                     self.asker = Some(asker);
                     return Ok(());
                 }
-                Opened::Malformed => pipes.drops().malformed.add(1),
+                Opened::Malformed | Opened::Unwanted => pipes.drops().malformed.add(1),
             }
         }
     }

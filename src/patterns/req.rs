@@ -111,15 +111,13 @@ impl Req {
 
     /// Whether what came is the reply that is waited for.
     fn is_ours(&self, opened: Opened, pipes: &Pipes) -> bool {
-        if opened == Opened::Malformed || self.front.len() != self.envelope.len() {
-            pipes.drops().malformed.add(1);
-            return false;
+        match opened {
+            Opened::Whole => return true,
+            // The answer to an earlier request.
+            Opened::Unwanted if self.front.len() == self.envelope.len() => pipes.drops().unwanted.add(1),
+            Opened::Unwanted | Opened::Malformed => pipes.drops().malformed.add(1),
         }
-        let is_ours = self.front == self.envelope;
-        if !is_ours {
-            pipes.drops().unwanted.add(1);
-        }
-        is_ours
+        false
     }
 }
 
@@ -199,7 +197,7 @@ impl Strategy for Req {
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
         let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
-        while let Ok(opened) = pipes.recv_enveloped(key, &mut self.front, message) {
+        while let Ok(opened) = pipes.recv_enveloped(key, Some(&self.envelope), &mut self.front, message) {
             if self.is_ours(opened, pipes) {
                 pipes.heard = Some(key);
                 self.state = State::Idle;

@@ -15,20 +15,26 @@ pub(crate) enum Opened {
     /// Without an empty frame, or with nothing behind it. What was written is of no use.
     #[default]
     Malformed,
+    /// Behind another envelope than the one that was wanted. Its data is dropped.
+    Unwanted,
     Whole,
 }
 
 impl Consumer {
     /// Takes the next message: its frames up to the first empty one into `envelope`, those behind it into `message`,
     /// and uses the allocations of both again. Passes over notes.
+    ///
+    /// `message` is as before unless the message is whole and its envelope is `wanted`, or none is.
     #[inline(never)]
     pub(crate) fn try_recv_enveloped(
         &mut self,
+        wanted: Option<&[Frame]>,
         envelope: &mut Vec<Frame>,
         message: &mut Message,
     ) -> Result<Opened, NoMessage> {
         let mut in_front = 0;
         let mut behind = None;
+        let mut is_wanted = true;
         loop {
             let (flags, body) = self.next_frame()?;
             if flags & COMMAND != 0 {
@@ -38,7 +44,9 @@ impl Consumer {
                 continue;
             }
             if let Some(count) = &mut behind {
-                body.copy_to(if *count == 0 { message.start() } else { message.add() });
+                if is_wanted {
+                    body.copy_to(if *count == 0 { message.start() } else { message.add() });
+                }
                 *count += 1;
             } else {
                 let frame = place(envelope, in_front);
@@ -46,6 +54,7 @@ impl Consumer {
                 in_front += 1;
                 if frame.is_empty() {
                     behind = Some(0);
+                    is_wanted = wanted.is_none_or(|wanted| envelope.get(..in_front) == Some(wanted));
                 }
             }
             if flags & MORE == 0 {
@@ -54,7 +63,11 @@ impl Consumer {
         }
         self.count_message();
         envelope.truncate(in_front);
-        Ok(if behind.is_some_and(|count: usize| count > 0) { Opened::Whole } else { Opened::Malformed })
+        Ok(match behind {
+            None | Some(0_usize) => Opened::Malformed,
+            Some(_) if is_wanted => Opened::Whole,
+            Some(_) => Opened::Unwanted,
+        })
     }
 }
 
@@ -83,11 +96,11 @@ mod tests {
         }
         let (mut envelope, mut message) = (Vec::new(), Message::new());
         let opened = messages.iter().map(|_| {
-            let opened = consumer.try_recv_enveloped(&mut envelope, &mut message).unwrap();
+            let opened = consumer.try_recv_enveloped(None, &mut envelope, &mut message).unwrap();
             (opened == Opened::Whole).then(|| (envelope.clone(), message.clone()))
         });
         let opened = opened.collect();
-        assert_eq!(consumer.try_recv_enveloped(&mut envelope, &mut message), Err(NoMessage::Dry));
+        assert_eq!(consumer.try_recv_enveloped(None, &mut envelope, &mut message), Err(NoMessage::Dry));
         assert_eq!(consumer.received(), messages.len() as u64);
         opened
     }
@@ -119,12 +132,34 @@ mod tests {
     }
 
     #[test]
+    fn behind_another_envelope_nothing_is_taken() {
+        let (mut producer, mut consumer) = pipe(None);
+        let wanted = [Frame::from("2"), Frame::new()];
+        let (mut envelope, mut message) = (Vec::new(), Message::from(["as", "before"]));
+        for (frames, opened) in [
+            (&["1", "", "data", "more"][..], Opened::Unwanted),
+            (&["2", "2", "", "data"], Opened::Unwanted),
+            (&["", "data"], Opened::Unwanted),
+            (&["2", ""], Opened::Malformed),
+        ] {
+            producer.try_send(&mut Message::from_frames(frames.iter().copied()).unwrap().into()).unwrap();
+            let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
+            assert_eq!(result, Ok(opened), "{frames:?}");
+            assert_eq!(message, Message::from(["as", "before"]));
+        }
+        producer.try_send(&mut Message::from(["2", "", "data"]).into()).unwrap();
+        let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
+        assert_eq!(result, Ok(Opened::Whole));
+        assert_eq!(message, "data");
+    }
+
+    #[test]
     fn notes_are_passed_over() {
         let (mut producer, mut consumer) = pipe(None);
         producer.note(b"up");
         producer.try_send(&mut Message::from(["", "data"]).into()).unwrap();
         let (mut envelope, mut message) = (Vec::new(), Message::new());
-        assert_eq!(consumer.try_recv_enveloped(&mut envelope, &mut message), Ok(Opened::Whole));
+        assert_eq!(consumer.try_recv_enveloped(None, &mut envelope, &mut message), Ok(Opened::Whole));
         assert_eq!(message, "data");
     }
 }

@@ -284,10 +284,11 @@ impl Pipes {
     pub(crate) fn recv_enveloped(
         &mut self,
         key: PipeKey,
+        wanted: Option<&[Frame]>,
         envelope: &mut Vec<Frame>,
         message: &mut Message,
     ) -> Result<Opened, NoMessage> {
-        self.recv_by(key, message, |consumer, message| consumer.try_recv_enveloped(envelope, message))
+        self.recv_by(key, message, |consumer, message| consumer.try_recv_enveloped(wanted, envelope, message))
     }
 
     /// Takes a message or a note. Dry: the pipe will tell when there is one.

@@ -66,7 +66,7 @@ impl FairQueue {
     ) -> Result<(PipeKey, Opened), NoneReady> {
         let mut opened = Opened::default();
         let next = self.next_by(pipes, |pipes, key| {
-            opened = pipes.recv_enveloped(key, envelope, message)?;
+            opened = pipes.recv_enveloped(key, None, envelope, message)?;
             Ok(Taken::Message)
         })?;
         Ok((next.0, opened))
