@@ -36,6 +36,8 @@ pub(super) struct Core {
     /// What a SUB or XSUB subscribes to.
     pub(super) upstream: Option<Arc<Upstream>>,
     options: Options,
+    /// That of a `recv` that waits as the option says.
+    patience: Patience,
     mail: Vec<ToSocket>,
     /// How often something was posted, or left to be done.
     changes: u64,
@@ -81,6 +83,7 @@ impl Core {
             departed: Departed::default(),
             socket_type,
             upstream,
+            patience: patience(options.recv_timeout()),
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             changes: 0,
@@ -97,6 +100,11 @@ impl Core {
 
     pub(super) fn options_mut(&mut self) -> &mut Options {
         &mut self.options
+    }
+
+    pub(super) fn set_recv_timeout(&mut self, timeout: Timeout) {
+        self.options.recv_timeout = timeout;
+        self.patience = patience(timeout);
     }
 
     /// What sessions at `endpoint` made from now on know of this socket. A `peer_name` goes before what peers
@@ -126,7 +134,6 @@ impl Core {
         self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
-    #[inline]
     fn recv_timeout(&self, limit: Limit) -> Timeout {
         match limit {
             Limit::Option => self.options.recv_timeout(),
@@ -274,8 +281,10 @@ impl Core {
         limit: Limit,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let is_short = matches!(self.recv_timeout(limit), Timeout::After(limit) if limit < PATIENT_CALL);
-        self.pipes.set_patience(if is_short { Patience::Short } else { Patience::Long });
+        self.pipes.set_patience(match limit {
+            Limit::Option => self.patience,
+            Limit::After(time) => patience(Timeout::After(time)),
+        });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => self.recv_waiting(pattern, error, limit, verb),
@@ -532,6 +541,14 @@ impl Core {
 
     pub(super) fn linger_deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.options.linger().limit()?)
+    }
+}
+
+/// That of a `recv` that waits so long.
+fn patience(timeout: Timeout) -> Patience {
+    match timeout {
+        Timeout::After(limit) if limit < PATIENT_CALL => Patience::Short,
+        _ => Patience::Long,
     }
 }
 

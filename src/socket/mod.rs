@@ -271,7 +271,7 @@ impl<P: Pattern> Socket<P> {
 
     /// Changes how long `recv` waits.
     pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>) {
-        self.core.options_mut().recv_timeout = timeout.into();
+        self.core.set_recv_timeout(timeout.into());
     }
 }
 
