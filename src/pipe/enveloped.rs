@@ -142,7 +142,8 @@ mod tests {
             (&["", "data"], Opened::Unwanted),
             (&["2", ""], Opened::Malformed),
         ] {
-            producer.try_send(&mut Message::from_frames(frames.iter().copied()).unwrap().into()).unwrap();
+            let mut sent = Message::from_frames(frames.iter().copied()).unwrap().into();
+            producer.try_send(&mut sent).unwrap();
             let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
             assert_eq!(result, Ok(opened), "{frames:?}");
             assert_eq!(message, Message::from(["as", "before"]));

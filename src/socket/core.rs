@@ -548,7 +548,7 @@ impl Core {
 fn patience(timeout: Timeout) -> Patience {
     match timeout {
         Timeout::After(limit) if limit < PATIENT_CALL => Patience::Short,
-        _ => Patience::Long,
+        Timeout::After(_) | Timeout::Never => Patience::Long,
     }
 }
 

@@ -67,17 +67,17 @@ fn a_reply_that_was_not_asked_for_leaves_the_message_as_before() {
     let mut client = place.context.builder_for_any(SocketType::Req).req_correlate(true).open().unwrap();
     let endpoint = server.bind(place.address()).unwrap();
     client.connect(&endpoint).unwrap();
-    send(&mut client, &Message::from("question"));
+    send(&mut client, Message::from("question"));
     let request: Vec<_> = recv(&mut server).into_frames().collect();
     let [id, number, ..] = &request[..] else { panic!("a name, a number, an empty frame and the question") };
     let reply = |number: &Frame| Message::from([id.clone(), number.clone(), Frame::new(), "answer".into()]);
 
     let mut message = Message::from(["as", "before"]);
-    send(&mut server, &reply(&"an earlier number".into()));
+    send(&mut server, reply(&"an earlier number".into()));
     assert_eq!(client.try_recv_into(&mut message), Err(RecvError::WouldBlock));
     assert_eq!(message, Message::from(["as", "before"]));
     assert_eq!(client.stats().total.dropped.unwanted, 1);
-    send(&mut server, &reply(number));
+    send(&mut server, reply(number));
     client.try_recv_into(&mut message).unwrap();
     assert_eq!(message, "answer");
 }
