@@ -160,7 +160,7 @@ impl Session {
 
     /// Whether a read can wait: see [`Turn::Wait`].
     pub(super) fn is_patient(&self) -> bool {
-        self.care.is_patient() && self.translator.is_none()
+        self.care.is_patient() && self.translator.as_ref().is_none_or(|it| it.can_wait())
     }
 
     /// Does what was noted.
@@ -439,12 +439,11 @@ impl Session {
                 self.stream.widen(&link.owner().options);
             }
             self.calls.count();
-            let read = match &mut self.translator {
-                None if self.turn == Turn::Wait => {
-                    self.stream.wait_and_read(&mut room, link.owner().spin).map_err(End::Io)?
-                }
-                None => self.stream.read(&mut room).map_err(End::Io)?,
-                Some(translator) => translator.read(&mut self.stream, &mut room)?,
+            let waits = (self.turn == Turn::Wait).then(|| link.owner().spin);
+            let read = match (&mut self.translator, waits) {
+                (Some(translator), _) => translator.read(&mut self.stream, &mut room, waits)?,
+                (None, Some(spin)) => self.stream.wait_and_read(&mut room, spin).map_err(End::Io)?,
+                (None, None) => self.stream.read(&mut room).map_err(End::Io)?,
             };
             match read {
                 Read::Dry => (self.is_readable, self.turn) = (false, Turn::Call),

@@ -9,6 +9,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::error::ProtocolError;
 use crate::frame::{COMMAND, HEADER_MAX, Header, LONG, encode_header};
@@ -87,27 +88,34 @@ impl Sealed {
         error.is_some() || !ready.is_empty() || is_whole
     }
 
-    pub(super) fn read(&mut self, stream: &mut Stream, room: &mut [IoSliceMut<'_>]) -> Result<Read, End> {
-        let (mut filled, mut was_short) = (0, false);
+    /// See [`Translator::read`](super::translator::Translator::read).
+    pub(super) fn read(
+        &mut self,
+        stream: &mut Stream,
+        room: &mut [IoSliceMut<'_>],
+        mut waits: Option<Duration>,
+    ) -> Result<Read, End> {
+        let (mut filled, mut was_short, mut has_come) = (0, false, false);
         for slice in room {
             let mut slice: &mut [u8] = slice;
             while !slice.is_empty() {
                 if self.incoming.ready.is_empty() && !self.incoming.open_next() {
                     // A short read has emptied the kernel's buffer: no need to ask once more.
-                    let read = if was_short && filled > 0 {
+                    let read = if was_short && has_come {
                         Read::Dry
                     } else {
-                        self.incoming.read(stream, filled, &mut was_short)?
+                        self.incoming.read(stream, filled, &mut was_short, waits.take())?
                     };
                     match read {
-                        Read::Octets(_) => continue,
+                        Read::Octets(_) => has_come = true,
                         Read::Dry | Read::End => {
                             if !self.keeps_buffers {
                                 self.incoming.give_back();
                             }
-                            return Ok(if filled == 0 { read } else { Read::Octets(filled) });
+                            return Ok(if has_come || filled > 0 { Read::Octets(filled) } else { read });
                         }
                     }
+                    continue;
                 }
                 let count = self.incoming.copy_to(slice);
                 filled += count;
@@ -201,7 +209,13 @@ impl Incoming {
     }
 
     /// One read from the kernel, unless an error comes first: behind `filled` octets, that waits.
-    fn read(&mut self, stream: &mut Stream, filled: usize, was_short: &mut bool) -> Result<Read, End> {
+    fn read(
+        &mut self,
+        stream: &mut Stream,
+        filled: usize,
+        was_short: &mut bool,
+        waits: Option<Duration>,
+    ) -> Result<Read, End> {
         match self.error {
             Some(_) if filled > 0 => return Ok(Read::Dry),
             Some(error) => return Err(End::Protocol(error)),
@@ -210,7 +224,12 @@ impl Incoming {
         self.make_room();
         let room = self.buffer.get_mut(self.held.end..).unwrap_or_default();
         let wanted = room.len();
-        let read = stream.read(&mut [IoSliceMut::new(room)]).map_err(End::Io)?;
+        let room = &mut [IoSliceMut::new(room)];
+        let read = match waits {
+            Some(spin) if filled == 0 => stream.wait_and_read(room, spin),
+            _ => stream.read(room),
+        };
+        let read = read.map_err(End::Io)?;
         if let Read::Octets(count) = read {
             self.held.end += count;
             *was_short = count < wanted;

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};
+use std::time::Duration;
 
 use crate::io::End;
 use crate::session::sealed::Sealed;
@@ -42,15 +43,32 @@ impl Written {
 }
 
 impl Translator {
-    /// Fills `room` with translated octets, as far as the kernel has any.
+    /// Fills `room` with translated octets, as far as the kernel has any: with none, when all that came is a part of
+    /// a frame.
+    ///
+    /// Told how long to spin it waits for the kernel once, if it [can](Self::can_wait): see
+    /// [`Stream::wait_and_read`].
     ///
     /// # Errors
     ///
     /// What the peer did wrong, behind everything that was right.
-    pub(super) fn read(&mut self, stream: &mut Stream, room: &mut [IoSliceMut<'_>]) -> Result<Read, End> {
+    pub(super) fn read(
+        &mut self,
+        stream: &mut Stream,
+        room: &mut [IoSliceMut<'_>],
+        waits: Option<Duration>,
+    ) -> Result<Read, End> {
         match self {
-            Self::Sealed(translator) => translator.read(stream, room),
+            Self::Sealed(translator) => translator.read(stream, room, waits),
             Self::Zmtp1(translator) => translator.read(stream, room),
+        }
+    }
+
+    /// Whether a read can wait. Peers of ZMTP 1.0 are not worth it.
+    pub(super) fn can_wait(&self) -> bool {
+        match self {
+            Self::Sealed(_) => true,
+            Self::Zmtp1(_) => false,
         }
     }
 

@@ -2,16 +2,29 @@
 
 use std::sync::mpsc;
 
+use super::security::Sides;
 use super::*;
-use crate::{Dealer, Pair, RecvError, Rep, Req};
+use crate::{Authorizer, Dealer, Pair, RecvError, Rep, Req};
 
 /// Round trips after which both sides are surely in step.
 const STEPS: u32 = 50;
 
+/// Each mechanism over each wire.
+fn over_all(check: impl Fn(&Place, &Sides) + Sync) {
+    over(WIRES, |place| Sides::all().iter().for_each(|sides| check(&Place::new(place.transport), sides)));
+}
+
+/// Here is the one that connects.
+fn pair_up(place: &Place, sides: &Sides) -> (Socket<Pair>, Socket<Pair>) {
+    let (there, endpoint) = place.guarded::<Pair>(sides, &Authorizer::anyone());
+    let mut here = place.client::<Pair>(sides);
+    here.connect(&endpoint).unwrap();
+    (here, there)
+}
+
 /// Round trips on this thread and another one, which then has nothing more to do.
-fn ping_pong(place: &Place, steps: u32) -> (Socket<Pair>, Socket<Pair>) {
-    let (mut there, endpoint) = place.bound::<Pair>();
-    let mut here: Socket<Pair> = place.connected(&endpoint);
+fn ping_pong(place: &Place, sides: &Sides, steps: u32) -> (Socket<Pair>, Socket<Pair>) {
+    let (mut here, mut there) = pair_up(place, sides);
     let echo = thread::spawn(move || {
         for _ in 0..steps {
             let message = recv(&mut there);
@@ -37,9 +50,8 @@ fn answer(rep: &mut Socket<Rep>) -> Message {
 #[test]
 fn a_round_trip_costs_the_caller_two_system_calls() {
     // One to write, one to read, in which it waits.
-    over(WIRES, |place| {
-        let (mut there, endpoint) = place.bound::<Pair>();
-        let mut here: Socket<Pair> = place.connected(&endpoint);
+    over_all(|place, sides| {
+        let (mut here, mut there) = pair_up(place, sides);
         let calls = |socket: &Socket<Pair>| {
             let pipe = socket.core.pipes.iter().next().unwrap();
             pipe.assist.as_ref().unwrap().calls() + crate::session::polls()
@@ -75,10 +87,11 @@ fn a_round_trip_costs_the_caller_two_system_calls() {
 /// A pair in step, of which one end then waits in another thread, which returns what it has done.
 fn waiting<T: Send>(
     place: &Place,
+    sides: &Sides,
     wait: impl FnOnce(&mut Socket<Pair>) -> T + Send,
     meanwhile: impl FnOnce(Socket<Pair>),
 ) -> T {
-    let (mut here, there) = ping_pong(place, STEPS);
+    let (mut here, there) = ping_pong(place, sides, STEPS);
     thread::scope(|scope| {
         let (tell, told) = mpsc::channel();
         let waiter = scope.spawn(move || {
@@ -93,20 +106,20 @@ fn waiting<T: Send>(
 
 #[test]
 fn a_caller_that_waits_in_a_read_hears_of_what_else_happens() {
-    over(WIRES, |place| {
+    over_all(|place, sides| {
         // The end of its context.
-        let end = waiting(place, |pair| pair.recv().unwrap_err(), |_there| place.context.shutdown());
+        let end = waiting(place, sides, |pair| pair.recv().unwrap_err(), |_there| place.context.shutdown());
         assert_eq!(end, RecvError::Terminated);
     });
-    over(WIRES, |place| {
+    over_all(|place, sides| {
         // The end of the connection, and with it of the time.
         let wait = |pair: &mut Socket<Pair>| pair.recv_timeout(Duration::from_millis(200)).unwrap_err();
-        assert_eq!(waiting(place, wait, drop), RecvError::WouldBlock);
+        assert_eq!(waiting(place, sides, wait, drop), RecvError::WouldBlock);
     });
-    over(WIRES, |place| {
+    over_all(|place, sides| {
         // A message that comes in many pieces.
         let large = vec![7; 4_000_000];
-        let found = waiting(place, recv, |mut there| {
+        let found = waiting(place, sides, recv, |mut there| {
             send(&mut there, &large);
             assert_eq!(there.close(PATIENCE).dropped, 0);
         });
@@ -139,7 +152,7 @@ fn a_new_peer_is_heard_by_a_caller_that_waits_for_another() {
 fn callers_that_look_before_they_sleep_find_the_same() {
     for transport in [Transport::Tcp, Transport::Ipc, Transport::Inproc] {
         let place = Place::in_context(transport, Context::builder().spin(Duration::from_micros(200)).build());
-        let (mut here, mut there) = ping_pong(&place, STEPS);
+        let (mut here, mut there) = ping_pong(&place, &Sides::null(), STEPS);
         // Longer than they look.
         let late = thread::spawn(move || {
             assert_eq!(there.recv_timeout(Duration::from_millis(5)).unwrap_err(), RecvError::WouldBlock);
@@ -154,7 +167,7 @@ fn callers_that_look_before_they_sleep_find_the_same() {
 #[test]
 fn nothing_waits_for_a_caller_that_stays_away() {
     over(WIRES, |place| {
-        let (here, mut there) = ping_pong(place, STEPS);
+        let (here, mut there) = ping_pong(place, &Sides::null(), STEPS);
         // No thread is in a call of either socket: their I/O threads see the end, and do what is to be done.
         assert_eq!((here.peers().len(), there.peers().len()), (1, 1));
         drop(here);
@@ -166,7 +179,7 @@ fn nothing_waits_for_a_caller_that_stays_away() {
 #[test]
 fn a_caller_that_stays_away_is_written_for() {
     over(WIRES, |place| {
-        let (mut here, mut there) = ping_pong(place, STEPS);
+        let (mut here, mut there) = ping_pong(place, &Sides::null(), STEPS);
         // Faster than a caller writes itself, and then nothing.
         for number in 0..10 {
             send(&mut here, &numbered(number));
@@ -180,7 +193,7 @@ fn a_caller_that_stays_away_is_written_for() {
 #[test]
 fn a_look_without_waiting_finds_what_has_come() {
     over(WIRES, |place| {
-        let (mut here, mut there) = ping_pong(place, STEPS);
+        let (mut here, mut there) = ping_pong(place, &Sides::null(), STEPS);
         for number in 0..100 {
             send(&mut here, &numbered(number));
             let mut found = None;
@@ -196,7 +209,7 @@ fn a_look_without_waiting_finds_what_has_come() {
 #[test]
 fn sockets_in_step_go_on_in_other_threads() {
     over(WIRES, |place| {
-        let (mut here, mut there) = ping_pong(place, STEPS);
+        let (mut here, mut there) = ping_pong(place, &Sides::null(), STEPS);
         for round in 0..5 {
             // Each time in threads that have never seen them.
             let one = thread::spawn(move || {
@@ -284,7 +297,7 @@ fn many_in_step_with_one_are_answered() {
 fn an_io_thread_does_not_wait_for_whoever_works_on_a_connection() {
     // A caller that waits in a read holds its connection for milliseconds, while that ticks.
     over(WIRES, |place| {
-        let (_here, there) = ping_pong(place, STEPS);
+        let (_here, there) = ping_pong(place, &Sides::null(), STEPS);
         let pipe = there.core.pipes.iter().next().unwrap();
         let accepted = Arc::clone(pipe.assist.as_ref().unwrap());
         let mut hold = || {

@@ -29,7 +29,7 @@ impl Sides {
         Self { server: Security::CurveServer { keys: servers }, client }
     }
 
-    fn null() -> Self {
+    pub(super) fn null() -> Self {
         Self { server: Security::Null, client: Security::Null }
     }
 
@@ -52,7 +52,11 @@ impl Sides {
 }
 
 impl Place {
-    fn guarded<P: Pattern>(&self, sides: &Sides, authorizer: &Authorizer) -> (Socket<P>, Endpoint) {
+    pub(super) fn guarded<P: Pattern>(
+        &self,
+        sides: &Sides,
+        authorizer: &Authorizer,
+    ) -> (Socket<P>, Endpoint) {
         let builder = self.builder().security(sides.server.clone()).authorizer(authorizer);
         let mut socket = builder.open().unwrap();
         let endpoint = socket.bind(self.address()).unwrap().into();
