@@ -5,6 +5,8 @@
 
 use std::error::Error;
 use std::hint::{black_box, spin_loop};
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// After so long without a message a thread sleeps.
 const FALLS_ASLEEP: Duration = Duration::from_micros(100);
+
+/// What a relay reads at most.
+const RELAYED_OCTETS: usize = 256 * 1024;
 
 const SIZES: [usize; 5] = [8, 64, 1024, 8 * 1024, 64 * 1024];
 
@@ -52,6 +57,42 @@ fn stream_through_proxy(endpoint: &str, size: usize, count: u64) -> Result<Durat
     control.terminate();
     running.join().map_err(|_| "the proxy panicked")?;
     Ok(elapsed)
+}
+
+/// The same with two threads in the middle that know nothing of messages: what one plain socket has, the other gets. No
+/// proxy over tcp costs less.
+fn stream_through_relay(size: usize, count: u64) -> Result<Duration> {
+    let context = Context::new();
+    let mut pull = context.open::<Pull>()?;
+    let out = pull.bind("tcp://127.0.0.1:0")?.to_string();
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut push = context.open::<Push>()?;
+    push.connect(format!("tcp://{}", listener.local_addr()?).as_str())?;
+    let (sender, _) = listener.accept()?;
+    let receiver = TcpStream::connect(out.trim_start_matches("tcp://"))?;
+    for stream in [&sender, &receiver] {
+        stream.set_nodelay(true)?;
+    }
+    let ways = [(sender.try_clone()?, receiver.try_clone()?), (receiver, sender)];
+    let relays = ways.map(|(from, to)| thread::spawn(move || relay(from, to)));
+    let elapsed = transfer(push, &mut pull, size, count)?;
+    drop(pull);
+    for relay in relays {
+        relay.join().map_err(|_| "a relay panicked")?;
+    }
+    Ok(elapsed)
+}
+
+/// Until either end hangs up.
+fn relay(mut from: TcpStream, mut to: TcpStream) {
+    let mut octets = vec![0; RELAYED_OCTETS];
+    while let Ok(count @ 1..) = from.read(&mut octets) {
+        if to.write_all(octets.get(..count).unwrap_or_default()).is_err() {
+            break;
+        }
+    }
+    // An error: it is closed already.
+    let _ = to.shutdown(Shutdown::Both);
 }
 
 /// So many threads with one PUSH, PULL on another: the time until so many messages were received.
@@ -262,6 +303,12 @@ fn sockets(criterion: &mut Criterion) {
             let run = |count| stream_through_proxy(endpoint, size, count);
             add(&mut group, BenchmarkId::new(transport, size), run);
         }
+    }
+    group.finish();
+    let mut group = criterion.benchmark_group("push_relay_pull");
+    for size in [64, 1024, 64 * 1024] {
+        group.throughput(Throughput::Bytes(size as u64));
+        add(&mut group, BenchmarkId::new("tcp", size), |count| stream_through_relay(size, count));
     }
     group.finish();
     let mut group = criterion.benchmark_group("shared_push_pull_64");

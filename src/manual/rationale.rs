@@ -167,9 +167,10 @@
 //!
 //! What it comes to, PUSH to PULL over tcp, a core for each side, medians of 3 paired runs: 2.77 million messages/s of
 //! 64 B (2.06 times libzmq over CURVE), 0.778 of 1 KiB (2.05), 0.0306 of 64 KiB (2.01). Of the receiver's core at 64 B
-//! half is Salsa20, 23 % Poly1305, 12 % the kernel. Round trips between REQ and REP take 10.3 µs at the median on one
-//! core (libzmq 23.5) and 91.7 with 64 KiB (215); with a core for each, 60 (76), where waking a core is most of it, and 159
-//! with 64 KiB (288).
+//! half is Salsa20, 23 % Poly1305, 12 % the kernel. A caller in step waits in the read, as without encryption: round trips
+//! between REQ and REP with 64 B take 7.9 µs at the median over tcp on one core (libzmq 22.9) and 6.5 over ipc (21.2),
+//! with a poll it was 10.3; with 64 KiB 93 and 91 (220, 222). With a core for each, where waking a core is most of it, it
+//! is 65 over tcp (97) and 50 over ipc (95), 172 and 188 with 64 KiB (303, 317).
 //!
 //! dryoc needs Rust 1.89, so the feature `curve` does.
 //!
@@ -253,8 +254,8 @@
 //!
 //! A [`Socket`](crate::Socket) has no lock and no atomic for other threads, so one that is not shared pays nothing. A
 //! [`SharedSocket`](crate::SharedSocket), and the halves of [`split`](crate::Socket::split), take the socket out of a
-//! mutex for each message and put it back, which costs two locks and unlocks of that mutex: 163 instructions more for a
-//! `send` of 64 B, which takes 138 by itself, and 148 more for a `recv` (valgrind, `benches/instructions.tsv`). It is
+//! mutex for each message and put it back, which costs two locks and unlocks of that mutex: 205 instructions more for a
+//! `send` of 64 B, which takes 138 by itself, and 175 more for a `recv` (valgrind, `benches/instructions.tsv`). It is
 //! taken out, and not used under the mutex, so that the queue of who is next stands under the same lock, and a thread
 //! that waits for its turn sleeps once and not on two locks.
 //!
@@ -268,8 +269,8 @@
 //! the pipes out; but a peer that comes or goes changes both, most types route by what both know, and a lock that
 //! nobody contends for is most of the cost either way.
 //!
-//! Measured, 64 B, 2 cores (2026-11-22): over tcp 47 million messages/s through a PUSH of one thread, 22 through a handle
-//! that one thread uses, 9 with two threads and 12 with eight; inproc 27, 11, 8 and 4.
+//! Measured, 64 B, 2 cores (2026-11-22): over tcp 43 million messages/s through a PUSH of one thread, 19 through a handle
+//! that one thread uses, 21 with two threads and 12 with eight; inproc 27, 11, 8 and 4.
 //!
 //! # A proxy holds one message
 //!
@@ -281,7 +282,11 @@
 //!
 //! Measured over tcp, 64 B, on one core, which tells the work of all: sender and receiver take 32 ns for a message, with
 //! a proxy between them 67, so that a proxy costs little more than the two ends together. On two cores that the two ends
-//! keep busy, three threads reach 0.42 of the direct throughput (20 million/s of 47); half is all that can be had there.
+//! keep busy, a third has no core to itself: three threads reach 0.43 of the direct throughput at 64 B, 0.31 at 1 KiB and
+//! 0.38 at 64 KiB. What there is to be had is shown by a relay, which takes what one plain socket has and gives it to the
+//! other, and knows nothing of messages: 0.55, 0.39 and 0.38 (2026-11-22, Intel Xeon, medians of two runs of
+//! `cargo bench --bench sockets -- 'push_(proxy_|relay_)?pull/tcp'`). So the proxy reaches 0.77, 0.78 and 1.0 of a relay, and
+//! 0.7 of the direct throughput takes a third core.
 //!
 //! # Loopback is not a network
 //!
