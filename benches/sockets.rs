@@ -40,12 +40,12 @@ fn stream(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
 }
 
 /// PUSH on one thread, PULL on another, and a proxy on a third: the time until so many messages were received.
-fn stream_through_proxy(endpoint: &str, size: usize, count: u64) -> Result<Duration> {
+fn stream_through_proxy(from: &str, to: &str, size: usize, count: u64) -> Result<Duration> {
     let context = Context::new();
     let mut frontend = context.open::<Pull>()?;
-    let into = frontend.bind(endpoint)?;
+    let into = frontend.bind(from)?;
     let mut backend = context.open::<Push>()?;
-    let out = backend.bind(if endpoint.starts_with("tcp") { endpoint } else { "inproc://out" })?;
+    let out = backend.bind(if to.starts_with("tcp") { to } else { "inproc://out" })?;
     let mut push = context.open::<Push>()?;
     push.connect(into)?;
     let mut pull = context.open::<Pull>()?;
@@ -298,10 +298,12 @@ fn sockets(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("push_proxy_pull");
     for size in [8, 64, 1024, 64 * 1024] {
         group.throughput(Throughput::Bytes(size as u64));
-        for transport in ["inproc", "tcp"] {
-            let endpoint = endpoint(transport);
-            let run = |count| stream_through_proxy(endpoint, size, count);
-            add(&mut group, BenchmarkId::new(transport, size), run);
+        // The last one: to workers in the proxy's process.
+        for (name, from, to) in
+            [("inproc", "inproc", "inproc"), ("tcp", "tcp", "tcp"), ("tcp_inproc", "tcp", "inproc")]
+        {
+            let run = |count| stream_through_proxy(endpoint(from), endpoint(to), size, count);
+            add(&mut group, BenchmarkId::new(name, size), run);
         }
     }
     group.finish();

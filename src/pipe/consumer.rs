@@ -185,13 +185,11 @@ impl Consumer {
         self.ring.consume(self.received);
     }
 
-    /// Watches for messages for a moment, if many came since the last time.
-    pub(crate) fn watch_for_messages(&mut self) {
+    /// Watches for messages for a moment, if many came since the last time. Whether there are some.
+    pub(crate) fn watch_for_messages(&mut self) -> bool {
         let is_streaming = self.received - self.watched_at >= STREAM_MESSAGES;
         self.watched_at = self.received;
-        if is_streaming {
-            watch(|| self.refill());
-        }
+        is_streaming && watch(|| self.refill())
     }
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.

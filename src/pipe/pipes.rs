@@ -373,7 +373,7 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match &pipe.assist {
             Some(assist) => drop(assist.flush()),
-            None if may_watch => pipe.outbound.watch_for_room(),
+            None if may_watch => drop(pipe.outbound.watch_for_room()),
             None => {}
         }
         loop {
@@ -400,7 +400,7 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
             Some(assist) => assist.fill(patience),
-            None if may_watch => pipe.inbound.watch_for_messages(),
+            None if may_watch => drop(pipe.inbound.watch_for_messages()),
             None => {}
         }
         loop {
@@ -410,6 +410,25 @@ impl Pipes {
                 taken_or_closed => return taken_or_closed,
             }
         }
+    }
+
+    /// Watches for messages of the only peer for a moment, if it is a thread that streams. Whether there are some.
+    #[cold]
+    pub(crate) fn watch_for_messages(&mut self) -> bool {
+        self.only_thread().is_some_and(|pipe| pipe.inbound.watch_for_messages())
+    }
+
+    /// The same for room.
+    #[cold]
+    pub(crate) fn watch_for_room(&mut self) -> bool {
+        self.only_thread().is_some_and(|pipe| pipe.outbound.watch_for_room())
+    }
+
+    /// The pipe, if there is one only, and a thread of this process at its other end.
+    fn only_thread(&mut self) -> Option<&mut Pipe> {
+        let mut keys = self.by_id.values().copied();
+        let (Some(key), None) = (keys.next(), keys.next()) else { return None };
+        self.get_mut(key).filter(|pipe| pipe.assist.is_none())
     }
 
     fn may_watch(&self) -> bool {

@@ -210,14 +210,12 @@ impl Producer {
         if self.sent == self.credit { self.refresh_credit() } else { Ok(()) }
     }
 
-    /// Watches for room for a moment, if many messages went since the last time.
-    pub(crate) fn watch_for_room(&mut self) {
+    /// Watches for room for a moment, if many messages went since the last time. Whether there is some.
+    pub(crate) fn watch_for_room(&mut self) -> bool {
         let is_streaming = self.sent - self.watched_at >= STREAM_MESSAGES;
         self.watched_at = self.sent;
-        if is_streaming {
-            let resume_at = self.sent.saturating_sub(self.ring.limit() / 2);
-            watch(|| self.ring.consumed() >= resume_at || self.ring.is_consumer_gone());
-        }
+        let resume_at = self.sent.saturating_sub(self.ring.limit() / 2);
+        is_streaming && watch(|| self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
     }
 
     /// Gives a consumer that is more than a batch of copied octets behind a moment, so that what is queued
@@ -227,7 +225,7 @@ impl Producer {
             return;
         }
         let caught_up = std::mem::replace(&mut self.batch_at, self.sent);
-        watch(|| self.ring.consumed() >= caught_up || self.ring.is_consumer_gone());
+        let _ = watch(|| self.ring.consumed() >= caught_up || self.ring.is_consumer_gone());
     }
 
     /// Asks to be woken when there is room. `false`: something changed already, look again.

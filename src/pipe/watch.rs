@@ -11,16 +11,19 @@ use std::time::Instant;
 use crate::limits::{PAUSES_PER_LOOK, STREAM_SPIN};
 use crate::sync::give_way;
 
-/// Looks until `is_there` says so or the time is over.
-pub(super) fn watch(mut is_there: impl FnMut() -> bool) {
+/// Looks until `is_there` says so or the time is over: then `false`.
+pub(super) fn watch(mut is_there: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     loop {
         for _ in 0..PAUSES_PER_LOOK {
             spin_loop();
         }
         let waited = begin.elapsed();
-        if is_there() || waited >= STREAM_SPIN {
-            return;
+        if is_there() {
+            return true;
+        }
+        if waited >= STREAM_SPIN {
+            return false;
         }
         if waited >= STREAM_SPIN / 8 {
             give_way();

@@ -193,6 +193,7 @@ impl<F: Pattern, B: Pattern> Proxy<F, B> {
                 Order::Run => match self.pass_round() {
                     Round::Over => break true,
                     Round::Again => {}
+                    Round::Idle if self.watch() => {}
                     Round::Idle => self.wait(),
                 },
                 Order::Pause => {
@@ -261,6 +262,12 @@ impl<F: Pattern, B: Pattern> Proxy<F, B> {
 
     fn statistics(&self) -> ProxyStatistics {
         ProxyStatistics { to_backend: self.up.passed, to_frontend: self.down.passed }
+    }
+
+    /// Looks for a moment before this thread sleeps, if one way streams. Whether it can go on.
+    fn watch(&mut self) -> bool {
+        let Self { frontend, backend, up, down, .. } = self;
+        up.watch(frontend, backend) || down.watch(backend, frontend)
     }
 
     /// Sleeps until one of the sockets, or whoever steers, has something for this thread.
@@ -395,6 +402,15 @@ impl Way {
             self.stage = Stage::Empty;
         }
         None
+    }
+
+    /// Looks for whatever this way waits for, if it goes between threads.
+    fn watch<S: Pattern, D: Pattern>(&self, source: &mut Socket<S>, destination: &mut Socket<D>) -> bool {
+        match self.stage {
+            Stage::Empty => self.exists && source.core.pipes.watch_for_messages(),
+            Stage::ToSend => destination.core.pipes.watch_for_room(),
+            Stage::ToCapture => false,
+        }
     }
 
     /// Octets of the message that is held.
