@@ -37,6 +37,9 @@ pub(crate) const TOPIC_OCTETS_MAX: usize = 1024 * 1024;
 /// Most topics that one peer may subscribe to. Users have up to 100,000; each takes some 150 octets.
 pub(crate) const TOPICS_PER_PEER: usize = 4_000_000;
 
+/// Nodes of an index of topics from which on it is worth to give their memory back, of some 80 octets each.
+pub(crate) const NODES_MANY: usize = 1024;
+
 /// Most octets of topics that one peer may subscribe to, counted as if none shared their beginnings.
 pub(crate) const TOPIC_OCTETS_PER_PEER: usize = 256 * 1024 * 1024;
 

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 
 use smallvec::SmallVec;
 
-use crate::limits::{LABEL_OCTETS_MAX, TOPIC_OCTETS_MAX, TOPIC_OCTETS_PER_PEER, TOPICS_PER_PEER};
+use crate::limits::{LABEL_OCTETS_MAX, NODES_MANY, TOPIC_OCTETS_MAX, TOPIC_OCTETS_PER_PEER, TOPICS_PER_PEER};
 
 /// A subscriber's number.
 pub(crate) type Seat = u32;
@@ -48,6 +48,7 @@ pub(crate) struct TopicId(u32);
 pub(crate) struct Topics {
     /// The first is the root, which stands for the empty topic.
     nodes: Vec<Node>,
+    /// Places without a node. Some may be behind the last one, whose places were given back.
     free: Vec<u32>,
     /// By seat.
     held: Vec<Held>,
@@ -231,9 +232,11 @@ impl Topics {
     }
 
     fn put(&mut self, node: Node) -> u32 {
-        if let Some(at) = self.free.pop() {
-            *self.node_mut(at) = node;
-            return at;
+        while let Some(at) = self.free.pop() {
+            if let Some(place) = self.nodes.get_mut(at as usize) {
+                *place = node;
+                return at;
+            }
         }
         self.nodes.push(node);
         u32::try_from(self.nodes.len() - 1)
@@ -262,7 +265,7 @@ impl Topics {
                 [] => {
                     let node = std::mem::take(self.node_mut(at));
                     self.node_mut(parent).drop_child(&node.label);
-                    self.free.push(at);
+                    self.set_free(at);
                     at = parent;
                 }
                 [(_, child)] if node.label.len() + self.node(child).label.len() <= LABEL_OCTETS_MAX => {
@@ -271,11 +274,26 @@ impl Topics {
                     lower.label.insert_from_slice(0, &node.label);
                     lower.parent = parent;
                     self.node_mut(parent).set_child(&node.label, child);
-                    self.free.push(at);
+                    self.set_free(at);
                     return;
                 }
                 _ => return,
             }
+        }
+    }
+
+    /// A place has no node any more. Those behind the last node are given back: nodes do not move.
+    fn set_free(&mut self, at: u32) {
+        self.free.push(at);
+        let is_free = |(place, node): (usize, &Node)| place != ROOT as usize && node.label.is_empty();
+        while self.nodes.iter().enumerate().next_back().is_some_and(is_free) {
+            self.nodes.pop();
+        }
+        let places = self.nodes.len();
+        if self.nodes.capacity() >= 4 * NODES_MANY.max(places) {
+            self.nodes.shrink_to(2 * places);
+            self.free.retain(|at| (*at as usize) < places);
+            self.free.shrink_to(2 * places);
         }
     }
 }

@@ -123,7 +123,7 @@ impl ExtractSeat for Vec<(Seat, Vec<u8>)> {
 
 /// Nothing is left but the root.
 fn assert_is_empty(topics: &Topics) {
-    assert_eq!((topics.count(), topics.nodes.len() - topics.free.len()), (0, 1));
+    assert_eq!((topics.count(), topics.nodes.len()), (0, 1));
     assert!(topics.nodes[0].children.is_empty());
 }
 
@@ -194,6 +194,36 @@ fn topics_with_a_long_common_beginning_share_it() {
     let octets: usize = topics.nodes.iter().map(|node| node.label.len()).sum();
     assert!(octets < 65_536 + 500 * 5 && topics.nodes.len() < 2 * 500 + 65_536 / LABEL_OCTETS_MAX);
     assert_eq!(topics.matches(&topic).count(), 1);
+}
+
+#[test]
+fn memory_is_given_back_when_a_seat_with_much_is_left() {
+    // B-33: with somebody before it, in between, and behind, who stay.
+    let mut topics = Topics::new();
+    topics.add(1, b"stays").unwrap();
+    for number in 0..20_000_u32 {
+        topics.add(0, &number.to_be_bytes()).unwrap();
+        if number == 100 {
+            topics.add(2, b"stays, too").unwrap();
+        }
+    }
+    let large = topics.nodes.capacity();
+    let mut topic = Vec::new();
+    for id in topics.leave(0) {
+        topics.forget(0, id, &mut topic);
+    }
+    assert!(topics.nodes.len() < 200 && topics.nodes.capacity() < large / 4, "{}", topics.nodes.capacity());
+    assert!(topics.free.capacity() < large / 4, "{}", topics.free.capacity());
+    assert_eq!((topics.count(), matching(&topics, b"stays, too")), (2, vec![1, 2]));
+    // Places are used again, each once.
+    for number in 0..5000_u32 {
+        topics.add(number % 3, &number.to_be_bytes()).unwrap();
+    }
+    for number in 0..5000_u32 {
+        assert_eq!(matching(&topics, &number.to_be_bytes()), [number % 3]);
+        assert_ne!(topics.remove(number % 3, &number.to_be_bytes()), Removed::Nothing);
+    }
+    assert_eq!((topics.count(), matching(&topics, b"stays, too")), (2, vec![1, 2]));
 }
 
 #[test]
