@@ -330,6 +330,10 @@ pub(crate) const DROPPED_LOOK: Duration = Duration::from_millis(250);
 /// Notices a mailbox has room for from the start, so that a burst of them allocates nothing later.
 pub(crate) const MAILBOX_CAPACITY: usize = 8;
 
+/// Notices that gather in the mailbox of a socket that nobody calls, until it is looked for those of peers that came and
+/// went meanwhile; and again whenever twice as many are there as were left, so that looking costs little.
+pub(crate) const MAIL_SWEPT_MIN: usize = 64;
+
 /// Notices of what nobody asked to be told of, such as peers that come and go, that a poller lets gather before it
 /// reports the socket all the same, so that it looks at them. Each may hold a pipe.
 pub(crate) const MAIL_UNSEEN_MAX: usize = 64;

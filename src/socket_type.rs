@@ -138,6 +138,12 @@ impl SocketType {
         matches!(self, Self::Pub | Self::Router | Self::XPub)
     }
 
+    /// Whether whoever receives with sockets of this type hears of peers that said nothing to be received, whatever the
+    /// options.
+    pub(crate) fn tells_of_peers(self) -> bool {
+        matches!(self, Self::Stream | Self::XPub)
+    }
+
     /// Whether what is queued for a peer that we connected to waits for its next connection. A reply of a REP
     /// does not: the one who asked is gone. Nor do a STREAM's octets: they continue what the peer has read.
     pub(crate) fn keeps_queues(self) -> bool {

@@ -1,6 +1,7 @@
 //! What goes between threads beside messages: two closed sets of notices, and their mailboxes.
 #![forbid(unsafe_code)]
 
+use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -162,6 +163,17 @@ impl SocketMailbox {
     pub(crate) fn post(&self, item: ToSocket) {
         let hint = item.hint();
         self.post_with(item, hint);
+    }
+
+    /// Takes out peers that came and went while nobody looked, if many have gathered and those that `is_over`.
+    pub(crate) fn sweep_peers(&self, is_over: impl Fn(&mut Pipe) -> bool) -> Vec<ToSocket> {
+        let mut over = HashSet::new();
+        self.sweep(|item| match item {
+            ToSocket::Attach(pipe) => is_over(pipe) && over.insert(pipe.id),
+            // Behind the peer that it is about.
+            ToSocket::Ready(id, _) => over.contains(id),
+            ToSocket::Disconnect(_) | ToSocket::Feed(..) | ToSocket::LetGo(_) | ToSocket::Terminated => false,
+        })
     }
 }
 

@@ -50,6 +50,12 @@ impl Pipe {
         self.inbound.is_finished() && self.latest_in.as_ref().is_none_or(Latest::is_empty)
     }
 
+    /// Whether its connection is gone, and has left nothing that the socket `can_receive`.
+    pub(crate) fn is_left_behind(&mut self, can_receive: bool) -> bool {
+        let is_gone = self.assist.is_some() && self.inbound.is_producer_gone();
+        is_gone && !(can_receive && self.unreceived() > 0)
+    }
+
     /// Messages whose place a newer one took; without a connection both sides share it, and the sender counts.
     pub(super) fn replaced(&self) -> u64 {
         let of_ours = self.latest_out.as_ref();

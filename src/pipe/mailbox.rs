@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::interest::Interest;
-use crate::limits::{MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
+use crate::limits::{MAIL_SWEPT_MIN, MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::sync::{AtomicU8, Condvar, Mutex, Ordering, lock, wait, wait_until};
 
 /// Something was posted.
@@ -51,6 +51,8 @@ pub(crate) struct Heed {
 
 struct State<T> {
     items: Vec<T>,
+    /// At so many it is worth to look for those that are void.
+    sweep_at: usize,
     owner: Owner,
     /// What observers were shown last.
     ready: Interest,
@@ -76,6 +78,7 @@ impl<T> Mailbox<T> {
     pub(crate) fn new() -> Self {
         let state = State {
             items: Vec::with_capacity(MAILBOX_CAPACITY),
+            sweep_at: MAIL_SWEPT_MIN,
             owner: Owner::Awake,
             ready: Interest::NONE,
             observers: Vec::new(),
@@ -175,7 +178,26 @@ impl<T> Mailbox<T> {
         }
         let mut state = lock(&self.state);
         std::mem::swap(&mut state.items, into);
+        state.sweep_at = MAIL_SWEPT_MIN;
         self.flags.store(self.flags.load(Ordering::Relaxed) & !MAIL, Ordering::Relaxed);
+    }
+
+    /// Takes out what is void, if the owner has let so much gather that it is worth to look.
+    ///
+    /// `is_void` is called with the mailbox locked: must not call back, nor drop anything.
+    pub(crate) fn sweep(&self, mut is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        let mut state = lock(&self.state);
+        if state.items.len() < state.sweep_at {
+            return Vec::new();
+        }
+        let items = std::mem::take(&mut state.items);
+        let (mut void, mut left) = (Vec::new(), Vec::new());
+        for mut item in items {
+            if is_void(&mut item) { void.push(item) } else { left.push(item) }
+        }
+        state.sweep_at = MAIL_SWEPT_MIN.max(2 * left.len());
+        state.items = left;
+        void
     }
 
     /// Drops everything that was posted, and from now on everything that will be.

@@ -39,6 +39,11 @@ impl<T> Signal<T> {
         }
     }
 
+    /// See [`Mailbox::sweep`].
+    pub(crate) fn sweep(&self, is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        self.mailbox.sweep(is_void)
+    }
+
     /// Announces that the owner's thread will sleep in a poll until `waker` is called. `false`: something was
     /// posted, do not sleep.
     pub(crate) fn listen(&self, waker: &Waker) -> bool {

@@ -496,6 +496,7 @@ impl Link {
         pipe.peer = Some(peer);
         pipe.is_up = true;
         self.owner.mailbox.post(ToSocket::Attach(Box::new(pipe)));
+        self.owner.forget_unseen();
     }
 
     /// The connection will not be made again.

@@ -63,9 +63,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::io::SocketMailbox;
+use crate::io::{SocketMailbox, ToSocket};
 use crate::message::Message;
-use crate::options::{Options, Security};
+use crate::options::{Options, RouterNotify, Security};
 use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
@@ -109,6 +109,21 @@ impl Owner {
     /// Tells whoever watches what has happened at this endpoint.
     pub(crate) fn tell(&self, scene: Scene<'_>, kind: EventKind) {
         self.peers.watchers().tell(Scene { endpoint: Some(&self.endpoint), ..scene }, kind);
+    }
+
+    /// Forgets peers that came and went while nobody called the socket, unless it would have told of them.
+    fn forget_unseen(&self) {
+        if self.socket_type.tells_of_peers() || self.options.router_notify() != RouterNotify::NOTHING {
+            return;
+        }
+        let can_receive = self.socket_type.can_receive();
+        for item in self.mailbox.sweep_peers(|pipe| pipe.is_left_behind(can_receive)) {
+            if let ToSocket::Attach(pipe) = &item {
+                if let Some(connection) = &pipe.assist {
+                    self.peers.let_go(connection.id(), pipe.id);
+                }
+            }
+        }
     }
 
     /// The first message to every new peer.

@@ -5,7 +5,10 @@ use super::conservation::{OCTETS, attend, conserve, narrow};
 use super::ledger::{Figures, Ledger};
 use super::*;
 use crate::pipe::Pipe;
-use crate::{CloseReport, ConnectionState, Dealer, Dropped, Outgoing, Pair, Sub, XPub, XSub};
+use crate::{
+    CloseReport, ConnectionState, Dealer, Dropped, Outgoing, Pair, RecvError, Router, RouterNotify, Sub,
+    XPub, XSub,
+};
 
 /// More than one segment of a pipe holds, and of every shape: in parts, and by reference.
 fn shape(number: u32) -> Message {
@@ -84,6 +87,51 @@ fn what_came_from_a_peer_that_nobody_has_looked_at_is_counted() {
         // It has gone behind all that it has sent.
         eventually("it is gone", || pull.peers().is_empty());
         assert_eq!(pull.close(Duration::ZERO).unreceived, MANY.into());
+    });
+}
+
+#[test]
+fn peers_that_nobody_has_looked_at_are_forgotten_but_not_what_they_sent() {
+    // B-26: while nobody calls the socket, more come and go than are let gather.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        for number in 0..100 {
+            let mut push: Socket<Push> = place.context.open().unwrap();
+            push.connect(&endpoint).unwrap();
+            eventually("it has come", || pull.peers().len() == 1);
+            if number % 10 == 0 {
+                send(&mut push, &numbered(number));
+            }
+            assert_eq!(push.close(PATIENCE).dropped, 0);
+            eventually("it is gone", || pull.peers().is_empty());
+        }
+        let mut mail = Vec::new();
+        pull.core.mailbox.take(&mut mail);
+        assert!(mail.len() < 100, "{}", mail.len());
+        mail.into_iter().for_each(|item| pull.core.mailbox.post(item));
+        for number in (0..100).step_by(10) {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+        assert!(pull.core.peers.is_empty(), "nobody is remembered");
+    });
+}
+
+#[test]
+fn who_tells_of_peers_tells_of_those_that_came_and_went_before_anybody_looked() {
+    over(WIRES, |place| {
+        let mut router: Socket<Router> = place.builder().router_notify(RouterNotify::BOTH).open().unwrap();
+        let endpoint = router.bind(place.address()).unwrap().into();
+        for _ in 0..100 {
+            let dealer: Socket<Dealer> = place.connected(&endpoint);
+            eventually("it has come", || router.peers().len() == 1);
+            drop(dealer);
+            eventually("it is gone", || router.peers().is_empty());
+        }
+        for _ in 0..200 {
+            assert_eq!(router.recv_timeout(PATIENCE).unwrap().1, Message::new());
+        }
+        assert_eq!(router.try_recv(), Err(RecvError::WouldBlock));
     });
 }
 
