@@ -108,3 +108,18 @@ fn interface_addresses(name: &str, options: &Options) -> Vec<IpAddr> {
 fn is_in_progress(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_that_has_met_itself_counts_as_refused() {
+        // B-30: a connect from the very port to which it goes.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        let stream = TcpStream::from_std(socket.into());
+        assert_eq!(check_connected(&stream).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+    }
+}
