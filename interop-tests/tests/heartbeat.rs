@@ -6,8 +6,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use interop_tests::raw::random::Random;
-use interop_tests::raw::vectors::{G_NULL31, PING, command, greeting, message, ping, ready};
-use interop_tests::raw::{DEADLINE, Meeting, Role, Speaks, Transport, everywhere};
+use interop_tests::raw::vectors::{G_NULL31, PING, PONG, command, greeting, message, ping, ready};
+use interop_tests::raw::{DEADLINE, Meeting, Peer, Role, Speaks, Transport, everywhere, full_or};
 use peermq::{Builder, HeartbeatTimeout, HeartbeatTtl, Pair, Pull, Push, Receives};
 
 fn contexts_come_back<P: Speaks>() {
@@ -272,6 +272,47 @@ fn few_pings_go_to_a_peer_that_does_not_answer() {
             let mut peer = meeting.ready_peer();
             let pings = peer.read_to_end();
             assert_eq!(pings, PING.repeat(3));
+        },
+    );
+}
+
+#[test]
+fn a_reader_that_stalls_and_goes_on_misses_nothing() {
+    // B-17: with room for one message, PINGs on both sides of what does not fit, and peers that come again. 250 times at
+    // each place; 10^5 times in all with `PEERMQ_FULL`.
+    let pong = |peer: &mut Peer, context: &[u8]| {
+        loop {
+            let frame = peer.frame().unwrap();
+            if frame.body.starts_with(b"\x04PING") {
+                peer.write(PONG);
+            } else {
+                return assert_eq!((frame.flags, frame.body), (4, [b"\x04PONG", context].concat()));
+            }
+        }
+    };
+    asking(
+        |builder| builder.heartbeat_timeout(SILENT).recv_hwm(1),
+        |mut meeting| {
+            let mut peer = meeting.ready_peer();
+            for cycle in 0..u32::try_from(full_or(25_000, 250)).unwrap() {
+                if cycle % 100 == 99 {
+                    peer.finish();
+                    peer.read_to_end();
+                    peer = meeting.ready_peer();
+                }
+                let text = |number: u32| (3 * cycle + number).to_string();
+                let three = (0..3).flat_map(|number| message(&[text(number)]));
+                let three = three.collect::<Vec<_>>();
+                peer.write(&[&ping(b"first")[..], &three, &ping(b"last")].concat());
+                pong(&mut peer, b"first");
+                if cycle % 50 == 0 {
+                    meeting.settle();
+                }
+                for number in 0..3 {
+                    assert_eq!(meeting.socket.recv().unwrap(), text(number));
+                }
+                pong(&mut peer, b"last");
+            }
         },
     );
 }

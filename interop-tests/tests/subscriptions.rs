@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 use std::alloc::System;
+use std::thread;
 use std::time::Duration;
 
 use cap::Cap;
+use interop_tests::raw::random::Random;
 use interop_tests::raw::vectors::{G_NULL30, G_NULL31, command, frame, message, ready};
 use interop_tests::raw::{
-    ALLOCATOR_LIMIT, Account, DEADLINE, Listener, Peer, Speaks, Transport, alone, everywhere,
+    ALLOCATOR_LIMIT, Account, DEADLINE, FIGURE, Listener, Meeting, Peer, Role, Speaks, Transport, alone,
+    everywhere, full_or,
 };
 use peermq::{Context, Pub, Publishes, Sub, Subscribes, XPub, XSub};
 
@@ -129,7 +132,7 @@ fn only_what_was_subscribed_to_is_on_the_wire<P: Speaks + Publishes>(greeting: &
         let mut peer = greet::<P>(meeting.peer(), greeting);
         let wait = |socket: &mut peermq::Socket<P>, count| {
             while socket.topic_count() != count {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         };
         let say = |peer: &mut Peer, is_subscribe, topic: &[u8]| {
@@ -186,7 +189,7 @@ fn topics_up_to_the_limit_are_taken_and_longer_ones_end_the_connection() {
             peer.write(&subscribe(&topic));
         }
         while meeting.socket.topic_count() != 5 {
-            std::thread::yield_now();
+            thread::yield_now();
         }
         _ = peer.try_write(&subscribe(&vec![3; LONGEST + 1024]));
         assert_eq!(peer.read_to_end(), b"");
@@ -209,16 +212,17 @@ fn a_subscription_inside_a_message_ends_the_connection() {
 
 #[test]
 fn a_publisher_keeps_nothing_of_what_is_sent_to_it() {
-    // S-13, S-06, B-10: messages upstream and subscriptions that are taken back at once.
+    // S-13, S-06, B-10: messages upstream, and subscriptions, all of them twice, that are taken back at once. 10^5 of
+    // each at each place; 10^6 with `PEERMQ_FULL`.
     alone("a_publisher_keeps_nothing_of_what_is_sent_to_it", || {
         everywhere::<Pub>(|meeting| {
             let mut peer = meeting.ready_peer();
             let topics = (0..100_u8).flat_map(|number| {
-                [message(&["up", "stream"]), subscribe(&[number]), cancel(&[number]), cancel(b"none")]
-                    .concat()
+                let (subscribe, cancel) = (subscribe(&[number]).repeat(2), cancel(&[number]).repeat(2));
+                [message(&["up", "stream"]), subscribe, cancel, self::cancel(b"none")].concat()
             });
             let round: Vec<u8> = topics.collect();
-            let mut flood = |rounds: u32| {
+            let mut flood = |rounds: usize| {
                 for number in 0..rounds {
                     peer.write(&round);
                     let mark = [&b"mark"[..], &number.to_be_bytes()].concat();
@@ -226,16 +230,49 @@ fn a_publisher_keeps_nothing_of_what_is_sent_to_it() {
                     meeting.socket.wait_for_subscribers(1, DEADLINE).unwrap();
                     peer.write(&cancel(&mark));
                     while meeting.socket.subscriber_count() > 0 {
-                        std::thread::yield_now();
+                        thread::yield_now();
                     }
                 }
             };
             // Segments grow with the traffic, up to a limit; then nothing more.
             flood(200);
             let account = Account::take(&ALLOCATOR);
-            flood(1000);
+            flood(full_or(10_000, 1000));
             assert!(account.growth() < 512 * 1024, "{}", account.growth());
         });
+    });
+}
+
+#[test]
+fn a_peer_that_subscribes_without_end_is_let_go() {
+    // B-33: 10^6 topics of 1 KiB, if it may; and what it subscribed to is forgotten.
+    alone("a_peer_that_subscribes_without_end_is_let_go", || {
+        let mut meeting = Meeting::<Pub>::new(Role::Binds, Transport::Tcp);
+        meeting.live();
+        let account = Account::take(&ALLOCATOR);
+        let mut peer = meeting.ready_peer();
+        let greedy = thread::spawn(move || {
+            let mut random = Random(33);
+            let taken =
+                (0..1_000_000).take_while(|_| peer.try_write(&subscribe(&random.octets(1024))).is_ok());
+            let taken = taken.count();
+            peer.reset();
+            taken
+        });
+        let mut most = 0;
+        while !greedy.is_finished() {
+            meeting.socket.send("nobody's").unwrap();
+            most = most.max(account.growth());
+        }
+        let taken = greedy.join().unwrap();
+        println!("{FIGURE}let go after {taken} topics of 1 KiB, {} MiB", most >> 20);
+        assert!(taken < 1_000_000 && most < 512 << 20, "{taken} {most}");
+        while meeting.socket.topic_count() > 0 {
+            thread::yield_now();
+        }
+        meeting.live();
+        account.assert_closed_but(0);
+        assert!(account.growth() < 1 << 20, "{}", account.growth());
     });
 }
 

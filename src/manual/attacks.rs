@@ -5,6 +5,22 @@
 //! shows to be harmless; most attack a socket over tcp and ipc while a well-behaved peer goes on, and count descriptors,
 //! threads and memory before and after.
 //!
+//! Where a row asks for a great number of rounds, the test runs some hundreds of them, and with `PEERMQ_FULL=1` in its
+//! environment as many as the row says:
+//!
+//! | in `interop-tests/tests` | rounds in full |
+//! |---|---|
+//! | `churn.rs` | 10^5 requests whose client leaves, of REP and of ROUTER, over each transport (B-15) |
+//! | | 10^6 connections to PUB, ROUTER and REP, over each transport, and while nobody calls the socket (B-26) |
+//! | | 10^5 connects to a free port, of which some meet themselves (B-30) |
+//! | | 10^5 connections with one name, and 10^5 kills of peers that have turns (B-41) |
+//! | `half_open.rs` | 10,000 half-open connections beside 100 clients (B-06) |
+//! | `heartbeat.rs` | 10^5 readers that stall and go on (B-17) |
+//! | `hostile.rs` | 10^5 connections that end inside a message (B-07), 10^6 random streams (B-12) |
+//! | `subscriptions.rs` | 10^6 messages upstream, and twice as many subscriptions, at each of four places (B-10) |
+//! | | one peer's topics of 1 KiB, until it is let go (B-33); always |
+//! | `timers.rs` | 10^5 connections that end within a millisecond of each timer (B-16), with real clocks |
+//!
 //! # No test of their own
 //!
 //! These rows do not apply, or are excluded by construction:
@@ -27,8 +43,6 @@
 //! | rows | what stands against it |
 //! |---|---|
 //! | B-11 | reads go into room of the pipe only; the result is the same at every cut (F-05, F-06) |
-//! | B-16 | a timer belongs to its connection by number: one that is gone is not found (H-14) |
-//! | B-17 | order and liveness with a high-water mark of 1, heartbeats while the inbound queue is full (H-09) |
 //! | B-21 | nobody is ready without an admission: A-21, for every mechanism and both forms of answers |
 //! | B-23 | a TTL is honoured in full (H-11) |
 //! | B-25 | a second peer with the same name is refused and closed, or takes over (N-27) |

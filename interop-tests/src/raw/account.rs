@@ -34,6 +34,20 @@ impl Account {
         }
     }
 
+    /// Octets of memory in use.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Octets that the system counts as the process's own, with what its allocator keeps for later.
+    #[must_use]
+    pub fn resident() -> usize {
+        let pages = fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4096
+    }
+
     /// Octets of memory in use beyond what this account says.
     #[must_use]
     pub fn growth(&self) -> usize {
@@ -73,6 +87,12 @@ impl Account {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
+}
+
+/// So many rounds with `PEERMQ_FULL`, which takes minutes, else as few.
+#[must_use]
+pub fn full_or(full: usize, few: usize) -> usize {
+    if env::var_os("PEERMQ_FULL").is_some() { full } else { few }
 }
 
 /// Runs a test by itself, in a process that runs no other test and ends at the first panic of any thread,

@@ -69,6 +69,15 @@ impl<P: Speaks> Meeting<P> {
         Self { socket, role, transport, endpoint, listener }
     }
 
+    /// Makes so many connections more, if our socket is the one that connects.
+    pub fn connect_more(&mut self, connections: usize) {
+        if let Some(listener) = &self.listener {
+            for _ in 0..connections {
+                self.socket.connect(listener.endpoint()).unwrap();
+            }
+        }
+    }
+
     /// The next connection, on which nothing was said.
     #[must_use]
     pub fn peer(&self) -> Peer {

@@ -28,11 +28,14 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::SockRef;
 
-pub use account::{ALLOCATOR_LIMIT, Account, FIGURE, alone};
+pub use account::{ALLOCATOR_LIMIT, Account, FIGURE, alone, full_or};
 pub use meeting::{Meeting, Role, Speaks, everywhere, message_of};
 
 /// A hang guard: no test needs so long, and none may wait for ever.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Connections that may wait to be accepted: those of a tcp socket that finds no room try again only after a second.
+const BACKLOG: i32 = 1024;
 
 /// tcp or ipc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +192,22 @@ impl Peer {
         self.buffer.is_empty() && read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
+    /// Whether the other side has closed, without waiting for it.
+    #[must_use]
+    pub fn is_closed(&mut self) -> bool {
+        each!(&self.stream, inner => inner.set_nonblocking(true)).unwrap();
+        let mut octets = [0; 4096];
+        while !self.has_ended {
+            match each!(&mut self.stream, inner => inner.read(&mut octets)) {
+                Ok(count) if count > 0 => self.buffer.extend_from_slice(&octets[..count]),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Ok(_) | Err(_) => self.has_ended = true,
+            }
+        }
+        each!(&self.stream, inner => inner.set_nonblocking(false)).unwrap();
+        self.has_ended
+    }
+
     /// Reads the frames of the next message; commands are left out. `None` at the end.
     pub fn message(&mut self) -> Option<Vec<Vec<u8>>> {
         let mut frames = Vec::new();
@@ -322,6 +341,7 @@ impl Listener {
         match transport {
             Transport::Tcp => {
                 let inner = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+                SockRef::from(&inner).listen(BACKLOG).unwrap();
                 let endpoint = format!("tcp://{}", inner.local_addr().unwrap());
                 Self { inner: Inner::Tcp(inner), endpoint }
             }
@@ -329,6 +349,7 @@ impl Listener {
                 let directory = tempfile::tempdir().unwrap();
                 let path = directory.path().join("raw");
                 let inner = UnixListener::bind(&path).unwrap();
+                SockRef::from(&inner).listen(BACKLOG).unwrap();
                 let endpoint = format!("ipc://{}", path.display());
                 Self { inner: Inner::Unix(inner, directory), endpoint }
             }
