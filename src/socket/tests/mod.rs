@@ -25,6 +25,7 @@ mod matrix;
 mod messages;
 mod monitor;
 mod pair;
+mod panics;
 #[cfg(unix)]
 mod poller;
 mod promises;
