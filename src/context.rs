@@ -97,7 +97,8 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Terminated`] after [`shutdown`](Self::shutdown).
+    /// [`OpenError::Terminated`] after [`shutdown`](Self::shutdown), and in a child that was forked since the context was
+    /// built.
     pub fn open<P: Pattern>(&self) -> Result<Socket<P>, OpenError> {
         self.builder_for().open()
     }
@@ -181,6 +182,9 @@ impl ContextInner {
     /// Enters a socket, so that it hears of a shutdown.
     pub(crate) fn enter(&self, mailbox: &Arc<SocketMailbox>, books: &Arc<Books>) -> Result<u64, OpenError> {
         let id = unique_id();
+        if self.pool.is_inherited() {
+            return Err(OpenError::Terminated);
+        }
         let mut sockets = lock(&self.sockets);
         // Looked at behind the lock that `shutdown` takes after it has set it: one of both sees the other.
         if self.is_terminated.load(Ordering::SeqCst) {
@@ -200,6 +204,9 @@ impl ContextInner {
 
 impl Drop for ContextInner {
     fn drop(&mut self) {
+        if self.pool.is_inherited() {
+            return;
+        }
         self.pool.finish(Instant::now() + DROP_LINGER);
         lock(&self.archive).burn();
     }

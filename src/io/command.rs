@@ -10,7 +10,7 @@ use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::interest::Interest;
 use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Signal, Wake};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, Process};
 
 /// To an I/O thread.
 pub(crate) enum ToIo {
@@ -96,11 +96,14 @@ pub(crate) struct IoMailbox {
     registry: mio::Registry,
     /// Connections of the thread that tick.
     ticking: AtomicU64,
+    /// Where the thread runs.
+    process: Process,
 }
 
 impl IoMailbox {
     pub(super) fn new(waker: mio::Waker, registry: mio::Registry) -> Self {
-        Self { mailbox: Mailbox::new(), waker, registry, ticking: AtomicU64::new(0) }
+        let (mailbox, process) = (Mailbox::new(), Process::current());
+        Self { mailbox, waker, registry, ticking: AtomicU64::new(0), process }
     }
 
     /// The thread's poll.
@@ -108,8 +111,12 @@ impl IoMailbox {
         &self.registry
     }
 
-    /// Posts, and wakes the thread if it sleeps.
+    /// Posts, and wakes the thread if it sleeps. In a forked child there is no such thread, and the way to wake it is
+    /// the parent's: the item is dropped.
     pub(crate) fn post(&self, item: ToIo) {
+        if !self.process.is_current() {
+            return;
+        }
         if self.mailbox.post(item) {
             // A failure leaves the thread asleep until its next event. The eventfd can only be full, which
             // means that it is signalled already.

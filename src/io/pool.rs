@@ -10,13 +10,14 @@ use std::time::Instant;
 use crate::io::thread::IoThread;
 use crate::io::{IoMailbox, ToIo};
 use crate::options::IoAffinity;
-use crate::sync::{AtomicU64, Mutex, Ordering, lock};
+use crate::sync::{AtomicU64, Mutex, Ordering, Process, lock};
 
 /// Where I/O threads come from.
 pub(crate) struct Pool {
     most_threads: usize,
     cores: Vec<usize>,
     state: Mutex<State>,
+    process: Process,
 }
 
 #[derive(Default)]
@@ -36,7 +37,13 @@ struct Handle {
 impl Pool {
     /// At most `most_threads` threads; the first is pinned to the first of `cores`, and so on, round again.
     pub(crate) fn new(most_threads: usize, cores: Vec<usize>) -> Self {
-        Self { most_threads: most_threads.max(1), cores, state: Mutex::default() }
+        let (state, process) = (Mutex::default(), Process::current());
+        Self { most_threads: most_threads.max(1), cores, state, process }
+    }
+
+    /// Whether this process was forked since: then it has none of the threads.
+    pub(crate) fn is_inherited(&self) -> bool {
+        !self.process.is_current()
     }
 
     /// The least loaded thread among those that `affinity` allows, or among all if there is none; a new one as
@@ -45,10 +52,13 @@ impl Pool {
     /// # Errors
     ///
     /// What the operating system says when the first thread cannot be started; `None` when the pool is
-    /// finished.
+    /// finished, or inherited.
     pub(crate) fn pick(self: &Arc<Self>, affinity: IoAffinity) -> Result<Arc<IoMailbox>, Option<io::Error>> {
         let is_possible = (0..self.most_threads).any(|number| affinity.allows(number));
         let affinity = if is_possible { affinity } else { IoAffinity::ANY };
+        if self.is_inherited() {
+            return Err(None); // first: a thread that is not here may hold the lock
+        }
         let mut state = lock(&self.state);
         if state.is_finished {
             return Err(None);
@@ -73,6 +83,9 @@ impl Pool {
 
     /// Lets every thread end when its tasks have ended, at `deadline` at the latest, and waits for that.
     pub(crate) fn finish(&self, deadline: Instant) {
+        if self.is_inherited() {
+            return;
+        }
         let threads = {
             let mut state = lock(&self.state);
             state.is_finished = true;

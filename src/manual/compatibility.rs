@@ -335,8 +335,20 @@
 //! | `ENOTSOCK`, `EFAULT` | cannot happen |
 //!
 //! Out of descriptors (`EMFILE`), a listener pauses for 50 ms and looks again; connections that wait stay in the
-//! backlog. Descriptors are close-on-exec. After `fork` without `exec` the child has no I/O threads: use the
-//! sockets in the parent only.
+//! backlog.
+//!
+//! # Children that are forked
+//!
+//! * Descriptors are close-on-exec: a program that a child executes has none of them.
+//! * A child that goes on without `exec` has no I/O threads. It may drop the sockets and the context that it has
+//!   inherited, and it may close them, which neither touches the parent's connections nor waits; `open`, `bind` and
+//!   `connect` with them say `Terminated`. Nothing else is supported: do not send or receive with them there. A new
+//!   context works.
+//! * What the parent closes is closed, also while a child has the same descriptors: peers hear of it, and nobody listens
+//!   where a listener was. libzmq only closes its descriptors, and its peers hear nothing until the child ends. Two
+//!   things wait for that here as well: an abstract ipc name is taken, and where a system cannot stop a listener without
+//!   closing it, connections wait in its backlog.
+//! * The library hears of `fork(2)` of the C library, not of bare system calls.
 //!
 //! # Waiting, in detail
 //!

@@ -19,7 +19,9 @@ use crate::session::link::Link;
 use crate::session::lookout::Lookout;
 use crate::session::protocol::Turn;
 use crate::session::work::noted;
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, lock, wait as sleep, wait_until as sleep_until};
+use crate::sync::{
+    AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait as sleep, wait_until as sleep_until,
+};
 
 thread_local! {
     static STREAMS: RefCell<Streams> = RefCell::new(Streams::new());
@@ -78,8 +80,7 @@ pub(super) fn note_wait() {
 pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
     // While the thread ends there is no list any more, and no sleep either. It is in use when a body that is dropped
     // during a wait sends something itself: the next tick finds that.
-    let is_new = STREAMS.try_with(|streams| {
-        let Ok(mut streams) = streams.try_borrow_mut() else { return false };
+    let is_new = with_streams(|streams| {
         // Relaxed: only this thread enters itself, and others find out at their next sleep.
         let is_new = streamer.load(Ordering::Relaxed) != streams.id;
         if is_new {
@@ -99,9 +100,8 @@ pub(crate) fn wait<'a, T: 'a>(
     spin: Duration,
 ) -> bool {
     note_wait();
-    let waited =
-        STREAMS.try_with(|streams| streams.try_borrow_mut().ok()?.wait(signals.clone(), deadline, spin));
-    waited.ok().flatten().unwrap_or_else(|| wait_for_mail(signals, deadline, spin))
+    let waited = with_streams(|streams| streams.wait(signals.clone(), deadline, spin));
+    waited.flatten().unwrap_or_else(|| wait_for_mail(signals, deadline, spin))
 }
 
 fn wait_for_mail<'a, T: 'a>(
@@ -167,13 +167,27 @@ impl Wake for Bell {
 /// hear again of what is lent to it. Nobody is in its poll until it waits.
 pub(crate) fn leave() {
     note_wait();
-    let _ = STREAMS.try_with(|streams| streams.try_borrow_mut().map(|mut streams| streams.leave()));
+    with_streams(Streams::leave);
+}
+
+/// Calls `act` with this thread's streams. `None`: they are in use, or the thread ends.
+fn with_streams<T>(act: impl FnOnce(&mut Streams) -> T) -> Option<T> {
+    let acted = STREAMS.try_with(|streams| {
+        let mut streams = streams.try_borrow_mut().ok()?;
+        if !streams.process.is_current() {
+            // The connections are those of the process that was forked, and so is the poll: it would hear of them.
+            *streams = Streams::new();
+        }
+        Some(act(&mut streams))
+    });
+    acted.ok().flatten()
 }
 
 /// One thread's.
 struct Streams {
     /// Names this thread.
     id: u64,
+    process: Process,
     links: BTreeMap<u64, Weak<Link>>,
     /// When there are so many, those that are gone are taken out.
     links_max: usize,
@@ -187,6 +201,7 @@ impl Streams {
     fn new() -> Self {
         Self {
             id: unique_id(),
+            process: Process::current(),
             links: BTreeMap::new(),
             links_max: STREAMS_FEW,
             lookout: None,

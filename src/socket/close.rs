@@ -78,6 +78,9 @@ pub(super) struct Closing {
 impl Closing {
     /// Lets connections send what is queued until `deadline`; none is for ever.
     pub(super) fn new<P: Strategy>(mut core: Core, pattern: &P, deadline: Option<Instant>) -> Self {
+        if core.is_inherited() {
+            return Self { core, queues: Vec::new(), unreceived: 0 };
+        }
         // First: what goes while the socket closes is flushed.
         let queues: Vec<_> = core.pipes.iter().map(Queue::of).collect();
         let before = core.pipes.dropped().unreceived;

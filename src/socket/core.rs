@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::iter;
+use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -92,6 +93,11 @@ impl Core {
             half_open: Arc::default(),
             zap,
         })
+    }
+
+    /// Whether the process was forked since: the socket belongs to its parent.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.context.pool.is_inherited()
     }
 
     pub(super) fn options(&self) -> &Options {
@@ -404,7 +410,7 @@ impl Core {
     /// Does what was posted, and what the pattern left to be done. `false`: there was nothing.
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
-        let mut mail = std::mem::take(&mut self.mail);
+        let mut mail = mem::take(&mut self.mail);
         self.mailbox.take(&mut mail);
         let was_mail = !mail.is_empty();
         for item in mail.drain(..) {
@@ -567,6 +573,11 @@ impl<P, F: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError>> RecvVerb<P> for F
 
 impl Drop for Core {
     fn drop(&mut self) {
+        if self.is_inherited() {
+            // Connections, listeners and files are the parent's, and its threads may have held any lock.
+            mem::forget((mem::take(&mut self.pipes), mem::take(&mut self.endpoints), self.zap.take()));
+            return;
+        }
         self.unbind_all();
         self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {

@@ -33,6 +33,7 @@ pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<Uni
 pub(crate) struct Listener {
     listener: UnixListener,
     file: Option<File>,
+    is_ours: bool,
 }
 
 /// A socket file that this process made.
@@ -62,7 +63,7 @@ impl Listener {
             IpcAddress::Abstract(name) => format!("ipc://@{name}").parse()?,
             IpcAddress::Any => unreachable!("replaced by a path above"),
         };
-        Ok((Self { listener, file }, endpoint))
+        Ok((Self { listener, file, is_ours: true }, endpoint))
     }
 
     /// A listener that somebody else has made, and whose file is somebody else's.
@@ -72,7 +73,8 @@ impl Listener {
             (None, Some(name)) => format!("ipc://@{}", String::from_utf8_lossy(name)).parse()?,
             (None, None) => return Err(BindError::NotSupported),
         };
-        Ok((Self { listener: UnixListener::from_std(socket.into()), file: None }, endpoint))
+        let listener = UnixListener::from_std(socket.into());
+        Ok((Self { listener, file: None, is_ours: false }, endpoint))
     }
 
     pub(super) fn accept(&self, options: &Options) -> io::Result<UnixStream> {
@@ -94,6 +96,9 @@ impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(file) = &self.file {
             file.remove();
+        }
+        if self.is_ours {
+            kernel::stop_listening(&SockRef::from(&self.listener));
         }
     }
 }

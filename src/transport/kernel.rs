@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::time::Duration;
 
 use socket2::{SockRef, Socket};
@@ -35,6 +35,12 @@ pub(super) fn set_stream_options(
     set_keepalive(socket, options)?;
     set_tos(socket, peer, options)?;
     only_linux::set_stream_options(socket, options)
+}
+
+/// Has nobody connect to this any more, also if a child that was forked holds the same descriptor. Where the system
+/// knows no such thing it has to be closed.
+pub(super) fn stop_listening(socket: &SockRef<'_>) {
+    let _ = socket.shutdown(Shutdown::Both);
 }
 
 fn is_on_this_host(peer: SocketAddr) -> bool {
@@ -293,8 +299,8 @@ mod tests {
         // Without the privilege the kernel says so, and does not pretend.
         let options = Options { busy_poll: Duration::from_micros(50).into(), ..Options::default() };
         let target = Target::Tcp("127.0.0.1:9".parse().unwrap());
-        match Stream::connect(&target, &options) {
-            Ok(Stream::Tcp(stream)) => assert_eq!(SockRef::from(&stream).busy_poll().unwrap(), 50),
+        match &Stream::connect(&target, &options) {
+            Ok(Stream::Tcp(stream)) => assert_eq!(SockRef::from(stream).busy_poll().unwrap(), 50),
             Ok(Stream::Ipc(_)) => unreachable!("it was tcp"),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
         }

@@ -256,6 +256,13 @@ impl Stream {
     }
 }
 
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A child that was forked may hold the same descriptor: closing this one would not tell the peer.
+        let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Both));
+    }
+}
+
 /// What a connecting stream's peer address says.
 fn is_connected(peer: io::Result<()>) -> io::Result<bool> {
     match peer {
@@ -270,7 +277,7 @@ fn is_connected(peer: io::Result<()>) -> io::Result<bool> {
 pub(crate) enum Listener {
     #[cfg(unix)]
     Ipc(ipc::Listener),
-    Tcp(mio::net::TcpListener),
+    Tcp(tcp::Listener),
 }
 
 impl Listener {
@@ -279,7 +286,7 @@ impl Listener {
         match address {
             Address::Tcp { host, port } => {
                 let (listener, address) = bind_tcp(host, *port, options)?;
-                Ok((Self::Tcp(listener), Endpoint::tcp(address)))
+                Ok((Self::Tcp(tcp::Listener::ours(listener)), Endpoint::tcp(address)))
             }
             #[cfg(unix)]
             Address::Ipc(address) => {
@@ -306,7 +313,7 @@ impl Listener {
         match address.as_socket() {
             Some(address) => {
                 let listener = mio::net::TcpListener::from_std(socket.into());
-                Ok((Self::Tcp(listener), Endpoint::tcp(address)))
+                Ok((Self::Tcp(tcp::Listener::of_others(listener)), Endpoint::tcp(address)))
             }
             None => {
                 let (listener, endpoint) = ipc::Listener::from_socket(socket, &address)?;
@@ -321,7 +328,7 @@ impl Listener {
             let accepted = match self {
                 #[cfg(unix)]
                 Self::Ipc(listener) => listener.accept(options).map(Stream::Ipc),
-                Self::Tcp(listener) => tcp::accept(listener, options).map(Stream::Tcp),
+                Self::Tcp(listener) => listener.accept(options).map(Stream::Tcp),
             };
             match accepted {
                 Ok(stream) => return Ok(Some(stream)),
@@ -338,7 +345,7 @@ impl Listener {
         #[cfg(unix)]
         return Some(match self {
             Self::Ipc(listener) => listener.descriptor(),
-            Self::Tcp(listener) => std::os::fd::AsRawFd::as_raw_fd(listener),
+            Self::Tcp(listener) => listener.descriptor(),
         });
         #[cfg(not(unix))]
         None
@@ -348,7 +355,7 @@ impl Listener {
         match self {
             #[cfg(unix)]
             Self::Ipc(listener) => listener.register(registry, token),
-            Self::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
+            Self::Tcp(listener) => listener.register(registry, token),
         }
     }
 }

@@ -4,7 +4,9 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
+use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
+use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::endpoint::Host;
@@ -52,10 +54,46 @@ pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpLis
     Ok((listener, bound))
 }
 
-pub(super) fn accept(listener: &TcpListener, options: &Options) -> io::Result<TcpStream> {
-    let (stream, peer) = listener.accept()?;
-    kernel::set_stream_options(&SockRef::from(&stream), peer, options)?;
-    Ok(stream)
+/// A bound listener.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: TcpListener,
+    is_ours: bool,
+}
+
+impl Listener {
+    /// One that nobody else is to listen with.
+    pub(super) fn ours(listener: TcpListener) -> Self {
+        Self { listener, is_ours: true }
+    }
+
+    /// One that somebody else has made, who may go on with it.
+    pub(super) fn of_others(listener: TcpListener) -> Self {
+        Self { listener, is_ours: false }
+    }
+
+    pub(super) fn accept(&self, options: &Options) -> io::Result<TcpStream> {
+        let (stream, peer) = self.listener.accept()?;
+        kernel::set_stream_options(&SockRef::from(&stream), peer, options)?;
+        Ok(stream)
+    }
+
+    #[cfg(unix)]
+    pub(super) fn descriptor(&self) -> i32 {
+        std::os::fd::AsRawFd::as_raw_fd(&self.listener)
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        self.listener.register(registry, token, Interest::READABLE)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if self.is_ours {
+            kernel::stop_listening(&SockRef::from(&self.listener));
+        }
+    }
 }
 
 /// The addresses that a host to bind to stands for, best first.
