@@ -11,13 +11,14 @@ mod side;
 mod zmq_rs_peer;
 
 use anyhow::{Context as _, Result, bail};
-use interop_tests::versus::{Note, Peer, Port, Task, pin};
+use interop_tests::versus::{Note, Peer, Port, Task, end_with_parent, pin};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let (Some("side"), Some(text)) = (arguments.next().as_deref(), arguments.next()) else {
         bail!("started by versus --rivals")
     };
+    end_with_parent()?;
     let task: Task = serde_json::from_str(&text).context("not a task")?;
     // `versus` reports a failure: this process only tells it.
     if let Err(error) = play(&task) {

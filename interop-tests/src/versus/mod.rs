@@ -47,7 +47,7 @@ mod workload;
 pub use self::bodies::{Bodies, Body};
 pub use self::conductor::{Note, Order, Port};
 pub use self::sample::{Sample, Times};
-pub use self::side::{ONE_WAY_PAUSE, cpu_ns, nanoseconds, pin, shared_clock_ns};
+pub use self::side::{ONE_WAY_PAUSE, cpu_ns, end_with_parent, nanoseconds, pin, shared_clock_ns};
 pub use self::task::{Case, Peer, Pin, PingPong, Role, Task, Transport};
 pub use self::workload::Workload;
 

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use core_affinity::CoreId;
+use nix::sys::prctl;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::signal::Signal;
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
 
@@ -71,6 +73,7 @@ pub(crate) trait Pair {
 
 /// Plays the side that `text` describes (a [`Task`] as JSON), led by the parent process.
 pub(crate) fn main(text: &str) -> Result<()> {
+    end_with_parent()?;
     let task: Task = serde_json::from_str(text).context("not a task")?;
     raise_descriptor_limit()?;
     let outcome = match (task.case.workload, task.peer) {
@@ -287,6 +290,15 @@ pub(crate) fn await_endpoint(port: &Port) -> Result<String> {
 pub(crate) fn await_stop(port: &Port) -> Result<()> {
     ensure!(port.hear()? == Order::Stop, "told to start twice");
     Ok(())
+}
+
+/// This process ends with the one that leads it, whatever it is waiting for.
+///
+/// # Errors
+///
+/// When the system has no such thing.
+pub fn end_with_parent() -> Result<()> {
+    Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)
 }
 
 /// Many connections take many descriptors: as many as this process may have.
