@@ -107,7 +107,10 @@ impl Sealed {
                         self.incoming.read(stream, filled, &mut was_short, waits.take())?
                     };
                     match read {
-                        Read::Octets(_) => has_come = true,
+                        Read::Octets(_) => {
+                            has_come = true;
+                            continue;
+                        }
                         Read::Dry | Read::End => {
                             if !self.keeps_buffers {
                                 self.incoming.give_back();
@@ -115,7 +118,6 @@ impl Sealed {
                             return Ok(if has_come || filled > 0 { Read::Octets(filled) } else { read });
                         }
                     }
-                    continue;
                 }
                 let count = self.incoming.copy_to(slice);
                 filled += count;
