@@ -4,8 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::message::Payload;
 use crate::pipe::assist::Assist;
-use crate::pipe::{Consumer, Feed, Latest, Producer};
+use crate::pipe::{Consumer, Feed, Latest, Producer, Refused};
 use crate::routing_id::RoutingId;
 
 /// A socket's ends of the two pipes to one peer.
@@ -43,6 +44,18 @@ impl Pipe {
         let mut waits = false;
         let was_held = assist.hold(&mut || waits = self.inbound.wait_for_messages_alone());
         if was_held { waits } else { self.inbound.wait_for_messages() }
+    }
+
+    /// What becomes of a message for which the queue has no room, if its sender does not wait.
+    #[cold]
+    pub(super) fn offer_to_full(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        if let Some(latest) = &self.latest_out {
+            latest.put_behind(&[], payload);
+            return Ok(());
+        }
+        let Some(assist) = &self.assist else { return Err(Refused::Full) };
+        assist.flush();
+        self.outbound.try_send(payload)
     }
 
     /// Whether the peer is gone and everything from it was taken.

@@ -20,6 +20,34 @@ pub(crate) enum Opened {
     Whole,
 }
 
+impl Opened {
+    /// Takes a message apart that was not framed, as [`Consumer::try_recv_enveloped`] does one of a queue.
+    pub(super) fn open(
+        whole: Message,
+        wanted: Option<&[Frame]>,
+        envelope: &mut Vec<Frame>,
+        message: &mut Message,
+    ) -> Self {
+        let mut data = whole;
+        envelope.clear();
+        loop {
+            match data.take_first() {
+                Some(frame) if frame.is_empty() => {
+                    envelope.push(frame);
+                    break;
+                }
+                Some(frame) => envelope.push(frame),
+                None => return Self::Malformed,
+            }
+        }
+        if wanted.is_some_and(|wanted| wanted != envelope.as_slice()) {
+            return Self::Unwanted;
+        }
+        *message = data;
+        Self::Whole
+    }
+}
+
 impl Consumer {
     /// Takes the next message: its frames up to the first empty one into `envelope`, those behind it into `message`,
     /// and uses the allocations of both again. Passes over notes.

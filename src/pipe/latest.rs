@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::message::Message;
+use crate::message::{Frame, Message, Payload};
 use crate::pipe::outstanding::Outstanding;
 use crate::pipe::producer::Producer;
 use crate::pipe::ring::Ring;
@@ -68,6 +68,15 @@ impl Latest {
         if let Some(wake_up) = wake_up {
             wake_up.wake(Ready::Readable);
         }
+    }
+
+    /// Puts a payload with other frames in front in the place of the last one.
+    pub(super) fn put_behind(&self, envelope: &[Frame], payload: &mut Payload<'_>) {
+        let mut message = payload.take_message();
+        for frame in envelope.iter().rev() {
+            message.prepend(frame.clone());
+        }
+        self.put(message);
     }
 
     pub(crate) fn take(&self) -> Option<Message> {

@@ -36,7 +36,17 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match pipe.outbound.has_room() {
             Err(Refused::Full) if pipe.latest_out.is_some() => Ok(()),
-            Err(Refused::Full) => self.has_room_or_tells(key),
+            Err(Refused::Full) => {
+                if let Some(assist) = &pipe.assist {
+                    assist.flush();
+                }
+                loop {
+                    match pipe.outbound.has_room() {
+                        Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
+                        room => return room,
+                    }
+                }
+            }
             room => room,
         }
     }

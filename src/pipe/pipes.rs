@@ -36,6 +36,12 @@ struct Slot {
     pipe: Option<Pipe>,
 }
 
+/// Where a message is taken from.
+enum Source<'a> {
+    Latest(Message),
+    Queue(&'a mut Consumer),
+}
+
 /// All pipes of one socket.
 #[derive(Debug, Default)]
 pub(crate) struct Pipes {
@@ -178,7 +184,7 @@ impl Pipes {
     /// Queues a message. Full: the pipe will tell when there is room.
     #[inline]
     pub(crate) fn send(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
-        self.send_by(key, payload, Producer::try_send)
+        self.send_by(key, &[], payload, Producer::try_send)
     }
 
     /// Queues a message with other frames in front, as [`send`](Self::send) does.
@@ -189,13 +195,14 @@ impl Pipes {
         envelope: &[Frame],
         payload: &mut Payload<'_>,
     ) -> Result<(), Refused> {
-        self.send_by(key, payload, |producer, payload| producer.try_send_behind(envelope, payload))
+        self.send_by(key, envelope, payload, |producer, payload| producer.try_send_behind(envelope, payload))
     }
 
     #[inline]
     fn send_by(
         &mut self,
         key: PipeKey,
+        envelope: &[Frame],
         payload: &mut Payload<'_>,
         try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
@@ -207,7 +214,7 @@ impl Pipes {
                 }
                 Ok(())
             }
-            Err(refused) => self.send_refused(key, payload, refused, try_send),
+            Err(refused) => self.send_refused(key, envelope, payload, refused, try_send),
         }
     }
 
@@ -216,9 +223,8 @@ impl Pipes {
     pub(crate) fn offer(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         let mut sent = pipe.outbound.try_send(payload);
-        if let (Err(Refused::Full), Some(assist)) = (&sent, &pipe.assist) {
-            assist.flush();
-            sent = pipe.outbound.try_send(payload);
+        if sent == Err(Refused::Full) {
+            sent = pipe.offer_to_full(payload);
         }
         if sent.is_ok() && pipe.outbound.take_batch() {
             self.hand_on_batch(key);
@@ -230,20 +236,6 @@ impl Pipes {
     #[inline]
     pub(crate) fn has_room(&mut self, key: PipeKey) -> Result<(), Refused> {
         self.get_mut(key).map_or(Err(Refused::Closed), |pipe| pipe.outbound.has_room())
-    }
-
-    /// Whether a message would be queued now. Full: the pipe will tell when there is room.
-    pub(crate) fn has_room_or_tells(&mut self, key: PipeKey) -> Result<(), Refused> {
-        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
-        if let (Err(Refused::Full), Some(assist)) = (pipe.outbound.has_room(), &pipe.assist) {
-            assist.flush();
-        }
-        loop {
-            match pipe.outbound.has_room() {
-                Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
-                room => return room,
-            }
-        }
     }
 
     /// The next change in what the socket at the other end of a pipe of this process subscribes to.
@@ -275,7 +267,13 @@ impl Pipes {
     /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.
     #[inline]
     pub(crate) fn recv(&mut self, key: PipeKey, message: &mut Message) -> Result<(), NoMessage> {
-        self.recv_by(key, message, Consumer::try_recv)
+        self.recv_by(key, message, |source, message| match source {
+            Source::Queue(queue) => queue.try_recv(message),
+            Source::Latest(latest) => {
+                *message = latest;
+                Ok(())
+            }
+        })
     }
 
     /// Takes a message apart, and passes over notes: see [`Consumer::try_recv_enveloped`]. Dry: the pipe will tell when
@@ -288,25 +286,34 @@ impl Pipes {
         envelope: &mut Vec<Frame>,
         message: &mut Message,
     ) -> Result<Opened, NoMessage> {
-        self.recv_by(key, message, |consumer, message| consumer.try_recv_enveloped(wanted, envelope, message))
+        self.recv_by(key, message, |source, message| match source {
+            Source::Queue(queue) => queue.try_recv_enveloped(wanted, envelope, message),
+            Source::Latest(latest) => Ok(Opened::open(latest, wanted, envelope, message)),
+        })
     }
 
     /// Takes a message or a note. Dry: the pipe will tell when there is one.
     #[inline]
     pub(crate) fn take(&mut self, key: PipeKey, message: &mut Message) -> Result<Taken, NoMessage> {
-        self.recv_by(key, message, Consumer::try_take)
+        self.recv_by(key, message, |source, message| match source {
+            Source::Queue(queue) => queue.try_take(message),
+            Source::Latest(latest) => {
+                *message = latest;
+                Ok(Taken::Message)
+            }
+        })
     }
 
     #[inline]
-    fn recv_by<T: Default>(
+    fn recv_by<T>(
         &mut self,
         key: PipeKey,
         message: &mut Message,
-        mut try_recv: impl FnMut(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+        mut try_recv: impl FnMut(Source<'_>, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
-        match try_recv(&mut pipe.inbound, message) {
-            Err(_) if pipe.latest_in.is_some() => return self.recv_latest(key, message),
+        match try_recv(Source::Queue(&mut pipe.inbound), message) {
+            Err(_) if pipe.latest_in.is_some() => return self.recv_latest(key, message, try_recv),
             Err(NoMessage::Dry) => match self.recv_from_dry(key, message, try_recv) {
                 Err(NoMessage::Closed) => {}
                 taken_or_dry => return taken_or_dry,
@@ -320,7 +327,12 @@ impl Pipes {
 
     /// Takes the only message of a pipe that conflates.
     #[cold]
-    fn recv_latest<T: Default>(&mut self, key: PipeKey, message: &mut Message) -> Result<T, NoMessage> {
+    fn recv_latest<T>(
+        &mut self,
+        key: PipeKey,
+        message: &mut Message,
+        mut try_recv: impl FnMut(Source<'_>, &mut Message) -> Result<T, NoMessage>,
+    ) -> Result<T, NoMessage> {
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         if let Some(assist) = &pipe.assist {
             assist.fill(Patience::None);
@@ -328,8 +340,7 @@ impl Pipes {
         loop {
             let latest = pipe.latest_in.as_ref();
             if let Some(found) = latest.and_then(Latest::take) {
-                *message = found;
-                return Ok(T::default());
+                return try_recv(Source::Latest(found), message);
             }
             if pipe.is_finished() {
                 self.finished.push(key);
@@ -391,7 +402,7 @@ impl Pipes {
         &mut self,
         key: PipeKey,
         message: &mut Message,
-        mut try_recv: impl FnMut(&mut Consumer, &mut Message) -> Result<T, NoMessage>,
+        mut try_recv: impl FnMut(Source<'_>, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
         let may_watch = self.may_watch();
         // Whoever has one peer only can wait for it alone.
@@ -404,7 +415,7 @@ impl Pipes {
             None => {}
         }
         loop {
-            match try_recv(&mut pipe.inbound, message) {
+            match try_recv(Source::Queue(&mut pipe.inbound), message) {
                 Err(NoMessage::Dry) if pipe.wait_for_messages() => return Err(NoMessage::Dry),
                 Err(NoMessage::Dry) => {}
                 taken_or_closed => return taken_or_closed,
@@ -450,13 +461,14 @@ impl Pipes {
     fn send_refused(
         &mut self,
         key: PipeKey,
+        envelope: &[Frame],
         payload: &mut Payload<'_>,
         mut refused: Refused,
         try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
         let latest = self.get_mut(key).and_then(|pipe| pipe.latest_out.as_ref());
         if let (Refused::Full, Some(latest)) = (refused, latest) {
-            latest.put(payload.take_message());
+            latest.put_behind(envelope, payload);
             return Ok(());
         }
         if refused == Refused::Full {

@@ -101,7 +101,7 @@ impl FanOut {
     pub(crate) fn has_room(&self, pipes: &mut Pipes) -> Result<(), NoneReady> {
         let mut has_room = Ok(());
         for key in self.marked.iter().filter_map(|seat| self.key(*seat)) {
-            if pipes.has_room_or_tells(key) == Err(Refused::Full) {
+            if pipes.look_for_room(key) == Err(Refused::Full) {
                 has_room = Err(NoneReady);
             }
         }
