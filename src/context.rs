@@ -18,6 +18,7 @@ use crate::socket::{Archive, Totals};
 use crate::socket::{Builder, Socket};
 use crate::socket_type::SocketType;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::time::later;
 
 /// What the sockets of one program share: I/O threads, and the names of inproc endpoints.
 ///
@@ -207,7 +208,7 @@ impl Drop for ContextInner {
         if self.pool.is_inherited() {
             return;
         }
-        self.pool.finish(Instant::now() + DROP_LINGER);
+        self.pool.finish(later(Instant::now(), DROP_LINGER));
         lock(&self.archive).burn();
     }
 }

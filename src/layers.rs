@@ -17,6 +17,7 @@ const FLOORS: &[&[&[&str]]] = &[
         "options",
         "capabilities",
         "interest",
+        "time",
         "timers",
     ]],
     &[&["wire"], &["pipe"]],
@@ -42,6 +43,9 @@ const NEVER: &[(&str, &[&str])] = &[
 
 /// Only `sync.rs` may name these, so that loom sees every access.
 const ONLY_SYNC: &[&str] = &["std::sync::atomic::Atomic", "std::sync::atomic::{", "std::cell::UnsafeCell"];
+
+/// What times are called. Only `time.rs` may add to one: `+` panics when the clock does not reach so far.
+const TIMES: &[&str] = &["now", "now()", "begin", "begun", "by", "deadline", "until", "_at"];
 
 const LINES_MAX: usize = 600;
 
@@ -71,6 +75,9 @@ fn complaints(path: &Path, source: &str) -> Vec<String> {
         let imported =
             line.match_indices("crate::").filter_map(|(at, found)| words(&line[at + found.len()..]).next());
         found.extend(imported.filter(|it| !may_import(module, it)).map(|it| format!("imports {it}: {line}")));
+        if module != "time" {
+            found.extend(sums_of_times(line).map(|it| format!("{it} + instead of crate::time: {line}")));
+        }
         found.extend(never.iter().filter(|it| line.contains(**it)).map(|it| format!("never {it}: {line}")));
     }
     found
@@ -78,6 +85,15 @@ fn complaints(path: &Path, source: &str) -> Vec<String> {
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_alphanumeric() || c == '_')).filter(|word| !word.is_empty())
+}
+
+/// The names of times in `line` to which something is added.
+fn sums_of_times(line: &str) -> impl Iterator<Item = &'static str> {
+    let summands = line.match_indices(" +").filter_map(|(at, _)| line.get(..at));
+    summands.filter_map(|summand| {
+        let name = summand.rsplit(|c: char| !(c.is_alphanumeric() || "_()".contains(c))).next()?;
+        TIMES.iter().find(|time| name == **time || time.starts_with('_') && name.ends_with(**time)).copied()
+    })
 }
 
 fn may_import(module: &str, imported: &str) -> bool {
@@ -130,6 +146,11 @@ fn each_rule_finds_its_offender() {
     assert!(offends("patterns/x.rs", "use crate::Context;"));
     assert!(offends("options.rs", "unsafe { read() }"));
     assert!(offends("pipe/x.rs", &"\n".repeat(LINES_MAX + 1)));
+    assert!(offends("session/x.rs", "let at = Instant::now() + PAUSE;"));
+    assert!(offends("session/x.rs", "turn.wake_at(turn.now + limit);"));
+    assert!(offends("session/x.rs", "self.give_up_at += limit;"));
+    assert!(!offends("session/x.rs", "let at = later(turn.now, limit) || known + 1;"));
+    assert!(!offends("time.rs", "from.checked_add(wait).unwrap_or(now + CENTURY)"));
     assert!(!offends(
         "options.rs",
         "#![forbid(unsafe_code)]\n// unsafe\nuse crate::socket_type::SocketType;"

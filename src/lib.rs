@@ -87,6 +87,7 @@ mod session;
 mod socket;
 mod socket_type;
 mod sync;
+mod time;
 mod timers;
 #[cfg(not(loom))]
 mod transport;

@@ -283,6 +283,12 @@ pub(crate) const BATCH_OCTETS_MIN: usize = 16 * 1024;
 /// time with batches of 128 KiB, 130 ns with 16 KiB.
 pub(crate) const PIPES_IN_CACHE: usize = 4;
 
+/// Longest pause of the kernel's keep-alive probes, and most of them without an answer: what Linux takes.
+pub(crate) const KEEPALIVE_TIME_MAX: Duration = Duration::from_secs(32_767);
+
+/// See [`KEEPALIVE_TIME_MAX`].
+pub(crate) const KEEPALIVE_PROBES_MAX: u8 = 127;
+
 /// The kernel's buffers of a tcp connection over loopback, in octets, unless the options say otherwise. What is on
 /// the way between two processes stays in their caches; the system's buffers grow to megabytes. Messages of 256 B
 /// went from 15 to 21 million/s, those of 64 B from 36 to 41.

@@ -34,6 +34,7 @@ use crate::session::socks::Socks;
 use crate::session::ticker::{Beat, Ticker};
 use crate::session::work::{self, noted};
 use crate::session::{ConnectionState, EventKind, Scene};
+use crate::time::later;
 use crate::transport::{Read, Stream, Target};
 
 /// One endpoint that a socket is connected to.
@@ -258,7 +259,7 @@ impl Dialer {
         let Some(pause) = self.backoff.next_pause(&self.link.owner().options, random) else {
             return self.give_up(error);
         };
-        let until = turn.now + pause;
+        let until = later(turn.now, pause);
         self.state = State::Pausing(until);
         self.tell(EventKind::Retried { pause, error });
         self.link.show_error(ConnectionState::Waiting, error);

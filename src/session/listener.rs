@@ -16,6 +16,7 @@ use crate::session::ticker::{Beat, Ticker};
 use crate::session::work::{self, noted};
 use crate::session::{EventKind, Owner, Scene, TurnedAway, half_open};
 use crate::sync::{Mutex, lock};
+use crate::time::later;
 use crate::transport::{Listener, Stream};
 
 /// A bound listener, shared by its socket and its I/O thread: unbinding must not wait for the thread.
@@ -86,7 +87,7 @@ impl ListenerTask {
                     self.owner().tell(Scene::default(), EventKind::AcceptFailed(error));
                     // Out of descriptors or memory. What waits stays in the backlog, for which no new event
                     // will come: the timer looks again.
-                    turn.wake_at(turn.now + ACCEPT_PAUSE);
+                    turn.wake_at(later(turn.now, ACCEPT_PAUSE));
                     return Fate::Goes;
                 }
             }
@@ -137,7 +138,7 @@ impl Task for ListenerTask {
             None => return Fate::Done,
         };
         if !registered {
-            turn.wake_at(turn.now + ACCEPT_PAUSE);
+            turn.wake_at(later(turn.now, ACCEPT_PAUSE));
         }
         self.accept(turn)
     }
@@ -199,7 +200,7 @@ impl Task for Accepted {
             return Fate::Done;
         }
         if let Some(limit) = self.link.owner().options.handshake_interval().limit() {
-            turn.wake_at(turn.now + limit);
+            turn.wake_at(later(turn.now, limit));
         }
         self.link.up(|ends| Session::new(stream, &self.link, ends));
         self.drive(work::READABLE, turn)

@@ -20,6 +20,7 @@ use crate::session::tasks::Tasks;
 use crate::session::vitals::Tally;
 use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
 use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until};
+use crate::time::later;
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
 ///
@@ -225,7 +226,7 @@ impl Queue {
             let told = lock(&self.told);
             if !told.has_news() {
                 // Nobody tells of dropped messages.
-                let look_at = Instant::now() + DROPPED_LOOK;
+                let look_at = later(Instant::now(), DROPPED_LOOK);
                 drop(wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at))));
             }
         }

@@ -9,6 +9,7 @@ use crate::limits::{IN_STEP_TICK, QUIET_LOOK, STREAM_TICK, STREAM_TICKS_MAX, TIC
 use crate::session::Link;
 use crate::session::care::Gait;
 use crate::session::work;
+use crate::time::later;
 
 /// When the next tick is due; `None` while the pipes tell of every change.
 #[derive(Debug, Default)]
@@ -31,7 +32,8 @@ impl Ticker {
         }
         let ticking = self.0.get_or_insert_with(|| Ticking::new(turn));
         let is_stream = gait == Gait::Stream;
-        ticking.at = turn.now + if is_stream { length(ticking.thread.ticking()) } else { IN_STEP_TICK };
+        let pause = if is_stream { length(ticking.thread.ticking()) } else { IN_STEP_TICK };
+        ticking.at = later(turn.now, pause);
         turn.wake_at(ticking.at);
     }
 
@@ -79,7 +81,7 @@ impl Beat {
 
     /// Memory: in a while.
     pub(super) fn look_later(&mut self, turn: &mut Turn<'_>) {
-        let at = turn.now + QUIET_LOOK;
+        let at = later(turn.now, QUIET_LOOK);
         self.look_at = Some(at);
         turn.wake_at(at);
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 
-use crate::limits::{LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE};
+use crate::limits::{KEEPALIVE_PROBES_MAX, KEEPALIVE_TIME_MAX, LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE};
 use crate::options::Options;
 
 /// What has to be said before `bind` and `connect`, and holds for what a listener accepts, too.
@@ -88,20 +88,20 @@ fn set_keepalive(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
     }
     let mut keepalive = socket2::TcpKeepalive::new();
     if let Some(idle) = options.tcp_keepalive_idle().limit() {
-        keepalive = keepalive.with_time(whole_seconds(idle));
+        keepalive = keepalive.with_time(whole_seconds(idle).min(KEEPALIVE_TIME_MAX));
     }
     if let Some(interval) = options.tcp_keepalive_interval().limit() {
-        keepalive = keepalive.with_interval(whole_seconds(interval));
+        keepalive = keepalive.with_interval(whole_seconds(interval).min(KEEPALIVE_TIME_MAX));
     }
     if let Some(count) = options.tcp_keepalive_count().count() {
-        keepalive = keepalive.with_retries(count.into());
+        keepalive = keepalive.with_retries(count.min(KEEPALIVE_PROBES_MAX).into());
     }
     socket.set_tcp_keepalive(&keepalive)
 }
 
 /// The kernel counts seconds, and zero is none of them.
 fn whole_seconds(time: Duration) -> Duration {
-    Duration::from_secs(time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX))
+    Duration::from_secs(time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)))
 }
 
 fn set_tos(socket: &SockRef<'_>, address: SocketAddr, options: &Options) -> io::Result<()> {
@@ -133,7 +133,8 @@ mod only_linux {
             socket.set_tcp_user_timeout(limit)?;
         }
         if let Some(time) = options.busy_poll().limit() {
-            socket.set_busy_poll(time.as_micros().try_into().unwrap_or(u32::MAX))?;
+            let micros = time.as_micros().try_into().unwrap_or(i32::MAX);
+            socket.set_busy_poll(micros.unsigned_abs())?;
         }
         match options.priority() {
             0 => Ok(()),

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{HEARTBEAT_LOOK_MAX, PINGS_UNANSWERED_MAX};
 use crate::options::Options;
+use crate::time::later;
 use crate::wire::command;
 use crate::wire::outbox::Outbox;
 
@@ -149,7 +150,7 @@ impl Heartbeat {
         }
         self.ping_if_due(now, out);
         // A sign of life is dated by the look that finds it: looks are close enough to be a quarter late.
-        let look_at = self.peer_ttl.map(|ttl| now + (ttl / 4).min(HEARTBEAT_LOOK_MAX));
+        let look_at = self.peer_ttl.map(|ttl| later(now, (ttl / 4).min(HEARTBEAT_LOOK_MAX)));
         let look_at = look_at.into_iter().chain(dead_at).min();
         Ok(self.ping_at.into_iter().chain(self.give_up_at).chain(look_at).min())
     }

@@ -15,6 +15,7 @@ mod context;
 mod dealer;
 mod dropped;
 mod endpoints;
+mod extremes;
 mod handles;
 mod in_step;
 mod inproc;

@@ -21,6 +21,7 @@ use super::{
 use crate::error::ProtocolError;
 use crate::limits::COOKIE_LIFE;
 use crate::options::{Credentials, CurveKeyPair, CurvePublicKey};
+use crate::time::later;
 use crate::wire::greeting::Version;
 use crate::wire::mechanism::{Question, Random, Step, expect, peer};
 use crate::wire::metadata::{self, Local, Peer};
@@ -132,7 +133,7 @@ fn welcome(
     let mut sealed = Vec::new();
     with_client.seal(&long_nonce(WELCOME_NONCE, &nonce), &[&transient.public, &cookie], &mut sealed);
     out.push_command(WELCOME, &[&nonce, &sealed]);
-    Ok(State::Welcomed { cookie_key, until: now + COOKIE_LIFE, number })
+    Ok(State::Welcomed { cookie_key, until: later(now, COOKIE_LIFE), number })
 }
 
 /// What a good INITIATE says.
