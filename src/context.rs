@@ -17,7 +17,7 @@ use crate::socket::zap::ZapDesk;
 use crate::socket::{Archive, Totals};
 use crate::socket::{Builder, Socket};
 use crate::socket_type::SocketType;
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock, prepare_fences};
 use crate::time::later;
 
 /// What the sockets of one program share: I/O threads, and the names of inproc endpoints.
@@ -143,7 +143,7 @@ impl Context {
     /// included. Can be called from any thread, and holds no socket up.
     ///
     /// What is received, handed over, lost and dropped is exact. Producers write down only now and then how much they
-    /// have sent: what is queued may be told late by what fits a segment of up to 64 KiB for each peer, unless the queue
+    /// have sent: what is queued may be told late by what fits a segment of up to 128 KiB for each peer, unless the queue
     /// is full or empty, and so may octets. [`Socket::stats`] is exact.
     ///
     /// ```
@@ -253,8 +253,12 @@ impl ContextBuilder {
     }
 
     /// Returns the context. No thread starts and no descriptor is opened before the first endpoint.
+    ///
+    /// The first context of a program registers it with Linux's `membarrier`, on which cheap sends rest. That costs
+    /// nothing as long as the program has one thread; else it takes up to some 50 ms, once.
     #[must_use]
     pub fn build(self) -> Context {
+        prepare_fences(); // not in the middle of the first burst
         let threads = self.io_threads.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
         Context {
             inner: Arc::new(ContextInner {

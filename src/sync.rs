@@ -172,50 +172,115 @@ pub(crate) fn heavy_fence() {
     fence(Ordering::SeqCst);
 }
 
+/// Whatever has to be done once, before the first fence.
+#[cfg(any(loom, not(target_os = "linux")))]
+pub(crate) fn prepare_fences() {}
+
+#[cfg(all(test, not(loom), target_os = "linux"))]
+pub(crate) use membarrier::are_fences_prepared;
 #[cfg(all(not(loom), target_os = "linux"))]
-pub(crate) use membarrier::{heavy_fence, light_fence};
+pub(crate) use membarrier::{heavy_fence, light_fence, prepare_fences};
 
 #[cfg(all(not(loom), target_os = "linux"))]
 mod membarrier {
     use std::sync::atomic::{AtomicU8, Ordering, compiler_fence, fence};
+    use std::thread;
+    use std::time::Duration;
 
+    /// Nobody has asked the kernel.
     const UNKNOWN: u8 = 0;
+    /// Heavy fences reach all threads, so that light ones need do nothing.
     const REGISTERED: u8 = 1;
+    /// Both are ordinary fences.
     const UNAVAILABLE: u8 = 2;
+    /// The kernel has changed its mind: light fences are ordinary ones again, but there may be threads that have not
+    /// seen that yet.
+    const WITHDRAWN: u8 = 3;
 
-    static STATE: AtomicU8 = AtomicU8::new(UNKNOWN);
+    /// How long a thread may take at most to see that light fences are ordinary ones, and to have shown what it stored
+    /// before: its processor does both within microseconds, or at its next interrupt, for which 10 ms are one tick of
+    /// the slowest kernel.
+    const SEEN_WITHIN: Duration = Duration::from_millis(10);
+
+    static PROCESS: Asymmetry = Asymmetry::new();
+
+    /// Registers the process with the kernel, if it is not yet. Free as long as it has one thread; else the kernel
+    /// waits for all processors, 15 to 45 ms, which is not what a first message should wait for.
+    pub(crate) fn prepare_fences() {
+        PROCESS.prepare(membarrier);
+    }
+
+    /// Whether the kernel was asked.
+    #[cfg(test)]
+    pub(crate) fn are_fences_prepared() -> bool {
+        PROCESS.0.load(Ordering::Relaxed) != UNKNOWN
+    }
 
     #[inline]
     pub(crate) fn light_fence() {
-        // Relaxed: a stale UNKNOWN only costs a full fence, which pairs with either heavy fence.
-        if STATE.load(Ordering::Relaxed) == REGISTERED {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
-        }
+        PROCESS.light_fence();
     }
 
     pub(crate) fn heavy_fence() {
-        fence(Ordering::SeqCst);
-        if state() == REGISTERED && !membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) {
-            // Registered and refused all the same: a sandbox that changed its mind. Light fences on other
-            // threads may already be compiler fences, so the only safe order left is a scheduling pass.
-            membarrier(libc::MEMBARRIER_CMD_GLOBAL);
-        }
+        PROCESS.heavy_fence(membarrier);
     }
 
-    /// Registers the process once. Both halves agree, because only a registered process skips the light
-    /// fence, and a heavy fence never runs before the answer is known.
-    fn state() -> u8 {
-        match STATE.load(Ordering::Acquire) {
-            UNKNOWN => {
-                let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-                let state = if registered { REGISTERED } else { UNAVAILABLE };
-                // Two threads may both register: the kernel gives both the same answer.
-                STATE.store(state, Ordering::Release);
-                state
+    /// What both halves of the fence know of each other.
+    pub(super) struct Asymmetry(AtomicU8);
+
+    impl Asymmetry {
+        pub(super) const fn new() -> Self {
+            Self(AtomicU8::new(UNKNOWN))
+        }
+
+        #[inline]
+        pub(super) fn light_fence(&self) {
+            // Relaxed: a stale UNKNOWN only costs a full fence, which pairs with either heavy fence. A stale
+            // REGISTERED is waited for by whoever withdraws it.
+            if self.0.load(Ordering::Relaxed) == REGISTERED {
+                compiler_fence(Ordering::SeqCst);
+            } else {
+                fence(Ordering::SeqCst);
             }
-            known => known,
+        }
+
+        pub(super) fn heavy_fence(&self, call: impl Fn(libc::c_int) -> bool) {
+            fence(Ordering::SeqCst);
+            match self.prepare(&call) {
+                REGISTERED if call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) => {}
+                // Registered and refused all the same: a sandbox that was put up since. It refuses every other form of
+                // the call, too.
+                REGISTERED | WITHDRAWN => self.withdraw(),
+                _ => {}
+            }
+        }
+
+        /// Registers the process once. Both halves agree, because only a registered process skips the light
+        /// fence, and a heavy fence never runs before the answer is known.
+        pub(super) fn prepare(&self, call: impl Fn(libc::c_int) -> bool) -> u8 {
+            match self.0.load(Ordering::Acquire) {
+                UNKNOWN => {
+                    let registered = call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
+                    let state = if registered { REGISTERED } else { UNAVAILABLE };
+                    // Two threads may both register: the kernel gives both the same answer. One that has come further
+                    // meanwhile stays ahead.
+                    match self.0.compare_exchange(UNKNOWN, state, Ordering::AcqRel, Ordering::Acquire) {
+                        Ok(_) => state,
+                        Err(known) => known,
+                    }
+                }
+                known => known,
+            }
+        }
+
+        /// Makes light fences ordinary ones, and waits until every thread has done with those that were not. Whoever
+        /// comes meanwhile waits as long itself.
+        #[cold]
+        fn withdraw(&self) {
+            self.0.store(WITHDRAWN, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            thread::sleep(SEEN_WITHIN);
+            self.0.store(UNAVAILABLE, Ordering::SeqCst);
         }
     }
 
@@ -223,5 +288,94 @@ mod membarrier {
         // SAFETY: membarrier(2) takes three integers and touches no memory of ours; the kernel checks the
         // command and answers an unknown one with EINVAL.
         unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use std::cell::Cell;
+        use std::sync::atomic::AtomicU64;
+
+        use super::*;
+        use crate::sync::CachePadded;
+
+        /// A game of two threads, `rounds` times: each stores, fences, and looks whether the other has stored. Returns
+        /// how often neither has seen the other.
+        fn both_blind(fences: &Asymmetry, rounds: u64, call: impl Fn(libc::c_int) -> bool + Sync) -> u64 {
+            // Each on lines of its own, so that a store takes a while.
+            let [ours, theirs, light_at, heavy_at, saw_none] =
+                [(); 5].map(|()| CachePadded(AtomicU64::new(0)));
+            // A round begins, and ends, for both at once.
+            let meet = |own: &AtomicU64, other: &AtomicU64, at: u64| {
+                own.store(at, Ordering::SeqCst);
+                while other.load(Ordering::SeqCst) < at {
+                    std::hint::spin_loop();
+                }
+            };
+            // Not at the same moment in each round, so that both are at the same moment in some.
+            let pause = |steps: u64| (0..steps).for_each(|_| compiler_fence(Ordering::SeqCst));
+            let mut blind = 0;
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for round in 1..=rounds {
+                        meet(&light_at.0, &heavy_at.0, 2 * round - 1);
+                        pause(round % 16);
+                        ours.0.store(round, Ordering::Relaxed);
+                        fences.light_fence();
+                        if theirs.0.load(Ordering::Relaxed) < round {
+                            saw_none.0.store(round, Ordering::Relaxed);
+                        }
+                        meet(&light_at.0, &heavy_at.0, 2 * round);
+                    }
+                });
+                for round in 1..=rounds {
+                    meet(&heavy_at.0, &light_at.0, 2 * round - 1);
+                    pause(round / 16 % 16);
+                    theirs.0.store(round, Ordering::Relaxed);
+                    fences.heavy_fence(&call);
+                    let is_blind = ours.0.load(Ordering::Relaxed) < round;
+                    meet(&heavy_at.0, &light_at.0, 2 * round);
+                    blind += u64::from(is_blind && saw_none.0.load(Ordering::Relaxed) == round);
+                }
+            });
+            blind
+        }
+
+        #[test]
+        fn one_of_both_sees_the_other_whatever_the_kernel_says_and_when() {
+            assert_eq!(both_blind(&Asymmetry::new(), 20_000, membarrier), 0, "as the kernel has it");
+            assert_eq!(both_blind(&Asymmetry::new(), 20_000, |_| false), 0, "refused from the start");
+            let calls = AtomicU64::new(0);
+            let until_200 = |command| calls.fetch_add(1, Ordering::Relaxed) < 200 && membarrier(command);
+            assert_eq!(both_blind(&Asymmetry::new(), 20_000, until_200), 0, "refused from some time on");
+        }
+
+        #[test]
+        fn a_refusal_after_the_registration_makes_light_fences_ordinary_ones() {
+            let fences = Asymmetry::new();
+            let calls = Cell::new(0);
+            let only_registers = |command| {
+                calls.set(calls.get() + 1);
+                command == libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED
+            };
+            assert_eq!(fences.prepare(only_registers), REGISTERED);
+            fences.heavy_fence(only_registers);
+            assert_eq!((fences.0.load(Ordering::Relaxed), calls.get()), (UNAVAILABLE, 2));
+            // And the kernel is not asked again.
+            fences.heavy_fence(only_registers);
+            assert_eq!(calls.get(), 2);
+        }
+
+        #[test]
+        fn a_process_is_registered_once() {
+            let fences = Asymmetry::new();
+            let calls = Cell::new(0);
+            for _ in 0..3 {
+                fences.prepare(|_| {
+                    calls.set(calls.get() + 1);
+                    true
+                });
+            }
+            assert_eq!(calls.get(), 1);
+        }
     }
 }

@@ -190,3 +190,13 @@ fn shutdown_ends_each_kind_of_call_many_times() {
         }
     });
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_first_context_asks_the_kernel_for_its_fences_before_there_are_messages() {
+    alone("context::the_first_context_asks_the_kernel_for_its_fences_before_there_are_messages", || {
+        assert!(!crate::sync::are_fences_prepared());
+        drop(Context::new());
+        assert!(crate::sync::are_fences_prepared());
+    });
+}
