@@ -231,7 +231,7 @@ pub enum ForwardError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// [`open_any`](crate::Context::open_any): an option was set that sockets of this type do not have.
+    /// An option was set that sockets of this type do not have.
     #[error("a {socket_type:?} socket has no option `{option}`")]
     ForeignOption {
         /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).

@@ -59,17 +59,14 @@ impl<P: Pattern> Builder<P> {
     ///
     /// [`Terminated`](OpenError::Terminated) when the context was shut down;
     /// [`ForeignOption`](OpenError::ForeignOption) when an option has another value than its default although
-    /// sockets of the type do not have it, if the type was chosen at run time; with a STREAM, which knows no
-    /// mechanisms, also for `security`.
+    /// sockets of the type do not have it; with a STREAM, which knows no mechanisms, also for `security`.
     pub fn open(self) -> Result<Socket<P>, OpenError> {
         let Self { context, socket_type, options, .. } = self;
         if socket_type.is_raw() && gives_security(&options) {
             return Err(OpenError::ForeignOption { option: "security", socket_type });
         }
-        if P::TYPE.is_none() {
-            if let Some(option) = options.foreign_to(socket_type) {
-                return Err(OpenError::ForeignOption { option, socket_type });
-            }
+        if let Some(option) = options.foreign_to(socket_type) {
+            return Err(OpenError::ForeignOption { option, socket_type });
         }
         let pattern = P::new(socket_type, &options);
         let upstream = pattern.upstream().map(Arc::clone);

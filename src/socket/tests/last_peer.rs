@@ -157,8 +157,7 @@ fn what_an_earlier_connection_brought_is_not_the_next_ones() {
     let mut pull = builder.recv_hwm(Hwm::UNLIMITED).recv_timeout(PATIENCE).open().unwrap();
     let connection = pull.connect(&endpoint).unwrap();
     for round in ["first", "second"] {
-        let mut push: Socket<Push> =
-            place.builder().routing_id(RoutingId::new(round).unwrap()).open().unwrap();
+        let mut push: Socket<Push> = place.open();
         push.bind(&endpoint).unwrap();
         push.send(round).unwrap();
         eventually("it has come", || pull.peers().iter().any(|peer| is_from(peer, &endpoint)));

@@ -25,6 +25,7 @@ mod linger;
 mod matrix;
 mod messages;
 mod monitor;
+mod options;
 mod pair;
 mod panics;
 #[cfg(unix)]
