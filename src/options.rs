@@ -63,7 +63,7 @@ macro_rules! for_each_option {
             /// Most messages from one peer that wait to be received. The peer has to wait when there are more.
             recv_hwm: Hwm = Hwm::messages(1000), code 24, when NextConnect;
 
-            /// Most octets queued for one peer, beside the limit in messages; exact to an eighth of it or
+            /// Most octets queued for one peer, beside the limit in messages; exact to a quarter of it or
             /// 128 KiB, whatever is less. A single message of any size finds room in an empty queue.
             send_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -1, when NextConnect;
 

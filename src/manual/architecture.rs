@@ -17,7 +17,7 @@
 //!
 //! A file imports from its own folder and from floors below it. A unit test (`src/layers.rs`) reads the source
 //! and fails on an import upwards, on a "never" of this table, on a file of more than 600 lines, and on
-//! `unsafe` outside `pipe/`, `sync.rs` and `transport/process.rs`.
+//! `unsafe` outside `pipe/`, `sync.rs` and `transport/syscalls.rs`.
 //!
 //! | floor | files | what it is | never |
 //! |---|---|---|---|

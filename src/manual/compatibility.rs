@@ -146,7 +146,7 @@
 //! | who may connect | [`accept_only`](crate::Options::accept_only) and [`accept_never`](crate::Options::accept_never), by address |
 //! | questions that a ZAP handler has not answered | 10,000; more peers are refused |
 //! | a command of the handshake | 3,072 octets |
-//! | a command afterwards | 65,536 octets |
+//! | a command afterwards | 1,048,592 octets: a subscription to the longest topic |
 //! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |
 //! | parts of a message | 131,072 |
 //! | PONGs that a peer asks for and does not read | 4,096 octets, then it is not read any more |

@@ -43,7 +43,7 @@
 //! |---|---|---|---|---|---|
 //! | [`send_hwm`](crate::Options::send_hwm) | Most messages queued for one peer. A full queue blocks or drops, as the socket type says. | 1000 | messages | 23 | next bind or connect |
 //! | [`recv_hwm`](crate::Options::recv_hwm) | Most messages from one peer that wait to be received. The peer has to wait when there are more. | 1000 | messages | 24 | next bind or connect |
-//! | [`send_hwm_octets`](crate::Options::send_hwm_octets) | Most octets queued for one peer, beside the limit in messages; exact to an eighth of it or 128 KiB, whatever is less. A single message of any size finds room in an empty queue. | unlimited | octets | -1 | next bind or connect |
+//! | [`send_hwm_octets`](crate::Options::send_hwm_octets) | Most octets queued for one peer, beside the limit in messages; exact to a quarter of it or 128 KiB, whatever is less. A single message of any size finds room in an empty queue. | unlimited | octets | -1 | next bind or connect |
 //! | [`recv_hwm_octets`](crate::Options::recv_hwm_octets) | Most octets from one peer that wait to be received, as for `send_hwm_octets`. | unlimited | octets | -2 | next bind or connect |
 //! | [`linger`](crate::Options::linger) | How long a closed socket keeps trying to send what is queued. | for ever | time | 17 | at once |
 //! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | never | time | 28 | at once |

@@ -1,6 +1,9 @@
 //! The manual and the README say what the code says.
 
-use crate::{Options, TakesEffect};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::{Options, TakesEffect, limits};
 
 const README: &str = include_str!("../../README.md");
 const HELLO: &str = include_str!("../../examples/hello.rs");
@@ -64,7 +67,7 @@ fn the_manual_warns_of_null_and_lists_the_decisions() {
 }
 
 /// All of these files, and of those in directories below.
-fn read_all(directory: &std::path::Path, text: &mut String) {
+fn read_all(directory: &Path, text: &mut String) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && !path.ends_with("target") {
@@ -78,7 +81,7 @@ fn read_all(directory: &std::path::Path, text: &mut String) {
 
 #[test]
 fn every_attack_has_a_test_or_a_reason() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     // The tests that meet raw peers are not in the package.
     if !root.join("interop-tests/tests").exists() {
         return;
@@ -94,4 +97,163 @@ fn every_attack_has_a_test_or_a_reason() {
         let is_tested = comments.iter().any(|line| line.contains(&id)) || (58..=60).contains(&row);
         assert_ne!(is_tested, page.contains(&format!("| {id}")) || page.contains(&format!(", {id}")), "{id}");
     }
+}
+
+/// A number as the pages write it.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    if digits.len() > 4 || number > 2000 { groups.join(",") } else { digits }
+}
+
+fn kib(octets: usize) -> String {
+    format!("{} KiB", octets / 1024)
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} seconds", time.as_secs())
+}
+
+/// What a page says about a tuning number, with the number as the code has it.
+fn claims() -> Vec<(&'static str, String)> {
+    let octets = |number: usize| grouped(number as u64);
+    let millis = |time: Duration| format!("{} ms", time.as_millis());
+    vec![
+        ("src/context.rs", format!("a segment of up to {} for each peer", kib(limits::SEGMENT_OCTETS_MAX))),
+        ("src/context.rs", format!("{} at most", seconds(limits::DROP_LINGER))),
+        ("src/context.rs", format!("within {} if they wait in step", millis(2 * limits::IN_STEP_TICK))),
+        ("src/context.rs", format!("before it sleeps; at most {}", millis(limits::SPIN_MAX))),
+        ("src/endpoint.rs", format!("a Unix domain socket, at most {} octets", limits::IPC_PATH_MAX)),
+        ("src/endpoint.rs", format!("in the same context, at most {} octets", limits::INPROC_NAME_MAX)),
+        ("src/error.rs", format!("An inproc name longer than {} octets", limits::INPROC_NAME_MAX)),
+        ("src/options.rs", format!("a quarter of it or {}", kib(limits::SEGMENT_OCTETS_MAX))),
+        (
+            "src/options.rs",
+            format!(
+                "(`SO_SNDBUF`). Over loopback the system's is {}, or {} MiB",
+                kib(limits::LOOPBACK_BUFFER),
+                limits::LOOPBACK_BUFFER_WIDE >> 20
+            ),
+        ),
+        (
+            "src/options.rs",
+            format!(
+                "(`SO_RCVBUF`). Over loopback the system's is {}, or {} MiB",
+                kib(limits::LOOPBACK_BUFFER),
+                limits::LOOPBACK_BUFFER_WIDE >> 20
+            ),
+        ),
+        (
+            "src/options/announce.rs",
+            format!("more than {} octets in all", octets(limits::METADATA_OCTETS_MAX)),
+        ),
+        ("src/options/dialing.rs", format!("{} MiB.", limits::READ_OCTETS_PER_TURN >> 20)),
+        ("src/options/dialing.rs", format!("{} MiB.", limits::WRITE_OCTETS_PER_TURN >> 20)),
+        ("src/options/kernel.rs", format!("more than {} octets, and for a NUL", limits::DEVICE_NAME_MAX)),
+        ("src/options/value.rs", format!("/// {}.", seconds(limits::HANDSHAKE_INTERVAL))),
+        ("src/options/value.rs", format!("/// {} connections.", limits::BACKLOG)),
+        ("src/session/monitor.rs", format!("Holds {} events", grouped_1000(limits::MONITOR_EVENTS_MAX))),
+        ("src/manual/architecture.rs", format!("first segment each ({} octets", limits::SEGMENT_OCTETS_MIN)),
+        ("src/manual/architecture.rs", format!("places for {} bodies", limits::SEGMENT_BODIES)),
+        (
+            "src/manual/compatibility.rs",
+            format!(
+                "`handshake_interval`](crate::Options::handshake_interval), {} s",
+                limits::HANDSHAKE_INTERVAL.as_secs()
+            ),
+        ),
+        ("src/manual/compatibility.rs", format!("has not answered | {}", octets(limits::ZAP_PENDING_MAX))),
+        (
+            "src/manual/compatibility.rs",
+            format!("a command of the handshake | {} octets", grouped(limits::HANDSHAKE_COMMAND_MAX)),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!("a command afterwards | {} octets", grouped(limits::TRAFFIC_COMMAND_MAX)),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!("parts of a message | {} ", grouped(limits::PARTS_MAX.into())),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!("asks for and does not read | {} octets", octets(limits::OUTBOX_OCTETS)),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!(
+                "defaults are {} and {} MiB",
+                limits::READ_OCTETS_PER_TURN >> 20,
+                limits::WRITE_OCTETS_PER_TURN >> 20
+            ),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!(
+                "a peer {} topics of {} mebioctets in all",
+                octets(limits::TOPICS_PER_PEER),
+                limits::TOPIC_OCTETS_PER_PEER >> 20
+            ),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!("is with the kernel: {} at most", seconds(limits::DROP_LINGER)),
+        ),
+        ("src/manual/compatibility.rs", format!("a listener pauses for {}", millis(limits::ACCEPT_PAUSE))),
+        ("src/manual/compatibility.rs", format!("with much queued ({})", kib(limits::BATCH_OCTETS))),
+        ("src/manual/life_of_a_message.rs", format!("{} is copied there", kib(limits::COPIED_BODY_MAX))),
+        ("src/manual/life_of_a_message.rs", format!("a batch of {} is together", kib(limits::BATCH_OCTETS))),
+    ]
+}
+
+fn grouped_1000(number: usize) -> String {
+    format!("{},{:03}", number / 1000, number % 1000)
+}
+
+/// A source file without what begins its lines of comments, in one line.
+fn prose(file: &str) -> String {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let lines = text.lines().map(|line| line.trim_start());
+    let words = lines.map(|line| {
+        let rest = line
+            .strip_prefix("//!")
+            .or_else(|| line.strip_prefix("///").filter(|_| !file.ends_with("value.rs")));
+        rest.unwrap_or(line).trim()
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn numbers_of_the_pages_are_those_of_the_code() {
+    let wrong: Vec<_> = claims().into_iter().filter(|(file, claim)| !prose(file).contains(claim)).collect();
+    assert!(wrong.is_empty(), "the code has other numbers, or the text has changed: {wrong:#?}");
+}
+
+/// All paths of this repository that a text names: words that end in `.rs`, or in a slash.
+fn named_paths(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|it: char| !(it.is_alphanumeric() || "_-./".contains(it)));
+    words.map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".rs") && *word != ".rs")
+}
+
+#[test]
+fn files_that_the_pages_name_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> = std::fs::read_dir(root.join("src/manual"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("tests.rs"))
+        .collect();
+    pages.extend([root.join("README.md"), root.join("CHANGELOG.md")]);
+    let mut missing = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let is_there = |path: &str| root.join(path).exists() || root.join("src").join(path).exists();
+        missing.extend(
+            named_paths(&text)
+                .filter(|path| path.contains('/') && !path.contains("//"))
+                .filter(|path| !is_there(path))
+                .map(|path| format!("{}: {path}", page.display())),
+        );
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
 }
