@@ -56,6 +56,8 @@ pub(crate) enum End {
     Sent,
     /// The peer gave no sign of life in time.
     Silent,
+    /// A peer that had connected to us has closed, or is gone, before it said anything.
+    Unheard,
 }
 
 impl End {
@@ -64,7 +66,7 @@ impl End {
         match self {
             Self::Dismissed => Some(ConnectionError::Dismissed),
             Self::Io(error) => Some(ConnectionError::Io(error)),
-            Self::PeerClosed => Some(ConnectionError::PeerClosed),
+            Self::PeerClosed | Self::Unheard => Some(ConnectionError::PeerClosed),
             Self::Protocol(error) => Some(ConnectionError::Protocol(error)),
             Self::Sent => None,
             Self::Silent => Some(ConnectionError::Silent),

@@ -11,7 +11,12 @@ use crate::error::InvalidValue;
 
 /// Ranges of IP addresses, such as `10.0.0.0/8`, `::1` and `fe80::/10`.
 ///
-/// An IPv4 address that comes by IPv6 (`::ffff:10.0.0.1`) is the IPv4 address.
+/// An IPv4 address that comes by IPv6 (`::ffff:10.0.0.1`) is the IPv4 address, and a range of them
+/// (`::ffff:10.0.0.0/104`) is the range of IPv4 addresses. Ranges of other IPv6 addresses, such as `::/0`, hold none
+/// of those.
+///
+/// A list that was made of nothing is not [`NONE`](Self::NONE): no address is in it, so that
+/// [`accept_only`](crate::Options::accept_only) of it lets nobody in.
 ///
 /// ```
 /// use peermq::{AddressRanges, InvalidValue};
@@ -29,23 +34,29 @@ pub struct AddressRanges(Option<Arc<[Range]>>);
 type Range = (IpAddr, u32);
 
 impl AddressRanges {
-    /// No ranges.
+    /// No list: as an option, nothing is asked of addresses.
     pub const NONE: Self = Self(None);
 
     /// Returns ranges, each an address, or an address and how many of its bits count.
     ///
     /// # Errors
     ///
-    /// [`InvalidValue`] for a text that is none.
+    /// [`InvalidValue`] for a text that is none, and for IPv4 addresses in IPv6's form with fewer than 96 bits.
     pub fn new<T: AsRef<str>>(ranges: impl IntoIterator<Item = T>) -> Result<Self, InvalidValue> {
         let ranges: Vec<_> =
             ranges.into_iter().map(|range| parse(range.as_ref())).collect::<Result<_, _>>()?;
-        Ok(Self((!ranges.is_empty()).then(|| ranges.into())))
+        Ok(Self(Some(ranges.into())))
     }
 
-    /// Whether there are no ranges.
+    /// Whether there are no ranges: no address is in them.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|ranges| ranges.is_empty())
+    }
+
+    /// Whether this is [`NONE`](Self::NONE), and no list.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
         self.0.is_none()
     }
 
@@ -61,9 +72,18 @@ fn parse(text: &str) -> Result<Range, InvalidValue> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
     let address: IpAddr = address.parse().map_err(|_| InvalidValue)?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| InvalidValue))?;
-    if bits > most { Err(InvalidValue) } else { Ok((address, bits)) }
+    let bits: u32 = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| InvalidValue))?;
+    match (address, address.to_canonical()) {
+        _ if bits > most => Err(InvalidValue),
+        (IpAddr::V6(_), mapped @ IpAddr::V4(_)) => {
+            Ok((mapped, bits.checked_sub(MAPPED_BITS).ok_or(InvalidValue)?))
+        }
+        (address, _) => Ok((address, bits)),
+    }
 }
+
+/// Bits in front of an IPv4 address in IPv6's form.
+const MAPPED_BITS: u32 = 96;
 
 fn is_in(address: IpAddr, (range, bits): Range) -> bool {
     match (address, range) {
@@ -82,6 +102,9 @@ fn is_in(address: IpAddr, (range, bits): Range) -> bool {
 impl fmt::Display for AddressRanges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(ranges) = &self.0 else { return f.write_str("none") };
+        if ranges.is_empty() {
+            return f.write_str("nobody");
+        }
         let ranges: Vec<_> = ranges.iter().map(|(address, bits)| format!("{address}/{bits}")).collect();
         f.write_str(&ranges.join(", "))
     }
@@ -153,17 +176,38 @@ mod tests {
             ("fe80::/10", "febf::1", "fec0::"),
             ("::1", "::1", "::2"),
             ("::/0", "::1", "1.2.3.4"),
+            ("::ffff:10.0.0.0/104", "10.255.0.1", "11.0.0.1"),
+            ("::ffff:10.0.0.0/104", "::ffff:10.255.0.1", "::ffff:11.0.0.1"),
+            ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
+            ("::ffff:0:0/96", "1.2.3.4", "::1"),
         ] {
             let ranges = AddressRanges::new([range]).unwrap();
             assert!(ranges.contains(inside.parse().unwrap()), "{range} {inside}");
             assert!(!ranges.contains(outside.parse().unwrap()), "{range} {outside}");
         }
-        for text in
-            ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "10.0.0/8", "localhost", "10.0.0.0/8/8"]
-        {
+        for text in [
+            "",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "10.0.0/8",
+            "localhost",
+            "10.0.0.0/8/8",
+            "::ffff:10.0.0.0/8",
+            "::ffff:0:0/95",
+        ] {
             assert_eq!(AddressRanges::new([text]), Err(InvalidValue), "{text}");
         }
         assert!(!AddressRanges::NONE.contains("10.1.2.3".parse().unwrap()));
-        assert_eq!(AddressRanges::new::<&str>([]), Ok(AddressRanges::NONE));
+    }
+
+    #[test]
+    fn a_list_of_nothing_holds_nobody_and_is_not_no_list() {
+        let nobody = AddressRanges::new::<&str>([]).unwrap();
+        assert!(nobody != AddressRanges::NONE && nobody.is_empty() && !nobody.is_none());
+        assert!(AddressRanges::NONE.is_empty() && AddressRanges::NONE.is_none());
+        assert!(!nobody.contains("10.1.2.3".parse().unwrap()));
+        assert_eq!(nobody.to_string(), "nobody");
     }
 }

@@ -138,6 +138,11 @@ impl Session {
         self.is_shaking_hands
     }
 
+    /// Whether not one octet of the peer's greeting has come.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.is_shaking_hands && self.heard == 0
+    }
+
     /// Tells the peer that it is not wanted, if the kernel takes that.
     pub(super) fn refuse(&mut self, link: &Link) {
         self.connection.refuse(&mut self.outbox);

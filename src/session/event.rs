@@ -50,7 +50,7 @@ pub struct Event {
 /// bound:      Listening | BindFailed      then Closed
 ///             AcceptFailed, TurnedAway    now and then
 /// accepted:   Accepted ─▶ Ready ─▶ Disconnected
-///                     └─▶ HandshakeFailed | Disconnected
+///                     └─▶ HandshakeFailed | Disconnected | Left
 /// connected:  Connecting ─▶ Connected ─▶ Ready ─▶ Disconnected ─┐
 ///              ▲       │           └─▶ HandshakeFailed ─────────┤
 ///              │       └─▶ ConnectFailed ───────────────────────┤
@@ -61,7 +61,8 @@ pub struct Event {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
-    /// No connection could be accepted: out of descriptors, for example. It is tried again.
+    /// No connection could be accepted: out of descriptors, for example. It is tried again every 50 ms; told once until
+    /// it goes on.
     AcceptFailed(OsError),
     /// A peer has connected; the handshake comes next.
     Accepted,
@@ -83,6 +84,9 @@ pub enum EventKind {
     /// Peer and socket did not come together: the peer broke the protocol, was refused or refused us (with a status),
     /// uses another mechanism, left, or took too long.
     HandshakeFailed(ConnectionError),
+    /// A peer that had connected has left before it said anything, as health checks and port scans do: nothing has
+    /// failed. Such peers are counted as [`ConnectionCounts::left`](crate::ConnectionCounts::left).
+    Left,
     /// Peers can connect.
     Listening,
     /// So many events came while this monitor was full.
@@ -117,6 +121,7 @@ impl EventKind {
             Self::Disconnected(_) => "disconnected",
             Self::Dropped(_) => "dropped",
             Self::HandshakeFailed(_) => "handshake_failed",
+            Self::Left => "left",
             Self::Listening => "listening",
             Self::Missed(_) => "missed",
             Self::Ready(_) => "ready",
@@ -141,6 +146,7 @@ impl EventKind {
             | Self::Connected
             | Self::Connecting
             | Self::Dropped(_)
+            | Self::Left
             | Self::Listening
             | Self::Missed(_)
             | Self::Ready(_)

@@ -62,6 +62,6 @@ impl Drop for Place {
 /// Whether anybody from this address may connect.
 pub(super) fn may_connect(address: Option<IpAddr>, options: &Options) -> bool {
     let Some(address) = address else { return true };
-    let is_wanted = options.accept_only.is_empty() || options.accept_only.contains(address);
+    let is_wanted = options.accept_only.is_none() || options.accept_only.contains(address);
     is_wanted && !options.accept_never.contains(address)
 }

@@ -475,11 +475,15 @@ impl Link {
         }
     }
 
-    fn end(&self, place: &mut Place, end: End) {
+    fn end(&self, place: &mut Place, mut end: End) {
         let mut was_ready = false;
         *lock(&self.asked) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
             was_ready = !session.is_shaking_hands();
+            let has_left = matches!(end, End::PeerClosed | End::Io(_));
+            if has_left && self.is_accepted() && session.is_unheard() {
+                end = End::Unheard;
+            }
             self.owner.peers.end(self.id, &self.owner.endpoint, end.error());
             *place = Place::Down(session.into_ends(self.farewell()));
         }

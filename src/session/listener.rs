@@ -1,14 +1,15 @@
 //! Listeners: accept connections and hand each to the least loaded I/O thread.
 #![forbid(unsafe_code)]
 
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
 use mio::Token;
 
 use crate::endpoint::Endpoint;
-use crate::error::{OsError, ProtocolError};
-use crate::io::{Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
+use crate::error::{ConnectionError, OsError, ProtocolError};
+use crate::io::{End, Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
 use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
 use crate::session::link::Link;
 use crate::session::protocol::Session;
@@ -24,7 +25,15 @@ use crate::transport::{Listener, Stream};
 struct Shared {
     owner: Arc<Owner>,
     listener: Mutex<Option<Listener>>,
-    last_error: Mutex<Option<OsError>>,
+    trouble: Mutex<Trouble>,
+}
+
+/// What keeps a listener from accepting.
+#[derive(Debug, Default)]
+struct Trouble {
+    last_error: Option<OsError>,
+    /// Nobody is accepted until the next try.
+    is_paused: bool,
 }
 
 /// The socket's handle of a listener; dropping it closes the listener at once.
@@ -41,16 +50,21 @@ impl Bound {
         let id = crate::io::unique_id();
         let descriptor = listener.descriptor();
         owner.tell(Scene { descriptor, ..Scene::default() }, EventKind::Listening);
-        let (listener, last_error) = (Mutex::new(Some(listener)), Mutex::new(None));
-        let shared = Arc::new(Shared { owner, listener, last_error });
-        let task = ListenerTask { shared: Arc::clone(&shared) };
+        let (listener, trouble) = (Mutex::new(Some(listener)), Mutex::default());
+        let shared = Arc::new(Shared { owner, listener, trouble });
+        let task = ListenerTask { shared: Arc::clone(&shared), is_registered: false, try_at: None };
         mailbox.post(ToIo::Start(id, Box::new(task)));
         Self { id, mailbox, shared }
     }
 
     /// Why a connection could last not be accepted.
     pub(crate) fn last_error(&self) -> Option<OsError> {
-        *lock(&self.shared.last_error)
+        lock(&self.shared.trouble).last_error
+    }
+
+    /// Whether nobody is accepted for now, because of the last error.
+    pub(crate) fn is_paused(&self) -> bool {
+        lock(&self.shared.trouble).is_paused
     }
 }
 
@@ -65,6 +79,10 @@ impl Drop for Bound {
 /// The I/O thread's side of a listener.
 pub(crate) struct ListenerTask {
     shared: Arc<Shared>,
+    /// The kernel tells of peers.
+    is_registered: bool,
+    /// Nobody is accepted before: the one timer of a pause.
+    try_at: Option<Instant>,
 }
 
 impl ListenerTask {
@@ -72,7 +90,46 @@ impl ListenerTask {
         &self.shared.owner
     }
 
-    fn accept(&self, turn: &mut Turn<'_>) -> Fate {
+    /// Looks for peers, unless that has to wait. Each peer that comes during a pause is an event of its own.
+    fn look(&mut self, turn: &mut Turn<'_>) -> Fate {
+        if self.try_at.is_some_and(|at| turn.now < at) {
+            return Fate::Goes;
+        }
+        self.try_at = None;
+        if !self.is_registered {
+            let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
+            let registered = match &mut *lock(&self.shared.listener) {
+                Some(listener) => listener.register(turn.registry, token),
+                None => return Fate::Done,
+            };
+            if let Err(error) = registered {
+                return self.pause(error, turn);
+            }
+            self.is_registered = true;
+        }
+        self.accept(turn)
+    }
+
+    /// Nothing goes on until a while has passed. What waits stays in the backlog, for which no new event will come
+    ///
+    fn pause(&mut self, error: io::Error, turn: &mut Turn<'_>) -> Fate {
+        let error = OsError::from(error);
+        let mut trouble = lock(&self.shared.trouble);
+        trouble.last_error = Some(error);
+        let is_new = !std::mem::replace(&mut trouble.is_paused, true);
+        drop(trouble);
+        if is_new {
+            self.owner().tell(Scene::default(), EventKind::AcceptFailed(error));
+        } else {
+            self.owner().peers.watchers().count_accept_failed();
+        }
+        let at = later(turn.now, ACCEPT_PAUSE);
+        self.try_at = Some(at);
+        turn.wake_at(at);
+        Fate::Goes
+    }
+
+    fn accept(&mut self, turn: &mut Turn<'_>) -> Fate {
         for _ in 0..ACCEPTS_PER_TURN {
             let accepted = match &*lock(&self.shared.listener) {
                 Some(listener) => listener.accept(&self.owner().options),
@@ -80,18 +137,15 @@ impl ListenerTask {
             };
             match accepted {
                 Ok(Some(stream)) => self.hand_over(stream, turn),
-                Ok(None) => return Fate::Goes,
-                Err(error) => {
-                    let error = OsError::from(error);
-                    *lock(&self.shared.last_error) = Some(error);
-                    self.owner().tell(Scene::default(), EventKind::AcceptFailed(error));
-                    // Out of descriptors or memory. What waits stays in the backlog, for which no new event
-                    // will come: the timer looks again.
-                    turn.wake_at(later(turn.now, ACCEPT_PAUSE));
+                Ok(None) => {
+                    lock(&self.shared.trouble).is_paused = false;
                     return Fate::Goes;
                 }
+                // Out of descriptors or memory.
+                Err(error) => return self.pause(error, turn),
             }
         }
+        lock(&self.shared.trouble).is_paused = false;
         turn.come_again();
         Fate::Goes
     }
@@ -132,25 +186,17 @@ impl ListenerTask {
 
 impl Task for ListenerTask {
     fn on_start(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
-        let registered = match &mut *lock(&self.shared.listener) {
-            Some(listener) => listener.register(turn.registry, token).is_ok(),
-            None => return Fate::Done,
-        };
-        if !registered {
-            turn.wake_at(later(turn.now, ACCEPT_PAUSE));
-        }
-        self.accept(turn)
+        self.look(turn)
     }
 
     fn on_event(&mut self, _: Readiness, turn: &mut Turn<'_>) -> Fate {
-        self.accept(turn)
+        self.look(turn)
     }
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
             Notice::Stop(_) => Fate::Done,
-            Notice::Drive => self.accept(turn),
+            Notice::Drive => self.look(turn),
             Notice::Ended { .. }
             | Notice::LookLater
             | Notice::Resolved(_)
@@ -160,7 +206,7 @@ impl Task for ListenerTask {
     }
 
     fn on_timer(&mut self, turn: &mut Turn<'_>) -> Fate {
-        self.accept(turn)
+        self.look(turn)
     }
 }
 
@@ -196,7 +242,8 @@ impl Task for Accepted {
     fn on_start(&mut self, turn: &mut Turn<'_>) -> Fate {
         let Some(mut stream) = self.stream.take() else { return Fate::Done };
         let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
-        if stream.register(turn.registry, token).is_err() {
+        if let Err(error) = stream.register(turn.registry, token) {
+            self.tell(EventKind::HandshakeFailed(ConnectionError::Io(error.into())));
             return Fate::Done;
         }
         if let Some(limit) = self.link.owner().options.handshake_interval().limit() {
@@ -219,7 +266,9 @@ impl Task for Accepted {
                 Fate::Goes
             }
             Notice::Ended { end, was_ready } => {
-                if !was_ready {
+                if end == End::Unheard {
+                    self.tell(EventKind::Left);
+                } else if !was_ready {
                     let kind = end.error().map_or(EventKind::Disconnected(None), EventKind::HandshakeFailed);
                     self.tell(kind);
                 }

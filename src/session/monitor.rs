@@ -398,6 +398,11 @@ impl Watchers {
         self.tally.so_far()
     }
 
+    /// Another one of which nobody is told.
+    pub(super) fn count_accept_failed(&self) {
+        self.tally.count_accept_failed();
+    }
+
     pub(super) fn count_reconnect(&self) {
         self.tally.count_reconnect();
     }

@@ -72,6 +72,14 @@ impl Session {
         }
     }
 
+    /// Whether the peer should have said something, and has not.
+    pub(super) fn is_unheard(&self) -> bool {
+        match self {
+            Self::Raw(_) => false,
+            Self::Zmtp(session) => session.is_unheard(),
+        }
+    }
+
     /// Tells the peer that it is not wanted, if there are words for that.
     pub(super) fn refuse(&mut self, link: &Link) {
         match self {

@@ -43,6 +43,7 @@ pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
         | EventKind::Connected
         | EventKind::Connecting
         | EventKind::Dropped(_)
+        | EventKind::Left
         | EventKind::Missed(_)
         | EventKind::Retried { .. }
         | EventKind::Stopped => at!(Level::DEBUG),

@@ -62,6 +62,9 @@ pub struct ConnectionCounts {
     pub turned_away: u64,
     /// How often no peer could be accepted: out of descriptors, for example.
     pub accepts_failed: u64,
+    /// Peers that had connected to us and left before they said anything: see
+    /// [`EventKind::Left`](crate::EventKind::Left).
+    pub left: u64,
     /// How often an address could not be connected to.
     pub connects_failed: u64,
     /// Handshakes that failed.
@@ -80,6 +83,7 @@ pub(crate) struct Tally {
     accepted: AtomicU64,
     turned_away: AtomicU64,
     accepts_failed: AtomicU64,
+    left: AtomicU64,
     connects_failed: AtomicU64,
     handshakes_failed: AtomicU64,
     ready: AtomicU64,
@@ -96,6 +100,7 @@ impl Tally {
             EventKind::ConnectFailed(_) => &self.connects_failed,
             EventKind::Disconnected(_) => &self.disconnected,
             EventKind::HandshakeFailed(_) => &self.handshakes_failed,
+            EventKind::Left => &self.left,
             EventKind::Ready(_) => &self.ready,
             EventKind::TurnedAway(_) => &self.turned_away,
             EventKind::BindFailed(_)
@@ -111,6 +116,10 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(super) fn count_accept_failed(&self) {
+        self.accepts_failed.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// A connection was lost, and is ready again.
     pub(super) fn count_reconnect(&self) {
         self.reconnects.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +131,7 @@ impl Tally {
             accepted: of(&self.accepted),
             turned_away: of(&self.turned_away),
             accepts_failed: of(&self.accepts_failed),
+            left: of(&self.left),
             connects_failed: of(&self.connects_failed),
             handshakes_failed: of(&self.handshakes_failed),
             ready: of(&self.ready),

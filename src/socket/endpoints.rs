@@ -86,7 +86,7 @@ impl Core {
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
             return Err(BindError::TcpOnly);
         }
-        self.endpoints.bound.retain(|binding| binding.state() == BindingState::Listening);
+        self.endpoints.bound.retain(|binding| binding.state() != BindingState::Closed);
         if let Address::Inproc(name) = endpoint.address() {
             self.bind_inproc(pattern, endpoint, name)?;
             let binding = Binding::inproc(endpoint.clone(), &self.context, &self.peers);
@@ -124,8 +124,7 @@ impl Core {
     }
 
     pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindError> {
-        let is_it =
-            |bound: &Binding| bound.state() == BindingState::Listening && bound.endpoint() == endpoint;
+        let is_it = |bound: &Binding| bound.state() != BindingState::Closed && bound.endpoint() == endpoint;
         let position = self.endpoints.bound.iter().position(is_it).ok_or(BindError::NotBound)?;
         self.endpoints.bound.swap_remove(position).unbind();
         Ok(())

@@ -169,6 +169,9 @@ pub enum BindingState {
     Closed,
     /// Peers can connect.
     Listening,
+    /// Peers that connect wait: none can be accepted, for the reason that [`Binding::last_error`] tells, such as a lack
+    /// of descriptors. It is tried again every 50 ms.
+    Paused,
 }
 
 /// One endpoint that a socket is bound to, as [`Socket::bind`](crate::Socket::bind) returns it.
@@ -243,6 +246,7 @@ impl Binding {
     pub fn state(&self) -> BindingState {
         match &*lock(&self.inner.place) {
             Place::Closed(_) => BindingState::Closed,
+            Place::Listening(bound) if bound.is_paused() => BindingState::Paused,
             Place::Inproc(..) | Place::Listening(_) => BindingState::Listening,
         }
     }

@@ -201,7 +201,7 @@ fn in_numbers(event: &Event) -> [Option<(u64, i32)>; 2] {
         EventKind::Closed(_) | EventKind::ConnectFailed(_) => one(number::CLOSED, descriptor),
         EventKind::Connected => one(number::CONNECTED, descriptor),
         EventKind::Connecting => one(number::CONNECT_DELAYED, libc::EINPROGRESS),
-        EventKind::Disconnected(_) => one(number::DISCONNECTED, descriptor),
+        EventKind::Disconnected(_) | EventKind::Left => one(number::DISCONNECTED, descriptor),
         EventKind::HandshakeFailed(error) => {
             [Some(handshake_failed(*error)), Some((number::DISCONNECTED, descriptor))]
         }

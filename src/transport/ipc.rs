@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use mio::event::Source;
 use mio::net::{UnixListener, UnixStream};
-use mio::{Interest, Registry, Token};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::endpoint::{Endpoint, IpcAddress};
@@ -87,8 +86,9 @@ impl Listener {
         self.listener.as_raw_fd()
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.listener.register(registry, token, Interest::READABLE)
+    /// What the system's poll watches.
+    pub(super) fn source(&mut self) -> &mut dyn Source {
+        &mut self.listener
     }
 }
 

@@ -352,11 +352,17 @@ impl Listener {
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        match self {
+        let listener: &mut dyn Source = match self {
             #[cfg(unix)]
-            Self::Ipc(listener) => listener.register(registry, token),
-            Self::Tcp(listener) => listener.register(registry, token),
+            Self::Ipc(listener) => listener.source(),
+            Self::Tcp(listener) => listener.source(),
+        };
+        let registered = listener.register(registry, token, Interest::READABLE);
+        if registered.is_err() {
+            // In debug builds mio takes it for registered, and would refuse the next try.
+            let _ = listener.deregister(registry);
         }
+        registered
     }
 }
 

@@ -6,7 +6,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
-use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::endpoint::Host;
@@ -83,8 +82,9 @@ impl Listener {
         std::os::fd::AsRawFd::as_raw_fd(&self.listener)
     }
 
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.listener.register(registry, token, Interest::READABLE)
+    /// What the system's poll watches.
+    pub(super) fn source(&mut self) -> &mut dyn Source {
+        &mut self.listener
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) enum Command<'a> {
     Pong,
     /// SUBSCRIBE or CANCEL: for the socket.
     Topic,
-    /// A heartbeat, to be answered with the same context of 0 to 16 octets. Its TTL is in tenths of a second.
+    /// A heartbeat, to be answered with the same context of up to 16 octets. Its TTL is in tenths of a second.
     Ping { ttl_tenths: u16, context: &'a [u8] },
     /// The peer is ready; its metadata, still encoded.
     Ready(&'a [u8]),
@@ -49,7 +49,8 @@ impl<'a> Command<'a> {
         }
         if name == PING.as_bytes() {
             return match data {
-                [high, low, context @ ..] if context.len() <= PING_CONTEXT_MAX => {
+                [high, low, context @ ..] => {
+                    let context = context.get(..PING_CONTEXT_MAX).unwrap_or(context);
                     Ok(Self::Ping { ttl_tenths: u16::from_be_bytes([*high, *low]), context })
                 }
                 _ => Err(ProtocolError::MalformedCommand),
@@ -185,5 +186,5 @@ const PONG: &str = "PONG";
 const READY: &str = "READY";
 const SUBSCRIBE: &str = "SUBSCRIBE";
 
-/// Most octets that a PING may ask to have echoed.
+/// Most octets that a PING may ask to have echoed; of more, the first come back, as libzmq does it (H-04).
 const PING_CONTEXT_MAX: usize = 16;

@@ -3,6 +3,7 @@
 //! Nothing here sleeps to wait for a state: a test waits for a message or for room, or looks again until
 //! [`PATIENCE`] is over. No test asserts that something is fast.
 
+mod admission;
 mod announce;
 mod any;
 mod bounds;

@@ -266,6 +266,36 @@ fn repeated_failures_from_one_address_are_told_with_the_address_and_can_be_kept_
 }
 
 #[test]
+fn whoever_leaves_without_a_word_has_failed_at_nothing() {
+    // Health checks open a connection and close it, with or without a reset, and with or without a look at the greeting.
+    let place = Place::new(Transport::Tcp);
+    let mut pull = place.open::<Pull>();
+    let monitor = pull.monitor();
+    let binding = pull.bind("tcp://127.0.0.1:0").unwrap();
+    for number in 0..40 {
+        let mut check = TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
+        if number % 2 == 0 {
+            check.read_exact(&mut [0; 10]).unwrap();
+        }
+        if number % 4 < 2 {
+            socket2::SockRef::from(&check).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(check);
+        let event = until(&monitor, |kind| !matches!(kind, EventKind::Accepted | EventKind::Listening));
+        assert!(matches!(event.kind, EventKind::Left), "{number}: {event:?}");
+    }
+    let counts = pull.stats().total.connections;
+    assert_eq!((counts.accepted, counts.left, counts.handshakes_failed), (40, 40, 0));
+    // One octet is a handshake that fails.
+    let mut stranger = TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
+    stranger.write_all(b"\xff").unwrap();
+    stranger.read_exact(&mut [0; 10]).unwrap();
+    drop(stranger);
+    let event = until(&monitor, |kind| !matches!(kind, EventKind::Accepted));
+    assert!(matches!(event.kind, EventKind::HandshakeFailed(_)), "{event:?}");
+}
+
+#[test]
 fn too_many_half_open_connections_are_told_of() {
     let place = Place::new(Transport::Tcp);
     let one = HandshakesMax::from(1);

@@ -2,15 +2,20 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt;
 use std::sync::mpsc;
 
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use socket2::{Domain, Socket as TcpSocket, Type};
 
 use super::*;
+use crate::limits::ACCEPT_PAUSE;
 use crate::session;
-use crate::{BindError, Dealer, Pair, Router};
+use crate::{BindError, BindingState, Dealer, EventKind, OsError, Pair, Router};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -200,7 +205,9 @@ fn accept_survives_the_lack_of_descriptors() {
     //
     alone("resources::accept_survives_the_lack_of_descriptors", || {
         let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
-        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut pull: Socket<Pull> = place.open();
+        let binding = pull.bind(place.address()).unwrap();
+        let endpoint = binding.endpoint().clone();
         let mut push: Socket<Push> = place.connected(&endpoint);
         send(&mut push, "before");
         assert_eq!(recv(&mut pull), "before");
@@ -209,7 +216,7 @@ fn accept_survives_the_lack_of_descriptors() {
         let address = endpoint.to_string().strip_prefix("tcp://").unwrap().to_owned();
         let mut files = use_up_descriptors();
         files.pop();
-        let mut client = TcpStream::connect(address).unwrap();
+        let mut client = TcpStream::connect(&address).unwrap();
         // The connection waits to be accepted, which nobody can do now; the I/O thread does not spin.
         let (start, before) = (Instant::now(), ticks(&stat));
         pull.recv_timeout(Duration::from_secs(1)).unwrap_err();
@@ -218,12 +225,77 @@ fn accept_survives_the_lack_of_descriptors() {
         // Who is connected goes on.
         send(&mut push, "meanwhile");
         assert_eq!(recv(&mut pull), "meanwhile");
+        // The listener says so.
+        assert_eq!(binding.state(), BindingState::Paused);
+        assert_eq!(binding.last_error().unwrap().code, Some(libc::EMFILE));
 
         files.pop();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut greeting = [0; 10];
         client.read_exact(&mut greeting).unwrap();
         assert_eq!((greeting[0], greeting[9]), (0xFF, 0x7F));
+        drop(files);
+        eventually("nobody waits", || binding.state() == BindingState::Listening);
+    });
+}
+
+#[test]
+fn however_many_come_while_descriptors_are_short_there_is_one_try_for_each_pause() {
+    //
+    alone("resources::however_many_come_while_descriptors_are_short_there_is_one_try_for_each_pause", || {
+        let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
+        let mut pull: Socket<Pull> = place.open();
+        let monitor = pull.monitor();
+        let binding = pull.bind(place.address()).unwrap();
+        let address: SocketAddr = binding.to_string().strip_prefix("tcp://").unwrap().parse().unwrap();
+        // Made before, as they need descriptors of their own.
+        let clients: Vec<_> =
+            (0..50).map(|_| TcpSocket::new(Domain::IPV4, Type::STREAM, None).unwrap()).collect();
+        let begin = Instant::now();
+        let files = use_up_descriptors();
+        for client in &clients {
+            client.connect(&address.into()).unwrap();
+        }
+        let tries = || pull.stats().total.connections.accepts_failed;
+        eventually("it was tried some times", || tries() >= 10);
+        let (count, pauses) = (tries(), begin.elapsed().as_millis() / ACCEPT_PAUSE.as_millis());
+        assert!(u128::from(count) <= pauses + 2, "{count} tries in {pauses} pauses");
+        drop(files);
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
+        eventually("all were accepted", || pull.stats().total.connections.accepted == 50);
+        // It is told once.
+        drop((pull, clients));
+        let failed = monitor.filter(|event| matches!(event.kind, EventKind::AcceptFailed(_))).count();
+        assert_eq!(failed, 1);
+    });
+}
+
+#[test]
+fn a_listener_that_could_not_be_registered_is_registered_later() {
+    alone("resources::a_listener_that_could_not_be_registered_is_registered_later", || {
+        let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
+        let mut pull: Socket<Pull> = place.open();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        // What the poll has already cannot be registered.
+        let mailbox = pull.core.context.pool.pick(crate::IoAffinity::ANY).unwrap();
+        let fd = listener.as_raw_fd();
+        mailbox.registry().register(&mut SourceFd(&fd), Token(1 << 40), Interest::READABLE).unwrap();
+        let monitor = pull.monitor();
+        let binding = pull.bind_fd(listener.into()).unwrap();
+        let error = monitor.recv_timeout(PATIENCE).and_then(|_| monitor.recv_timeout(PATIENCE)).unwrap();
+        assert!(
+            matches!(error.kind, EventKind::AcceptFailed(OsError { code: Some(libc::EEXIST), .. })),
+            "{error:?}"
+        );
+        assert_eq!(binding.last_error().unwrap().code, Some(libc::EEXIST));
+        eventually("it listens", || binding.state() == BindingState::Listening);
+        for text in ["first", "second"] {
+            let mut push: Socket<Push> = place.connected(binding.endpoint());
+            send(&mut push, text);
+            assert_eq!(recv(&mut pull), text);
+        }
     });
 }
 
