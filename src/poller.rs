@@ -17,6 +17,8 @@ use crate::interest::Interest;
 #[cfg(unix)]
 use crate::io::Descriptors;
 use crate::io::SocketMailbox;
+#[cfg(unix)]
+use crate::pipe::Sleepers;
 use crate::pipe::{Observer, Signal};
 use crate::session;
 use crate::socket::Pollable;
@@ -399,10 +401,10 @@ impl<K: Clone> Poller<K> {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             // The I/O threads hear of the connections, as this thread is not in their poll.
             session::leave();
-            if self.desk.signal.register(descriptors.waker()) {
+            if self.desk.signal.register(Sleepers::POLL, descriptors.waker()) {
                 // What it finds is found again by the next look.
                 let waited = descriptors.wait(left);
-                self.desk.signal.unregister();
+                self.desk.signal.unregister(Sleepers::POLL);
                 waited.map_err(|error| PollError::Io(error.into()))?;
             }
             return Ok(deadline.is_none_or(|deadline| Instant::now() < deadline));

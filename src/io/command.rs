@@ -119,7 +119,7 @@ impl IoMailbox {
         if !self.process.is_current() {
             return;
         }
-        if self.mailbox.post(item) {
+        if !self.mailbox.post(item).is_none() {
             // A failure leaves the thread asleep until its next event. The eventfd can only be full, which
             // means that it is signalled already.
             let _ = self.waker.wake();

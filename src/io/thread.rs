@@ -16,6 +16,7 @@ use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
 use crate::io::{IoMailbox, Notice, Pool, ToIo};
 use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
+use crate::pipe::Sleepers;
 use crate::sync::{AtomicU64, Ordering};
 
 /// The token of the mailbox; tasks are numbered from 1.
@@ -93,7 +94,7 @@ impl IoThread {
     }
 
     fn sleep(&mut self, events: &mut Events) {
-        let may_sleep = self.again.is_empty() && self.mailbox.mailbox().sleep_elsewhere();
+        let may_sleep = self.again.is_empty() && self.mailbox.mailbox().sleep_elsewhere(Sleepers::POLL);
         let timeout = if may_sleep {
             let next = self.timers.next().into_iter().chain(self.finish_at).min();
             next.map(|at| at.saturating_duration_since(Instant::now()))
@@ -104,7 +105,7 @@ impl IoThread {
             // EINTR: a signal. Whatever else there could be, the next round looks at mail and timers too.
             events.clear();
         }
-        self.mailbox.mailbox().awake();
+        self.mailbox.mailbox().awake(Sleepers::POLL);
     }
 
     fn handle(&mut self, item: ToIo, now: Instant) {

@@ -45,8 +45,9 @@
 //! * The timeouts of a socket do not apply. A timeout is a future that is dropped, and executors have their own.
 //! * While a future is pending the I/O threads read and write for it. One that finds what it wants does so itself in
 //!   the same poll, and writes at once when its peer waits.
-//! * A future that is always ready never gives way: a task that receives as fast as a peer sends has the thread of its
-//!   executor, unless it yields now and then.
+//! * They give way: after 128 results in a row on one thread a future is pending once, whatever there is, and has woken its
+//!   task already. So a task that receives as fast as a peer sends leaves its turn to the others of its executor.
+//! * A socket, as a `Stream` in one task and as a `Sink` in another one, wakes each of them for what it waits for.
 //! * Blocking calls and futures may be mixed on one socket, in turn; on a shared one, at the same time.
 //! * Those who wait for a shared socket are served in their order. A future that was polled once has its place, and
 //!   keeps those behind it waiting: poll it on, or drop it.

@@ -28,16 +28,43 @@ pub(crate) trait Observer: Send + Sync {
     fn end(&self);
 }
 
-/// What the owner does while nothing is posted.
+/// Who sleeps until something is posted. An owner may do so in several ways at a time: one task reads a socket, another
+/// one writes to it, and a thread has it in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
-    Awake,
-    /// In [`Mailbox::wait`]: woken here.
-    AsleepHere,
-    /// Somewhere else: the poster wakes it.
-    AsleepElsewhere,
-    /// It will never look again: what is posted is dropped.
-    Gone,
+pub(crate) struct Sleepers(u8);
+
+impl Sleepers {
+    pub(crate) const NONE: Self = Self(0);
+    /// A thread in [`Mailbox::wait`], which is woken here. Those below sleep elsewhere: the poster wakes them.
+    const HERE: Self = Self(1);
+    /// A thread in a poll.
+    pub(crate) const POLL: Self = Self(2);
+    /// The task of a future, of which there is one at a time.
+    pub(crate) const CALL: Self = Self(4);
+    /// The task that reads a stream.
+    #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "streams are not there"))]
+    pub(crate) const STREAM: Self = Self(8);
+    /// The task that writes to a sink.
+    #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "sinks are not there"))]
+    pub(crate) const SINK: Self = Self(16);
+    /// All that sleep elsewhere.
+    pub(crate) const ELSEWHERE: [Self; 4] = [Self::POLL, Self::CALL, Self::STREAM, Self::SINK];
+
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::NONE
+    }
+
+    pub(crate) fn includes(self, others: Self) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    fn with(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
 }
 
 /// What of that which is posted observers are told of.
@@ -53,7 +80,9 @@ struct State<T> {
     items: Vec<T>,
     /// At so many it is worth to look for those that are void.
     sweep_at: usize,
-    owner: Owner,
+    asleep: Sleepers,
+    /// The owner will never look again: what is posted is dropped.
+    is_gone: bool,
     /// What observers were shown last.
     ready: Interest,
     observers: Vec<Arc<dyn Observer>>,
@@ -79,7 +108,8 @@ impl<T> Mailbox<T> {
         let state = State {
             items: Vec::with_capacity(MAILBOX_CAPACITY),
             sweep_at: MAIL_SWEPT_MIN,
-            owner: Owner::Awake,
+            asleep: Sleepers::NONE,
+            is_gone: false,
             ready: Interest::NONE,
             observers: Vec::new(),
             heed: Heed::default(),
@@ -87,18 +117,18 @@ impl<T> Mailbox<T> {
         Self { state: Mutex::new(state), arrival: Condvar::new(), flags: AtomicU8::new(0) }
     }
 
-    /// Posts a notice. `true`: the owner sleeps elsewhere, and the caller must wake it.
-    pub(crate) fn post(&self, item: T) -> bool {
+    /// Posts a notice. Returns who sleeps elsewhere, and must be woken by the caller.
+    pub(crate) fn post(&self, item: T) -> Sleepers {
         self.post_with(item, Interest::NONE)
     }
 
     /// Posts a notice, after which the owner may be able to do what `hint` says.
-    pub(crate) fn post_with(&self, item: T, hint: Interest) -> bool {
+    pub(crate) fn post_with(&self, item: T, hint: Interest) -> Sleepers {
         let mut state = lock(&self.state);
-        if state.owner == Owner::Gone {
+        if state.is_gone {
             drop(state); // first: dropping the item may post
             drop(item);
-            return false;
+            return Sleepers::NONE;
         }
         state.items.push(item);
         // Relaxed, here and wherever flags are stored, always with the lock: a hint for `has_mail`; the items
@@ -114,12 +144,12 @@ impl<T> Mailbox<T> {
                 state.show(ready);
             }
         }
-        let owner = std::mem::replace(&mut state.owner, Owner::Awake);
+        let asleep = std::mem::replace(&mut state.asleep, Sleepers::NONE);
         drop(state);
-        if owner == Owner::AsleepHere {
+        if asleep.includes(Sleepers::HERE) {
             self.arrival.notify_one();
         }
-        owner == Owner::AsleepElsewhere
+        asleep.without(Sleepers::HERE)
     }
 
     /// Whether something was posted, or somebody observes: a hint that is right when the poster happened before.
@@ -203,7 +233,7 @@ impl<T> Mailbox<T> {
     /// Drops everything that was posted, and from now on everything that will be.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
-        state.owner = Owner::Gone;
+        state.is_gone = true;
         let items = std::mem::take(&mut state.items);
         let observers = std::mem::take(&mut state.observers);
         drop(state); // first: dropping the items may post
@@ -216,32 +246,43 @@ impl<T> Mailbox<T> {
         let mut state = lock(&self.state);
         while state.items.is_empty() {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                state.owner = Owner::Awake;
+                state.asleep = state.asleep.without(Sleepers::HERE);
                 return false;
             }
-            state.owner = Owner::AsleepHere;
+            state.asleep = state.asleep.with(Sleepers::HERE);
             state = match deadline {
                 None => wait(&self.arrival, state),
                 Some(deadline) => wait_until(&self.arrival, state, deadline),
             };
         }
-        state.owner = Owner::Awake;
+        state.asleep = state.asleep.without(Sleepers::HERE);
         true
     }
 
-    /// Announces that the owner will sleep elsewhere. `false`: something was posted, do not sleep.
-    pub(crate) fn sleep_elsewhere(&self) -> bool {
+    /// Announces that the owner, or another one of its tasks, will sleep elsewhere. `false`: something was posted, do
+    /// not sleep.
+    pub(crate) fn sleep_elsewhere(&self, who: Sleepers) -> bool {
         let mut state = lock(&self.state);
         let may_sleep = state.items.is_empty();
         if may_sleep {
-            state.owner = Owner::AsleepElsewhere;
+            state.asleep = state.asleep.with(who);
         }
         may_sleep
     }
 
-    /// The owner woke by itself.
-    pub(crate) fn awake(&self) {
-        lock(&self.state).owner = Owner::Awake;
+    /// These woke by themselves.
+    pub(crate) fn awake(&self, who: Sleepers) {
+        let mut state = lock(&self.state);
+        state.asleep = state.asleep.without(who);
+    }
+
+    /// Has these woken, without a notice. Returns who of them sleeps, and must be woken by the caller.
+    #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "streams and sinks are not there"))]
+    pub(crate) fn rouse(&self, who: Sleepers) -> Sleepers {
+        let mut state = lock(&self.state);
+        let roused = Sleepers(state.asleep.0 & who.0);
+        state.asleep = state.asleep.without(who);
+        roused
     }
 }
 
@@ -268,7 +309,7 @@ mod models {
         }
 
         fn post(&self) {
-            if self.mailbox.post(std::sync::Arc::clone(&self.item)) {
+            if !self.mailbox.post(std::sync::Arc::clone(&self.item)).is_none() {
                 self.bell.notify();
             }
         }
@@ -307,7 +348,7 @@ mod models {
             let posters = [1, 2].map(|count| spawn(&post, move |post| (0..count).for_each(|_| post.post())));
             let mut taken = 0;
             while taken < 3 {
-                if post.mailbox.sleep_elsewhere() {
+                if post.mailbox.sleep_elsewhere(Sleepers::CALL) {
                     post.bell.wait();
                 }
                 taken += post.take();
@@ -325,8 +366,8 @@ mod models {
                 post.post();
             });
             let mut taken = 0;
-            if post.mailbox.sleep_elsewhere() {
-                post.mailbox.awake();
+            if post.mailbox.sleep_elsewhere(Sleepers::CALL) {
+                post.mailbox.awake(Sleepers::CALL);
                 taken += post.take();
             }
             while taken < 2 {

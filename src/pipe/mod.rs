@@ -54,7 +54,7 @@ pub(crate) use enveloped::Opened;
 pub(crate) use handover::Handover;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
-pub(crate) use mailbox::{Heed, Mailbox, Observer};
+pub(crate) use mailbox::{Heed, Mailbox, Observer, Sleepers};
 pub(crate) use outstanding::Outstanding;
 pub(crate) use pipes::{PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};

@@ -28,8 +28,8 @@ mod models {
     use loom::thread;
 
     use super::*;
-    use crate::pipe::Mailbox;
     use crate::pipe::models::check;
+    use crate::pipe::{Mailbox, Sleepers};
     use crate::sync::Arc;
 
     struct Desk {
@@ -41,7 +41,7 @@ mod models {
 
     impl Desk {
         fn post(&self, to: &Mailbox<()>) {
-            if to.post(()) && self.rung.ring() {
+            if !to.post(()).is_none() && self.rung.ring() {
                 self.bell.notify();
             }
         }
@@ -51,10 +51,10 @@ mod models {
             self.rung.forget();
             let both = [&self.first, &self.second];
             // All must be asked, or the one that was not would not ring.
-            if both.map(Mailbox::sleep_elsewhere) == [true, true] {
+            if both.map(|mailbox| mailbox.sleep_elsewhere(Sleepers::POLL)) == [true, true] {
                 self.bell.wait();
             }
-            both.into_iter().for_each(Mailbox::awake);
+            both.into_iter().for_each(|mailbox| mailbox.awake(Sleepers::POLL));
         }
 
         fn take(&self) -> usize {

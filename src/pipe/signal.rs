@@ -1,8 +1,9 @@
 //! A socket's signal: notices for it, and whoever waits for them.
 //!
-//! One mailbox, and four ways to wait: a thread that sleeps in it, a thread that sleeps in a poll, a task of some
-//! executor, and observers, which are told of many sockets. The second and the third leave a [`Waker`]. Those who post
-//! do the same for all, once per sleep of a pipe.
+//! One mailbox, and four ways to wait: a thread that sleeps in it, a thread that sleeps in a poll, tasks of some
+//! executor, and observers, which are told of many sockets. The second and the third leave a [`Waker`], each in a place
+//! of its own, so that none of them takes the wake-up of another one. Those who post do the same for all, once per
+//! sleep of a pipe.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -11,32 +12,48 @@ use std::time::Instant;
 
 use crate::interest::Interest;
 use crate::pipe::Mailbox;
-use crate::pipe::mailbox::{Heed, Observer};
+use crate::pipe::mailbox::{Heed, Observer, Sleepers};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// Notices of type `T` for one owner, who waits for them here or elsewhere.
 pub(crate) struct Signal<T> {
     mailbox: Mailbox<T>,
-    /// How the owner is woken, if it does not sleep in the mailbox.
-    waker: Mutex<Option<Waker>>,
+    /// How those are woken who do not sleep in the mailbox, as [`Sleepers::ELSEWHERE`] has them.
+    wakers: Mutex<[Option<Waker>; Sleepers::ELSEWHERE.len()]>,
     /// The owner's thread sleeps in a poll, and does there what the kernel reports.
     is_awaited: AtomicBool,
 }
 
 impl<T> Signal<T> {
     pub(crate) fn new() -> Self {
-        Self { mailbox: Mailbox::new(), waker: Mutex::new(None), is_awaited: AtomicBool::new(false) }
+        Self { mailbox: Mailbox::new(), wakers: Mutex::default(), is_awaited: AtomicBool::new(false) }
     }
 
     /// Posts a notice, after which the owner may be able to do what `hint` says, and wakes whoever waits.
     pub(crate) fn post_with(&self, item: T, hint: Interest) {
-        if self.mailbox.post_with(item, hint) {
-            // Cloned, so that the waker is called without the lock: it may run the task at once.
-            let waker = lock(&self.waker).clone();
-            if let Some(waker) = waker {
-                waker.wake();
+        let asleep = self.mailbox.post_with(item, hint);
+        if !asleep.is_none() {
+            self.wake(asleep);
+        }
+    }
+
+    /// Wakes whoever sleeps of these, without a notice: what they wait for may be possible now.
+    #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "streams and sinks are not there"))]
+    pub(crate) fn rouse(&self, who: Sleepers) {
+        self.wake(self.mailbox.rouse(who));
+    }
+
+    fn wake(&self, asleep: Sleepers) {
+        let wakers = lock(&self.wakers);
+        let mut woken = [const { None }; Sleepers::ELSEWHERE.len()];
+        for ((who, waker), woken) in Sleepers::ELSEWHERE.into_iter().zip(&*wakers).zip(&mut woken) {
+            if asleep.includes(who) {
+                // Cloned, so that the waker is called without the lock: it may run the task at once.
+                woken.clone_from(waker);
             }
         }
+        drop(wakers);
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
 
     /// See [`Mailbox::sweep`].
@@ -48,38 +65,44 @@ impl<T> Signal<T> {
     /// posted, do not sleep.
     pub(crate) fn listen(&self, waker: &Waker) -> bool {
         self.is_awaited.store(true, Ordering::Relaxed);
-        self.register(waker)
+        self.register(Sleepers::POLL, waker)
     }
 
-    /// Announces that the owner is a task, which runs again when `waker` is called. `false`: something was posted,
-    /// look again.
-    pub(crate) fn register(&self, waker: &Waker) -> bool {
-        let mut last = lock(&self.waker);
-        let old = match &*last {
-            Some(last) if last.will_wake(waker) => None,
-            _ => last.replace(waker.clone()),
+    /// Announces that somebody sleeps, a task, say, until `waker` is called. `false`: something was posted, look again.
+    pub(crate) fn register(&self, who: Sleepers, waker: &Waker) -> bool {
+        let mut wakers = lock(&self.wakers);
+        let place = Self::place(&mut *wakers, who);
+        let old = match place {
+            Some(Some(last)) if last.will_wake(waker) => None,
+            Some(place) => place.replace(waker.clone()),
+            None => None,
         };
-        drop(last);
+        drop(wakers);
         drop(old); // without the lock: it may be the last of a task, whose drop runs foreign code
-        self.mailbox.sleep_elsewhere()
+        self.mailbox.sleep_elsewhere(who)
+    }
+
+    fn place(wakers: &mut [Option<Waker>], who: Sleepers) -> Option<&mut Option<Waker>> {
+        let mut places = Sleepers::ELSEWHERE.into_iter().zip(wakers);
+        places.find_map(|(of, place)| (of == who).then_some(place))
     }
 
     /// The owner waits for its waker no more.
     pub(crate) fn stop_listening(&self) {
         self.is_awaited.store(false, Ordering::Relaxed);
-        self.mailbox.awake();
+        self.mailbox.awake(Sleepers::POLL);
     }
 
-    /// The task waits no more, and its waker is let go.
-    pub(crate) fn unregister(&self) {
-        drop(self.take_waker()); // as in `register`
+    /// The one who slept waits no more, and its waker is let go.
+    pub(crate) fn unregister(&self, who: Sleepers) {
+        drop(self.take_waker(who)); // as in `register`
     }
 
-    /// The task waits no more. Returns its waker, to be dropped without any lock.
+    /// The one who slept waits no more. Returns its waker, to be dropped without any lock.
     #[must_use]
-    pub(crate) fn take_waker(&self) -> Option<Waker> {
-        self.mailbox.awake();
-        lock(&self.waker).take()
+    pub(crate) fn take_waker(&self, who: Sleepers) -> Option<Waker> {
+        self.mailbox.awake(who);
+        Self::place(&mut *lock(&self.wakers), who).and_then(Option::take)
     }
 
     /// Whether a thread sleeps in a poll for it. Exact on that thread.
@@ -131,5 +154,7 @@ impl<T> Signal<T> {
     /// Drops everything that was posted, and from now on everything that will be.
     pub(crate) fn close(&self) {
         self.mailbox.close();
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        drop(wakers); // as in `register`
     }
 }

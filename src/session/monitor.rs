@@ -15,7 +15,8 @@ use crate::endpoint::Endpoint;
 use crate::error::RecvError;
 use crate::io::unique_id;
 use crate::limits::{DROPPED_LOOK, DROPPED_PAUSE, MONITOR_EVENTS_MAX};
-use crate::pipe::{Books, Dropped};
+use crate::pipe::{Books, Dropped, Sleepers};
+use crate::session::give_way::poll_in_turn;
 use crate::session::tasks::Tasks;
 use crate::session::vitals::Tally;
 use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
@@ -233,15 +234,17 @@ impl Queue {
     }
 
     fn poll(&self, id: u64, context: &Context<'_>) -> Poll<Result<Event, RecvError>> {
-        // The waker first: an event after it wakes, and one before it is seen.
-        self.tasks.enter(id, context.waker());
-        match self.next() {
-            Err(RecvError::WouldBlock) => Poll::Pending,
-            event_or_end => {
-                self.tasks.forget(id);
-                Poll::Ready(event_or_end)
+        poll_in_turn((std::ptr::from_ref(self).addr(), Sleepers::CALL), context, || {
+            // The waker first: an event after it wakes, and one before it is seen.
+            self.tasks.enter(id, context.waker());
+            match self.next() {
+                Err(RecvError::WouldBlock) => Poll::Pending,
+                event_or_end => {
+                    self.tasks.forget(id);
+                    Poll::Ready(event_or_end)
+                }
             }
-        }
+        })
     }
 
     fn next(&self) -> Result<Event, RecvError> {

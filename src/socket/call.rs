@@ -4,17 +4,20 @@
 //! there does for a task what it does for a thread that sleeps. While a call is pending the I/O threads read and
 //! write; one that finds what it wants at once does so itself, as the calls that do not wait.
 //!
+//! A call that is always ready gives way to other tasks now and then: see [`session::poll_in_turn`].
+//!
 //! A call is a loan of its socket. Dropped before it is ready it has done nothing: messages are taken and queued in
 //! the step that ends it, and in no other.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::error::{RecvError, SendError, Unsent};
 use crate::message::Payload;
 use crate::patterns::Strategy;
-use crate::pipe::Patience;
+use crate::pipe::{Patience, Sleepers};
 use crate::session;
 use crate::socket::core::{Core, RecvVerb, SendVerb};
 
@@ -24,7 +27,7 @@ pub(super) struct Call<'a, P, F> {
     core: &'a mut Core,
     pattern: &'a mut P,
     attempt: F,
-    /// The task's waker is in the mailbox.
+    /// The task's waker is in the mailbox, or is about to be.
     is_registered: bool,
 }
 
@@ -47,38 +50,47 @@ where
     type Output = T;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let this = self.get_mut();
-        this.is_registered = true;
-        this.core.poll_attempt(this.pattern, context, &mut this.attempt)
+        let Self { core, pattern, attempt, is_registered } = self.get_mut();
+        core.poll_attempt(*pattern, context, Sleepers::CALL, |core, pattern| {
+            let attempted = attempt(core, pattern);
+            // What is ready at once leaves nothing to be taken back.
+            *is_registered |= attempted.is_pending();
+            attempted
+        })
     }
 }
 
 impl<P, F> Drop for Call<'_, P, F> {
     fn drop(&mut self) {
         if self.is_registered {
-            self.core.mailbox.unregister();
+            self.core.mailbox.unregister(Sleepers::CALL);
         }
     }
 }
 
 impl Core {
-    /// Tries until it is done, or until the task will be told when another attempt is worth it.
+    /// Tries until it is done, or until the task, which is `who` of those who wait for this socket, will be told when
+    /// another attempt is worth it.
     pub(super) fn poll_attempt<P: Strategy, T>(
         &mut self,
         pattern: &mut P,
         context: &Context<'_>,
+        who: Sleepers,
         mut attempt: impl FnMut(&mut Self, &mut P) -> Poll<T>,
     ) -> Poll<T> {
-        loop {
-            if let done @ Poll::Ready(_) = attempt(self, pattern) {
-                return done;
+        let mailbox = Arc::as_ptr(&self.mailbox);
+        session::poll_in_turn((mailbox.addr(), who), context, || {
+            loop {
+                if let done @ Poll::Ready(_) = attempt(self, pattern) {
+                    return done;
+                }
+                // First, as it may read what this task waits for.
+                session::leave();
+                if self.mailbox.register(who, context.waker()) {
+                    return Poll::Pending;
+                }
             }
-            // First, as it may read what this task waits for.
-            session::leave();
-            if self.mailbox.register(context.waker()) {
-                return Poll::Pending;
-            }
-        }
+        })
     }
 
     /// A send of this message, ready when it is queued or never will be.

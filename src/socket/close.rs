@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::io::ToSocket;
 use crate::patterns::Strategy;
-use crate::pipe::{Assist, Outstanding, Pipe};
+use crate::pipe::{Assist, Outstanding, Pipe, Sleepers};
 use crate::socket::core::Core;
 
 /// What became of the messages that a socket held when it was closed.
@@ -118,7 +118,7 @@ impl Closing {
     pub(super) async fn finish(mut self) -> CloseReport {
         poll_fn(|context| {
             while !self.is_over() {
-                if self.core.mailbox.register(context.waker()) {
+                if self.core.mailbox.register(Sleepers::CALL, context.waker()) {
                     return Poll::Pending;
                 }
             }

@@ -1,7 +1,7 @@
 //! Sockets as `Stream` and `Sink` of the crate futures, and monitors as `Stream`: the feature `futures`.
 //!
-//! What they do is what [`recv_async`](Socket::recv_async) and [`send_async`](Socket::send_async) do. The waker of the
-//! task stays in the socket until it is woken.
+//! What they do is what [`recv_async`](Socket::recv_async) and [`send_async`](Socket::send_async) do. The wakers of the
+//! task that reads and of the one that writes, which may be two, stay in the socket until they are woken.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -13,11 +13,12 @@ use futures_sink::Sink;
 use crate::error::{RecvError, Unsent};
 use crate::message::Message;
 use crate::patterns::{Pattern, Receives, Router, Sends, Stream};
-use crate::pipe::{Patience, Pipes};
+use crate::pipe::{Patience, Pipes, Sleepers};
 use crate::routing_id::RoutingId;
 use crate::session::{self, Event, Monitor};
 use crate::socket::Socket;
 use crate::socket::core::RecvVerb;
+use crate::socket_type::SocketType;
 
 impl Monitor {
     /// Events as they come, to [`EventKind::Stopped`](crate::EventKind::Stopped), which is the last. With the feature
@@ -95,12 +96,18 @@ impl<P: Pattern> Socket<P> {
         context: &Context<'_>,
         mut verb: impl RecvVerb<P>,
     ) -> Poll<Option<Result<(), RecvError>>> {
-        self.core.poll_attempt(&mut self.pattern, context, |core, pattern| {
+        self.core.poll_attempt(&mut self.pattern, context, Sleepers::STREAM, |core, pattern| {
             core.pipes.set_patience(Patience::None);
             match core.poll_recv(pattern, &mut verb) {
                 Err(RecvError::WouldBlock) => Poll::Pending,
                 Err(RecvError::Terminated) => Poll::Ready(None),
-                taken_or_not => Poll::Ready(Some(taken_or_not)),
+                taken_or_not => {
+                    if matches!(core.socket_type, SocketType::Rep | SocketType::Req) {
+                        // It is the sink's turn, of which no peer tells.
+                        core.mailbox.rouse(Sleepers::SINK);
+                    }
+                    Poll::Ready(Some(taken_or_not))
+                }
             }
         })
     }
@@ -114,7 +121,7 @@ impl<P: Sends + Unpin> Sink<Message> for Socket<P> {
 
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
         let Self { core, pattern } = self.get_mut();
-        core.poll_attempt(pattern, context, |core, pattern| {
+        core.poll_attempt(pattern, context, Sleepers::SINK, |core, pattern| {
             core.handle_mail(pattern);
             // Terminated: the send says so.
             if core.readiness(pattern).is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }

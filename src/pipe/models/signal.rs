@@ -8,7 +8,7 @@ use std::task::{Wake as WakeTask, Waker};
 
 use super::*;
 use crate::interest::Interest;
-use crate::pipe::{Heed, Observer, Signal, Wake};
+use crate::pipe::{Heed, Observer, Signal, Sleepers, Wake};
 
 /// What is posted to a socket.
 #[derive(Debug, PartialEq)]
@@ -164,8 +164,8 @@ fn a_task_that_leaves_its_waker() {
             match socket.step() {
                 Found::All => return,
                 // As a future that is ready, or dropped.
-                Found::Something => socket.signal.unregister(),
-                Found::Nothing if socket.signal.register(&waker) => bell.wait(),
+                Found::Something => socket.signal.unregister(Sleepers::CALL),
+                Found::Nothing if socket.signal.register(Sleepers::CALL, &waker) => bell.wait(),
                 Found::Nothing => {}
             }
         }

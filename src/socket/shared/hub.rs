@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::PASSED_MAX;
 use crate::patterns::Pattern;
-use crate::pipe::Ready;
+use crate::pipe::{Ready, Sleepers};
 use crate::session;
 use crate::socket::Socket;
 use crate::socket::core::Core;
@@ -173,12 +173,12 @@ impl<P: Pattern> Hub<P> {
         part(inside);
         // First, as it may read what this task waits for.
         session::leave();
-        !is_watcher || self.mailbox.register(waker)
+        !is_watcher || self.mailbox.register(Sleepers::CALL, waker)
     }
 
     /// What the mailbox wakes, if it is this one. With the socket in hand: nobody else can have begun to watch.
     fn take_waker(&self, inside: &Inside<P>, waiter: &Arc<Waiter>) -> Option<Waker> {
-        if inside.is_watcher(waiter) { self.mailbox.take_waker() } else { None }
+        if inside.is_watcher(waiter) { self.mailbox.take_waker(Sleepers::CALL) } else { None }
     }
 
     /// Calls whoever waits first, because something has changed that the socket does not tell.
@@ -379,20 +379,31 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Future for Ca
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         let this = self.get_mut();
-        let (hub, side) = (this.hub, this.side);
-        let me = if let Some(me) = &this.place {
+        let who = match this.side {
+            Side::Messages => Sleepers::STREAM,
+            Side::Room => Sleepers::SINK,
+        };
+        let caller = (Arc::as_ptr(&this.hub.mailbox).addr(), who);
+        session::poll_in_turn(caller, context, || this.poll_call(context))
+    }
+}
+
+impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F> {
+    fn poll_call(&mut self, context: &Context<'_>) -> Poll<R> {
+        let (hub, side) = (self.hub, self.side);
+        let me = if let Some(me) = &self.place {
             me.set_task(context.waker());
             Arc::clone(me)
         } else {
             let mut inside = hub.inside.take();
-            if let Some(done) = inside.attempt_passing(side, &mut this.attempt) {
+            if let Some(done) = inside.attempt_passing(side, &mut self.attempt) {
                 part(inside);
                 return Poll::Ready(done);
             }
             let me = Arc::new(Waiter::default());
             me.set_task(context.waker());
             inside.join(side, &me);
-            this.place = Some(Arc::clone(&me));
+            self.place = Some(Arc::clone(&me));
             if hub.sleep_as_task(inside, &me, context.waker()) {
                 return Poll::Pending;
             }
@@ -401,8 +412,8 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Future for Ca
         loop {
             let mut inside = hub.inside.take();
             let old = hub.take_waker(&inside, &me);
-            if let Some(done) = inside.attempt_in_line(side, &me, &mut this.attempt) {
-                this.leave(inside);
+            if let Some(done) = inside.attempt_in_line(side, &me, &mut self.attempt) {
+                self.leave(inside);
                 return Poll::Ready(done);
             }
             let may_sleep = hub.sleep_as_task(inside, &me, context.waker());

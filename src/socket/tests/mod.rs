@@ -52,6 +52,7 @@ mod topology;
 mod unreceived;
 mod verbs;
 mod wait;
+mod wakers;
 mod xpubsub;
 mod zap;
 

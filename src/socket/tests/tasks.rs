@@ -27,6 +27,14 @@ impl Parked {
         Arc::new(Self { thread: thread::current(), is_woken: AtomicBool::new(false) })
     }
 
+    pub(super) fn is_woken(&self) -> bool {
+        self.is_woken.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn forget(&self) {
+        self.is_woken.store(false, Ordering::SeqCst);
+    }
+
     pub(super) fn wait(&self) {
         let deadline = Instant::now() + PATIENCE;
         while !self.is_woken.swap(false, Ordering::SeqCst) {
