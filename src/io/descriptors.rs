@@ -17,6 +17,7 @@ use mio::{Events, Poll, Token};
 
 use crate::interest::Interest;
 use crate::limits::EVENTS_PER_POLL;
+use crate::transport::{Call, faults};
 
 const BELL: Token = Token(usize::MAX);
 
@@ -42,6 +43,7 @@ impl Wake for Bell {
 
 impl Descriptors {
     pub(crate) fn new() -> io::Result<Self> {
+        faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
         let waker = Waker::from(Arc::new(Bell(mio::Waker::new(poll.registry(), BELL)?)));
         let events = Events::with_capacity(EVENTS_PER_POLL);
@@ -91,7 +93,7 @@ impl Descriptors {
                 let _ = registry.reregister(&mut SourceFd(&fd), token(fd), wanted);
             }
         }
-        match self.poll.poll(&mut self.events, timeout) {
+        match faults::before(Call::Poll).and_then(|()| self.poll.poll(&mut self.events, timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
             done => done?,
         }

@@ -11,6 +11,7 @@ use crate::io::thread::IoThread;
 use crate::io::{IoMailbox, ToIo};
 use crate::options::IoAffinity;
 use crate::sync::{AtomicU64, Mutex, Ordering, Process, lock};
+use crate::transport::{Call, faults};
 
 /// Where I/O threads come from.
 pub(crate) struct Pool {
@@ -114,12 +115,14 @@ impl Pool {
             0 => None,
             count => self.cores.get(index % count).copied(),
         };
-        let thread = thread::Builder::new().name(format!("peermq-io-{index}")).spawn(move || {
+        faults::before(Call::Spawn)?;
+        let run = faults::inherit(move || {
             if let Some(id) = core {
                 pin_to(core_affinity::CoreId { id });
             }
             io_thread.run();
-        })?;
+        });
+        let thread = thread::Builder::new().name(format!("peermq-io-{index}")).spawn(run)?;
         Ok(Handle { number: index, mailbox, load, thread })
     }
 }

@@ -18,6 +18,7 @@ use crate::io::{IoMailbox, Notice, Pool, ToIo};
 use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::pipe::Sleepers;
 use crate::sync::{AtomicU64, Ordering};
+use crate::transport::{Call, faults};
 
 /// The token of the mailbox; tasks are numbered from 1.
 const MAILBOX: Token = Token(0);
@@ -37,8 +38,11 @@ pub(super) struct IoThread {
 
 impl IoThread {
     pub(super) fn new(pool: Arc<Pool>, load: Arc<AtomicU64>) -> io::Result<Self> {
+        faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
+        faults::before(Call::PollNew)?;
         let waker = Waker::new(poll.registry(), MAILBOX)?;
+        faults::before(Call::PollNew)?;
         let registry = poll.registry().try_clone()?;
         Ok(Self {
             poll,
@@ -101,7 +105,7 @@ impl IoThread {
         } else {
             Some(Duration::ZERO)
         };
-        if self.poll.poll(events, timeout).is_err() {
+        if faults::before(Call::Poll).and_then(|()| self.poll.poll(events, timeout)).is_err() {
             // EINTR: a signal. Whatever else there could be, the next round looks at mail and timers too.
             events.clear();
         }

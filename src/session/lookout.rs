@@ -14,6 +14,7 @@ use crate::io::Readiness;
 use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
 use crate::pipe::Rung;
 use crate::session::calls::Calls;
+use crate::transport::{Call, faults};
 
 /// The token of the bell; links have their numbers, which start at 1.
 const BELL: Token = Token(0);
@@ -54,6 +55,7 @@ impl Wake for Desk {
 
 impl Lookout {
     pub(super) fn new() -> io::Result<Self> {
+        faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         let bell = mio::Waker::new(&registry, BELL)?;
@@ -116,7 +118,8 @@ impl Lookout {
 
     fn poll(&mut self, timeout: Option<Duration>) -> bool {
         self.calls.count();
-        if self.poll.poll(&mut self.events, timeout).is_err() {
+        let polled = faults::before(Call::Poll).and_then(|()| self.poll.poll(&mut self.events, timeout));
+        if polled.is_err() {
             self.events.clear();
         }
         !self.events.is_empty()

@@ -27,6 +27,7 @@ use crate::poller::Poller;
 use crate::session::{Doorkeeper, Inquiry, Link, zap};
 use crate::socket::{Connection, Socket};
 use crate::sync::{Mutex, lock};
+use crate::transport::{Call, faults};
 
 /// Where handlers are bound: RFC 27.
 const HANDLER: &str = "inproc://zeromq.zap.01";
@@ -132,8 +133,10 @@ fn open(context: &Arc<ContextInner>, pending: &Arc<Pending>) -> Result<Option<Op
     }
     let handler = context.builder_for::<Dealer>().linger(Linger::DISCARD).open()?;
     let desk = Desk { requests, handler, connection: None, pending: Arc::clone(pending) };
-    let thread = thread::Builder::new().name("peermq zap".to_owned()).spawn(move || desk.run());
-    Ok(thread.ok().map(|thread| (push, thread)))
+    let run = faults::inherit(move || desk.run());
+    let started = faults::before(Call::Spawn)
+        .and_then(|()| thread::Builder::new().name("peermq zap".to_owned()).spawn(run));
+    Ok(started.ok().map(|thread| (push, thread)))
 }
 
 /// The thread's side.

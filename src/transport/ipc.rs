@@ -17,12 +17,13 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 use crate::endpoint::{Endpoint, IpcAddress};
 use crate::error::BindError;
 use crate::options::Options;
-use crate::transport::kernel;
+use crate::transport::{Call, faults, kernel};
 
 pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<UnixStream> {
     let socket = new_socket()?;
     kernel::set_buffers(&SockRef::from(&socket), options)?;
     // A full backlog answers at once with WouldBlock: an ordinary failure, tried again later.
+    faults::before(Call::Connect)?;
     socket.connect(&socket_address(address)?)?;
     Ok(UnixStream::from_std(socket.into()))
 }
@@ -121,12 +122,15 @@ impl File {
 
 fn listen(address: &IpcAddress, options: &Options) -> io::Result<UnixListener> {
     let socket = new_socket()?;
+    faults::before(Call::Bind)?;
     socket.bind(&socket_address(address)?)?;
+    faults::before(Call::Listen)?;
     socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
     Ok(UnixListener::from_std(socket.into()))
 }
 
 fn new_socket() -> io::Result<Socket> {
+    faults::before(Call::Socket)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     Ok(socket)

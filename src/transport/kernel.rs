@@ -11,9 +11,11 @@ use socket2::{SockRef, Socket};
 
 use crate::limits::{KEEPALIVE_PROBES_MAX, KEEPALIVE_TIME_MAX, LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE};
 use crate::options::Options;
+use crate::transport::{Call, faults};
 
 /// What has to be said before `bind` and `connect`, and holds for what a listener accepts, too.
 pub(super) fn prepare(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
+    faults::before(Call::SetOption)?;
     if let Some(name) = options.bind_to_device().name() {
         only_linux::bind_to_device(socket, name)?;
     }
@@ -71,6 +73,7 @@ pub(super) fn widen(socket: &SockRef<'_>, peer: SocketAddr, options: &Options) {
 }
 
 pub(super) fn set_buffers(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
+    faults::before(Call::SetOption)?;
     if let Some(octets) = options.send_buffer().size() {
         socket.set_send_buffer_size(octets as usize)?;
     }

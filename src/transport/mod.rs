@@ -5,6 +5,12 @@
 #![deny(unsafe_code)] // but in `syscalls`
 #![allow(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind has dozens of variants, and grows")]
 
+mod call;
+#[cfg(all(test, unix, not(loom)))]
+pub(crate) mod faults;
+#[cfg(not(all(test, unix, not(loom))))]
+#[path = "no_faults.rs"]
+pub(crate) mod faults;
 pub(crate) mod inproc;
 #[cfg(unix)]
 mod ipc;
@@ -27,6 +33,7 @@ use socket2::SockRef;
 use crate::endpoint::{Address, Endpoint, Host, IpcAddress};
 use crate::error::{BindError, OsError};
 use crate::options::{Options, ProcessCredentials};
+pub(crate) use call::Call;
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +99,7 @@ impl Stream {
 
     /// Whether the connection stands; an error when it failed.
     pub(crate) fn check_connected(&self) -> io::Result<bool> {
+        faults::before(Call::GetOption)?;
         if let Some(error) = each!(self, Self, stream => stream.take_error())? {
             return Err(error);
         }
@@ -148,6 +156,7 @@ impl Stream {
     /// Makes [`wait_and_read`](Self::wait_and_read) wait, for so long.
     #[cfg(unix)]
     pub(crate) fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        faults::before(Call::SetOption)?;
         each!(self, Self, stream => {
             let socket = SockRef::from(stream);
             socket.set_read_timeout(Some(patience))?;
@@ -188,8 +197,9 @@ impl Stream {
     fn receive(&mut self, room: &mut [IoSliceMut<'_>], waits: bool) -> Result<Read, OsError> {
         loop {
             #[cfg(unix)]
-            let received =
-                each!(self, Self, stream => stream.try_io(|| syscalls::receive(stream, room, waits)));
+            let received = each!(self, Self, stream => stream.try_io(|| {
+                faults::read(stream, room, |room| syscalls::receive(stream, room, waits))
+            }));
             #[cfg(not(unix))]
             let received = each!(self, Self, stream => stream.read_vectored(room));
             let error = match received {
@@ -210,7 +220,9 @@ impl Stream {
     pub(crate) fn write(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, OsError> {
         loop {
             #[cfg(unix)]
-            let sent = each!(self, Self, stream => stream.try_io(|| syscalls::send(stream, slices)));
+            let sent = each!(self, Self, stream => stream.try_io(|| {
+                faults::write(stream, slices, |slices| syscalls::send(stream, slices))
+            }));
             #[cfg(not(unix))]
             let sent = each!(self, Self, stream => stream.write_vectored(slices));
             let error = match sent {
@@ -227,37 +239,53 @@ impl Stream {
 
     /// Tells the peer that nothing more will come. An error means that the peer is gone already.
     pub(crate) fn finish(&self) {
-        let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Write));
+        if faults::before(Call::Shutdown).is_ok() {
+            let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Write));
+        }
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        each!(self, Self, stream => stream.register(registry, token, interest))
+        self.enter(registry, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     /// From now on only of what can be read, and the end.
     pub(crate) fn hush_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        each!(self, Self, stream => stream.reregister(registry, token, Interest::READABLE))
+        self.change(registry, token, Interest::READABLE)
     }
 
     /// Only of what can be read, and the end.
     pub(crate) fn register_reader(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        each!(self, Self, stream => stream.register(registry, token, Interest::READABLE))
+        self.enter(registry, token, Interest::READABLE)
     }
 
     /// From now on of room to write into as well.
     pub(crate) fn tell_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        each!(self, Self, stream => stream.reregister(registry, token, interest))
+        self.change(registry, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    fn enter(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        faults::before(Call::Register)?;
+        each!(self, Self, stream => stream.register(registry, token, interest))?;
+        faults::entered(self.descriptor(), registry, token, interest);
+        Ok(())
+    }
+
+    fn change(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+        faults::before(Call::Register)?;
+        each!(self, Self, stream => stream.reregister(registry, token, interest))?;
+        faults::entered(self.descriptor(), registry, token, interest);
+        Ok(())
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        faults::left(self.descriptor());
         each!(self, Self, stream => stream.deregister(registry))
     }
 }
 
 impl Drop for Stream {
     fn drop(&mut self) {
+        faults::left(self.descriptor());
         // A child that was forked may hold the same descriptor: closing this one would not tell the peer.
         let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Both));
     }
@@ -325,11 +353,11 @@ impl Listener {
     /// Takes the next connection; `None` when none waits.
     pub(crate) fn accept(&self, options: &Options) -> io::Result<Option<Stream>> {
         loop {
-            let accepted = match self {
+            let accepted = faults::before_ready(Call::Accept, self.descriptor()).and_then(|()| match self {
                 #[cfg(unix)]
                 Self::Ipc(listener) => listener.accept(options).map(Stream::Ipc),
                 Self::Tcp(listener) => listener.accept(options).map(Stream::Tcp),
-            };
+            });
             match accepted {
                 Ok(stream) => return Ok(Some(stream)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
@@ -357,12 +385,15 @@ impl Listener {
             Self::Ipc(listener) => listener.source(),
             Self::Tcp(listener) => listener.source(),
         };
-        let registered = listener.register(registry, token, Interest::READABLE);
+        let registered = faults::before(Call::Register)
+            .and_then(|()| listener.register(registry, token, Interest::READABLE));
         if registered.is_err() {
             // In debug builds mio takes it for registered, and would refuse the next try.
             let _ = listener.deregister(registry);
         }
-        registered
+        registered?;
+        faults::entered(self.descriptor(), registry, token, Interest::READABLE);
+        Ok(())
     }
 }
 

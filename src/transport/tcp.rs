@@ -11,14 +11,15 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use crate::endpoint::Host;
 use crate::error::BindError;
 use crate::options::Options;
-use crate::transport::kernel;
+use crate::transport::{Call, faults, kernel};
 
 pub(super) fn connect(address: SocketAddr, options: &Options) -> io::Result<TcpStream> {
+    faults::before(Call::Socket)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     kernel::prepare(&socket, address, options)?;
     kernel::set_stream_options(&SockRef::from(&socket), address, options)?;
-    match socket.connect(&address.into()) {
+    match faults::before(Call::Connect).and_then(|()| socket.connect(&address.into())) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
         Err(error) => return Err(error),
@@ -36,6 +37,7 @@ pub(super) fn check_connected(stream: &TcpStream) -> io::Result<bool> {
 }
 
 pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpListener, SocketAddr)> {
+    faults::before(Call::Socket)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     if cfg!(unix) {
@@ -46,7 +48,9 @@ pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpLis
         let _ = socket.set_only_v6(false); // dual stack where the system has it
     }
     kernel::prepare(&socket, address, options)?;
+    faults::before(Call::Bind)?;
     socket.bind(&address.into())?;
+    faults::before(Call::Listen)?;
     socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
     let listener = TcpListener::from_std(socket.into());
     let bound = listener.local_addr()?;

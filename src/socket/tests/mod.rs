@@ -17,6 +17,8 @@ mod dealer;
 mod dropped;
 mod endpoints;
 mod extremes;
+#[cfg(unix)]
+mod faults;
 mod handles;
 mod in_step;
 mod inproc;

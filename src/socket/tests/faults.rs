@@ -1,0 +1,443 @@
+//! Every system call of a context fails at random, and then none does any more: no thread panics, no call stays out,
+//! everything comes back by itself, and the books are right.
+//!
+//! Seeded. A run whose seed leaves out harmful faults must not lose anything, nor change the order. `PEERMQ_FULL`
+//! makes it a million faults; `PEERMQ_FAULTS_SEED` makes it the run of one seed, as a failure names it.
+
+use std::collections::BTreeSet;
+use std::sync::mpsc;
+
+use super::conservation::{OCTETS, attend, narrow};
+use super::ledger::count;
+use super::security::Sides;
+use super::*;
+use crate::sync::AtomicBool;
+use crate::transport::faults::{self, Harm, Plan, Tally};
+use crate::{
+    Authorizer, Builder, Candidate, Dealer, Decision, Pair, Pub, Publishes, Rep, Req, Router, Sub,
+    Subscribes, XPub, XSub,
+};
+
+/// Faults of a run.
+const FAULTS: u64 = 2000;
+
+/// What is sent when no fault is left.
+const CLOSING: u32 = 12;
+
+/// One run.
+struct Trial {
+    seed: u64,
+    place: Place,
+    plan: Arc<Plan>,
+    dice: Dice,
+    sides: Sides,
+    /// How long one call waits before something else is tried: for ever, as it were, if nothing may go wrong.
+    patience: Duration,
+}
+
+impl Trial {
+    fn new(seed: u64) -> Self {
+        let harm = if seed % 3 == 0 { Harm::None } else { Harm::Any };
+        let mut dice = Dice(seed * 0x9E37_79B9 + 1);
+        let place = Place::new(WIRES[dice.roll(WIRES.len())]);
+        // Without CURVE, as yet.
+        let sides = if dice.roll(2) == 0 { Sides::null() } else { Sides::plain() };
+        let patience = if harm == Harm::None { PATIENCE } else { TURN };
+        Self { seed, place, plan: Plan::new(seed, harm), dice, sides, patience }
+    }
+
+    fn is_harmless(&self) -> bool {
+        self.patience == PATIENCE
+    }
+
+    /// Two sockets that are, or will be, connected: either may be the one that binds.
+    fn join<A: Pattern, B: Pattern>(&mut self) -> (Socket<A>, Socket<B>) {
+        let is_first_server = self.dice.roll(2) == 0;
+        let [first, second] = [is_first_server, !is_first_server]
+            .map(|is_server| if is_server { self.sides.server.clone() } else { self.sides.client.clone() });
+        let everybody = Authorizer::new(|_: &Candidate| Decision::allow());
+        let narrow_a: Builder<A> = narrow(&self.place);
+        let mut a = narrow_a.security(first).authorizer(&everybody).open().unwrap();
+        let narrow_b: Builder<B> = narrow(&self.place);
+        let mut b = narrow_b.security(second).authorizer(&everybody).open().unwrap();
+        if is_first_server {
+            self.connect(&mut a, &mut b)
+        } else {
+            self.connect(&mut b, &mut a)
+        }
+        (a, b)
+    }
+
+    fn connect<A: Pattern, B: Pattern>(&self, server: &mut Socket<A>, client: &mut Socket<B>) {
+        let address = self.place.address();
+        eventually("it is bound", || server.bind(&address).is_ok());
+        eventually("a connection is begun", || client.connect(&address).is_ok());
+    }
+
+    /// Does both, in two threads or in turns, until enough has failed.
+    fn storm(&mut self, mut first: impl FnMut(&mut Dice), mut second: impl FnMut(&mut Dice) + Send) {
+        let deadline = Instant::now() + PATIENCE;
+        let plan = Arc::clone(&self.plan);
+        let goes_on = || {
+            assert!(Instant::now() < deadline, "too little happens");
+            plan.tally().total() < FAULTS
+        };
+        let mut dice = Dice(self.seed + 2);
+        if self.dice.roll(2) == 0 {
+            while goes_on() {
+                first(&mut self.dice);
+                second(&mut dice);
+            }
+            return;
+        }
+        let is_over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(faults::inherit(|| {
+                while !is_over.load(Ordering::SeqCst) {
+                    second(&mut dice);
+                }
+            }));
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                while goes_on() {
+                    first(&mut self.dice);
+                }
+            }));
+            is_over.store(true, Ordering::SeqCst);
+            done.unwrap();
+        });
+    }
+}
+
+/// Whether it has one peer and one queue.
+fn is_single<P: Pattern>(socket: &mut Socket<P>) -> bool {
+    attend(socket);
+    socket.peers().len() == 1 && socket.core.pipes.iter().count() == 1
+}
+
+/// The next message, of two frames.
+fn message(number: u32, dice: &mut Dice) -> Message {
+    let octets = if dice.roll(2) == 0 { dice.roll(200) } else { dice.roll(OCTETS) };
+    Message::from([numbered(number).to_vec(), vec![number.to_be_bytes()[3]; octets]])
+}
+
+/// What has arrived.
+#[derive(Debug, Default)]
+struct Heard {
+    numbers: BTreeSet<u32>,
+    is_disordered: bool,
+}
+
+impl Heard {
+    /// It is whole, and here for the first time.
+    fn note(&mut self, message: &Message) -> u32 {
+        assert_eq!(message.frame_count(), 2, "in part");
+        let number = number_of(message);
+        let filler = number.to_be_bytes()[3];
+        assert!(message.frame(1).unwrap().iter().all(|octet| *octet == filler), "corrupt");
+        self.is_disordered |= self.numbers.last().is_some_and(|last| *last > number);
+        assert!(self.numbers.insert(number), "{number} twice");
+        number
+    }
+
+    fn count(&self) -> u64 {
+        self.numbers.len() as u64
+    }
+
+    /// In how many places something is missing among the first `sent`.
+    fn gaps(&self, sent: u32) -> u64 {
+        let mut next = 0;
+        let all = self.numbers.iter().chain([&sent]);
+        all.filter(|number| std::mem::replace(&mut next, **number + 1) != **number).count() as u64
+    }
+}
+
+/// Runs `run` with seed after seed until so much has failed.
+fn campaign(what: &'static str, run: fn(&mut Trial)) {
+    let only = std::env::var("PEERMQ_FAULTS_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
+    let goal = if only.is_some() { 1 } else { count(2 * FAULTS, 125_000) };
+    let (mut sum, mut runs) = (Tally::default(), 0);
+    for seed in only.unwrap_or(1).. {
+        if sum.total() >= goal {
+            break;
+        }
+        runs += 1;
+        let (tell, told) = mpsc::channel();
+        let tried = thread::Builder::new().name(format!("{what} {seed}")).spawn(move || {
+            let mut trial = Trial::new(seed);
+            tell.send(Arc::clone(&trial.plan)).unwrap();
+            let entered = trial.plan.enter();
+            run(&mut trial);
+            assert!(trial.plan.panics() == 0, "a thread has panicked");
+            drop(trial);
+            drop(entered);
+            tell.send(Plan::new(0, Harm::None)).unwrap();
+        });
+        let tried = tried.unwrap();
+        let plan = told.recv().unwrap();
+        // Longer than everything in it that is waited for.
+        let told = told.recv_timeout(6 * PATIENCE);
+        let is_stuck = matches!(told, Err(mpsc::RecvTimeoutError::Timeout));
+        assert!(!is_stuck, "{what}, seed {seed}: a call does not come back");
+        assert!(tried.join().is_ok(), "{what}, {plan:?} failed, after{}", plan.tally());
+        sum.add(&plan.tally());
+    }
+    println!("{what}: {runs} runs, {} faults{sum}", sum.total());
+}
+
+/// Messages go one way. `is_dropping`: what there is no room for is counted, and so is what nobody subscribes to not.
+fn one_way<S: Sends, R: Receives>(
+    trial: &mut Trial,
+    mut sender: Socket<S>,
+    mut receiver: Socket<R>,
+    is_dropping: bool,
+) {
+    let (mut next, mut heard) = (0, Heard::default());
+    let patience = trial.patience;
+    let send_some = |dice: &mut Dice| {
+        for _ in 0..dice.roll(10) {
+            match sender.send_timeout(message(next, dice), patience) {
+                Ok(()) => next += 1,
+                Err(unsent) => assert!(patience == TURN, "{unsent:?}"),
+            }
+        }
+    };
+    let receive_some = |dice: &mut Dice| {
+        for _ in 0..10 + dice.roll(10) {
+            let Ok(message) = receiver.recv_timeout(TURN) else { break };
+            heard.note(&message);
+        }
+    };
+    trial.storm(send_some, receive_some);
+    trial.plan.end();
+    let drain = |receiver: &mut Socket<R>, heard: &mut Heard| {
+        while let Ok(message) = receiver.recv_timeout(TURN) {
+            heard.note(&message);
+        }
+    };
+    if trial.is_harmless() {
+        while heard.count() < sender.outgoing().accepted() {
+            heard.note(&receiver.recv_timeout(PATIENCE).unwrap());
+        }
+    }
+    let first = next;
+    eventually("there is one connection, which works", || {
+        drain(&mut receiver, &mut heard);
+        if !is_single(&mut sender) || !is_single(&mut receiver) {
+            return false;
+        }
+        if heard.numbers.last().is_some_and(|last| *last >= first) {
+            return true;
+        }
+        next += u32::from(sender.try_send(message(next, &mut trial.dice)).is_ok());
+        false
+    });
+    let closing = next;
+    for _ in 0..CLOSING {
+        sender.send_timeout(message(next, &mut trial.dice), PATIENCE).unwrap();
+        next += 1;
+    }
+    while heard.numbers.range(closing..).count() < CLOSING as usize {
+        heard.note(&recv(&mut receiver));
+    }
+    eventually("nothing is queued", || {
+        drain(&mut receiver, &mut heard);
+        sender.outgoing().queued == 0
+    });
+    let (outgoing, dropped) = (sender.outgoing(), sender.dropped().total());
+    assert_eq!(sender.close(PATIENCE).dropped, 0);
+    eventually("the sender is gone", || {
+        drain(&mut receiver, &mut heard);
+        receiver.peers().is_empty()
+    });
+    drain(&mut receiver, &mut heard);
+    let sent = u64::from(next);
+    assert!(heard.numbers.last().is_none_or(|last| *last < next), "never sent");
+    assert!(is_dropping || outgoing.accepted() == sent && dropped == 0, "{outgoing:?} {dropped} {sent}");
+    assert!(heard.count() <= outgoing.handed_over);
+    if trial.is_harmless() {
+        assert!(!heard.is_disordered);
+        assert_eq!((outgoing.lost, heard.count() + dropped), (0, sent));
+    } else if !is_dropping {
+        let (gaps, breaks) = (heard.gaps(next), trial.plan.breaks());
+        assert!(gaps <= breaks, "{gaps} gaps, but {breaks} breaks");
+    }
+}
+
+fn queued<S: Sends, R: Receives>(trial: &mut Trial) {
+    let (sender, receiver) = trial.join::<S, R>();
+    one_way(trial, sender, receiver, false);
+}
+
+fn published<P: Publishes + Sends, S: Subscribes + Receives>(trial: &mut Trial) {
+    let (mut publisher, mut subscriber) = trial.join::<P, S>();
+    subscriber.subscribe("").unwrap();
+    publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+    one_way(trial, publisher, subscriber, true);
+}
+
+#[test]
+fn push_and_pull_outlive_all_faults() {
+    campaign("PUSH and PULL", queued::<Push, Pull>);
+}
+
+#[test]
+fn pairs_outlive_all_faults() {
+    campaign("PAIR", queued::<Pair, Pair>);
+}
+
+#[test]
+fn dealers_outlive_all_faults() {
+    campaign("DEALER and DEALER", queued::<Dealer, Dealer>);
+}
+
+#[test]
+fn pub_and_sub_outlive_all_faults() {
+    campaign("PUB and SUB", published::<Pub, Sub>);
+}
+
+#[test]
+fn xpub_and_xsub_outlive_all_faults() {
+    campaign("XPUB and XSUB", published::<XPub, XSub>);
+}
+
+/// A side that asks.
+trait Asks {
+    /// Asks, and takes the answer if it comes in time; `between` looks. Whether the question was accepted.
+    fn exchange(
+        &mut self,
+        message: Message,
+        patience: Duration,
+        heard: &mut Heard,
+        between: &mut dyn FnMut(),
+    ) -> bool;
+}
+
+/// A side that answers.
+trait Answers {
+    /// Answers the next question with itself.
+    fn answer(&mut self, heard: &mut Heard);
+}
+
+impl Asks for Socket<Req> {
+    fn exchange(
+        &mut self,
+        message: Message,
+        patience: Duration,
+        heard: &mut Heard,
+        between: &mut dyn FnMut(),
+    ) -> bool {
+        let number = number_of(&message);
+        let Ok(mut reply) = self.request_timeout(message, patience) else { return false };
+        let deadline = Instant::now() + patience.max(20 * TURN);
+        while Instant::now() < deadline {
+            between();
+            if let Ok(answer) = reply.recv_timeout(TURN) {
+                assert_eq!(heard.note(&answer), number, "the answer to something else");
+                break;
+            }
+        }
+        true
+    }
+}
+
+impl Asks for Socket<Dealer> {
+    fn exchange(
+        &mut self,
+        message: Message,
+        patience: Duration,
+        heard: &mut Heard,
+        between: &mut dyn FnMut(),
+    ) -> bool {
+        let number = number_of(&message);
+        if self.send_timeout(message, patience).is_err() {
+            return false;
+        }
+        let deadline = Instant::now() + patience.max(20 * TURN);
+        while Instant::now() < deadline {
+            between();
+            if self.recv_timeout(TURN).is_ok_and(|answer| heard.note(&answer) == number) {
+                break;
+            }
+        }
+        true
+    }
+}
+
+impl Answers for Socket<Rep> {
+    fn answer(&mut self, heard: &mut Heard) {
+        let Ok(mut request) = self.recv_timeout(TURN) else { return };
+        let message = request.take_message();
+        heard.note(&message);
+        // Refused when the peer is gone.
+        let _ = request.reply(message);
+    }
+}
+
+impl Answers for Socket<Router> {
+    fn answer(&mut self, heard: &mut Heard) {
+        let Ok((from, message)) = self.recv_timeout(TURN) else { return };
+        heard.note(&message);
+        self.send_to(&from, message).unwrap();
+    }
+}
+
+/// Questions go one way, and come back.
+fn asked<A: Pattern, B: Pattern>(trial: &mut Trial)
+where
+    Socket<A>: Asks,
+    Socket<B>: Answers,
+{
+    let (mut asker, mut answerer) = trial.join::<A, B>();
+    let (mut next, mut questions, mut answers) = (0, Heard::default(), Heard::default());
+    let patience = trial.patience;
+    let is_over = AtomicBool::new(false);
+    let plan = Arc::clone(&trial.plan);
+    thread::scope(|scope| {
+        scope.spawn(faults::inherit(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                answerer.answer(&mut questions);
+            }
+        }));
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let deadline = Instant::now() + PATIENCE;
+            let mut ask = |patience, dice: &mut Dice| {
+                let before = answers.count();
+                next += u32::from(asker.exchange(message(next, dice), patience, &mut answers, &mut || ()));
+                answers.count() > before
+            };
+            while plan.tally().total() < FAULTS {
+                assert!(Instant::now() < deadline, "too little happens");
+                let is_answered = ask(patience, &mut trial.dice);
+                assert!(is_answered || !trial.is_harmless(), "no answer");
+            }
+            plan.end();
+            eventually("there is one connection, which works", || ask(STALL, &mut trial.dice));
+            for _ in 0..CLOSING {
+                assert!(ask(PATIENCE, &mut trial.dice), "no answer");
+            }
+        }));
+        is_over.store(true, Ordering::SeqCst);
+        if let Err(panic) = done {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    assert!(answers.numbers.is_subset(&questions.numbers), "answers to what was not asked");
+    assert!(questions.numbers.last().is_none_or(|last| *last < next), "never asked");
+    if trial.is_harmless() {
+        assert_eq!((questions.count(), answers.count()), (next.into(), next.into()));
+        assert!(!questions.is_disordered && !answers.is_disordered);
+    } else {
+        let (gaps, breaks) = (questions.gaps(next), trial.plan.breaks());
+        assert!(gaps <= breaks, "{gaps} gaps, but {breaks} breaks");
+    }
+}
+
+#[test]
+fn req_and_rep_outlive_all_faults() {
+    campaign("REQ and REP", asked::<Req, Rep>);
+}
+
+#[test]
+fn dealer_and_router_outlive_all_faults() {
+    campaign("DEALER and ROUTER", asked::<Dealer, Router>);
+}
