@@ -1,15 +1,19 @@
 //! Contexts: what the sockets of one program share: I/O threads and inproc names.
 #![forbid(unsafe_code)]
 
+mod finish;
+
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::available_parallelism;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+pub use self::finish::{FinishReport, Undelivered};
 use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
 use crate::limits::{DROP_LINGER, SPIN_MAX};
+use crate::options::Linger;
 use crate::patterns::{AnyPattern, Pattern};
 use crate::pipe::Books;
 use crate::socket::inproc::InprocNames;
@@ -18,16 +22,25 @@ use crate::socket::{Archive, Totals};
 use crate::socket::{Builder, Socket};
 use crate::socket_type::SocketType;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock, prepare_fences};
-use crate::time::later;
 
 /// What the sockets of one program share: I/O threads, and the names of inproc endpoints.
 ///
 /// A handle: clones are the same context. I/O threads start with the first tcp or ipc endpoint, one by one
 /// as there is work for them, at most one for each core that the process may use.
 ///
+/// # How it ends
+///
 /// When the last handle and the last socket are dropped, the drop waits until messages that
-/// [`linger`](crate::Options::linger) are handed to the kernel: 30 seconds at most. Without such messages
-/// it returns at once.
+/// [`linger`](crate::Options::linger) are handed to the kernel: 30 seconds at most, unless
+/// [`ContextBuilder::linger`] says otherwise. After a second it tells on standard error, or to `tracing`, for what it
+/// waits, and in the end what was lost. Without such messages it returns at once. After [`shutdown`](Self::shutdown), and
+/// in a thread that panics, only peers that can be reached are waited for, a second at most.
+///
+/// [`finish`](Self::finish) waits as long as one likes, and reports.
+///
+/// A program whose contexts or sockets are never dropped, as those in a `static` are not, loses what peers do not take
+/// within a second of the end of `main`, and is told so where there is an `atexit`. [`finish`](Self::finish) before the
+/// end of `main` leaves nothing to chance.
 ///
 /// ```
 /// use peermq::{Context, Pair};
@@ -56,6 +69,7 @@ pub(crate) struct ContextInner {
     pub(crate) zap_desk: Arc<ZapDesk>,
     /// How long a call looks before it sleeps.
     pub(crate) spin: Duration,
+    linger: Linger,
 }
 
 /// An open socket.
@@ -79,6 +93,7 @@ pub struct ContextBuilder {
     io_threads: Option<NonZeroUsize>,
     cores: Vec<usize>,
     spin: Duration,
+    linger: Option<Linger>,
 }
 
 impl Context {
@@ -131,12 +146,10 @@ impl Context {
     /// within 10 ms if they wait in step with one peer.
     ///
     /// Returns at once. Messages that were accepted are still sent, as [`linger`](crate::Options::linger)
-    /// says, when their sockets are dropped.
+    /// says, when their sockets are dropped; but the last drop waits a second at most, and not for peers that cannot be
+    /// reached. [`finish`](Self::finish) waits longer.
     pub fn shutdown(&self) {
-        self.inner.is_terminated.store(true, Ordering::SeqCst);
-        for socket in lock(&self.inner.sockets).values() {
-            socket.mailbox.post(ToSocket::Terminated);
-        }
+        self.inner.shut_down();
     }
 
     /// Returns what all sockets of this context have sent, received and dropped so far, those that are gone
@@ -180,6 +193,14 @@ impl Default for Context {
 }
 
 impl ContextInner {
+    /// Makes every call on every socket say so.
+    fn shut_down(&self) {
+        self.is_terminated.store(true, Ordering::SeqCst);
+        for socket in lock(&self.sockets).values() {
+            socket.mailbox.post(ToSocket::Terminated);
+        }
+    }
+
     /// Enters a socket, so that it hears of a shutdown.
     pub(crate) fn enter(&self, mailbox: &Arc<SocketMailbox>, books: &Arc<Books>) -> Result<u64, OpenError> {
         let id = unique_id();
@@ -200,16 +221,6 @@ impl ContextInner {
         if let Some(entry) = lock(&self.sockets).remove(&id) {
             archive.add(entry.books);
         }
-    }
-}
-
-impl Drop for ContextInner {
-    fn drop(&mut self) {
-        if self.pool.is_inherited() {
-            return;
-        }
-        self.pool.finish(later(Instant::now(), DROP_LINGER));
-        lock(&self.archive).burn();
     }
 }
 
@@ -252,6 +263,28 @@ impl ContextBuilder {
         self
     }
 
+    /// Sets how long the drop of the last handle waits for messages that [`linger`](crate::Options::linger): sockets
+    /// that are gone send no longer than that, whatever their own option says. Default: 30 seconds.
+    /// [`Linger::Forever`] is for ever, [`Linger::DISCARD`] not at all.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::{Context, Push};
+    ///
+    /// let context = Context::builder().linger(Duration::from_millis(10)).build();
+    /// let mut push = context.open::<Push>()?;
+    /// push.connect("tcp://127.0.0.1:9")?;
+    /// push.send("nobody is there")?;
+    /// drop((push, context)); // in no time
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn linger(mut self, linger: impl Into<Linger>) -> Self {
+        self.linger = Some(linger.into());
+        self
+    }
+
     /// Returns the context. No thread starts and no descriptor is opened before the first endpoint.
     ///
     /// The first context of a program registers it with Linux's `membarrier`, on which cheap sends rest. That costs
@@ -260,7 +293,7 @@ impl ContextBuilder {
     pub fn build(self) -> Context {
         prepare_fences(); // not in the middle of the first burst
         let threads = self.io_threads.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
-        Context {
+        let context = Context {
             inner: Arc::new(ContextInner {
                 pool: Arc::new(Pool::new(threads, self.cores)),
                 inproc: Mutex::new(InprocNames::default()),
@@ -269,7 +302,10 @@ impl ContextBuilder {
                 is_terminated: AtomicBool::new(false),
                 zap_desk: Arc::new(ZapDesk::new()),
                 spin: self.spin,
+                linger: self.linger.unwrap_or(Linger::AtMost(DROP_LINGER)),
             }),
-        }
+        };
+        finish::remember(&context.inner);
+        context
     }
 }

@@ -36,6 +36,9 @@
 //! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded (but for types that send to all, which
 //! never wait), and a send that fails hands the message back.
 //!
+//! When the last socket and the last handle of a context are dropped, as at the end of `main`, that waits until everything
+//! is sent: [30 seconds at most](manual::compatibility#how-things-end), and after a second it tells for what.
+//!
 //! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
 //! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. By default nothing is
 //! protected, which is [not for public networks](manual::compatibility#null-is-not-for-public-networks): see
@@ -95,7 +98,7 @@ mod wire;
 
 pub use capabilities::{VERSION, VERSION_PARTS, ZMTP_VERSION, has};
 #[cfg(not(loom))]
-pub use context::{Context, ContextBuilder};
+pub use context::{Context, ContextBuilder, FinishReport, Undelivered};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,

@@ -213,6 +213,16 @@ pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// everything long before; an unreachable one must not hang the program for ever.
 pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);
 
+/// The same after a shutdown, in a thread that panics, and at the end of a program that has not dropped its context: as
+/// long as a peer that is there takes to read some megabytes on a busy machine, and nobody who waits for a prompt minds.
+pub(crate) const HURRIED_LINGER: Duration = Duration::from_secs(1);
+
+/// How long the end of a context waits in silence: then it tells for what. From here on people wonder.
+pub(crate) const SILENT_LINGER: Duration = Duration::from_secs(1);
+
+/// Peers that such a message names; of more it tells the number.
+pub(crate) const PEERS_NAMED: usize = 3;
+
 /// Messages that a caller moves by itself in one go to count as streaming, however small they are: more than a
 /// conversation has, less than a window of requests in flight.
 pub(crate) const STREAM_BURST: u64 = 16;

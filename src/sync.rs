@@ -150,6 +150,41 @@ mod forks {
     }
 }
 
+/// Has `act` called on a thread of its own when the program ends in order: `main` has returned, or `exit` was called.
+#[cfg(all(unix, not(loom)))]
+pub(crate) fn at_exit(act: fn()) {
+    exits::call(act);
+}
+
+/// On this platform nobody hears of it.
+#[cfg(not(any(unix, loom)))]
+pub(crate) fn at_exit(_: fn()) {}
+
+#[cfg(all(unix, not(loom)))]
+mod exits {
+    use std::sync::OnceLock;
+    use std::thread;
+
+    static ACT: OnceLock<fn()> = OnceLock::new();
+
+    pub(super) fn call(act: fn()) {
+        ACT.get_or_init(|| {
+            // SAFETY: `run` may be called when `exit` runs what was registered: it starts a thread and waits for it,
+            // and lets no panic through. It is code of this library, for whose unloading the C library calls it. When
+            // there is no room for it nobody will hear of the end, and nothing else is wrong.
+            unsafe { libc::atexit(run) };
+            act
+        });
+    }
+
+    extern "C" fn run() {
+        // A thread of its own: this one's variables may be gone, which those who listen may need.
+        if let Some(thread) = ACT.get().and_then(|act| thread::Builder::new().spawn(act).ok()) {
+            let _ = thread.join(); // a panic has been told of
+        }
+    }
+}
+
 #[cfg(not(unix))]
 mod forks {
     pub(super) fn counted() -> u64 {

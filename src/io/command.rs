@@ -12,10 +12,19 @@ use crate::io::Task;
 use crate::pipe::{Feed, Mailbox, Pipe, Ready, Signal, Wake};
 use crate::sync::{AtomicU64, Ordering, Process};
 
+/// How a context ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finish {
+    /// When it is over at the latest; none: when everything is sent.
+    pub(crate) by: Option<Instant>,
+    /// Peers that are not there are not waited for.
+    pub(crate) is_hurried: bool,
+}
+
 /// To an I/O thread.
 pub(crate) enum ToIo {
     /// End when every task has ended, or at the given time.
-    Finish(Instant),
+    Finish(Finish),
     /// Something for one task.
     Notice(u64, Notice),
     /// A new task, and its number.
@@ -31,6 +40,8 @@ pub(crate) enum Notice {
     WakeAt(Instant),
     /// The connection of this task is over; `was_ready`: after a handshake.
     Ended { end: End, was_ready: bool },
+    /// The context ends: what is queued now is the last.
+    Finish(Finish),
     /// Look in a while whether the connection is quiet.
     LookLater,
     /// A name was looked up; empty when it has no address.

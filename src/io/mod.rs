@@ -12,7 +12,7 @@ mod task;
 mod thread;
 mod timers;
 
-pub(crate) use command::{End, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
+pub(crate) use command::{End, Finish, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
 #[cfg(unix)]
 pub(crate) use descriptors::Descriptors;
 pub(crate) use pool::Pool;

@@ -4,13 +4,14 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::io::thread::IoThread;
-use crate::io::{IoMailbox, ToIo};
+use crate::io::{Finish, IoMailbox, ToIo};
 use crate::options::IoAffinity;
-use crate::sync::{AtomicU64, Mutex, Ordering, Process, lock};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait, wait_until};
 use crate::transport::{Call, faults};
 
 /// Where I/O threads come from.
@@ -18,13 +19,19 @@ pub(crate) struct Pool {
     most_threads: usize,
     cores: Vec<usize>,
     state: Mutex<State>,
+    /// The last thread has ended.
+    ended: Condvar,
     process: Process,
 }
 
 #[derive(Default)]
 struct State {
     threads: Vec<Handle>,
+    /// Threads that have not ended.
+    running: usize,
     is_finished: bool,
+    /// Tasks that wait for the end of all threads.
+    waiting: Vec<Waker>,
 }
 
 struct Handle {
@@ -39,7 +46,7 @@ impl Pool {
     /// At most `most_threads` threads; the first is pinned to the first of `cores`, and so on, round again.
     pub(crate) fn new(most_threads: usize, cores: Vec<usize>) -> Self {
         let (state, process) = (Mutex::default(), Process::current());
-        Self { most_threads: most_threads.max(1), cores, state, process }
+        Self { most_threads: most_threads.max(1), cores, state, ended: Condvar::new(), process }
     }
 
     /// Whether this process was forked since: then it has none of the threads.
@@ -71,7 +78,10 @@ impl Pool {
                 affinity.allows(*number) && !state.threads.iter().any(|handle| handle.number == *number)
             };
             match (0..self.most_threads).find(is_new).map(|number| self.start(number)) {
-                Some(Ok(handle)) => state.threads.push(handle),
+                Some(Ok(handle)) => {
+                    state.threads.push(handle);
+                    state.running += 1;
+                }
                 // The threads that we have will do.
                 Some(Err(error)) => failed = Some(error),
                 None => {}
@@ -82,19 +92,55 @@ impl Pool {
         Ok(Arc::clone(&handle.mailbox))
     }
 
-    /// Lets every thread end when its tasks have ended, at `deadline` at the latest, and waits for that.
-    pub(crate) fn finish(&self, deadline: Instant) {
+    /// Starts no more threads, and lets every one end when its tasks have ended.
+    pub(crate) fn finish(&self, finish: Finish) {
         if self.is_inherited() {
             return;
         }
-        let threads = {
-            let mut state = lock(&self.state);
-            state.is_finished = true;
-            std::mem::take(&mut state.threads)
-        };
-        for handle in &threads {
-            handle.mailbox.post(ToIo::Finish(deadline));
+        let mut state = lock(&self.state);
+        state.is_finished = true;
+        let mailboxes: Vec<_> = state.threads.iter().map(|handle| Arc::clone(&handle.mailbox)).collect();
+        drop(state);
+        for mailbox in mailboxes {
+            mailbox.post(ToIo::Finish(finish));
         }
+    }
+
+    /// Waits until every thread has ended, or until `deadline`. `false`: the time is over.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
+        if self.is_inherited() {
+            return true;
+        }
+        let mut state = lock(&self.state);
+        while state.running > 0 {
+            state = match deadline {
+                Some(deadline) if Instant::now() >= deadline => return false,
+                Some(deadline) => wait_until(&self.ended, state, deadline),
+                None => wait(&self.ended, state),
+            };
+        }
+        true
+    }
+
+    /// Whether every thread has ended; if not, `waker` is woken then.
+    pub(crate) fn poll_ended(&self, waker: &Waker) -> bool {
+        if self.is_inherited() {
+            return true;
+        }
+        let mut state = lock(&self.state);
+        let has_ended = state.running == 0;
+        if !has_ended && !state.waiting.iter().any(|other| other.will_wake(waker)) {
+            state.waiting.push(waker.clone());
+        }
+        has_ended
+    }
+
+    /// Waits until every thread is gone, with all that it had.
+    pub(crate) fn join(&self) {
+        if self.is_inherited() {
+            return;
+        }
+        let threads = std::mem::take(&mut lock(&self.state).threads);
         for handle in threads {
             // A task's panic does not end its thread; if the loop itself panicked there is nobody to tell.
             let _ = handle.thread.join();
@@ -115,8 +161,10 @@ impl Pool {
             0 => None,
             count => self.cores.get(index % count).copied(),
         };
+        let pool = Arc::clone(self);
         faults::before(Call::Spawn)?;
         let run = faults::inherit(move || {
+            let _running = Running(pool);
             if let Some(id) = core {
                 pin_to(core_affinity::CoreId { id });
             }
@@ -124,6 +172,20 @@ impl Pool {
         });
         let thread = thread::Builder::new().name(format!("peermq-io-{index}")).spawn(run)?;
         Ok(Handle { number: index, mailbox, load, thread })
+    }
+}
+
+/// A thread, until it ends.
+struct Running(Arc<Pool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.running -= 1;
+        let waiting = if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        drop(state);
+        self.0.ended.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -171,6 +233,8 @@ mod tests {
         assert!(!Arc::ptr_eq(&pick(0b0011), &third));
         // A thread that does not exist is no reason to refuse a connection.
         drop(pick(1 << 60));
-        pool.finish(Instant::now());
+        pool.finish(Finish { by: Some(Instant::now()), is_hurried: false });
+        assert!(pool.wait(None));
+        pool.join();
     }
 }

@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
-use crate::io::{IoMailbox, Notice, Pool, ToIo};
+use crate::io::{Finish, IoMailbox, Notice, Pool, ToIo};
 use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::pipe::Sleepers;
 use crate::sync::{AtomicU64, Ordering};
@@ -33,7 +33,7 @@ pub(super) struct IoThread {
     load: Arc<AtomicU64>,
     timers: Timers,
     again: Vec<u64>,
-    finish_at: Option<Instant>,
+    finish: Option<Finish>,
 }
 
 impl IoThread {
@@ -52,7 +52,7 @@ impl IoThread {
             load,
             timers: Timers::default(),
             again: Vec::with_capacity(EVENTS_PER_POLL),
-            finish_at: None,
+            finish: None,
         })
     }
 
@@ -89,7 +89,8 @@ impl IoThread {
                 // Relaxed: a hint for balancing.
                 self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
             }
-            if self.finish_at.is_some_and(|at| self.tasks.is_empty() || now >= at) {
+            let is_over = |by: Option<Instant>| self.tasks.is_empty() || by.is_some_and(|by| now >= by);
+            if self.finish.is_some_and(|finish| is_over(finish.by)) {
                 // A task that another thread hands over too late would hold this mailbox for ever.
                 self.mailbox.mailbox().close();
                 return;
@@ -100,7 +101,8 @@ impl IoThread {
     fn sleep(&mut self, events: &mut Events) {
         let may_sleep = self.again.is_empty() && self.mailbox.mailbox().sleep_elsewhere(Sleepers::POLL);
         let timeout = if may_sleep {
-            let next = self.timers.next().into_iter().chain(self.finish_at).min();
+            let by = self.finish.and_then(|finish| finish.by);
+            let next = self.timers.next().into_iter().chain(by).min();
             next.map(|at| at.saturating_duration_since(Instant::now()))
         } else {
             Some(Duration::ZERO)
@@ -114,12 +116,26 @@ impl IoThread {
 
     fn handle(&mut self, item: ToIo, now: Instant) {
         match item {
-            ToIo::Finish(at) => self.finish_at = Some(at),
+            ToIo::Finish(finish) => self.finish(finish, now),
             ToIo::Notice(id, notice) => self.call(id, now, |task, turn| task.on_notice(notice, turn)),
             ToIo::Start(id, task) => {
                 self.tasks.insert(id, task);
                 self.call(id, now, |task, turn| task.on_start(turn));
+                if let Some(finish) = self.finish {
+                    self.call(id, now, |task, turn| task.on_notice(Notice::Finish(finish), turn));
+                }
             }
+        }
+    }
+
+    /// Lets all tasks end; told again, at the earlier time.
+    fn finish(&mut self, finish: Finish, now: Instant) {
+        let before = self.finish.and_then(|before| before.by);
+        let finish = Finish { by: before.into_iter().chain(finish.by).min(), ..finish };
+        self.finish = Some(finish);
+        let tasks: Vec<u64> = self.tasks.keys().copied().collect();
+        for id in tasks {
+            self.call(id, now, |task, turn| task.on_notice(Notice::Finish(finish), turn));
         }
     }
 

@@ -313,9 +313,17 @@
 //!   Messages that arrived and were not received are dropped; a close reports how many.
 //! * The last handle of a [`Context`](crate::Context), sockets included, waits when it is dropped until what
 //!   lingers is with the kernel: 30 seconds at most, then the rest is dropped. libzmq's `zmq_ctx_term` waits
-//!   without end.
+//!   without end; [`ContextBuilder::linger`](crate::ContextBuilder::linger) has either, and everything in between. After a
+//!   second it tells for whom it waits, and then what was lost: to `tracing` if somebody listens there, else on standard
+//!   error.
+//! * [`finish`](crate::Context::finish) waits as long as it is told to, for ever if need be, for what sockets hold that
+//!   are open and that are not, and tells what was dropped and for whom.
 //! * [`shutdown`](crate::Context::shutdown) makes every call on every socket return `Terminated` and does
-//!   not wait either.
+//!   not wait either. Behind it, and while its thread panics, the last drop waits a second at most, and not for a peer
+//!   that cannot be reached.
+//! * What is never dropped, such as a socket in a `static`, is looked after when the program ends (`atexit`, on Unix):
+//!   what peers take within a second is sent, and the rest told. A program that is killed, or calls `_exit`, loses what
+//!   was not with the kernel.
 //!
 //! # Errors
 //!

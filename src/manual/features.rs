@@ -14,7 +14,7 @@
 //! | Threads | I/O threads started when needed, count and cores by the context's builder; sockets are `Send`; [halves](crate::Socket::split) that send and receive at once; a [handle](crate::SharedSocket) that many threads and tasks share | |
 //! | Proxies | between any two sockets, of types known or chosen at run time, both ways; back-pressure instead of loss; a capture; pause, resume, statistics and end from any thread | |
 //! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake, half-open connections in all and from one address, lists of addresses | |
-//! | Ends | linger, `shutdown`, bounded drop, `close` with a deadline and an exact report | |
+//! | Ends | linger, `shutdown`, bounded drop that tells for what it waits, `close` and `Context::finish` with a deadline and an exact report | |
 //! | Other languages | | a C library with libzmq's interface, a command-line tool |
 //! | Platforms | Linux is tested; the code is portable by mio and socket2, with ipc on Unix only | |
 //!

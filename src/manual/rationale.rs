@@ -374,3 +374,14 @@
 //! none of the crates that are needed anyway. One octet lies in the stream while the socket can do something, so any
 //! event loop can wait for it, level- or edge-triggered; libzmq's `ZMQ_FD` is edge-triggered only, and must be asked for
 //! `ZMQ_EVENTS` after each call.
+//!
+//! # A program that hangs at its end says why
+//!
+//! A library does not write on standard error. One thing does not go without: a program whose last drop waits for a peer
+//! that will not come looks as if it hung, to somebody who has never heard of `linger`, and there is no caller left to
+//! whom an error could be returned. So after a second, and when something was lost, there is a line, unless a subscriber
+//! of `tracing` takes it. A drop that is not waited for by people (after a shutdown, or in a panic) says nothing.
+//!
+//! The end of the program is the end of contexts that were not dropped, by `atexit`: what was sent before the last line
+//! of `main` should not depend on whether an I/O thread had its turn. It takes no more than a second, for `exit` is also
+//! what people call who want a program to end. The calls of other threads go on meanwhile.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use crate::endpoint::Endpoint;
 use crate::pipe::Pipe;
 use crate::pipe::dropped::{Dropped, Drops};
 use crate::pipe::latest::Latest;
@@ -159,6 +160,21 @@ impl Books {
         self.so_far().1
     }
 
+    /// The queues from which connections take.
+    pub(crate) fn queues(&self) -> Vec<Queue> {
+        let pages = lock(&self.pages);
+        let queues = pages.open.iter().filter_map(|page| {
+            let both = latest_of(&pages.latest, page.id);
+            let outstanding = page.outstanding(both);
+            let to = outstanding.destination().filter(|_| !outstanding.is_consumer_gone())?;
+            let (out, back) = both.map_or((None, None), |both| (both.out.clone(), both.back.clone()));
+            let handed_over = outstanding.sent() - outstanding.left();
+            let (outbound, inbound) = (Arc::clone(&page.outbound), Arc::clone(&page.inbound));
+            Some(Queue { outbound, inbound, out, back, handed_over, to })
+        });
+        queues.collect()
+    }
+
     /// Whether nothing will change any more.
     pub(crate) fn is_closed(&self) -> bool {
         let mut pages = lock(&self.pages);
@@ -173,6 +189,51 @@ impl Books {
     pub(crate) fn burn(&self) {
         let pages = std::mem::take(&mut *lock(&self.pages));
         drop(pages);
+    }
+}
+
+/// What is queued for one connection, and what has come over it.
+pub(crate) struct Queue {
+    outbound: Arc<Ring>,
+    inbound: Arc<Ring>,
+    out: Option<Latest>,
+    back: Option<Latest>,
+    /// What its kernel had when this was made.
+    handed_over: u64,
+    to: Endpoint,
+}
+
+impl Queue {
+    /// Where it goes.
+    pub(crate) fn to(&self) -> &Endpoint {
+        &self.to
+    }
+
+    fn outstanding(&self) -> Outstanding {
+        match &self.out {
+            Some(latest) => latest.outstanding(&self.outbound),
+            None => Outstanding::new(Arc::clone(&self.outbound), self.outbound.sent().0),
+        }
+    }
+
+    /// Messages that the kernel has not taken. Exact when the connection is gone.
+    pub(crate) fn left(&self) -> u64 {
+        self.outstanding().left()
+    }
+
+    /// Messages that the kernel has taken since this was made.
+    pub(crate) fn flushed(&self) -> u64 {
+        let outstanding = self.outstanding();
+        (outstanding.sent() - outstanding.left()).saturating_sub(self.handed_over)
+    }
+
+    /// Messages that have come, and that a socket that is open has not received. Exact when the connection is gone.
+    pub(crate) fn unreceived(&self) -> u64 {
+        match &self.back {
+            _ if self.inbound.is_consumer_gone() => 0,
+            Some(latest) => u64::from(!latest.is_empty()),
+            None => self.inbound.sent().0 - self.inbound.consumed(),
+        }
     }
 }
 

@@ -390,6 +390,7 @@ impl Consumer {
 impl Drop for Consumer {
     fn drop(&mut self) {
         let octets = self.octets();
+        self.ring.note_left(self.received + self.waiting());
         // Large bodies go now, not when the producer's end goes.
         // Always a new look: a drain moves `taken` on past the segment that `limit` speaks of.
         while self.refill() {

@@ -44,7 +44,7 @@ mod models;
 mod tests;
 
 pub(crate) use assist::{Assist, Patience, Vitals};
-pub(crate) use books::{Books, Totals};
+pub(crate) use books::{Books, Queue, Totals};
 pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
 pub use dropped::Dropped;

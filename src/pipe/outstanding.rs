@@ -1,6 +1,7 @@
 //! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
+use crate::endpoint::Endpoint;
 use crate::pipe::Pipe;
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
@@ -34,6 +35,11 @@ impl Outstanding {
             Some(latest) => u64::from(!latest.is_empty()),
             None => self.sent.saturating_sub(self.ring.consumed()),
         }
+    }
+
+    /// Where it goes; none: to a socket of this process.
+    pub(crate) fn destination(&self) -> Option<Endpoint> {
+        self.ring.destination()
     }
 
     /// Whether nobody will take anything any more.

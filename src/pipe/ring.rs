@@ -7,6 +7,7 @@
 
 use std::ptr::{self, NonNull};
 
+use crate::endpoint::Endpoint;
 use crate::limits::SPARE_SEGMENTS;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::{Ready, WakeUp};
@@ -358,6 +359,16 @@ impl Ring {
         unsafe { Segment::free(segment) };
     }
 
+    /// Writes down, when the consumer goes, how much was sent that it has seen: the producer may not have done so.
+    pub(super) fn note_left(&self, messages: u64) {
+        let sent = &self.progress.0.sent;
+        // Relaxed: a number that stands for itself. A producer that writes down more meanwhile does so again when it
+        // goes.
+        if messages > sent.load(Ordering::Relaxed) {
+            sent.store(messages, Ordering::Relaxed);
+        }
+    }
+
     /// Corrects the octets that were let go when the consumer goes: to those that it has taken.
     pub(super) fn set_freed(&self, octets: u64) {
         self.progress.0.freed.store(octets, Ordering::Relaxed); // as in `free`
@@ -369,6 +380,12 @@ impl Ring {
     pub(super) fn sent(&self) -> (u64, u64) {
         let sent = self.progress.0.sent.load(Ordering::Relaxed).max(self.consumed());
         (sent, self.progress.0.sent_octets.load(Ordering::Relaxed).max(self.freed()))
+    }
+
+    /// Where goes what the consumer takes; none: it keeps it.
+    pub(super) fn destination(&self) -> Option<Endpoint> {
+        let wake_up = lock(&self.flags().reader).clone()?;
+        wake_up.destination()
     }
 
     // Either side's.

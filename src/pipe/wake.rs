@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use crate::endpoint::Endpoint;
 use crate::sync::Arc;
 
 /// What a pipe has to say to somebody who waited.
@@ -25,6 +26,11 @@ pub(crate) enum Ready {
 pub(crate) trait Wake: Send + Sync {
     /// Pipe `id` is `ready`.
     fn wake(&self, id: u64, ready: Ready);
+
+    /// Where what it takes out of pipes goes; none: it keeps it.
+    fn destination(&self) -> Option<Endpoint> {
+        None
+    }
 }
 
 /// One pipe's way to one waiter.
@@ -45,6 +51,10 @@ impl WakeUp {
     #[cfg(loom)]
     pub(crate) fn new(id: u64, waiter: std::sync::Arc<dyn Wake>) -> Self {
         Self { id, waiter: Arc::from_std(waiter) }
+    }
+
+    pub(super) fn destination(&self) -> Option<Endpoint> {
+        self.waiter.destination()
     }
 
     pub(super) fn wake(&self, ready: Ready) {

@@ -23,7 +23,7 @@ use mio::Token;
 
 use crate::endpoint::{Address, Endpoint, Host};
 use crate::error::{ConnectionError, OsError, ProtocolError};
-use crate::io::{End, Fate, Notice, Readiness, Task, Turn, resolve};
+use crate::io::{End, Fate, Finish, Notice, Readiness, Task, Turn, resolve};
 use crate::limits::HANDSHAKE_READ;
 use crate::options::{Options, ReconnectStop};
 use crate::pipe::Assist;
@@ -50,6 +50,8 @@ pub(crate) struct Dialer {
     beat: Beat,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
     stop: Option<Option<Instant>>,
+    /// The context ends soon: an address that cannot be connected to is the last that is tried.
+    is_hurried: bool,
 }
 
 enum State {
@@ -72,6 +74,7 @@ impl Dialer {
             ticker: Ticker::default(),
             beat: Beat::default(),
             stop: None,
+            is_hurried: false,
         };
         link.start(Box::new(dialer));
     }
@@ -252,7 +255,7 @@ impl Dialer {
     fn failed(&mut self, error: ConnectionError, kind: ReconnectStop, turn: &mut Turn<'_>) -> Fate {
         let stops = kind != ReconnectStop::NEVER && self.options().reconnect_stop().contains(kind);
         let is_done = self.stop.is_some() && self.has_nothing_to_send();
-        if stops || is_done {
+        if stops || is_done || self.is_hurried {
             return self.give_up(error);
         }
         let random = RandomState::new().build_hasher().finish();
@@ -295,6 +298,15 @@ impl Dialer {
             }
         }
     }
+
+    /// The context ends. A link that is stopped already keeps its own deadline.
+    fn finish(&mut self, finish: Finish, turn: &mut Turn<'_>) -> Fate {
+        self.is_hurried |= finish.is_hurried;
+        if self.is_hurried && matches!(self.state, State::Pausing(_)) {
+            return Fate::Done;
+        }
+        if self.link.set_stopped() { self.stop(finish.by, turn) } else { Fate::Goes }
+    }
 }
 
 impl Task for Dialer {
@@ -330,6 +342,7 @@ impl Task for Dialer {
                 self.connect(ConnectionError::NoAddress, turn)
             }
             Notice::Stop(deadline) => self.stop(deadline, turn),
+            Notice::Finish(finish) => self.finish(finish, turn),
             Notice::Tick => {
                 self.ticker.start(&self.link, turn);
                 Fate::Goes

@@ -11,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use mio::{Registry, Token};
 
+use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
@@ -102,6 +103,12 @@ impl Link {
 
     pub(crate) fn owner(&self) -> &Arc<Owner> {
         &self.owner
+    }
+
+    /// What is queued now is the last. `false`: so it was before.
+    pub(super) fn set_stopped(&self) -> bool {
+        // Relaxed: whoever sets it drives the session next.
+        !self.is_stopped.swap(true, Ordering::Relaxed)
     }
 
     /// Counts as half-open until the handshake is done, or the link is gone.
@@ -512,6 +519,10 @@ impl Link {
 }
 
 impl Wake for Link {
+    fn destination(&self) -> Option<Endpoint> {
+        Some(self.owner.peers.endpoint(self.id).unwrap_or_else(|| self.owner.endpoint.clone()))
+    }
+
     fn wake(&self, _: u64, _: Ready) {
         if self.place.note(work::PIPES) {
             self.post_drive();

@@ -195,7 +195,7 @@ impl Task for ListenerTask {
 
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
-            Notice::Stop(_) => Fate::Done,
+            Notice::Stop(_) | Notice::Finish(_) => Fate::Done,
             Notice::Drive => self.look(turn),
             Notice::Ended { .. }
             | Notice::LookLater
@@ -236,6 +236,15 @@ impl Accepted {
         }
         Fate::Goes
     }
+
+    /// Ends when what is queued is sent.
+    fn stop(&mut self, deadline: Option<Instant>, turn: &mut Turn<'_>) -> Fate {
+        self.stop_at = deadline;
+        if let Some(deadline) = deadline {
+            turn.wake_at(deadline);
+        }
+        self.drive(work::PIPES, turn)
+    }
 }
 
 impl Task for Accepted {
@@ -274,13 +283,8 @@ impl Task for Accepted {
                 }
                 Fate::Done
             }
-            Notice::Stop(deadline) => {
-                self.stop_at = deadline;
-                if let Some(deadline) = deadline {
-                    turn.wake_at(deadline);
-                }
-                self.drive(work::PIPES, turn)
-            }
+            Notice::Stop(deadline) => self.stop(deadline, turn),
+            Notice::Finish(finish) if self.link.set_stopped() => self.stop(finish.by, turn),
             Notice::Tick => {
                 self.ticker.start(&self.link, turn);
                 Fate::Goes
@@ -293,7 +297,7 @@ impl Task for Accepted {
                 self.beat.look_later(turn);
                 Fate::Goes
             }
-            Notice::Resolved(_) => Fate::Goes,
+            Notice::Finish(_) | Notice::Resolved(_) => Fate::Goes,
         }
     }
 

@@ -59,6 +59,7 @@ pub(crate) use status::Status;
 #[cfg(test)]
 pub(crate) use streams::polls;
 pub(crate) use streams::{leave, wait};
+pub(crate) use traces::tell_left;
 pub use vitals::ConnectionCounts;
 
 use std::sync::Arc;

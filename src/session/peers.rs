@@ -107,6 +107,11 @@ impl Peers {
         Self { known: Mutex::default(), watchers: Watchers::new(books) }
     }
 
+    /// Where the peer of this connection is, if it is known.
+    pub(crate) fn endpoint(&self, id: u64) -> Option<Endpoint> {
+        lock(&self.known).get(&id).map(|entry| entry.peer.info.endpoint.clone())
+    }
+
     pub(crate) fn watchers(&self) -> &Watchers {
         &self.watchers
     }

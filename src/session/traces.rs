@@ -49,3 +49,13 @@ pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
         | EventKind::Stopped => at!(Level::DEBUG),
     }
 }
+
+/// Tells of messages that keep a context from ending, or are lost with it. If nobody listens, and it is something that
+/// people wait for, to whoever reads what the program says.
+pub(crate) fn tell_left(text: &str, messages: u64, is_waited_for: bool) {
+    if enabled!(target: TARGET, Level::WARN) {
+        event!(target: TARGET, Level::WARN, event = "left", messages, "{text}");
+    } else if is_waited_for {
+        eprintln!("peermq: {text}");
+    }
+}

@@ -218,6 +218,11 @@ impl Archive {
         totals
     }
 
+    /// Those of sockets whose messages may still be taken.
+    pub(crate) fn books(&self) -> Vec<Arc<Books>> {
+        self.open.clone()
+    }
+
     /// The context is gone.
     pub(crate) fn burn(&mut self) {
         self.open.drain(..).for_each(|books| books.burn());

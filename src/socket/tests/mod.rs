@@ -19,6 +19,7 @@ mod endpoints;
 mod extremes;
 #[cfg(unix)]
 mod faults;
+mod finish;
 mod handles;
 mod in_step;
 mod inproc;
@@ -278,17 +279,30 @@ impl Dice {
 ///
 /// `name` is the calling test's, with its module: this program starts itself again for that test alone.
 fn alone(name: &str, check: impl FnOnce()) {
+    let _ = alone_and_said(name, check);
+}
+
+/// The same, and returns what that process has written to its standard error; in that process itself nothing.
+fn alone_and_said(name: &str, check: impl FnOnce()) -> Option<String> {
+    alone_with(name, ("PEERMQ_TEST_UNUSED", ""), check)
+}
+
+/// The same, with a variable in its environment.
+fn alone_with(name: &str, variable: (&str, &str), check: impl FnOnce()) -> Option<String> {
     const CHILD: &str = "PEERMQ_TEST_ALONE";
     if std::env::var_os(CHILD).is_some() {
-        return check();
+        check();
+        return None;
     }
     let test = format!("socket::tests::{name}");
     let output = Command::new(std::env::current_exe().unwrap())
         .args([&test, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD, "")
+        .env(variable.0, variable.1)
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("1 passed"), "{text}\n{errors}");
+    Some(errors.into_owned())
 }

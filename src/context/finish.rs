@@ -1,0 +1,246 @@
+//! The end of a context: what is waited for, how long, and who is told.
+//!
+//! ```text
+//!                            waits for                         at most                  tells
+//!  finish                    all that is queued                as long as it is told    a report
+//!  drop                      what lingers                      ContextBuilder::linger   after a second, and of losses
+//!  drop behind a shutdown,   what lingers for peers            a second                 of losses, to `tracing`
+//!   or in a panic             that can be reached
+//!  the end of the program    all that is queued for such       a second                 of losses
+//! ```
+#![forbid(unsafe_code)]
+
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::context::{Context, ContextInner};
+use crate::endpoint::Endpoint;
+use crate::io::Finish;
+use crate::limits::{HURRIED_LINGER, PEERS_NAMED, SILENT_LINGER};
+use crate::options::Timeout;
+use crate::pipe::Queue;
+use crate::session::tell_left;
+use crate::sync::{Mutex, Ordering, at_exit, lock, try_lock};
+use crate::time::later;
+
+/// What became of the messages that the sockets of a context held when it was [finished](Context::finish).
+///
+/// Messages over inproc are not in here: they were with the other socket as soon as they were sent.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, Push};
+///
+/// let context = Context::new();
+/// let mut push = context.open::<Push>()?;
+/// push.connect("tcp://127.0.0.1:9")?;
+/// push.send("nobody is there")?;
+/// let report = context.finish(Duration::from_millis(10));
+/// assert_eq!((report.flushed, report.dropped), (0, 1));
+/// assert_eq!(report.undelivered[0].endpoint.to_string(), "tcp://127.0.0.1:9");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FinishReport {
+    /// Messages that were handed over to the kernel since.
+    pub flushed: u64,
+    /// Messages that were not, and never will be.
+    pub dropped: u64,
+    /// Messages that had come over connections and that sockets which are still open have not received; what subscribers
+    /// have said to a publisher, and news of who comes and goes, included.
+    pub unreceived: u64,
+    /// For whom those were that were dropped: one entry for each connection.
+    pub undelivered: Vec<Undelivered>,
+}
+
+/// Messages for one peer that were dropped when a context was [finished](Context::finish).
+///
+/// ```
+/// use peermq::Context;
+///
+/// assert!(Context::new().finish(std::time::Duration::ZERO).undelivered.is_empty());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Undelivered {
+    /// Where a socket had connected to; of a peer that had connected to us, its own address.
+    pub endpoint: Endpoint,
+    /// How many.
+    pub messages: u64,
+}
+
+impl Context {
+    /// Ends the context: waits until everything that its sockets have queued is handed over to the kernel, `within` at
+    /// most, and tells how much that was. The rest is dropped. [`Timeout::Never`] waits for ever.
+    ///
+    /// What sockets hold that are still open counts, wherever they are, as if they were closed now: they need not be
+    /// dropped, which those in a `static` never are. As after [`shutdown`](Self::shutdown), every call on them says
+    /// `Terminated`. What sockets that were dropped have left behind is sent as their [`linger`](crate::Options::linger)
+    /// says, but no longer than `within`.
+    ///
+    /// Waits for its I/O threads, so it must not be called on one of them, which an
+    /// [`Authorizer`](crate::Authorizer) is. In a forked child it does nothing.
+    pub fn finish(&self, within: impl Into<Timeout>) -> FinishReport {
+        let ending = Ending::begin(&self.inner, within.into());
+        self.inner.pool.wait(None);
+        ending.report()
+    }
+
+    /// Ends the context as [`finish`](Self::finish) does, in a task, for any executor.
+    ///
+    /// Cancel-safe: dropped after its first poll, the future leaves what is queued to be sent `within` the same time,
+    /// and nobody is told. Dropped before, it does nothing.
+    pub async fn finish_async(&self, within: impl Into<Timeout>) -> FinishReport {
+        let ending = Ending::begin(&self.inner, within.into());
+        poll_fn(
+            |context| {
+                if self.inner.pool.poll_ended(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
+        .await;
+        ending.report()
+    }
+}
+
+/// A context that is about to end.
+struct Ending<'a> {
+    context: &'a ContextInner,
+    queues: Vec<Queue>,
+}
+
+impl<'a> Ending<'a> {
+    fn begin(context: &'a Arc<ContextInner>, within: Timeout) -> Self {
+        if context.pool.is_inherited() {
+            return Self { context, queues: Vec::new() };
+        }
+        context.shut_down();
+        let queues = context.queues();
+        let by = within.limit().map(|limit| later(Instant::now(), limit));
+        context.pool.finish(Finish { by, is_hurried: false });
+        Self { context, queues }
+    }
+
+    /// What has become of it, when all I/O threads have ended.
+    fn report(self) -> FinishReport {
+        self.context.pool.join();
+        let mut report = FinishReport::default();
+        for queue in self.queues {
+            let messages = queue.left();
+            report.flushed += queue.flushed();
+            report.dropped += messages;
+            report.unreceived += queue.unreceived();
+            if messages > 0 {
+                report.undelivered.push(Undelivered { endpoint: queue.to().clone(), messages });
+            }
+        }
+        report
+    }
+}
+
+impl ContextInner {
+    /// What is queued for connections, of sockets that are open and of those that are gone.
+    fn queues(&self) -> Vec<Queue> {
+        let archive = lock(&self.archive); // as in `leave`
+        let mut books = archive.books();
+        books.extend(lock(&self.sockets).values().map(|entry| Arc::clone(&entry.books)));
+        drop(archive);
+        books.iter().flat_map(|books| books.queues()).collect()
+    }
+
+    /// Lets what peers take at once be sent, and tells of the rest.
+    fn end_with_program(&self) {
+        if self.pool.is_inherited() {
+            return;
+        }
+        let queues = self.queues();
+        let by = later(Instant::now(), HURRIED_LINGER);
+        self.pool.finish(Finish { by: Some(by), is_hurried: true });
+        // And a little more; but the caller may be one of these threads.
+        self.pool.wait(Some(later(by, HURRIED_LINGER / 10)));
+        if let Some((messages, peers)) = left(&queues) {
+            let what = "was lost with the program, which did not drop its socket and context";
+            tell_left(
+                &format!("{peers} {what}, or call Context::finish, before the end of main"),
+                messages,
+                true,
+            );
+        }
+    }
+}
+
+impl Drop for ContextInner {
+    fn drop(&mut self) {
+        if self.pool.is_inherited() {
+            return;
+        }
+        // Relaxed: whoever has shut it down has let its handle go since.
+        let is_hurried = self.is_terminated.load(Ordering::Relaxed) || thread::panicking();
+        let limit = if is_hurried { Some(HURRIED_LINGER) } else { self.linger.limit() };
+        let is_silent = limit.is_some_and(|limit| limit <= SILENT_LINGER);
+        let mut queues = if is_silent { self.queues() } else { Vec::new() };
+        let begun = Instant::now();
+        let by = limit.map(|limit| later(begun, limit));
+        self.pool.finish(Finish { by, is_hurried });
+        if !is_silent && !self.pool.wait(Some(later(begun, SILENT_LINGER))) {
+            queues = self.queues();
+            if let Some((messages, peers)) = left(&queues) {
+                tell_left(&still_waits(&peers, limit), messages, true);
+            }
+        }
+        self.pool.wait(None);
+        self.pool.join();
+        if let Some((messages, peers)) = left(&queues) {
+            let text =
+                format!("{peers} was dropped with the context, {:.1?} after its end began", begun.elapsed());
+            tell_left(&text, messages, !is_silent);
+        }
+        lock(&self.archive).burn();
+    }
+}
+
+/// Messages that were not handed over, and what there is to say of them; none, if there are none.
+fn left(queues: &[Queue]) -> Option<(u64, String)> {
+    let left: Vec<_> =
+        queues.iter().map(|queue| (queue.left(), queue.to())).filter(|(left, _)| *left > 0).collect();
+    let messages = left.iter().map(|(left, _)| left).sum();
+    let named: Vec<_> = left.iter().take(PEERS_NAMED).map(|(_, to)| to.to_string()).collect();
+    let more = match left.len().saturating_sub(PEERS_NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let text = format!("what is queued ({messages}) for {}{more}", named.join(", "));
+    (messages > 0).then_some((messages, text))
+}
+
+fn still_waits(peers: &str, limit: Option<Duration>) -> String {
+    let rest = match limit {
+        Some(limit) => format!("{:.0?} at most", limit.saturating_sub(SILENT_LINGER)),
+        None => "as long as it takes".to_owned(),
+    };
+    format!("a context that was dropped waits until {peers} is sent: {rest}; see ContextBuilder::linger")
+}
+
+/// Contexts that are to be ended when the program ends.
+static LIVING: Mutex<Vec<Weak<ContextInner>>> = Mutex::new(Vec::new());
+
+/// The end of the program is the end of this context, too.
+pub(super) fn remember(context: &Arc<ContextInner>) {
+    at_exit(end_with_program);
+    let mut living = lock(&LIVING);
+    living.retain(|context| context.strong_count() > 0);
+    living.push(Arc::downgrade(context));
+}
+
+fn end_with_program() {
+    // Not waited for: in a forked child a thread may hold it that is not there.
+    let living = try_lock(&LIVING).map(|mut living| std::mem::take(&mut *living)).unwrap_or_default();
+    // None is the last to hold its context: dropping that would wait once more.
+    let contexts: Vec<_> = living.iter().filter_map(Weak::upgrade).collect();
+    contexts.iter().for_each(|context| context.end_with_program());
+    std::mem::forget(contexts);
+}

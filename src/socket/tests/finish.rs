@@ -1,0 +1,267 @@
+//! The end of a context: what is waited for, how long, and who is told.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::tasks::run;
+use super::*;
+use crate::limits::DROP_LINGER;
+use crate::{ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, Timeout};
+
+/// A sender in a context of its own that is connected to where nobody is, with ten messages.
+fn unsent(place: &Place) -> (Context, Socket<Push>, Endpoint) {
+    let (context, endpoint) = (Context::new(), place.address());
+    let mut push: Socket<Push> = context.open().unwrap();
+    let connection = push.connect(&endpoint).unwrap();
+    for number in 0..10 {
+        push.send(&numbered(number)).unwrap();
+    }
+    eventually("nobody is there", || connection.state() == ConnectionState::Waiting);
+    (context, push, endpoint)
+}
+
+fn undelivered(report: &FinishReport) -> Vec<(String, u64)> {
+    report.undelivered.iter().map(|it| (it.endpoint.to_string(), it.messages)).collect()
+}
+
+#[test]
+fn finish_flushes_what_open_sockets_have_queued() {
+    // L-05: sockets need not be dropped, as those in a `static` are not.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect(&endpoint).unwrap();
+        for number in 0..500 {
+            push.send(&numbered(number)).unwrap();
+        }
+        let before = push.stats().total.outgoing.handed_over;
+        let report = context.finish(Timeout::Never);
+        let flushed = push.stats().total.outgoing.handed_over - before;
+        assert_eq!((report.flushed, report.dropped, undelivered(&report)), (flushed, 0, Vec::new()));
+        for number in 0..500 {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+        assert_eq!(push.try_send("late").unwrap_err().error, SendError::Terminated);
+    });
+}
+
+#[test]
+fn finish_waits_for_ever_if_it_is_told_to() {
+    // the peer comes only when the call waits.
+    over(WIRES, |place| {
+        let (context, push, endpoint) = unsent(place);
+        thread::scope(|scope| {
+            let finish = scope.spawn(|| context.finish(Timeout::Never));
+            let mut pull: Socket<Pull> = place.open();
+            pull.bind(&endpoint).unwrap();
+            for number in 0..10 {
+                assert_eq!(number_of(&recv(&mut pull)), number);
+            }
+            let report = finish.join().unwrap();
+            assert_eq!((report.flushed, report.dropped), (10, 0));
+        });
+        drop(push);
+    });
+}
+
+#[test]
+fn finish_tells_what_was_dropped_and_for_whom() {
+    over(WIRES, |place| {
+        for is_open in [true, false] {
+            let (context, mut push, endpoint) = unsent(place);
+            let other = place.address();
+            push.connect(&other).unwrap();
+            push.send("the eleventh").unwrap();
+            push.send("the twelfth").unwrap();
+            let kept = if is_open { Some(push) } else { None };
+            let report = context.finish(Duration::from_millis(20));
+            assert_eq!((report.flushed, report.dropped), (0, 12), "open: {is_open}");
+            let mut told = undelivered(&report);
+            told.sort_by_key(|(_, messages)| std::cmp::Reverse(*messages));
+            assert_eq!(told.iter().map(|(_, messages)| messages).sum::<u64>(), 12);
+            assert!(
+                told.iter().all(|(to, _)| *to == endpoint.to_string() || *to == other.to_string()),
+                "{told:?}"
+            );
+            assert_eq!(context.finish(Timeout::Never), FinishReport::default(), "once is enough");
+            drop((kept, context));
+        }
+    });
+}
+
+#[test]
+fn finish_counts_what_was_not_received() {
+    over(WIRES, |place| {
+        let context = Context::new();
+        let mut pull: Socket<Pull> = context.open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        for number in 0..10 {
+            send(&mut push, &numbered(number));
+        }
+        assert_eq!(number_of(&recv(&mut pull)), 0);
+        eventually("they are here", || pull.stats().peers.iter().map(|peer| peer.waiting).sum::<u64>() == 9);
+        assert_eq!(context.finish(Timeout::Never).unreceived, 9);
+        assert_eq!(pull.recv(), Err(RecvError::Terminated));
+    });
+}
+
+#[test]
+fn finish_ends_with_every_kind_of_socket_open() {
+    // Nothing is queued: nothing is waited for, in whatever state the connections are.
+    over(WIRES, |place| {
+        let context = Context::new();
+        let mut publisher: Socket<Pub> = context.open().unwrap();
+        let at = publisher.bind(place.address()).unwrap();
+        let mut subscriber: Socket<Sub> = context.open().unwrap();
+        subscriber.subscribe("a").unwrap();
+        subscriber.connect(&at).unwrap();
+        publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+        let mut router: Socket<Router> = context.open().unwrap();
+        router.connect(place.address()).unwrap();
+        let mut stream: Socket<Stream> = context.open().unwrap();
+        let listens = stream.bind("tcp://127.0.0.1:0").unwrap();
+        let address = listens.to_string();
+        let mut silent = std::net::TcpStream::connect(address.trim_start_matches("tcp://")).unwrap();
+        let (_, greeting) = stream.recv().unwrap();
+        assert!(greeting.body().is_empty());
+        let mut shy: Socket<Push> = context.open().unwrap();
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        shy.connect(Endpoint::tcp(mute.local_addr().unwrap())).unwrap();
+        let (_open, _) = mute.accept().unwrap();
+        let report = context.finish(Timeout::Never);
+        assert_eq!((report.dropped, undelivered(&report)), (0, Vec::new()));
+        assert_eq!(std::io::Read::read(&mut silent, &mut [0]).unwrap(), 0, "the peer sees the end");
+    });
+}
+
+#[test]
+fn finish_in_a_task_is_the_same_and_can_be_left_alone() {
+    over(WIRES, |place| {
+        let (context, push, _) = unsent(place);
+        let report = run(context.finish_async(Duration::from_millis(20)));
+        assert_eq!((report.flushed, report.dropped), (0, 10));
+        drop((push, context));
+        // Dropped after its first poll.
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send("it goes on").unwrap();
+        let mut future = Box::pin(context.finish_async(Timeout::Never));
+        let waker = std::task::Waker::noop();
+        let _ = future.as_mut().poll(&mut std::task::Context::from_waker(waker));
+        drop(future);
+        assert_eq!(recv(&mut pull), "it goes on");
+    });
+}
+
+/// Whether the context ends long before what lingers would have been given up.
+fn ends_soon(context: Context) {
+    let weak = Arc::downgrade(&context.inner);
+    let begun = Instant::now();
+    drop(context);
+    assert!(weak.upgrade().is_none());
+    assert!(begun.elapsed() < DROP_LINGER / 2, "it has waited for {:?}", begun.elapsed());
+}
+
+#[test]
+fn after_a_shutdown_nobody_is_waited_for_who_is_not_there() {
+    over(WIRES, |place| {
+        let (context, push, _) = unsent(place);
+        context.shutdown();
+        drop(push);
+        ends_soon(context);
+        // Nor for one who is there and does not read.
+        let (_pull, endpoint) = place.bound::<Pull>();
+        let context = Context::new();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect(&endpoint).unwrap();
+        fill(&mut push, &Message::from(vec![1; LARGE]));
+        context.shutdown();
+        drop(push);
+        ends_soon(context);
+    });
+}
+
+#[test]
+fn a_panic_is_not_held_up() {
+    over(WIRES, |place| {
+        let begun = Instant::now();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let (_context, _push, _) = unsent(place);
+            std::panic::resume_unwind(Box::new("something else is wrong"));
+        }));
+        assert!(panicked.is_err());
+        assert!(begun.elapsed() < DROP_LINGER / 2, "it has waited for {:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn what_a_peer_takes_is_sent_also_when_a_thread_panics() {
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let context = Context::new();
+            let mut push: Socket<Push> = context.open().unwrap();
+            push.connect(&endpoint).unwrap();
+            push.send("last words").unwrap();
+            std::panic::resume_unwind(Box::new("something else is wrong"));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(recv(&mut pull), "last words");
+    });
+}
+
+#[test]
+fn the_builder_says_how_long_a_drop_waits() {
+    over(WIRES, |place| {
+        let linger = Duration::from_millis(100);
+        let context = Context::builder().linger(linger).build();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect(place.address()).unwrap();
+        push.send("to nobody").unwrap();
+        drop(push);
+        let begun = Instant::now();
+        drop(context);
+        assert!(begun.elapsed() >= linger);
+        assert!(begun.elapsed() < DROP_LINGER / 2);
+    });
+}
+
+#[test]
+fn a_drop_that_waits_tells_for_what_and_what_was_lost() {
+    let said = alone_and_said("finish::a_drop_that_waits_tells_for_what_and_what_was_lost", || {
+        let context = Context::builder().linger(Duration::from_millis(1500)).build();
+        let mut push: Socket<Push> = context.open().unwrap();
+        push.connect("tcp://127.0.0.1:9").unwrap();
+        push.send("nobody is there").unwrap();
+        drop((push, context));
+    });
+    let Some(said) = said else { return };
+    let waits =
+        "peermq: a context that was dropped waits until what is queued (1) for tcp://127.0.0.1:9 is sent";
+    assert!(said.contains(waits), "{said}");
+    assert!(said.contains("what is queued (1) for tcp://127.0.0.1:9 was dropped with the context"), "{said}");
+}
+
+#[test]
+fn a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_rest() {
+    static CONTEXT: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::new);
+    const AT: &str = "PEERMQ_TEST_AT";
+    let name = "finish::a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_rest";
+    let place = Place::new(Transport::Tcp);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let said = alone_with(name, (AT, &endpoint.to_string()), || {
+        for at in [std::env::var(AT).unwrap().as_str(), "tcp://127.0.0.1:9"] {
+            let mut push: Socket<Push> = CONTEXT.open().unwrap();
+            push.connect(at).unwrap();
+            push.send("sent at the end of main").unwrap();
+            std::mem::forget(push);
+        }
+    });
+    let Some(said) = said else { return };
+    assert_eq!(recv(&mut pull), "sent at the end of main");
+    let lost = "peermq: what is queued (1) for tcp://127.0.0.1:9 was lost with the program";
+    assert!(said.contains(lost), "{said}");
+}
