@@ -61,9 +61,19 @@ pub(crate) const LOCK_LOOKS: u32 = 8;
 /// Longest label in the index of topics: what splitting one copies, however long the topic is.
 pub(crate) const LABEL_OCTETS_MAX: usize = 256;
 
-/// Subscriptions that one call takes in before it does what it was called for: under a storm of them, sending
-/// goes on. Some 100 µs of work.
-pub(crate) const NOTES_PER_CALL: usize = 256;
+/// What one attempt of a call may do on behalf of peers, in frames that are dropped, before it looks at its deadline, at
+/// its mail, and whether its context is shut down: some 50 µs of work, which is little beside the 10 ms that a call may
+/// be late, and much beside the microsecond that another attempt costs. Not tuned.
+pub(crate) const CALL_BUDGET: u32 = 1024;
+
+/// What it costs to take in a subscription or the end of one: some 400 ns, as eight frames.
+pub(crate) const TOPIC_WORK: u32 = 8;
+
+/// What a look costs for what a peer has sent, which is a system call.
+pub(crate) const LOOK_WORK: u32 = 16;
+
+/// What a notice to the socket costs, such as that a peer has something to say.
+pub(crate) const NOTICE_WORK: u32 = 4;
 
 /// Notices of one peer that wait for an XPUB's application; more wait in the peer's queue, and then at the
 /// peer. Many, because a subscription takes effect only when its notice has its place.
@@ -166,6 +176,14 @@ pub(crate) const EVENTS_PER_POLL: usize = 256;
 
 /// Most octets one connection reads before the others of its thread get their turn.
 pub(crate) const READ_OCTETS_PER_TURN: u32 = 1024 * 1024;
+
+/// What a command counts for in a turn of reading, in octets: answering a PING takes as long as reading so many. A turn
+/// may be a call's, and ends after a read that brought 16,384 of them.
+pub(crate) const COMMAND_OCTETS: usize = 64;
+
+/// How often in a row one thread works on a connection for which others find work meanwhile. It may be a call's, and
+/// its peer decides how often the kernel reports something.
+pub(crate) const RUNS_MAX: u32 = 4;
 
 /// Most octets of a routing id: RFC 37, "The Identity property".
 pub(crate) const ROUTING_ID_MAX: usize = 255;

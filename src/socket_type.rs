@@ -127,6 +127,11 @@ impl SocketType {
         !matches!(self, Self::Pub | Self::Push)
     }
 
+    /// Whether nothing that a peer of this type's sockets sends concerns them: a PUB hears of subscriptions.
+    pub(crate) fn is_deaf(self) -> bool {
+        self == Self::Push
+    }
+
     /// Whether sockets of this type send and receive in turn.
     pub(crate) fn takes_turns(self) -> bool {
         matches!(self, Self::Rep | Self::Req)

@@ -339,6 +339,16 @@
 //! There is no timeout in a future. It would need a timer that wakes tasks, and executors have one; `close_async` needs
 //! none either, since sessions keep the time of what lingers.
 //!
+//! # A call has a budget for its peers
+//!
+//! A call reads for its socket, so a peer that always has something to say could keep it for ever. Each attempt handles
+//! 1,024 pieces of what is not handed out (messages that nobody wants, malformed ones, notes, subscriptions) and then
+//! ends as if nothing were there; the mailbox is reminded, so that whoever waits looks at the deadline, at mail and at a
+//! shutdown, and tries again. The price is that `try_recv` may find nothing although something is behind all that.
+//!
+//! A PUSH receives nothing, so its sessions drop what comes, on the I/O thread, whose turns are bounded. libzmq leaves
+//! it in the pipe up to the mark and then reads no more of that peer, not even its PINGs.
+//!
 //! # A socket that is observed shows what it can do
 //!
 //! A poller cannot look into sockets: they are the program's, on whatever thread. So it is the other way round: each call

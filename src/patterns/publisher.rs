@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{SendError, SubscribeError};
-use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, NOTES_PER_CALL};
+use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
@@ -216,15 +216,17 @@ impl Publisher {
         }
     }
 
-    /// Does some of what is left to do. `false`: there was nothing.
+    /// Does some of what is left to do. `false`: there was nothing, or there is no budget for more.
     pub(crate) fn work(&mut self, pipes: &mut Pipes) -> bool {
-        if let Some(key) = self.busy.pop_front() {
-            self.read(pipes, key);
-            return true;
+        let is_any = !self.busy.is_empty() || !self.leaving.is_empty();
+        if !is_any || !pipes.spend(1) {
+            return false;
         }
-        let is_leaving = !self.leaving.is_empty();
-        self.forget_some();
-        is_leaving
+        match self.busy.pop_front() {
+            Some(key) => self.read(pipes, key),
+            None => self.forget_some(pipes),
+        }
+        true
     }
 
     /// Subscribes for the peer whose subscription was received last.
@@ -264,14 +266,17 @@ impl Publisher {
         (self.fan_out.seat(key) == Some(seat)).then_some((key, seat))
     }
 
-    /// Takes in what a peer said: all of it, or so much that others get their turn, or until the application
-    /// has to receive some.
+    /// Takes in what a peer said: all of it, or as far as the budget goes, or until the application has to receive
+    /// some.
     fn read(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        for _ in 0..NOTES_PER_CALL {
+        loop {
             let Some(seat) = self.fan_out.seat(key) else { return };
             let is_full = self.leaving_topics >= NEWS_MAX;
             if self.news.as_mut().is_some_and(|news| news.hold(seat, is_full)) {
                 return;
+            }
+            if !pipes.spend(TOPIC_WORK) {
+                break;
             }
             match self.take(pipes, key, seat) {
                 Ok(true) => {}
@@ -419,9 +424,9 @@ impl Publisher {
     }
 
     /// Forgets some topics of those who left.
-    fn forget_some(&mut self) {
+    fn forget_some(&mut self, pipes: &mut Pipes) {
         let mut topic = Vec::new();
-        for _ in 0..NOTES_PER_CALL {
+        while !self.leaving.is_empty() && pipes.spend(TOPIC_WORK) {
             let Some(leaving) = self.leaving.front_mut() else { return };
             let (seat, id) = (leaving.seat, leaving.topics.pop());
             let Some(id) = id else {

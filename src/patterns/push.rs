@@ -12,7 +12,8 @@ use crate::socket_type::SocketType;
 /// PUSH: hands each message to the next [`Pull`](crate::Pull) peer that has room.
 ///
 /// Full, or without peers: `send` waits and discards nothing. A peer that connects later gets what is sent
-/// from then on. Messages queued for a peer that connected to us are lost with it; those for a peer that we
+/// from then on. What peers send to it is dropped as it comes, and counted
+/// ([`unwanted`](crate::Dropped::unwanted)); their PINGs are answered. Messages queued for a peer that connected to us are lost with it; those for a peer that we
 /// connected to wait until it is back. Source: RFC 30/PIPELINE.
 ///
 /// ```
@@ -50,9 +51,8 @@ impl Strategy for Push {
         Self::default()
     }
 
-    fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
+    fn attach(&mut self, _: &mut Pipes, key: PipeKey) -> Attach {
         self.peers.add(key);
-        pipes.discard(key);
         Attach::Accepted
     }
 
@@ -60,9 +60,7 @@ impl Strategy for Push {
         self.peers.remove(key);
     }
 
-    fn on_readable(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        pipes.discard(key);
-    }
+    fn on_readable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn on_writable(&mut self, _: &mut Pipes, key: PipeKey) {
         self.peers.resume(key);

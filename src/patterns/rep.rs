@@ -111,6 +111,9 @@ impl Strategy for Rep {
                 }
                 Opened::Malformed | Opened::Unwanted => pipes.drops().malformed.add(1),
             }
+            if !pipes.spend_on(self.envelope.len()) {
+                return Err(RecvError::WouldBlock);
+            }
         }
     }
 }

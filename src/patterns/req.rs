@@ -61,6 +61,8 @@ use crate::socket_type::SocketType;
 pub struct Req {
     peers: RoundRobin,
     state: State,
+    /// What the peer had sent up to this message was there before it was asked.
+    unasked: u64,
     /// What goes in front of a request: its number, if wanted, and the empty delimiter.
     envelope: Vec<Frame>,
     /// The last request's number.
@@ -87,7 +89,8 @@ impl Req {
         let Some(key) = peer else { return };
         if !self.correlates {
             self.peers.remove(key);
-            pipes.clear(key);
+            let last = pipes.last_here(key);
+            pipes.drop_up_to(key, last);
             pipes.give_up(key);
         } else {
             // From now on what comes from this peer is not waited for.
@@ -131,6 +134,7 @@ impl Strategy for Req {
         Self {
             peers: RoundRobin::default(),
             state: State::Idle,
+            unasked: 0,
             // The number and the delimiter, or the delimiter alone.
             envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
             number: u32::from_ne_bytes([a, b, c, d]),
@@ -169,7 +173,8 @@ impl Strategy for Req {
     }
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
-        matches!(self.state, State::Waiting(Some(key)) if pipes.look(key).is_ok())
+        let State::Waiting(Some(key)) = self.state else { return false };
+        pipes.drop_up_to(key, self.unasked) && pipes.look(key).is_ok()
     }
 
     fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
@@ -184,10 +189,9 @@ impl Strategy for Req {
             self.give_up(pipes);
         }
         self.next_envelope();
-        let envelope = &self.envelope;
+        let (envelope, unasked) = (&self.envelope, &mut self.unasked);
         let asked = self.peers.send_by(pipes, |pipes, key| {
-            // Whatever is there was not asked for.
-            pipes.clear(key);
+            *unasked = pipes.last_here(key);
             pipes.send_behind(key, envelope, payload)
         })?;
         self.state = State::Waiting(Some(asked));
@@ -197,11 +201,17 @@ impl Strategy for Req {
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
         let State::Waiting(peer) = self.state else { return Err(RecvError::OutOfTurn) };
         let Some(key) = peer else { return Err(RecvError::WouldBlock) };
+        if !pipes.drop_up_to(key, self.unasked) {
+            return Err(RecvError::WouldBlock);
+        }
         while let Ok(opened) = pipes.recv_enveloped(key, Some(&self.envelope), &mut self.front, message) {
             if self.is_ours(opened, pipes) {
                 pipes.heard = Some(key);
                 self.state = State::Idle;
                 return Ok(());
+            }
+            if !pipes.spend_on(self.front.len()) {
+                break;
             }
         }
         Err(RecvError::WouldBlock)

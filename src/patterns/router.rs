@@ -116,6 +116,9 @@ impl Router {
     /// Takes notes until the peer has a name: it may be sent to although nobody receives.
     fn identify(&mut self, pipes: &mut Pipes, key: PipeKey) {
         while pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_none()) {
+            if !pipes.spend(1) {
+                return pipes.put_off(key);
+            }
             match pipes.take(key, &mut self.taken) {
                 Ok(Taken::Note) => self.on_note(pipes, key),
                 Ok(Taken::Message) => pipes.drops().unwanted.add(1),
@@ -179,16 +182,18 @@ impl Addressing for Router {
             let (key, taken) = self.incoming.take(pipes, &mut self.taken)?;
             if taken == Taken::Note {
                 self.on_note(pipes, key);
-                continue;
-            }
-            // Without a name it is refused, and what it sent before it knew is not heard.
-            if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
+            } else if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.as_ref()) {
                 from.assign(name);
                 self.heard_last = Some(key);
                 mem::swap(&mut self.taken, message);
                 return Ok(());
+            } else {
+                // Without a name it is refused, and what it sent before it knew is not heard.
+                pipes.drops().unwanted.add(1);
             }
-            pipes.drops().unwanted.add(1);
+            if !pipes.spend_on(self.taken.frame_count()) {
+                return Err(RecvError::WouldBlock);
+            }
         }
     }
 

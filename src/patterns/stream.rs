@@ -116,17 +116,21 @@ impl Addressing for Stream {
     ) -> Result<(), RecvError> {
         loop {
             let (key, taken) = self.incoming.take(pipes, &mut self.taken)?;
-            let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.clone()) else { continue };
-            match taken {
-                Taken::Message => mem::swap(&mut self.taken, message),
-                Taken::Note if self.on_note(pipes, key) => {
+            let name = pipes.get_mut(key).and_then(|pipe| pipe.peer.clone());
+            let is_told = taken == Taken::Message || self.on_note(pipes, key);
+            if let Some(name) = name.filter(|_| is_told) {
+                if taken == Taken::Message {
+                    mem::swap(&mut self.taken, message);
+                } else {
                     pipes.heard = Some(key);
                     message.start().assign(&[]);
                 }
-                Taken::Note => continue,
+                from.assign(&name);
+                return Ok(());
             }
-            from.assign(&name);
-            return Ok(());
+            if !pipes.spend(1) {
+                return Err(RecvError::WouldBlock);
+            }
         }
     }
 

@@ -138,6 +138,9 @@ impl Strategy for Sub {
                 return Ok(());
             }
             pipes.drops().unwanted.add(1);
+            if !pipes.spend_on(self.message.frame_count()) {
+                return Err(RecvError::WouldBlock);
+            }
         }
     }
 }

@@ -83,6 +83,8 @@ pub(crate) struct Drops {
     pub(crate) unroutable: Count,
     pub(crate) unreceived: Count,
     pub(crate) unwanted: Count,
+    /// Unwanted, too: by any thread, as nobody receives.
+    pub(crate) unheard: SharedCount,
 }
 
 impl Drops {
@@ -93,8 +95,19 @@ impl Drops {
             replaced: self.replaced.get(),
             unroutable: self.unroutable.get(),
             unreceived: self.unreceived.get(),
-            unwanted: self.unwanted.get(),
+            unwanted: self.unwanted.get() + self.unheard.0.get(),
         }
+    }
+}
+
+/// What any thread counts, now and then.
+#[derive(Debug, Default)]
+pub(crate) struct SharedCount(Count);
+
+impl SharedCount {
+    pub(crate) fn add(&self, count: u64) {
+        // Relaxed: a number that stands for itself.
+        self.0.0.fetch_add(count, Ordering::Relaxed);
     }
 }
 

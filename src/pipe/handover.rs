@@ -16,6 +16,7 @@
 //! Holds for whoever takes the value without running, too: after giving it back, [`Handover::drive`].
 #![forbid(unsafe_code)]
 
+use crate::limits::RUNS_MAX;
 use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, lock, try_lock};
 
 /// A value, and notes of work to be done on it: one bit for each kind.
@@ -42,7 +43,12 @@ impl<T> Handover<T> {
     /// left something to do. `true`: it did, come again.
     pub(crate) fn drive(&self, mut work: u8, mut run: impl FnMut(&mut T, u8) -> bool) -> bool {
         let mut has_more = false;
-        loop {
+        for runs in 0.. {
+            if work == 0 && runs >= RUNS_MAX && self.is_noted() {
+                // Whoever comes again finds it.
+                self.note(self.again);
+                return true;
+            }
             if work == 0 {
                 work = self.take_notes();
             }
@@ -63,6 +69,7 @@ impl<T> Handover<T> {
             }
             has_more = run(&mut value, std::mem::take(&mut work));
         }
+        has_more
     }
 
     /// Takes the value to do `work`, or notes that for whoever holds it.

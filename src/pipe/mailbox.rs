@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::interest::Interest;
 use crate::limits::{MAIL_SWEPT_MIN, MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
-use crate::sync::{AtomicU8, Condvar, Mutex, Ordering, lock, wait, wait_until};
+use crate::sync::{AtomicU8, Condvar, Mutex, MutexGuard, Ordering, lock, wait, wait_until};
 
 /// Something was posted.
 const MAIL: u8 = 1;
@@ -80,6 +80,8 @@ struct State<T> {
     items: Vec<T>,
     /// At so many it is worth to look for those that are void.
     sweep_at: usize,
+    /// The owner has left something to be done, of which no notice tells.
+    is_reminded: bool,
     asleep: Sleepers,
     /// The owner will never look again: what is posted is dropped.
     is_gone: bool,
@@ -90,6 +92,10 @@ struct State<T> {
 }
 
 impl<T> State<T> {
+    fn has_news(&self) -> bool {
+        self.is_reminded || !self.items.is_empty()
+    }
+
     fn show(&mut self, ready: Interest) {
         self.ready = ready;
         self.observers.iter().for_each(|observer| observer.show(ready));
@@ -108,6 +114,7 @@ impl<T> Mailbox<T> {
         let state = State {
             items: Vec::with_capacity(MAILBOX_CAPACITY),
             sweep_at: MAIL_SWEPT_MIN,
+            is_reminded: false,
             asleep: Sleepers::NONE,
             is_gone: false,
             ready: Interest::NONE,
@@ -144,6 +151,23 @@ impl<T> Mailbox<T> {
                 state.show(ready);
             }
         }
+        self.rouse_all(state)
+    }
+
+    /// The owner has left something to be done: it looks again before it sleeps, or whoever sleeps for it does. Those who
+    /// sleep elsewhere, whom the caller must wake.
+    pub(crate) fn remind(&self) -> Sleepers {
+        let mut state = lock(&self.state);
+        if state.is_gone {
+            return Sleepers::NONE;
+        }
+        state.is_reminded = true;
+        self.flags.store(self.flags.load(Ordering::Relaxed) | MAIL, Ordering::Relaxed);
+        self.rouse_all(state)
+    }
+
+    /// Wakes whoever sleeps here. Those who sleep elsewhere.
+    fn rouse_all(&self, mut state: MutexGuard<'_, State<T>>) -> Sleepers {
         let asleep = std::mem::replace(&mut state.asleep, Sleepers::NONE);
         drop(state);
         if asleep.includes(Sleepers::HERE) {
@@ -195,13 +219,20 @@ impl<T> Mailbox<T> {
         is_settled
     }
 
+    /// The owner has looked, but not at everything: shows what it can do, and what changes of others it heeds.
+    pub(crate) fn show_as_told(&self, ready: Interest) {
+        let mut state = lock(&self.state);
+        let ready = ready | state.heed.hints;
+        state.show(ready);
+    }
+
     /// Whether a thread sleeps in a poll for an observer.
     pub(crate) fn is_awaited(&self) -> bool {
         self.is_observed() && lock(&self.state).observers.iter().any(|observer| observer.is_awaited())
     }
 
-    /// Takes everything that was posted, into the empty `into`.
-    pub(crate) fn take(&self, into: &mut Vec<T>) {
+    /// Takes everything that was posted, into the empty `into`. Whether the owner was reminded of something else.
+    pub(crate) fn take(&self, into: &mut Vec<T>) -> bool {
         if into.capacity() > PEERS_MANY * MAILBOX_CAPACITY {
             // A storm of notices is over; the room for the next one is in the other list.
             *into = Vec::with_capacity(MAILBOX_CAPACITY);
@@ -210,6 +241,7 @@ impl<T> Mailbox<T> {
         std::mem::swap(&mut state.items, into);
         state.sweep_at = MAIL_SWEPT_MIN;
         self.flags.store(self.flags.load(Ordering::Relaxed) & !MAIL, Ordering::Relaxed);
+        std::mem::take(&mut state.is_reminded)
     }
 
     /// Takes out what is void, if the owner has let so much gather that it is worth to look.
@@ -241,10 +273,14 @@ impl<T> Mailbox<T> {
         observers.iter().for_each(|observer| observer.end());
     }
 
-    /// Sleeps until something is posted or `deadline` has passed. `false`: nothing was posted.
+    /// Sleeps until something is posted or `deadline` has passed. `false`: it has, whatever was posted.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         let mut state = lock(&self.state);
-        while state.items.is_empty() {
+        if state.has_news() {
+            // Of an owner that is always told of something, nobody else looks at the time.
+            return deadline.is_none_or(|deadline| Instant::now() < deadline);
+        }
+        while !state.has_news() {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 state.asleep = state.asleep.without(Sleepers::HERE);
                 return false;
@@ -263,7 +299,7 @@ impl<T> Mailbox<T> {
     /// not sleep.
     pub(crate) fn sleep_elsewhere(&self, who: Sleepers) -> bool {
         let mut state = lock(&self.state);
-        let may_sleep = state.items.is_empty();
+        let may_sleep = !state.has_news();
         if may_sleep {
             state.asleep = state.asleep.with(who);
         }

@@ -14,6 +14,7 @@
 
 mod assist;
 mod books;
+mod budget;
 mod consumer;
 mod drain;
 mod dropped;

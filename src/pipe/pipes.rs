@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
 use crate::pipe::assist::Patience;
+use crate::pipe::budget::Budget;
 use crate::pipe::duplex::Pipe;
 use crate::pipe::{
     Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Opened, Producer, Refused, Taken, Totals,
@@ -60,6 +61,7 @@ pub(crate) struct Pipes {
     is_far_ahead: bool,
     /// Of the call under way.
     patience: Patience,
+    pub(super) budget: Budget,
     /// From whom the message was that the socket received last.
     pub(crate) heard: Option<PipeKey>,
     /// Octets of a batch to one peer.
@@ -359,6 +361,13 @@ impl Pipes {
         self.patience = patience;
     }
 
+    /// An attempt of a call begins that may wait so long.
+    #[inline]
+    pub(crate) fn start(&mut self, patience: Patience) {
+        self.patience = patience;
+        self.start_attempt();
+    }
+
     /// After a batch's worth of octets: to the kernel with it, or a moment for the thread at the other end.
     #[cold]
     fn hand_on_batch(&mut self, key: PipeKey) {
@@ -408,6 +417,7 @@ impl Pipes {
         // Whoever has one peer only can wait for it alone.
         let is_shared = self.patience == Patience::Long && !may_watch;
         let patience = if is_shared { Patience::Short } else { self.patience };
+        self.note_look();
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
             Some(assist) => assist.fill(patience),
@@ -487,39 +497,6 @@ impl Pipes {
             self.finished.push(key);
         }
         Err(refused)
-    }
-
-    /// Takes what a peer sent to a socket that does not receive, and asks to be told of more.
-    pub(crate) fn discard(&mut self, key: PipeKey) {
-        let mut message = Message::new();
-        while self.recv(key, &mut message).is_ok() {
-            self.drops().unwanted.add(1);
-        }
-    }
-
-    /// Drops the messages that are there, and does not ask to be told of more.
-    #[inline]
-    pub(crate) fn clear(&mut self, key: PipeKey) {
-        if self.get_mut(key).is_some_and(|pipe| pipe.inbound.may_have_more()) {
-            self.clear_more(key);
-        }
-    }
-
-    #[cold]
-    fn clear_more(&mut self, key: PipeKey) {
-        let mut message = Message::new();
-        let Some(pipe) = self.get_mut(key) else { return };
-        let mut count = 0;
-        let why = loop {
-            if let Err(why) = pipe.inbound.try_recv(&mut message) {
-                break why;
-            }
-            count += 1;
-        };
-        self.drops().unwanted.add(count);
-        if why == NoMessage::Closed {
-            self.finished.push(key);
-        }
     }
 
     /// Messages that were dropped so far.

@@ -37,6 +37,14 @@ impl<T> Signal<T> {
         }
     }
 
+    /// See [`Mailbox::remind`].
+    pub(crate) fn remind(&self) {
+        let asleep = self.mailbox.remind();
+        if !asleep.is_none() {
+            self.wake(asleep);
+        }
+    }
+
     /// Wakes whoever sleeps of these, without a notice: what they wait for may be possible now.
     #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "streams and sinks are not there"))]
     pub(crate) fn rouse(&self, who: Sleepers) {
@@ -141,12 +149,17 @@ impl<T> Signal<T> {
         self.mailbox.has_mail()
     }
 
-    /// Takes everything that was posted, into the empty `into`.
-    pub(crate) fn take(&self, into: &mut Vec<T>) {
-        self.mailbox.take(into);
+    /// See [`Mailbox::take`].
+    pub(crate) fn take(&self, into: &mut Vec<T>) -> bool {
+        self.mailbox.take(into)
     }
 
-    /// Sleeps here until something is posted or `deadline` has passed. `false`: nothing was posted.
+    /// See [`Mailbox::show_as_told`].
+    pub(crate) fn show_as_told(&self, ready: Interest) {
+        self.mailbox.show_as_told(ready);
+    }
+
+    /// See [`Mailbox::wait`].
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         self.mailbox.wait(deadline)
     }

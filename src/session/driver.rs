@@ -14,7 +14,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::io::{End, Notice};
-use crate::limits::{BATCH_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS};
+use crate::limits::{
+    BATCH_OCTETS, COMMAND_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS,
+};
 use crate::options::fill_random;
 use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
 use crate::session::calls::Calls;
@@ -402,20 +404,23 @@ impl Session {
             }
         }
         let mut grace = Grace::new(self.messages());
-        let mut budget =
-            if self.care.is_stream() { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
+        let is_short = self.care.is_stream() || link.owner().socket_type.is_deaf();
+        let mut budget = if is_short { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
-            let (connection, outbox) = (&mut self.connection, &mut self.outbox);
-            let skimmed =
-                ends.inbound.skim(self.max_body_octets, |body| connection.handle_command(body, outbox));
+            let (connection, outbox, mut commands) = (&mut self.connection, &mut self.outbox, 0);
+            let skimmed = ends.inbound.skim(self.max_body_octets, |body| {
+                commands += 1;
+                connection.handle_command(body, outbox)
+            });
+            budget = budget.saturating_sub(commands * COMMAND_OCTETS);
             let goes_on = ends.hand_over();
             self.is_full = skimmed == Ok(Skimmed::Full);
             match skimmed.map_err(End::Protocol)? {
                 _ if !goes_on => return self.discard(),
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
-                Skimmed::Full if ends.is_conflating() => continue,
+                Skimmed::Full if ends.is_diverting() => continue,
                 Skimmed::Full => {
                     if self.care.is_stream() || ends.inbound.wait_for_room() {
                         return Ok(Progress::Waits);

@@ -28,6 +28,8 @@ pub(super) struct Lookout {
     ring: Waker,
     /// The last wait brought nothing.
     was_in_vain: bool,
+    /// It began when its time was over.
+    was_late: bool,
     calls: Calls,
 }
 
@@ -66,6 +68,7 @@ impl Lookout {
             ring: Waker::from(Arc::clone(&desk)),
             desk,
             was_in_vain: false,
+            was_late: false,
             calls: Calls::default(),
         })
     }
@@ -88,6 +91,7 @@ impl Lookout {
     /// Looks for `spin` before it sleeps, and in a stream for a moment at least, unless the last wait was in vain: the
     /// peer is about to do its part, and being woken costs both sides more than that.
     pub(super) fn wait(&mut self, deadline: Option<Instant>, is_streaming: bool, spin: Duration) -> bool {
+        self.was_late = false;
         if !is_streaming && deadline.is_none() && spin.is_zero() {
             self.poll(None);
             return true;
@@ -95,6 +99,7 @@ impl Lookout {
         let begin = Instant::now();
         let timeout = deadline.map(|deadline| deadline.saturating_duration_since(begin));
         if timeout == Some(Duration::ZERO) {
+            self.was_late = true;
             return self.poll(timeout);
         }
         let was_in_vain = std::mem::replace(&mut self.was_in_vain, false) || !is_streaming;
@@ -123,6 +128,11 @@ impl Lookout {
             self.events.clear();
         }
         !self.events.is_empty()
+    }
+
+    /// Whether the time of the last wait was over when it began.
+    pub(super) fn was_late(&self) -> bool {
+        self.was_late
     }
 
     /// Whether somebody rang during the last wait.

@@ -69,7 +69,7 @@ use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::message::Message;
 use crate::options::{Options, RouterNotify, Security};
-use crate::pipe::{Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
+use crate::pipe::{Books, Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
 use crate::socket_type::SocketType;
@@ -142,7 +142,8 @@ pub(crate) struct Ends {
     pub(crate) inbound: Intake,
     /// Where outbound messages come from, if the socket conflates; boxed, as few do.
     latest_out: Option<Box<LatestOut>>,
-    latest_in: Option<Box<LatestIn>>,
+    /// Where inbound messages go to, if not to the socket's queue.
+    diverted: Option<Box<Diverted>>,
     quiet: Quiet,
 }
 
@@ -155,13 +156,22 @@ struct LatestOut {
     socket: Consumer,
 }
 
-/// Messages from the inbound pipe, which is the session's own, on their way to a conflating socket.
+/// Messages from the inbound pipe, which is the session's own.
 #[derive(Debug)]
-struct LatestIn {
-    latest: Latest,
+struct Diverted {
+    to: Destination,
     inbound: Consumer,
     /// Tells when the socket is gone; carries nothing.
     socket: Producer,
+}
+
+/// Where messages go to that do not go to a socket's queue.
+#[derive(Debug)]
+enum Destination {
+    /// To a conflating socket.
+    Latest(Latest),
+    /// Nowhere: the socket does not receive. Counted there.
+    Nowhere(Arc<Books>),
 }
 
 impl Ends {
@@ -177,19 +187,26 @@ impl Ends {
         }
     }
 
-    /// Whether inbound messages replace each other: there is always room for them.
-    fn is_conflating(&self) -> bool {
-        self.latest_in.is_some()
+    /// Whether inbound messages replace each other, or are dropped: there is always room for them.
+    fn is_diverting(&self) -> bool {
+        self.diverted.is_some()
     }
 
-    /// Moves the last of the inbound messages to the socket. `false`: the socket wants no more.
+    /// Moves the last of the inbound messages to the socket, or drops them. `false`: the socket is gone.
     fn hand_over(&mut self) -> bool {
-        let Some(to) = &mut self.latest_in else { return true };
+        let Some(diverted) = &mut self.diverted else { return true };
         let mut message = Message::new();
-        while to.inbound.try_recv(&mut message).is_ok() {
-            to.latest.put(std::mem::take(&mut message));
+        let mut dropped = 0;
+        while diverted.inbound.try_recv(&mut message).is_ok() {
+            match &diverted.to {
+                Destination::Latest(latest) => latest.put(std::mem::take(&mut message)),
+                Destination::Nowhere(_) => dropped += 1,
+            }
         }
-        to.socket.has_room() != Err(Refused::Closed)
+        if let (Destination::Nowhere(books), 1..) = (&diverted.to, dropped) {
+            books.drops().unheard.add(dropped);
+        }
+        diverted.socket.has_room() != Err(Refused::Closed)
     }
 
     /// Whether the socket is gone and the kernel has everything.
@@ -247,12 +264,16 @@ impl Ends {
 pub(crate) fn connect_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Ends) {
     let (mut pipe, outbound, inbound) = make_pipes(owner, link);
     let (outbound, inbound) = (outbound.into_drain(), inbound.into_intake());
-    let mut ends = Ends { outbound, inbound, latest_out: None, latest_in: None, quiet: Quiet::default() };
+    let mut ends = Ends { outbound, inbound, latest_out: None, diverted: None, quiet: Quiet::default() };
     if owner.options.conflate() {
         conflate(owner, link, &mut pipe, &mut ends);
     } else if owner.mailbox.is_observed() {
         // Nobody has to look before the first message is there.
         pipe.tells = pipe.inbound.wait_for_messages_alone();
+    }
+    if owner.socket_type.is_deaf() {
+        let books = Arc::clone(owner.peers.watchers().books());
+        divert(owner, link, &mut pipe, &mut ends, Destination::Nowhere(books));
     }
     (pipe, ends)
 }
@@ -305,13 +326,18 @@ fn conflate(owner: &Owner, link: &Arc<Link>, pipe: &mut Pipe, ends: &mut Ends) {
         ends.latest_out = Some(Box::new(LatestOut { latest, outbound, socket }));
     }
     if owner.socket_type.conflates_in() {
-        let (mut socket, mut from_session) = crate::pipe::pipe(Some(0));
-        from_session.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
-        socket.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
         let latest = Latest::new();
         latest.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));
         pipe.latest_in = Some(latest.clone());
-        let inbound = std::mem::replace(&mut pipe.inbound, from_session);
-        ends.latest_in = Some(Box::new(LatestIn { latest, inbound, socket }));
+        divert(owner, link, pipe, ends, Destination::Latest(latest));
     }
+}
+
+/// Keeps the inbound pipe for the session; the socket's end tells of the end of the connection only.
+fn divert(owner: &Owner, link: &Arc<Link>, pipe: &mut Pipe, ends: &mut Ends, to: Destination) {
+    let (mut socket, mut from_session) = crate::pipe::pipe(Some(0));
+    from_session.set_wake_up(WakeUp::new(pipe.id, Arc::clone(&owner.mailbox)));
+    socket.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
+    let inbound = std::mem::replace(&mut pipe.inbound, from_session);
+    ends.diverted = Some(Box::new(Diverted { to, inbound, socket }));
 }

@@ -372,6 +372,10 @@ impl Watchers {
         Self { is_any: AtomicBool::new(false), list: Mutex::default(), tally: Tally::default(), books }
     }
 
+    pub(crate) fn books(&self) -> &Arc<Books> {
+        &self.books
+    }
+
     pub(crate) fn monitor(&self) -> Monitor {
         let drops = Drops { books: Arc::clone(&self.books), told: self.books.dropped(), look_at: None };
         let queue = Arc::new(Queue::new(drops));

@@ -93,7 +93,8 @@ pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
 }
 
 /// Waits until something is posted to one of the signals, the kernel has something to report of a connection that
-/// is lent to this thread, or `deadline` has passed. `false`: it has. Looks for `spin` before it sleeps.
+/// is lent to this thread, or `deadline` has passed. `false`: it has, whatever was posted and reported: a thread whose
+/// peers always have something to say must hear of its deadline, too. Looks for `spin` before it sleeps.
 pub(crate) fn wait<'a, T: 'a>(
     signals: impl Iterator<Item = &'a Signal<T>> + Clone,
     deadline: Option<Instant>,
@@ -129,9 +130,13 @@ fn wait_for_mail<'a, T: 'a>(
     for mailbox in all.clone() {
         is_quiet &= mailbox.listen(&ring);
     }
-    let has_news = !is_quiet || bell.wait(deadline);
+    let is_in_time = if is_quiet { bell.wait(deadline) } else { is_in_time(deadline) };
     all.for_each(Signal::stop_listening);
-    has_news
+    is_in_time
+}
+
+fn is_in_time(deadline: Option<Instant>) -> bool {
+    deadline.is_none_or(|deadline| Instant::now() < deadline)
 }
 
 /// Where one thread sleeps that waits for several sockets.
@@ -258,6 +263,7 @@ impl Streams {
             is_quiet &= mailbox.listen(lookout.ring());
         }
         let mut has_news = !is_quiet;
+        let mut is_late = has_news && !is_in_time(deadline);
         while !has_news && lookout.wait(deadline, is_streaming, spin) {
             has_news = lookout.has_rung();
             for (id, ready) in lookout.reports() {
@@ -270,10 +276,11 @@ impl Streams {
                 }
             }
             has_news |= !due.is_empty();
+            is_late = lookout.was_late();
         }
         signals.for_each(Signal::stop_listening);
         due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
-        Some(has_news)
+        Some(has_news && !is_late)
     }
 }
 

@@ -89,6 +89,11 @@ impl Core {
                 if self.mailbox.register(who, context.waker()) {
                     return Poll::Pending;
                 }
+                if self.pipes.is_cut_short() {
+                    // Others of the executor have their turn first.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         })
     }
@@ -101,7 +106,7 @@ impl Core {
         mut verb: impl SendVerb<P> + Unpin + 'a,
     ) -> impl Future<Output = Result<(), Unsent>> {
         Call::new(self, pattern, move |core: &mut Self, pattern: &mut P| {
-            core.pipes.set_patience(Patience::None);
+            core.pipes.start(Patience::None);
             match core.poll_send(pattern, &mut payload, &mut verb) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(SendError::WouldBlock) => Poll::Pending,
@@ -117,7 +122,7 @@ impl Core {
         mut verb: impl RecvVerb<P> + Unpin + 'a,
     ) -> impl Future<Output = Result<(), RecvError>> {
         Call::new(self, pattern, move |core: &mut Self, pattern: &mut P| {
-            core.pipes.set_patience(Patience::None);
+            core.pipes.start(Patience::None);
             match core.poll_recv(pattern, &mut verb) {
                 Err(RecvError::WouldBlock) => Poll::Pending,
                 taken_or_not => Poll::Ready(taken_or_not),

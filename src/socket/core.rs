@@ -2,7 +2,6 @@
 //! that the hot path is monomorphic.
 #![forbid(unsafe_code)]
 
-use std::iter;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,15 +11,16 @@ use crate::endpoint::Endpoint;
 use crate::error::{ConnectionError, OpenError, RecvError, SendError, Unsent};
 use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::{MAILBOX_CAPACITY, PATIENT_CALL, STREAM_TICK};
+use crate::limits::{MAILBOX_CAPACITY, NOTICE_WORK, PATIENT_CALL};
 use crate::message::{Message, Payload};
 use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{self, HalfOpen, Owner, Peer, Peers};
+use crate::session::{HalfOpen, Owner, Peer, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
+pub(super) use crate::socket::verbs::{RecvVerb, SendVerb};
 use crate::socket::zap::ZapUser;
 use crate::socket_type::SocketType;
 
@@ -140,7 +140,7 @@ impl Core {
         self.options.send_timeout().limit().and_then(|limit| Instant::now().checked_add(limit))
     }
 
-    fn recv_timeout(&self, limit: Limit) -> Timeout {
+    pub(super) fn recv_timeout(&self, limit: Limit) -> Timeout {
         match limit {
             Limit::Option => self.options.recv_timeout(),
             Limit::After(time) => Timeout::After(time),
@@ -164,7 +164,7 @@ impl Core {
         mut payload: Payload<'_>,
         mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
-        self.pipes.set_patience(Patience::None);
+        self.pipes.start(Patience::None);
         match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => Err(Unsent { error, message: payload.into_message() }),
@@ -189,7 +189,7 @@ impl Core {
         payload: &mut Payload<'_>,
         verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
-        self.pipes.set_patience(Patience::None);
+        self.pipes.start(Patience::None);
         self.poll_send(pattern, payload, verb)
     }
 
@@ -212,7 +212,7 @@ impl Core {
         deadline: impl FnOnce(&Self) -> Option<Instant>,
         mut verb: impl SendVerb<P>,
     ) -> Result<(), Unsent> {
-        self.pipes.set_patience(Patience::Short);
+        self.pipes.start(Patience::Short);
         match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => {
                 if self.pipes.take_far_ahead() {
@@ -222,30 +222,6 @@ impl Core {
             }
             Err(error) => self.send_waiting(pattern, payload, error, deadline, verb),
         }
-    }
-
-    #[cold]
-    fn send_waiting<P: Strategy>(
-        &mut self,
-        pattern: &mut P,
-        mut payload: Payload<'_>,
-        mut error: SendError,
-        deadline: impl FnOnce(&Self) -> Option<Instant>,
-        mut verb: impl SendVerb<P>,
-    ) -> Result<(), Unsent> {
-        let deadline = deadline(self);
-        while error == SendError::WouldBlock {
-            let is_over = !self.wait(deadline);
-            // Also when the time is over: a queue tells of room when half of it is free, and less will do.
-            match self.poll_send(pattern, &mut payload, &mut verb) {
-                Ok(()) => return Ok(()),
-                Err(again) => error = again,
-            }
-            if is_over {
-                break;
-            }
-        }
-        Err(Unsent { error, message: payload.into_message() })
     }
 
     #[inline]
@@ -264,7 +240,7 @@ impl Core {
         pattern: &mut P,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        self.pipes.set_patience(Patience::None);
+        self.pipes.start(Patience::None);
         self.poll_recv(pattern, &mut verb)
     }
 
@@ -287,46 +263,13 @@ impl Core {
         limit: Limit,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        self.pipes.set_patience(match limit {
+        self.pipes.start(match limit {
             Limit::Option => self.patience,
             Limit::After(time) => patience(Timeout::After(time)),
         });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
             Err(error) => self.recv_waiting(pattern, error, limit, verb),
-        }
-    }
-
-    #[cold]
-    fn recv_waiting<P: Strategy>(
-        &mut self,
-        pattern: &mut P,
-        mut error: RecvError,
-        limit: Limit,
-        mut verb: impl RecvVerb<P>,
-    ) -> Result<(), RecvError> {
-        let deadline = self.recv_timeout(limit).limit().and_then(|limit| Instant::now().checked_add(limit));
-        while error == RecvError::WouldBlock && self.wait(deadline) {
-            match self.poll_recv(pattern, &mut verb) {
-                Ok(()) => return Ok(()),
-                Err(again) => error = again,
-            }
-        }
-        Err(error)
-    }
-
-    /// Waits until another try is worth it: for connections that are lent to this thread, and for mail. `false`:
-    /// `deadline` has passed.
-    pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
-        session::wait(iter::once(&*self.mailbox), deadline, self.context.spin)
-    }
-
-    /// A sender that is far ahead of the kernel gives it one tick. What is queued stays in the cache until it
-    /// is sent, and the peer's thread gets the processor; a peer that takes nothing costs a few ticks, once.
-    #[cold]
-    fn wait_for_kernel(&self) {
-        if self.pipes.has_only_connection() {
-            self.wait(Instant::now().checked_add(STREAM_TICK));
         }
     }
 
@@ -360,7 +303,7 @@ impl Core {
                 return Err(SendError::Terminated);
             }
             match verb(pattern, &mut self.pipes, payload) {
-                Err(SendError::WouldBlock) if self.handle_mail(pattern) => {}
+                Err(SendError::WouldBlock) if self.goes_on(pattern) => {}
                 sent_or_not => return sent_or_not,
             }
         }
@@ -394,14 +337,21 @@ impl Core {
                 return Err(RecvError::Terminated);
             }
             match verb(pattern, &mut self.pipes) {
-                Err(RecvError::WouldBlock) if self.handle_mail(pattern) => {}
+                Err(RecvError::WouldBlock) if self.goes_on(pattern) => {}
                 taken_or_not => return taken_or_not,
             }
         }
     }
 
+    /// Whether another try may find more: there were news, and the budget is not spent.
+    #[cold]
+    pub(super) fn goes_on<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        self.handle_mail(pattern) && !self.pipes.is_cut_short()
+    }
+
     /// Does what was posted, if anything was.
     pub(super) fn take_mail<P: Strategy>(&mut self, pattern: &mut P) {
+        self.pipes.start_attempt();
         if self.mailbox.has_mail() {
             self.handle_mail(pattern);
         }
@@ -411,9 +361,13 @@ impl Core {
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
         let mut mail = mem::take(&mut self.mail);
-        self.mailbox.take(&mut mail);
-        let was_mail = !mail.is_empty();
+        let was_reminded = self.mailbox.take(&mut mail);
+        let was_mail = was_reminded || !mail.is_empty();
+        for key in self.pipes.take_put_off() {
+            pattern.on_readable(&mut self.pipes, key);
+        }
         for item in mail.drain(..) {
+            self.pipes.spend(NOTICE_WORK);
             match item {
                 ToSocket::Attach(pipe) => {
                     self.attach(pattern, *pipe);
@@ -431,6 +385,9 @@ impl Core {
         }
         self.mail = mail;
         let has_changed = self.settle(pattern) || was_mail;
+        if self.pipes.is_cut_short() {
+            self.mailbox.remind();
+        }
         self.changes += u64::from(has_changed);
         has_changed
     }
@@ -557,19 +514,6 @@ fn patience(timeout: Timeout) -> Patience {
         Timeout::After(_) | Timeout::Never => Patience::Long,
     }
 }
-
-/// How a pattern sends: [`Strategy::try_send`], or a verb that only its type of socket has.
-pub(super) trait SendVerb<P>:
-    FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>
-{
-}
-
-impl<P, F: FnMut(&mut P, &mut Pipes, &mut Payload<'_>) -> Result<(), SendError>> SendVerb<P> for F {}
-
-/// How a pattern receives: [`Strategy::try_recv`], or a verb that only its type of socket has.
-pub(super) trait RecvVerb<P>: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError> {}
-
-impl<P, F: FnMut(&mut P, &mut Pipes) -> Result<(), RecvError>> RecvVerb<P> for F {}
 
 impl Drop for Core {
     fn drop(&mut self) {

@@ -97,7 +97,7 @@ impl<P: Pattern> Socket<P> {
         mut verb: impl RecvVerb<P>,
     ) -> Poll<Option<Result<(), RecvError>>> {
         self.core.poll_attempt(&mut self.pattern, context, Sleepers::STREAM, |core, pattern| {
-            core.pipes.set_patience(Patience::None);
+            core.pipes.start(Patience::None);
             match core.poll_recv(pattern, &mut verb) {
                 Err(RecvError::WouldBlock) => Poll::Pending,
                 Err(RecvError::Terminated) => Poll::Ready(None),
@@ -122,6 +122,7 @@ impl<P: Sends + Unpin> Sink<Message> for Socket<P> {
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
         let Self { core, pattern } = self.get_mut();
         core.poll_attempt(pattern, context, Sleepers::SINK, |core, pattern| {
+            core.pipes.start_attempt();
             core.handle_mail(pattern);
             // Terminated: the send says so.
             if core.readiness(pattern).is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }

@@ -25,6 +25,8 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod verbs;
+mod waiting;
 pub(crate) mod zap;
 
 use std::fmt;
@@ -406,6 +408,9 @@ impl<P: Receives> Socket<P> {
     }
 
     /// Receives a message if one is here now.
+    ///
+    /// Looks at so many at most that this type of socket does not hand out, such as what a SUB has not subscribed to:
+    /// behind 1,024 of them in a row it ends as if none were here, and the next call goes on there.
     ///
     /// # Errors
     ///

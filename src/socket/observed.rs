@@ -90,8 +90,14 @@ impl Core {
             }
             let ready = self.readiness(pattern);
             let was_any = self.settle(pattern);
-            if !was_any && !is_due && ready == self.shown {
+            if !was_any && !is_due && ready == self.shown && !self.pipes.is_cut_short() {
                 return;
+            }
+            if self.pipes.is_cut_short() {
+                // There may be more, which nobody will tell of.
+                self.shown = Interest::BOTH;
+                self.mailbox.remind();
+                return self.mailbox.show_as_told(ready);
             }
             if !was_any && self.mailbox.settle(ready) {
                 self.shown = ready;

@@ -154,9 +154,13 @@ fn count_subscribers<P: Strategy>(core: &mut Core, pattern: &mut P) -> Result<us
     Ok(publisher.subscriber_count())
 }
 
-/// Takes in what has arrived.
+/// Takes in what has arrived, as far as the budget of an attempt goes.
 fn take_subscriptions<P: Strategy>(core: &mut Core, pattern: &mut P) {
-    while core.handle_mail(pattern)
+    core.pipes.start_attempt();
+    while core.goes_on(pattern)
         || pattern.as_publisher().is_some_and(|publisher| publisher.work(&mut core.pipes))
     {}
+    if core.pipes.is_cut_short() {
+        core.mailbox.remind();
+    }
 }

@@ -194,7 +194,8 @@ impl Stream {
         self.receive(room, true)
     }
 
-    fn receive(&mut self, room: &mut [IoSliceMut<'_>], waits: bool) -> Result<Read, OsError> {
+    /// A read that waits and is interrupted is over: its caller has its own deadline to look at.
+    fn receive(&mut self, room: &mut [IoSliceMut<'_>], mut waits: bool) -> Result<Read, OsError> {
         loop {
             #[cfg(unix)]
             let received = each!(self, Self, stream => stream.try_io(|| {
@@ -209,7 +210,7 @@ impl Stream {
             };
             match error.kind() {
                 io::ErrorKind::WouldBlock => return Ok(Read::Dry),
-                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::Interrupted => waits = false,
                 _ => return Err(error.into()),
             }
         }

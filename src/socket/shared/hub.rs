@@ -416,9 +416,14 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F
                 self.leave(inside);
                 return Poll::Ready(done);
             }
+            let is_cut_short = inside.socket.core.pipes.is_cut_short();
             let may_sleep = hub.sleep_as_task(inside, &me, context.waker());
             drop(old); // without the lock, as above
-            if may_sleep {
+            if !may_sleep && is_cut_short {
+                // Others of the executor have their turn first.
+                context.waker().wake_by_ref();
+            }
+            if may_sleep || is_cut_short {
                 return Poll::Pending;
             }
         }

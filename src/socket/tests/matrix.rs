@@ -214,7 +214,7 @@ fn a_stream_talks_to_nobody_whoever_binds() {
     }
 }
 
-fn greeting_and_ready(socket_type: &str) -> Vec<u8> {
+pub(super) fn greeting_and_ready(socket_type: &str) -> Vec<u8> {
     let mut octets = [&[0xFF][..], &[0; 8], &[0x7F, 3, 1], b"NULL", &[0; 48]].concat();
     let name = [b"\x05READY\x0BSocket-Type\0\0\0", &[u8::try_from(socket_type.len()).unwrap()][..]].concat();
     octets.extend([4, u8::try_from(name.len() + socket_type.len()).unwrap()]);

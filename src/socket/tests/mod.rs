@@ -20,6 +20,7 @@ mod extremes;
 #[cfg(unix)]
 mod faults;
 mod finish;
+mod floods;
 mod handles;
 mod in_step;
 mod inproc;
