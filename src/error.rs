@@ -179,8 +179,8 @@ pub enum ConnectionError {
     /// The peer gave no sign of life in time.
     #[error("the peer gave no sign of life")]
     Silent,
-    /// The operating system or a proxy did not connect within
-    /// [`connect_timeout`](crate::Options::connect_timeout).
+    /// The operating system did not connect within [`connect_timeout`](crate::Options::connect_timeout), or a proxy
+    /// within [`handshake_interval`](crate::Options::handshake_interval).
     #[error("connecting took too long")]
     TimedOut,
 }

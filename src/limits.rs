@@ -223,6 +223,22 @@ pub(crate) const ACCEPTS_PER_TURN: usize = 64;
 /// notices, long enough that it costs no CPU.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long the system may take to connect to one address, unless the option says otherwise. Its second and third attempt
+/// come after 1 and 3 seconds, the next ones after 7, 15, 31 and 63: a peer that is back after an outage of 45 seconds
+/// would be found 18 seconds later. Begun anew every 5 seconds, there is one in any 2.3. Longer than any round trip.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an address may take to connect until the next one is tried beside it: what RFC 8305 recommends.
+pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+/// Names that a context looks up at the same time, each on a thread. The system takes up to half a minute to give one up;
+/// so many of them delay all others.
+pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
+
+/// Addresses of one name that are tried at the same time: each takes a descriptor. With the other limits as they are,
+/// 16 silent ones delay the next by a second.
+pub(crate) const ATTEMPTS_AT_ONCE: usize = 16;
+
 /// The shortest pause before a connection is tried again, whatever the option says: a pause of nothing would
 /// keep a core busy.
 pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);

@@ -90,9 +90,9 @@ macro_rules! for_each_option {
             /// After which failures a dialer does not try again.
             reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
 
-            /// How long the system, or a proxy, may take to connect to one address; never: as long as the system
-            /// tries.
-            connect_timeout: Timeout = Timeout::Never, code 79, when NextConnect;
+            /// How long the system may take to connect to one address, until the attempt is begun anew; never: as long
+            /// as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn.
+            connect_timeout: Timeout = Timeout::CONNECT, code 79, when NextConnect;
 
             /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.
             socks_proxy: SocksProxy = SocksProxy::NONE, code 68, when NextConnect;
@@ -513,7 +513,7 @@ mod tests {
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
             ("reconnect_stop", 109, "never", "set"),
-            ("connect_timeout", 79, "never", "time"),
+            ("connect_timeout", 79, "5s", "time"),
             ("socks_proxy", 68, "none", "host:port"),
             ("handshake_interval", 66, "30s", "time"),
             ("heartbeat_interval", 75, "off", "time"),

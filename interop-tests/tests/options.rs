@@ -52,6 +52,9 @@ const OURS: [&str; 7] = [
     "send_hwm_octets",
 ];
 
+/// Defaults that differ on purpose, and libzmq's.
+const DIFFERENT: [(&str, &str); 1] = [("connect_timeout", "never")];
+
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
 
 /// A type of theirs that has an option of ours. DEALER has all those that every type has.
@@ -137,7 +140,8 @@ fn our_codes_and_defaults_are_libzmqs() {
         match get(&mut socket, row.code) {
             Some(value) => {
                 let theirs = in_our_words(row, &value);
-                let ours = row.default_text();
+                let differs = DIFFERENT.iter().find(|(name, _)| *name == row.name);
+                let ours = differs.map_or_else(|| row.default_text(), |(_, theirs)| (*theirs).to_owned());
                 assert_eq!(theirs, ours, "{} ({}): {value:?}", row.name, row.code);
                 compared += 1;
             }

@@ -16,7 +16,9 @@ pub(crate) use command::{End, Finish, IoMailbox, Notice, SocketMailbox, ToIo, To
 #[cfg(unix)]
 pub(crate) use descriptors::Descriptors;
 pub(crate) use pool::Pool;
-pub(crate) use resolver::resolve;
+#[cfg(test)]
+pub(crate) use resolver::names;
+pub(crate) use resolver::{Question, Resolver};
 pub(crate) use task::{Fate, Readiness, Task, Turn};
 
 use std::sync::atomic::Ordering;

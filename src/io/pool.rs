@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::io::thread::IoThread;
-use crate::io::{Finish, IoMailbox, ToIo};
+use crate::io::{Finish, IoMailbox, Resolver, ToIo};
 use crate::options::IoAffinity;
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait, wait_until};
 use crate::transport::{Call, faults};
@@ -21,6 +21,7 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// The last thread has ended.
     ended: Condvar,
+    resolver: Arc<Resolver>,
     process: Process,
 }
 
@@ -46,7 +47,13 @@ impl Pool {
     /// At most `most_threads` threads; the first is pinned to the first of `cores`, and so on, round again.
     pub(crate) fn new(most_threads: usize, cores: Vec<usize>) -> Self {
         let (state, process) = (Mutex::default(), Process::current());
-        Self { most_threads: most_threads.max(1), cores, state, ended: Condvar::new(), process }
+        let (ended, resolver) = (Condvar::new(), Arc::default());
+        Self { most_threads: most_threads.max(1), cores, state, ended, resolver, process }
+    }
+
+    /// Looks names up for the tasks of all threads.
+    pub(crate) fn resolver(&self) -> &Arc<Resolver> {
+        &self.resolver
     }
 
     /// Whether this process was forked since: then it has none of the threads.
@@ -145,6 +152,7 @@ impl Pool {
             // A task's panic does not end its thread; if the loop itself panicked there is nobody to tell.
             let _ = handle.thread.join();
         }
+        self.resolver.finish();
     }
 
     /// How much each thread has to do, in the order in which they were started.

@@ -124,6 +124,14 @@
 //! * [`Peer::version`](crate::Peer::version) tells what a peer speaks; old ones can be turned away by
 //!   [`Peer::close`](crate::Peer::close).
 //!
+//! # Connecting
+//!
+//! | | libzmq | this library |
+//! |---|---|---|
+//! | how long the system may take to connect | as long as it tries, about two minutes; [`connect_timeout`](crate::Options::connect_timeout) is off | 5 s, then it is asked anew: a peer that is back after a long outage is found in a few seconds, not at the system's next attempt, which may be half a minute away. [`Timeout::Never`](crate::Timeout::Never) is libzmq's |
+//! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn; the first that connects is taken, the others are closed. The addresses of a proxy as well |
+//! | looking a name up | on the I/O thread | on 8 threads of the context at most, once for all that connect to it. One that the system does not answer keeps its thread, also when the context is gone |
+//!
 //! # Heartbeats
 //!
 //! With [`heartbeat_interval`](crate::Options::heartbeat_interval) each peer gets a PING per interval, three at

@@ -51,7 +51,7 @@
 //! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
 //! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. A random part of up to as much again comes on top. | no growth | time | 21 | next bind or connect |
 //! | [`reconnect_stop`](crate::Options::reconnect_stop) | After which failures a dialer does not try again. | never | set | 109 | next bind or connect |
-//! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system, or a proxy, may take to connect to one address; never: as long as the system tries. | never | time | 79 | next bind or connect |
+//! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system may take to connect to one address, until the attempt is begun anew; never: as long as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn. | 5s | time | 79 | next bind or connect |
 //! | [`socks_proxy`](crate::Options::socks_proxy) | The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up. | none | host:port | 68 | next bind or connect |
 //! | [`handshake_interval`](crate::Options::handshake_interval) | How long a new connection may take until both ends have agreed on the protocol. | 30s | time | 66 | next bind or connect |
 //! | [`heartbeat_interval`](crate::Options::heartbeat_interval) | How often a peer is asked for a sign of life (PING). Off: never. | off | time | 75 | next bind or connect |

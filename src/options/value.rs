@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::InvalidValue;
-use crate::limits::{BACKLOG, HANDSHAKE_INTERVAL};
+use crate::limits::{BACKLOG, CONNECT_TIMEOUT, HANDSHAKE_INTERVAL};
 use crate::routing_id::RoutingId;
 
 /// What the values of a type count, for the manual.
@@ -150,6 +150,9 @@ pub enum Timeout {
 }
 
 impl Timeout {
+    /// 5 seconds.
+    pub const CONNECT: Self = Self::After(CONNECT_TIMEOUT);
+
     /// It does not wait.
     pub const AT_ONCE: Self = Self::After(Duration::ZERO);
 

@@ -4,29 +4,28 @@
 //!            ┌──────────────────── pause over ─────────────────────┐
 //!            ▼                                                     │
 //!       Resolving ──▶ Connecting ──▶ Proxying ──▶ Connected ──▶ Pausing
-//!            │            │ next address │             │           ▲
+//!            │            │       ◀──────┤             │           ▲
 //!            └────────────┴──────────────┴─── failed ──┴───────────┘
 //! ```
 //!
 //! The pipes to the socket outlive every session, so that what was queued waits for the next one; with
-//! `immediate` they are made anew for each. Names are looked up at every try, and all addresses tried.
+//! `immediate` they are made anew for each. Names are looked up at every try, and their addresses raced: see
+//! [`Attempts`].
 //! Source: RFC 37, "Error handling"; libzmq's zmq_connect(3).
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::io::{ErrorKind, IoSlice, IoSliceMut};
+use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
 use std::time::Instant;
 
-use mio::Token;
-
 use crate::endpoint::{Address, Endpoint, Host};
-use crate::error::{ConnectionError, OsError, ProtocolError};
-use crate::io::{End, Fate, Finish, Notice, Readiness, Task, Turn, resolve};
+use crate::error::{ConnectionError, ProtocolError};
+use crate::io::{End, Fate, Finish, Notice, Question, Readiness, Task, Turn};
 use crate::limits::HANDSHAKE_READ;
 use crate::options::{Options, ReconnectStop};
 use crate::pipe::Assist;
+use crate::session::attempts::{Attempts, Progress};
 use crate::session::backoff::Backoff;
 use crate::session::link::Link;
 use crate::session::protocol::Session;
@@ -41,9 +40,7 @@ use crate::transport::{Read, Stream, Target};
 pub(crate) struct Dialer {
     link: Arc<Link>,
     state: State,
-    /// Addresses of this try that were not tried yet.
-    targets: VecDeque<Target>,
-    /// The address of this try, as far as it has come, if somebody watches. Boxed: few have it.
+    /// The address of which is told, if somebody watches. Boxed: few have it.
     target: Option<Box<Endpoint>>,
     backoff: Backoff,
     ticker: Ticker,
@@ -55,11 +52,23 @@ pub(crate) struct Dialer {
 }
 
 enum State {
-    Connected { shake_hands_by: Option<Instant> },
-    Connecting { stream: Stream, give_up_at: Option<Instant> },
+    Connected {
+        shake_hands_by: Option<Instant>,
+    },
+    Connecting(Box<Attempts>),
     Pausing(Instant),
-    Proxying { stream: Stream, socks: Socks, give_up_at: Option<Instant> },
-    Resolving,
+    Proxying(Box<Proxying>),
+    /// Or nothing yet.
+    Resolving(#[allow(dead_code, reason = "dropping it takes it back")] Option<Question>),
+}
+
+/// A proxy is connected, and asked to connect us.
+struct Proxying {
+    stream: Stream,
+    socks: Socks,
+    give_up_at: Option<Instant>,
+    /// Its other addresses.
+    others: Box<Attempts>,
 }
 
 impl Dialer {
@@ -67,8 +76,7 @@ impl Dialer {
     pub(crate) fn start(link: &Arc<Link>) {
         let dialer = Self {
             link: Arc::clone(link),
-            state: State::Resolving,
-            targets: VecDeque::new(),
+            state: State::Resolving(None),
             target: None,
             backoff: Backoff::default(),
             ticker: Ticker::default(),
@@ -103,84 +111,70 @@ impl Dialer {
     }
 
     fn resolve(&mut self, turn: &mut Turn<'_>) -> Fate {
-        self.state = State::Resolving;
         self.target = None;
         self.link.show(ConnectionState::Connecting);
         let target = match self.first_hop() {
             Address::Tcp { host: Host::Ip(ip), port } => Target::Tcp((*ip, *port).into()),
             Address::Tcp { host: Host::Name(name), port } => {
-                resolve(name, *port, self.options(), turn.mailbox, turn.id);
+                let question = turn.pool.resolver().ask(name, *port, turn.mailbox, turn.id);
+                self.state = State::Resolving(Some(question));
                 return Fate::Goes;
             }
             Address::Ipc(address) => Target::Ipc(address.clone()),
             Address::Tcp { host: Host::Any, .. } | Address::Inproc(_) => return Fate::Done,
         };
-        self.targets = VecDeque::from([target]);
-        self.connect(ConnectionError::NoAddress, turn)
+        self.connect(Attempts::new([target]), turn)
     }
 
-    /// Tries the next address, after what was wrong with the last one.
-    fn connect(&mut self, mut error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
-        let token = Token(usize::try_from(turn.id).unwrap_or(usize::MAX));
-        while let Some(target) = self.targets.pop_front() {
-            let is_watched = self.link.owner().peers.watchers().is_any();
-            self.target = is_watched.then(|| target.endpoint()).flatten().map(Box::new);
-            let connected = Stream::connect(&target, self.options()).and_then(|mut stream| {
-                stream.register(turn.registry, token)?;
-                Ok(stream)
-            });
-            match connected {
-                Ok(stream) => {
-                    let limit = self.options().connect_timeout().limit();
-                    let give_up_at = limit.and_then(|limit| turn.now.checked_add(limit));
-                    if let Some(at) = give_up_at {
-                        turn.wake_at(at);
-                    }
-                    self.state = State::Connecting { stream, give_up_at };
-                    self.tell(EventKind::Connecting);
-                    self.targets.shrink_to_fit();
-                    // ipc connects at once, and an edge may have been before the registration.
-                    return self.check_connected(turn);
+    /// Tries addresses until one of them connects.
+    fn connect(&mut self, attempts: Attempts, turn: &mut Turn<'_>) -> Fate {
+        self.state = State::Connecting(Box::new(attempts));
+        self.go_on_connecting(turn)
+    }
+
+    fn go_on_connecting(&mut self, turn: &mut Turn<'_>) -> Fate {
+        loop {
+            let State::Connecting(attempts) = &mut self.state else { return Fate::Goes };
+            match attempts.poll(&self.link.owner().options, turn) {
+                Progress::Connected(target, stream) => {
+                    self.aim_at(&target);
+                    return self.connected(stream, turn);
                 }
-                Err(refused) => {
-                    error = ConnectionError::Io(refused.into());
+                Progress::Exhausted(error, is_refused) => {
+                    if error == ConnectionError::NoAddress {
+                        self.tell(EventKind::ConnectFailed(error));
+                    }
+                    let kind = if is_refused { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
+                    return self.failed(error, kind, turn);
+                }
+                Progress::Failed(target, error) => {
+                    self.aim_at(&target);
                     self.tell(EventKind::ConnectFailed(error));
                 }
+                Progress::Started(target) => {
+                    self.aim_at(&target);
+                    self.tell(EventKind::Connecting);
+                }
+                Progress::Waits => return Fate::Goes,
             }
         }
-        if error == ConnectionError::NoAddress {
-            self.tell(EventKind::ConnectFailed(error));
-        }
-        let refused = if is_refusal(error) { ReconnectStop::REFUSED } else { ReconnectStop::NEVER };
-        self.failed(error, refused, turn)
     }
 
-    fn check_connected(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let State::Connecting { stream, .. } = &self.state else { return Fate::Goes };
-        match stream.check_connected() {
-            Ok(false) => Fate::Goes,
-            Ok(true) => self.connected(turn),
-            Err(error) => self.next_address(ConnectionError::Io(error.into()), turn),
-        }
+    /// What is told from now on concerns this address.
+    fn aim_at(&mut self, target: &Target) {
+        let is_watched = self.link.owner().peers.watchers().is_any();
+        self.target = is_watched.then(|| target.endpoint()).flatten().map(Box::new);
     }
 
-    fn next_address(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
-        self.tell(EventKind::ConnectFailed(error));
-        self.state = State::Resolving; // drops the stream before the next one is there
-        self.connect(error, turn)
-    }
-
-    fn connected(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let State::Connecting { stream, give_up_at } = std::mem::replace(&mut self.state, State::Resolving)
-        else {
-            return Fate::Goes;
-        };
+    /// The system has connected, to the peer or to a proxy.
+    fn connected(&mut self, stream: Stream, turn: &mut Turn<'_>) -> Fate {
         let owner = Arc::clone(self.link.owner());
-        match (owner.endpoint.address(), owner.options.socks_proxy.endpoint()) {
-            (Address::Tcp { host, port }, Some(_)) => {
+        let state = std::mem::replace(&mut self.state, State::Resolving(None));
+        match (owner.endpoint.address(), owner.options.socks_proxy.endpoint(), state) {
+            (Address::Tcp { host, port }, Some(_), State::Connecting(others)) => {
                 let socks = Socks::new(host, *port);
-                let give_up_at = give_up_at.or_else(|| self.handshake_deadline(turn));
-                self.state = State::Proxying { stream, socks, give_up_at };
+                let give_up_at = self.handshake_deadline(turn);
+                self.state = State::Proxying(Box::new(Proxying { stream, socks, give_up_at, others }));
                 self.ask_proxy(turn)
             }
             _ => self.begin(stream, turn),
@@ -189,17 +183,28 @@ impl Dialer {
 
     /// Talks to the proxy as far as the kernel goes along.
     fn ask_proxy(&mut self, turn: &mut Turn<'_>) -> Fate {
-        let State::Proxying { stream, socks, .. } = &mut self.state else { return Fate::Goes };
-        match talk(stream, socks) {
+        let State::Proxying(proxying) = &mut self.state else { return Fate::Goes };
+        match talk(&mut proxying.stream, &mut proxying.socks) {
             Ok(false) => Fate::Goes,
-            Ok(true) => match std::mem::replace(&mut self.state, State::Resolving) {
-                State::Proxying { stream, .. } => self.begin(stream, turn),
-                State::Connected { .. } | State::Connecting { .. } | State::Pausing(_) | State::Resolving => {
+            Ok(true) => match std::mem::replace(&mut self.state, State::Resolving(None)) {
+                State::Proxying(proxying) => self.begin(proxying.stream, turn),
+                State::Connected { .. } | State::Connecting(_) | State::Pausing(_) | State::Resolving(_) => {
                     Fate::Goes
                 }
             },
-            Err(error) => self.next_address(error, turn),
+            Err(error) => self.proxy_failed(error, turn),
         }
+    }
+
+    /// The proxy did not connect us: perhaps it does at another address.
+    fn proxy_failed(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
+        self.tell(EventKind::ConnectFailed(error));
+        if let State::Proxying(proxying) = std::mem::replace(&mut self.state, State::Resolving(None)) {
+            let mut others = proxying.others;
+            others.note_failure(error);
+            self.state = State::Connecting(others);
+        }
+        self.go_on_connecting(turn)
     }
 
     fn handshake_deadline(&self, turn: &mut Turn<'_>) -> Option<Instant> {
@@ -289,12 +294,8 @@ impl Dialer {
         }
         match self.state {
             State::Connected { .. } => self.drive(work::PIPES, turn),
-            State::Connecting { .. } | State::Pausing(_) | State::Proxying { .. } | State::Resolving => {
-                if self.has_nothing_to_send() {
-                    Fate::Done
-                } else {
-                    Fate::Goes
-                }
+            State::Connecting(_) | State::Pausing(_) | State::Proxying(_) | State::Resolving(_) => {
+                if self.has_nothing_to_send() { Fate::Done } else { Fate::Goes }
             }
         }
     }
@@ -317,9 +318,9 @@ impl Task for Dialer {
     fn on_event(&mut self, ready: Readiness, turn: &mut Turn<'_>) -> Fate {
         match self.state {
             State::Connected { .. } => self.drive(noted(ready), turn),
-            State::Connecting { .. } => self.check_connected(turn),
-            State::Proxying { .. } => self.ask_proxy(turn),
-            State::Pausing(_) | State::Resolving => Fate::Goes,
+            State::Connecting(_) => self.go_on_connecting(turn),
+            State::Proxying(_) => self.ask_proxy(turn),
+            State::Pausing(_) | State::Resolving(_) => Fate::Goes,
         }
     }
 
@@ -337,9 +338,9 @@ impl Task for Dialer {
                 }
                 self.ended(end, was_ready, turn)
             }
-            Notice::Resolved(addresses) => {
-                self.targets = addresses.into_iter().map(Target::Tcp).collect();
-                self.connect(ConnectionError::NoAddress, turn)
+            Notice::Resolved(mut addresses) => {
+                addresses.retain(|address| self.options().ipv6() || address.is_ipv4());
+                self.connect(Attempts::to_name(addresses), turn)
             }
             Notice::Stop(deadline) => self.stop(deadline, turn),
             Notice::Finish(finish) => self.finish(finish, turn),
@@ -363,14 +364,13 @@ impl Task for Dialer {
             return Fate::Done;
         }
         self.ticker.on_timer(&self.link, turn);
-        match self.state {
-            State::Pausing(until) if turn.now >= until => self.resolve(turn),
-            State::Connecting { give_up_at: Some(at), .. } | State::Proxying { give_up_at: Some(at), .. }
-                if turn.now >= at =>
-            {
-                self.next_address(ConnectionError::TimedOut, turn)
+        match &self.state {
+            State::Pausing(until) if turn.now >= *until => self.resolve(turn),
+            State::Connecting(_) => self.go_on_connecting(turn),
+            State::Proxying(proxying) if proxying.give_up_at.is_some_and(|at| turn.now >= at) => {
+                self.proxy_failed(ConnectionError::TimedOut, turn)
             }
-            State::Connected { shake_hands_by: Some(by) } if turn.now >= by => {
+            State::Connected { shake_hands_by: Some(by) } if turn.now >= *by => {
                 if self.link.is_shaking_hands() {
                     self.link.down();
                     let error = ProtocolError::HandshakeTimeout.into();
@@ -386,9 +386,7 @@ impl Task for Dialer {
                 0 => Fate::Goes,
                 noted => self.drive(noted, turn),
             },
-            State::Connecting { .. } | State::Pausing(_) | State::Proxying { .. } | State::Resolving => {
-                Fate::Goes
-            }
+            State::Pausing(_) | State::Proxying(_) | State::Resolving(_) => Fate::Goes,
         }
     }
 }
@@ -426,8 +424,4 @@ fn talk(stream: &mut Stream, socks: &mut Socks) -> Result<bool, ConnectionError>
             }
         }
     }
-}
-
-fn is_refusal(error: ConnectionError) -> bool {
-    matches!(error, ConnectionError::Io(OsError { kind: ErrorKind::ConnectionRefused, .. }))
 }

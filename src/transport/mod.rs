@@ -432,4 +432,4 @@ fn is_of_one_peer(kind: io::ErrorKind) -> bool {
     )
 }
 
-pub(crate) use tcp::resolve;
+pub(crate) use tcp::look_up;

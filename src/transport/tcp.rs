@@ -112,27 +112,19 @@ pub(super) fn local_addresses(
         Host::Any => Ok(vec![any4]),
         Host::Ip(address) => Ok(vec![SocketAddr::from((*address, port))]),
         Host::Name(name) => {
-            let of_interface = interface_addresses(name, options);
-            if !of_interface.is_empty() {
-                return Ok(of_interface
-                    .into_iter()
-                    .map(|address| SocketAddr::from((address, port)))
-                    .collect());
+            let mut addresses = interface_addresses(name, options);
+            if addresses.is_empty() {
+                addresses = look_up(name).into_iter().map(|address| address.ip()).collect();
+                addresses.retain(|address| options.ipv6() || address.is_ipv4());
             }
-            let resolved = resolve(name, port, options);
-            resolved.map_err(|_| BindError::NoSuchInterface)
+            Ok(addresses.into_iter().map(|address| SocketAddr::from((address, port))).collect())
         }
     }
 }
 
-/// Looks a name up: IPv4 first, as in libzmq, unless IPv6 is wanted. Blocks.
-pub(crate) fn resolve(name: &str, port: u16, options: &Options) -> io::Result<Vec<SocketAddr>> {
-    let mut addresses: Vec<_> =
-        (name, port).to_socket_addrs()?.filter(|address| options.ipv6() || address.is_ipv4()).collect();
-    if options.ipv6() {
-        addresses.sort_by_key(SocketAddr::is_ipv4);
-    }
-    Ok(addresses)
+/// Looks a name up: its addresses as the system sorts them, none if it has none. Blocks.
+pub(crate) fn look_up(name: &str) -> Vec<SocketAddr> {
+    (name, 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
 fn interface_addresses(name: &str, options: &Options) -> Vec<IpAddr> {

@@ -14,6 +14,7 @@ mod conservation_pubsub;
 mod conservation_router;
 mod context;
 mod dealer;
+mod dialing;
 mod dropped;
 mod endpoints;
 mod extremes;

@@ -1,0 +1,255 @@
+//! Names and addresses: which are tried, when, and how many at a time.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Condvar, Mutex};
+
+use super::*;
+use crate::io::names;
+use crate::limits::LOOKUPS_AT_ONCE;
+use crate::{Connection, ConnectionError, ConnectionState, DeviceName, ReconnectStop, SocksProxy, Timeout};
+
+/// An address at which the system answers nobody, because its backlog is full.
+struct Silent {
+    _socket: socket2::Socket,
+    _waiting: Vec<TcpStream>,
+}
+
+impl Silent {
+    fn at(address: SocketAddr) -> Self {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.set_reuse_address(true).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.listen(0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, STALL / 3) {
+            waiting.push(stream);
+        }
+        Self { _socket: socket, _waiting: waiting }
+    }
+}
+
+fn socket_address(endpoint: &Endpoint) -> SocketAddr {
+    endpoint.to_string().strip_prefix("tcp://").unwrap().parse().unwrap()
+}
+
+/// Hosts of this machine with the same port, at which nobody listens.
+fn hosts<const COUNT: usize>() -> [SocketAddr; COUNT] {
+    let address = socket_address(&Place::new(Transport::Tcp).address());
+    let SocketAddr::V4(address) = address else { unreachable!("it is IPv4") };
+    let [a, _, c, d] = address.ip().octets();
+    // No other address has this port and one of these octets.
+    std::array::from_fn(|number| {
+        SocketAddr::from(([a, 251 + u8::try_from(number).unwrap(), c, d], address.port()))
+    })
+}
+
+/// A name that stands for these addresses, with their port.
+fn name_of(addresses: &[SocketAddr]) -> String {
+    let (name, known) = (format!("n{}.test", unique()), addresses.to_vec());
+    names::answer(&name, move || known.clone());
+    format!("{name}:{}", addresses[0].port())
+}
+
+fn connect(push: &mut Socket<Push>, addresses: &[SocketAddr]) -> Connection {
+    push.connect(format!("tcp://{}", name_of(addresses))).unwrap()
+}
+
+fn bound(place: &Place, address: SocketAddr) -> Socket<Pull> {
+    let mut pull = place.open();
+    pull.bind(Endpoint::tcp(address)).unwrap();
+    pull
+}
+
+fn exchange(push: &mut Socket<Push>, pull: &mut Socket<Pull>) {
+    send(push, "hello");
+    assert_eq!(recv(pull), "hello");
+}
+
+#[test]
+fn a_name_whose_first_addresses_are_silent_is_reached_at_the_next() {
+    // The system alone tries each of them for two minutes.
+    let place = Place::new(Transport::Tcp);
+    let addresses = hosts::<3>();
+    let _silent = [Silent::at(addresses[0]), Silent::at(addresses[1])];
+    let mut pull = bound(&place, addresses[2]);
+    for device in ["", "lo"] {
+        let builder = place.builder().connect_timeout(Timeout::Never);
+        let mut push = builder.bind_to_device(DeviceName::new(device).unwrap()).open().unwrap();
+        let connection = connect(&mut push, &addresses);
+        connection.wait_ready(PATIENCE).unwrap();
+        assert_eq!(connection.last_error(), None, "it was the first try");
+        exchange(&mut push, &mut pull);
+    }
+}
+
+#[test]
+fn addresses_that_lose_are_closed() {
+    alone("dialing::addresses_that_lose_are_closed", || {
+        let descriptors = || fs::read_dir("/proc/self/fd").unwrap().count();
+        let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
+        let addresses = hosts::<3>();
+        let _silent = [Silent::at(addresses[0]), Silent::at(addresses[1])];
+        let mut pull = bound(&place, addresses[2]);
+        let mut push: Socket<Push> = place.open();
+        push.connect(Endpoint::tcp(addresses[2])).unwrap();
+        exchange(&mut push, &mut pull);
+        let before = descriptors();
+        let mut push: Socket<Push> = place.open();
+        connect(&mut push, &addresses);
+        exchange(&mut push, &mut pull);
+        assert_eq!(descriptors(), before + 2, "both ends of one connection");
+    });
+}
+
+#[test]
+fn a_proxy_whose_first_address_is_silent_or_no_proxy_is_reached_at_the_next() {
+    let place = Place::new(Transport::Tcp);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let addresses = hosts::<3>();
+    let _silent = Silent::at(addresses[0]);
+    let (no_proxy, proxy) =
+        (TcpListener::bind(addresses[1]).unwrap(), TcpListener::bind(addresses[2]).unwrap());
+    let builder = place.builder().socks_proxy(SocksProxy::new(&name_of(&addresses)).unwrap());
+    let mut push = builder.connect_timeout(Timeout::Never).open().unwrap();
+    let target = socket_address(&endpoint);
+    // They end with the connection; nobody waits for them if it is never made.
+    thread::spawn(move || no_proxy.accept().unwrap().0.write_all(b"HTTP/1.1 400\r\n"));
+    thread::spawn(move || grant(&proxy, target));
+    let connection = push.connect(&endpoint).unwrap();
+    connection.wait_ready(PATIENCE).unwrap();
+    assert_eq!(connection.last_error(), None, "it was the first try");
+    exchange(&mut push, &mut pull);
+}
+
+/// A SOCKS5 proxy for one connection to this target.
+fn grant(proxy: &TcpListener, target: SocketAddr) {
+    let (mut client, _) = proxy.accept().unwrap();
+    client.read_exact(&mut [0; 3]).unwrap();
+    client.write_all(&[5, 0]).unwrap();
+    client.read_exact(&mut [0; 10]).unwrap();
+    let mut target = TcpStream::connect(target).unwrap();
+    client.write_all(&[5, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+    let (mut from_client, mut to_target) = (client.try_clone().unwrap(), target.try_clone().unwrap());
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let _ = std::io::copy(&mut from_client, &mut to_target);
+            let _ = to_target.shutdown(std::net::Shutdown::Write);
+        });
+        let _ = std::io::copy(&mut target, &mut client);
+    });
+}
+
+#[test]
+fn a_silent_host_is_asked_anew() {
+    // As after an outage: what the system has asked before may be asked again in a minute only.
+    let place = Place::new(Transport::Tcp);
+    let [address] = hosts();
+    let silent = Silent::at(address);
+    let builder = place.builder().connect_timeout(STALL / 10).reconnect_interval(TURN);
+    let mut push = builder.open().unwrap();
+    let connection = push.connect(Endpoint::tcp(address)).unwrap();
+    eventually("it is given up", || connection.last_error() == Some(ConnectionError::TimedOut));
+    assert_ne!(connection.state(), ConnectionState::Failed);
+    drop(silent);
+    let mut pull = place.open();
+    eventually("the address is free", || pull.bind(Endpoint::tcp(address)).is_ok());
+    exchange(&mut push, &mut pull);
+    assert_eq!(crate::Options::default().connect_timeout(), Timeout::CONNECT, "which ends");
+}
+
+#[test]
+fn a_name_is_refused_when_all_its_addresses_are() {
+    let place = Place::new(Transport::Tcp);
+    let addresses = hosts::<3>();
+    let open = || -> Socket<Push> {
+        let builder = place.builder().reconnect_stop(ReconnectStop::REFUSED);
+        builder.connect_timeout(STALL / 10).open().unwrap()
+    };
+    let mut push = open();
+    let connection = connect(&mut push, &addresses);
+    eventually("nobody listens", || connection.state() == ConnectionState::Failed);
+    let silent = Silent::at(addresses[0]);
+    let mut push = open();
+    let connection = connect(&mut push, &addresses);
+    eventually("one has not refused", || connection.state() == ConnectionState::Waiting);
+    drop(silent);
+    let mut push = open();
+    let mut pull = bound(&place, addresses[2]);
+    connect(&mut push, &addresses);
+    exchange(&mut push, &mut pull);
+}
+
+/// A resolver that is silent until it is told to go on, and who has asked it.
+#[derive(Default)]
+struct Slow {
+    asked: Mutex<(Vec<String>, bool)>,
+    change: Condvar,
+}
+
+impl Slow {
+    /// An endpoint with a name that this resolver is asked for.
+    fn name(self: &Arc<Self>, address: SocketAddr) -> String {
+        let (name, slow) = (format!("slow{}.test", unique()), Arc::clone(self));
+        let known = name.clone();
+        names::answer(&name, move || {
+            let mut asked = slow.asked.lock().unwrap();
+            asked.0.push(known.clone());
+            drop(slow.change.wait_while(asked, |asked| !asked.1).unwrap());
+            vec![address]
+        });
+        format!("tcp://{name}:{}", address.port())
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().0.clone()
+    }
+
+    fn go_on(&self) {
+        self.asked.lock().unwrap().1 = true;
+        self.change.notify_all();
+    }
+}
+
+#[test]
+fn a_name_is_looked_up_once_for_all_who_connect_to_it() {
+    let place = Place::new(Transport::Tcp);
+    let (slow, [address]) = (Arc::<Slow>::default(), hosts());
+    let mut pull = bound(&place, address);
+    let name = slow.name(address);
+    let mut sockets: Vec<Socket<Push>> = (0..100).map(|_| place.open()).collect();
+    let connections: Vec<_> = sockets.iter_mut().map(|push| push.connect(&name[..]).unwrap()).collect();
+    eventually("it is looked up", || !slow.asked().is_empty());
+    slow.go_on();
+    connections.iter().for_each(|connection| connection.wait_ready(PATIENCE).unwrap());
+    exchange(&mut sockets[99], &mut pull);
+    // Those whose thread had not begun when the first answer came ask once more.
+    assert!(slow.asked().len() <= 2, "{:?}", slow.asked());
+}
+
+#[test]
+fn silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone() {
+    alone("dialing::silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone", || {
+        let threads = || {
+            let tasks = fs::read_dir("/proc/self/task").unwrap();
+            let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+            names.filter(|name| name.starts_with("peermq-dns")).count()
+        };
+        let place = Place::new(Transport::Tcp);
+        let (slow, [address]) = (Arc::<Slow>::default(), hosts());
+        let mut push: Socket<Push> = place.open();
+        for _ in 0..10 * LOOKUPS_AT_ONCE {
+            push.connect(&slow.name(address)[..]).unwrap();
+        }
+        eventually("all threads look up", || slow.asked().len() == LOOKUPS_AT_ONCE);
+        assert_eq!(threads(), LOOKUPS_AT_ONCE);
+        drop((push, place));
+        slow.go_on();
+        eventually("they end", || threads() == 0);
+        let asked = slow.asked();
+        assert_eq!(asked.len(), LOOKUPS_AT_ONCE, "the others were not asked for any more");
+        assert_eq!(asked.iter().collect::<HashSet<_>>().len(), LOOKUPS_AT_ONCE);
+    });
+}
