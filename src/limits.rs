@@ -89,6 +89,13 @@ pub(crate) const NEWS_MAX: usize = 4_000_000;
 /// a message of this size is copied into the pipe, not shared.
 pub(crate) const RAW_READ: usize = 8 * 1024;
 
+/// Cancellations of nothing that wait for a publisher that is told of them, beside what is subscribed to: as many as a
+/// queue holds by default. Who counts misses nothing if more are not told.
+pub(crate) const CANCELLATIONS_OF_NOTHING_MAX: usize = 1000;
+
+/// Room for topics whose changes wait for a publisher that is kept when all are told: some 100 octets for each.
+pub(crate) const UNTOLD_MANY: usize = 64;
+
 /// Octets of subscriptions that a session has ready for its peer at a time: few writes for many of them.
 pub(crate) const FEED_OCTETS: usize = 32 * 1024;
 

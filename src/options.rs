@@ -257,7 +257,8 @@ macro_rules! for_each_option {
             xpub_welcome_message: WelcomeMessage = WelcomeMessage::NONE, code 72, when Open,
                 only [Pub, XPub];
 
-            /// Tell publishers of every `unsubscribe`, at once, not only of the last to a topic.
+            /// Tell publishers of every `unsubscribe`, at once, not only of the last to a topic: for applications of an
+            /// XPUB that count. A publisher lets go of the topic at the first.
             xsub_verbose_unsubscribe: bool = false, code 115, when Open, only [XSub];
 
             /// Pass on what does not match. Set it at both ends, or a SUB leaves nothing over.

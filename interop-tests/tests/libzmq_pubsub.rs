@@ -256,6 +256,60 @@ fn their_xpub_reaches_our_xsub() {
 }
 
 #[test]
+fn one_cancellation_of_theirs_takes_two_subscriptions_back() {
+    // libzmq tells of each subscription and of the last cancellation: a publisher that counts, as S-05 has it, would
+    // go on sending for ever.
+    for (transport, binds) in EVERYWHERE {
+        for kind in [zmq::SUB, zmq::XSUB] {
+            let context = zmq::Context::new();
+            let theirs = open_theirs(&context, kind);
+            let builder = Context::builder().io_threads(1).build().builder_for::<XPub>().xpub_verbose(true);
+            let mut ours = builder.recv_timeout(DEADLINE).open().unwrap();
+            join(&mut ours, &theirs, transport, binds);
+            subscribe_theirs(&theirs, b"end");
+            assert_eq!(told(&mut ours, &theirs), b"\x01end");
+            for _ in 0..2 {
+                subscribe_theirs(&theirs, b"a");
+                assert_eq!(told(&mut ours, &theirs), b"\x01a");
+            }
+            unsubscribe_theirs(&theirs, b"a");
+            unsubscribe_theirs(&theirs, b"a");
+            assert_eq!(told(&mut ours, &theirs), b"\0a");
+            ours.send("a").unwrap();
+            ours.send("end").unwrap();
+            assert_eq!(theirs.recv_bytes(0).unwrap(), b"end");
+        }
+        tally("XPUB to SUB", transport, binds, "ours to theirs, subscribed twice", 2);
+    }
+}
+
+fn twice<S: Subscribes>(transport: Transport, binds: Binds) {
+    let context = zmq::Context::new();
+    let theirs = open_theirs(&context, zmq::XPUB);
+    theirs.set_xpub_verbose(true).unwrap();
+    let mut ours = open_ours::<S>();
+    join(&mut ours, &theirs, transport, binds);
+    for _ in 0..3 {
+        ours.subscribe("a").unwrap();
+        assert_eq!(theirs.recv_bytes(0).unwrap(), b"\x01a");
+    }
+    assert!(ours.unsubscribe("a") && ours.unsubscribe("a"));
+    theirs.send("a1", 0).unwrap();
+    assert_eq!(ours.recv().unwrap(), "a1");
+    assert!(ours.unsubscribe("a"));
+    assert_eq!(theirs.recv_bytes(0).unwrap(), b"\0a");
+}
+
+#[test]
+fn their_verbose_xpub_is_told_of_each_subscription_of_ours_and_of_the_last_cancellation() {
+    for (transport, binds) in EVERYWHERE {
+        twice::<Sub>(transport, binds);
+        twice::<XSub>(transport, binds);
+        tally("XPUB to SUB", transport, binds, "theirs to ours, subscribed twice", 2);
+    }
+}
+
+#[test]
 fn our_xpub_and_their_xsub_see_each_others_subscriptions_and_messages() {
     // S-21 to S-25, S-35, S-37
     for (transport, binds) in EVERYWHERE {

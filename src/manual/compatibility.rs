@@ -208,9 +208,14 @@
 //!
 //! The patterns are RFC 29 and the PUB-SUB part of RFC 37.
 //!
-//! * Subscriptions count: two to the same topic need two cancellations, and a cancellation of nothing has no
-//!   effect. libzmq keeps a set for each peer; a SUB tells only the first of several and the last
-//!   cancellation, which is right for both. An XSUB tells all, and at the end cancels as often.
+//! * A subscriber counts: two subscriptions to the same topic need two `unsubscribe`. It tells its publishers of every
+//!   subscription and of the last cancellation; a publisher keeps a set for each peer, in which one cancellation takes
+//!   all subscriptions to the topic back. So does libzmq, and every other library that is in use. RFC 37 has the
+//!   publisher count ("additive, not idempotent"): it would never let go of a subscriber that does as all do.
+//!   A cancellation of nothing has no effect.
+//! * What a publisher has not been told yet is told as it is by then: a subscription and its cancellation that both wait
+//!   are nothing, so that what waits is bounded by the topics however often they change. A subscription that holds is
+//!   told as often as it was made.
 //! * Every connection that comes up is told all topics, in their order, while the application is in no call.
 //!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers
 //!   before ZMTP 3.1 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.
@@ -228,7 +233,8 @@
 //!   is no reason to send to nobody, and a send that failed for lack of room (`xpub_nodrop`) is still for the last
 //!   subscriber only when it is tried again; in libzmq it goes to all then.
 //! * With [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) a new connection is told of each topic
-//!   as often as it was subscribed to, so that the cancellations add up.
+//!   as often as it was subscribed to, so that the cancellations add up for a publisher that counts. For one that keeps a
+//!   set, as libzmq's and ours, the first takes all of them back, as in libzmq.
 //! * A connection that ends by `disconnect` or drop ends with cancellations of everything, as far as the kernel
 //!   takes them at once: `linger` of SUB and XSUB is nothing by default, as in libzmq.
 //! * A queue of a PUB that connected outlives the connection; the subscriptions do not.

@@ -101,6 +101,6 @@
 //! | [`xpub_manual`](crate::Options::xpub_manual) | Subscriptions have no effect but that the application receives them; it subscribes for the peers. | false | boolean | 71 | when opened |
 //! | [`xpub_manual_last_value`](crate::Options::xpub_manual_last_value) | As `xpub_manual`, and the next message after a subscription was received goes to that peer only, if it wants it: a late subscriber gets the last value, and nobody else gets it again. | false | boolean | 98 | when opened |
 //! | [`xpub_welcome_message`](crate::Options::xpub_welcome_message) | What every new subscriber is sent first, whatever it subscribes to. | none | octets | 72 | when opened |
-//! | [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) | Tell publishers of every `unsubscribe`, at once, not only of the last to a topic. | false | boolean | 115 | when opened |
+//! | [`xsub_verbose_unsubscribe`](crate::Options::xsub_verbose_unsubscribe) | Tell publishers of every `unsubscribe`, at once, not only of the last to a topic: for applications of an XPUB that count. A publisher lets go of the topic at the first. | false | boolean | 115 | when opened |
 //! | [`invert_matching`](crate::Options::invert_matching) | Pass on what does not match. Set it at both ends, or a SUB leaves nothing over. | false | boolean | 74 | when opened |
 //! | [`only_first_subscribe`](crate::Options::only_first_subscribe) | Of a message of several frames only the first can be a subscription. | false | boolean | 108 | when opened |

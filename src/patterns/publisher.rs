@@ -63,6 +63,7 @@ struct News {
 /// Which subscriptions the application is told of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
+    /// All, even what has no effect: the application may count.
     All,
     /// The first to a topic, and the last cancellation.
     Changes,
@@ -157,8 +158,8 @@ impl Publisher {
             self.mark_if_wanted(seat, payload.body());
         } else {
             for subscribers in self.topics.matches(payload.body()) {
-                for subscriber in subscribers {
-                    self.fan_out.mark(subscriber.seat);
+                for seat in subscribers {
+                    self.fan_out.mark(*seat);
                 }
             }
         }
@@ -181,7 +182,7 @@ impl Publisher {
     /// Marks this one peer.
     #[cold]
     fn mark_if_wanted(&mut self, seat: Seat, topic: &[u8]) {
-        if self.topics.matches(topic).flatten().any(|subscriber| subscriber.seat == seat) {
+        if self.topics.matches(topic).flatten().any(|other| *other == seat) {
             self.fan_out.mark(seat);
         }
     }
@@ -355,17 +356,15 @@ impl Publisher {
     }
 
     fn apply(&mut self, key: PipeKey, seat: Seat, subscription: Subscription<'_>) -> Result<(), TooMuch> {
-        let (is_change, had_effect) = match subscription {
-            Subscription::Subscribe(topic) => (self.add(seat, topic)?, true),
-            Subscription::Unsubscribe(topic) => match self.remove_asked(seat, topic) {
-                Removed::Nothing => (false, false),
-                Removed::OneOfSeveral => (false, true),
-                Removed::Topic { is_last } => (is_last, true),
-            },
+        let is_change = match subscription {
+            Subscription::Subscribe(topic) => self.add(seat, topic)?,
+            Subscription::Unsubscribe(topic) => {
+                self.remove_asked(seat, topic) == Removed::Topic { is_last: true }
+            }
         };
         let Some(news) = &mut self.news else { return Ok(()) };
         let is_told = match news.told {
-            Told::All => had_effect,
+            Told::All => true,
             Told::Changes => is_change,
             Told::Subscriptions => is_change || subscription.is_subscribe(),
         };

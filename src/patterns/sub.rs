@@ -7,8 +7,8 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
-use crate::pipe::{PipeKey, Pipes, Told, Upstream};
-use crate::routing::{FairQueue, Removed, Seat, Topics};
+use crate::pipe::{PipeKey, Pipes, TakenBack, Told, Upstream};
+use crate::routing::{FairQueue, Seat, Topics};
 use crate::socket_type::SocketType;
 
 /// SUB: receives the messages whose first frame begins with a topic that it
@@ -70,10 +70,11 @@ impl Subscribing for Sub {
     }
 
     fn unsubscribe(&mut self, topic: &[u8]) -> bool {
-        if self.topics.remove(WE, topic) == Removed::Nothing {
-            return false;
+        let taken_back = self.upstream.unsubscribe(topic);
+        if taken_back == TakenBack::Last {
+            self.topics.remove(WE, topic);
         }
-        self.upstream.unsubscribe(topic)
+        taken_back != TakenBack::Nothing
     }
 
     fn topic_count(&self) -> usize {
@@ -87,7 +88,7 @@ impl Strategy for Sub {
     fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
-            upstream: Upstream::new(Told::First),
+            upstream: Upstream::new(Told::Last),
             topics: Topics::new(),
             is_inverted: options.invert_matching,
             message: Message::new(),

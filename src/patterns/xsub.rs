@@ -8,7 +8,7 @@ use crate::limits::TOPIC_OCTETS_MAX;
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Sends, Splits, Strategy, Subscribes, Subscribing};
-use crate::pipe::{PipeKey, Pipes, Told, Upstream};
+use crate::pipe::{PipeKey, Pipes, TakenBack, Told, Upstream};
 use crate::routing::{FairQueue, FanOut};
 use crate::socket_type::SocketType;
 
@@ -60,7 +60,7 @@ impl Subscribing for XSub {
     }
 
     fn unsubscribe(&mut self, topic: &[u8]) -> bool {
-        self.upstream.unsubscribe(topic)
+        self.upstream.unsubscribe(topic) != TakenBack::Nothing
     }
 
     fn topic_count(&self) -> usize {
@@ -90,11 +90,7 @@ impl Strategy for XSub {
     fn new(_: SocketType, options: &Options) -> Self {
         Self {
             publishers: FairQueue::default(),
-            upstream: Upstream::new(if options.xsub_verbose_unsubscribe {
-                Told::AllAndCancellations
-            } else {
-                Told::All
-            }),
+            upstream: Upstream::new(if options.xsub_verbose_unsubscribe { Told::Each } else { Told::Last }),
             fan_out: FanOut::default(),
             only_first: options.only_first_subscribe,
         }

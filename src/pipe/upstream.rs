@@ -5,16 +5,25 @@
 //! being in a call (RFC 29). The whole is told in the order of the topics: a feed keeps its place, no copy; a
 //! change behind that place needs no entry.
 //!
-//! Not in a pipe, because it must not wait behind messages. Changes are rare, so a lock serves.
+//! What a publisher has not been told yet is kept per topic, not per change: a subscription and its cancellation that
+//! both wait are nothing. So what waits is bounded by the topics, however often they change.
+//!
+//! Not in a pipe, because it must not wait behind messages. Changes are rare, so a lock serves; whoever is to be woken
+//! is woken behind it.
 #![forbid(unsafe_code)]
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod untold;
+
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
+use crate::limits::CANCELLATIONS_OF_NOTHING_MAX;
+use crate::pipe::upstream::untold::Untold;
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{Mutex, lock};
 
@@ -25,15 +34,23 @@ pub(crate) enum Change {
     Subscribe(Bytes),
 }
 
-/// Which subscriptions publishers are told of.
+/// Which cancellations publishers are told of; they are told of every subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// Each: what counts them may stand behind an XSUB.
-    All,
-    /// Each, and each cancellation at once, even of nothing.
-    AllAndCancellations,
-    /// The first of several to the same topic.
-    First,
+    /// The one that leaves no subscription to the topic: a publisher keeps a set of topics for each peer, so that an
+    /// earlier one would take the others back, too.
+    Last,
+    /// Each at once, even of nothing: for publishers that count.
+    Each,
+}
+
+/// What an `unsubscribe` has taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakenBack {
+    /// The last subscription to the topic.
+    Last,
+    Nothing,
+    OneOfSeveral,
 }
 
 /// The subscriptions of one socket.
@@ -44,23 +61,17 @@ pub(crate) struct Upstream {
 
 #[derive(Default)]
 struct State {
-    topics: BTreeMap<Bytes, Count>,
+    /// How often each topic was subscribed to.
+    topics: BTreeMap<Bytes, u64>,
     feeds: HashMap<u64, Teller>,
     next_feed: u64,
-}
-
-/// How often a topic was subscribed to.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    held: u64,
-    told: u64,
 }
 
 /// Where one feed stands.
 struct Teller {
     phase: Phase,
-    /// Told before anything else, each so many times.
-    changes: VecDeque<(Change, u64)>,
+    /// Told before anything else.
+    untold: Untold,
     /// It had nothing to tell when asked, and is woken when it has.
     is_idle: bool,
     wake_up: WakeUp,
@@ -86,6 +97,9 @@ pub(crate) struct Feed {
     id: u64,
 }
 
+/// Who is to be woken when the lock is given back.
+type Woken = SmallVec<[WakeUp; 1]>;
+
 impl Upstream {
     pub(crate) fn new(told: Told) -> Arc<Self> {
         Arc::new(Self { told, state: Mutex::new(State::default()) })
@@ -93,38 +107,42 @@ impl Upstream {
 
     /// Subscribes once more.
     pub(crate) fn subscribe(&self, topic: &[u8]) {
-        let mut state = lock(&self.state);
         let topic = Bytes::copy_from_slice(topic);
-        let count = state.topics.entry(topic.clone()).or_default();
-        count.held += 1;
-        if self.told != Told::First || count.held == 1 {
-            count.told += 1;
-            state.tell(&topic, &Change::Subscribe(topic.clone()), 1);
-        }
+        let mut state = lock(&self.state);
+        let held = state.topics.entry(topic.clone()).or_default();
+        let was_held = *held > 0;
+        *held += 1;
+        let woken = state.tell(&topic, |untold| untold.subscribe(&topic, was_held));
+        drop(state);
+        wake(&woken);
     }
 
-    /// Takes one subscription back. `false`: there was none.
-    pub(crate) fn unsubscribe(&self, topic: &[u8]) -> bool {
+    /// Takes one subscription back.
+    pub(crate) fn unsubscribe(&self, topic: &[u8]) -> TakenBack {
+        let topic = Bytes::copy_from_slice(topic);
         let mut state = lock(&self.state);
-        let tells_each = self.told == Told::AllAndCancellations;
-        let Some(count) = state.topics.get_mut(topic) else {
-            if tells_each {
-                let topic = Bytes::copy_from_slice(topic);
-                state.tell(&topic, &Change::Cancel(topic.clone()), 1);
+        let taken_back = match state.topics.get_mut(&topic) {
+            None => TakenBack::Nothing,
+            Some(held) if *held > 1 => {
+                *held -= 1;
+                TakenBack::OneOfSeveral
             }
-            return false;
+            Some(_) => {
+                state.topics.remove(&topic);
+                TakenBack::Last
+            }
         };
-        count.held -= 1;
-        if count.held == 0 {
-            if let Some((topic, count)) = state.topics.remove_entry(topic) {
-                state.tell(&topic, &Change::Cancel(topic.clone()), count.told);
-            }
-        } else if tells_each {
-            count.told -= 1;
-            let topic = Bytes::copy_from_slice(topic);
-            state.tell(&topic, &Change::Cancel(topic.clone()), 1);
-        }
-        true
+        let most = state.topics.len() + CANCELLATIONS_OF_NOTHING_MAX;
+        let woken = state.tell(&topic, |untold| match (self.told, taken_back) {
+            (Told::Last, TakenBack::Nothing) => {}
+            (Told::Last, TakenBack::OneOfSeveral) => untold.take_back_one(&topic),
+            (Told::Last, TakenBack::Last) => untold.cancel_all(&topic),
+            (Told::Each, TakenBack::Nothing) if untold.len() >= most => {}
+            (Told::Each, _) => untold.cancel_one(&topic),
+        });
+        drop(state);
+        wake(&woken);
+        taken_back
     }
 
     /// Topics with subscriptions.
@@ -138,13 +156,19 @@ impl Upstream {
         let id = state.next_feed;
         state.next_feed += 1;
         let phase = Phase::Replaying(None);
-        state.feeds.insert(id, Teller { phase, changes: VecDeque::new(), is_idle: false, wake_up });
+        state.feeds.insert(id, Teller { phase, untold: Untold::default(), is_idle: false, wake_up });
         Feed { upstream: Arc::clone(self), id }
     }
 }
 
+fn wake(woken: &Woken) {
+    woken.iter().for_each(|wake_up| wake_up.wake(Ready::Readable));
+}
+
 impl State {
-    fn tell(&mut self, topic: &Bytes, change: &Change, times: u64) {
+    /// Notes a change for every feed that has told what is before it. Who had nothing to tell, and has now.
+    fn tell(&mut self, topic: &Bytes, note: impl Fn(&mut Untold)) -> Woken {
+        let mut woken = Woken::new();
         for teller in self.feeds.values_mut() {
             let is_told = match &teller.phase {
                 Phase::Closing { .. } => false,
@@ -154,11 +178,13 @@ impl State {
             if !is_told {
                 continue;
             }
-            teller.changes.push_back((change.clone(), times));
-            if std::mem::take(&mut teller.is_idle) {
-                teller.wake_up.wake(Ready::Readable);
+            note(&mut teller.untold);
+            if teller.is_idle && teller.untold.len() > 0 {
+                teller.is_idle = false;
+                woken.push(teller.wake_up.clone());
             }
         }
+        woken
     }
 }
 
@@ -169,29 +195,24 @@ impl Feed {
         let State { topics, feeds, .. } = &mut *state;
         let teller = feeds.get_mut(&self.id)?;
         loop {
-            if let Some((change, times)) = teller.changes.front_mut() {
-                *times = times.saturating_sub(1);
-                if *times > 0 {
-                    return Some(change.clone());
-                }
-                return teller.changes.pop_front().map(|(change, _)| change);
+            if let Some(change) = teller.untold.next() {
+                return Some(change);
             }
+            // Once is enough where one cancellation takes all of them back.
+            let times = |held: u64| if self.upstream.told == Told::Each { held } else { 1 };
             match &mut teller.phase {
                 Phase::Replaying(place) => {
-                    let Some((topic, count)) = behind(topics, place.as_ref(), None) else {
+                    let Some((topic, held)) = behind(topics, place.as_ref(), None) else {
                         teller.phase = Phase::Live;
                         continue;
                     };
                     *place = Some(topic.clone());
-                    // Once is enough where one cancellation takes all of them back.
-                    let is_each = self.upstream.told == Told::AllAndCancellations;
-                    let times = if is_each { count.told } else { 1 };
-                    teller.changes.push_back((Change::Subscribe(topic.clone()), times));
+                    teller.untold.subscribe_often(topic, times(*held));
                 }
                 Phase::Closing { place, until } => {
-                    let (topic, count) = behind(topics, place.as_ref(), until.as_ref())?;
+                    let (topic, held) = behind(topics, place.as_ref(), until.as_ref())?;
                     *place = Some(topic.clone());
-                    teller.changes.push_back((Change::Cancel(topic.clone()), count.told));
+                    teller.untold.cancel_often(topic, times(*held));
                 }
                 Phase::Live => {
                     teller.is_idle = true;
@@ -204,12 +225,15 @@ impl Feed {
     /// From now on takes back what was told, and tells nothing else.
     pub(crate) fn close(&mut self) {
         let mut state = lock(&self.upstream.state);
-        let Some(teller) = state.feeds.get_mut(&self.id) else { return };
+        let State { topics, feeds, .. } = &mut *state;
+        let Some(teller) = feeds.get_mut(&self.id) else { return };
         let until = match &teller.phase {
             Phase::Closing { .. } => return,
             Phase::Live => None,
             Phase::Replaying(place) => Some(place.clone().unwrap_or_default()),
         };
+        // What is still subscribed to is cancelled with everything else.
+        teller.untold.keep_cancellations(|topic| !topics.contains_key(topic));
         teller.phase = Phase::Closing { place: None, until };
     }
 }
@@ -223,10 +247,10 @@ impl Drop for Feed {
 
 /// The first topic behind `place`, up to `until`.
 fn behind<'a>(
-    topics: &'a BTreeMap<Bytes, Count>,
+    topics: &'a BTreeMap<Bytes, u64>,
     place: Option<&Bytes>,
     until: Option<&Bytes>,
-) -> Option<(&'a Bytes, &'a Count)> {
+) -> Option<(&'a Bytes, &'a u64)> {
     if place.is_some() && place == until {
         return None;
     }
@@ -247,173 +271,4 @@ impl fmt::Debug for Feed {
 }
 
 #[cfg(all(test, not(loom)))]
-mod tests {
-    use super::Change::{Cancel, Subscribe};
-    use super::*;
-    use crate::pipe::Wake;
-    use crate::sync::{AtomicU64, Ordering};
-
-    /// Counts how often it was woken.
-    #[derive(Default)]
-    struct Bell(AtomicU64);
-
-    impl Wake for Bell {
-        fn wake(&self, _: u64, _: Ready) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    impl Bell {
-        fn rings(&self) -> u64 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
-
-    fn open(upstream: &Arc<Upstream>) -> (Feed, Arc<Bell>) {
-        let bell = Arc::new(Bell::default());
-        (upstream.open(WakeUp::new(0, Arc::clone(&bell))), bell)
-    }
-
-    fn rest(feed: &mut Feed) -> Vec<Change> {
-        std::iter::from_fn(|| feed.next()).collect()
-    }
-
-    fn subscribe(topic: &'static str) -> Change {
-        Subscribe(topic.into())
-    }
-
-    fn cancel(topic: &'static str) -> Change {
-        Cancel(topic.into())
-    }
-
-    #[test]
-    fn a_feed_tells_everything_and_then_each_change_in_order() {
-        // S-33
-        let upstream = Upstream::new(Told::First);
-        upstream.subscribe(b"b");
-        upstream.subscribe(b"a");
-        let (mut feed, bell) = open(&upstream);
-        assert_eq!(rest(&mut feed), [subscribe("a"), subscribe("b")]);
-        assert_eq!(bell.rings(), 0);
-        upstream.subscribe(b"c");
-        upstream.unsubscribe(b"a");
-        assert_eq!(bell.rings(), 1, "once per sleep");
-        assert_eq!(rest(&mut feed), [subscribe("c"), cancel("a")]);
-        // A later one, as after a reconnect, is told what is left.
-        assert_eq!(rest(&mut open(&upstream).0), [subscribe("b"), subscribe("c")]);
-    }
-
-    #[test]
-    fn a_change_behind_the_place_of_a_replay_is_told_by_the_replay() {
-        let upstream = Upstream::new(Told::First);
-        upstream.subscribe(b"b");
-        upstream.subscribe(b"d");
-        upstream.subscribe(b"e");
-        let (mut feed, _) = open(&upstream);
-        assert_eq!(feed.next(), Some(subscribe("b")));
-        upstream.subscribe(b"c");
-        upstream.unsubscribe(b"d");
-        upstream.subscribe(b"a");
-        upstream.unsubscribe(b"b");
-        assert_eq!(rest(&mut feed), [subscribe("a"), cancel("b"), subscribe("c"), subscribe("e")]);
-    }
-
-    #[test]
-    fn a_sub_tells_the_first_subscription_and_the_last_cancellation() {
-        // S-05 on our side.
-        let upstream = Upstream::new(Told::First);
-        let (mut feed, _) = open(&upstream);
-        upstream.subscribe(b"a");
-        upstream.subscribe(b"a");
-        assert!(upstream.unsubscribe(b"a"));
-        assert_eq!(rest(&mut feed), [subscribe("a")]);
-        assert!(upstream.unsubscribe(b"a"));
-        assert!(!upstream.unsubscribe(b"a"));
-        assert_eq!(rest(&mut feed), [cancel("a")]);
-        assert_eq!(upstream.count(), 0);
-    }
-
-    #[test]
-    fn an_xsub_tells_every_subscription_and_at_the_end_as_many_cancellations() {
-        let upstream = Upstream::new(Told::All);
-        let (mut feed, _) = open(&upstream);
-        assert_eq!(feed.next(), None);
-        upstream.subscribe(b"a");
-        upstream.subscribe(b"a");
-        upstream.unsubscribe(b"a");
-        assert_eq!(rest(&mut feed), [subscribe("a"), subscribe("a")]);
-        upstream.unsubscribe(b"a");
-        assert_eq!(rest(&mut feed), [cancel("a"), cancel("a")]);
-    }
-
-    #[test]
-    fn closing_takes_back_what_was_told() {
-        // S-39
-        let upstream = Upstream::new(Told::First);
-        for topic in ["", "a", "b"] {
-            upstream.subscribe(topic.as_bytes());
-        }
-        let (mut live, _) = open(&upstream);
-        rest(&mut live);
-        live.close();
-        assert_eq!(rest(&mut live), [cancel(""), cancel("a"), cancel("b")]);
-        let (mut halfway, _) = open(&upstream);
-        halfway.next();
-        halfway.next();
-        halfway.close();
-        upstream.subscribe(b"0");
-        assert_eq!(rest(&mut halfway), [cancel(""), cancel("0"), cancel("a")], "one too many has no effect");
-    }
-
-    #[test]
-    fn with_every_cancellation_a_new_feed_is_told_as_often_as_was_subscribed() {
-        let upstream = Upstream::new(Told::AllAndCancellations);
-        let a = || Bytes::from_static(b"a");
-        (0..3).for_each(|_| upstream.subscribe(b"a"));
-        assert!(upstream.unsubscribe(b"a"));
-        let (mut feed, _) = open(&upstream);
-        assert_eq!(
-            [feed.next(), feed.next(), feed.next()],
-            [Some(Subscribe(a())), Some(Subscribe(a())), None]
-        );
-        assert!(upstream.unsubscribe(b"a") && upstream.unsubscribe(b"a") && !upstream.unsubscribe(b"a"));
-        let told = [feed.next(), feed.next(), feed.next(), feed.next()];
-        assert_eq!(told, [Some(Cancel(a())), Some(Cancel(a())), Some(Cancel(a())), None]);
-    }
-
-    #[test]
-    fn many_feeds_and_random_changes_leave_everybody_with_the_same_topics() {
-        let mut random = 7_u64;
-        let mut roll = |below: u64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (random >> 33) % below
-        };
-        let upstream = Upstream::new(Told::First);
-        let mut feeds: Vec<(Feed, BTreeMap<Bytes, i64>)> = Vec::new();
-        let note = |heard: &mut BTreeMap<Bytes, i64>, change| match change {
-            Subscribe(topic) => *heard.entry(topic).or_default() += 1,
-            Cancel(topic) => *heard.entry(topic).or_default() -= 1,
-        };
-        for step in 0..20_000 {
-            let topic = roll(300).to_string();
-            match roll(4) {
-                0 => upstream.subscribe(topic.as_bytes()),
-                1 => drop(upstream.unsubscribe(topic.as_bytes())),
-                _ if step % 2000 == 3 => feeds.push((open(&upstream).0, BTreeMap::new())),
-                _ => {
-                    for (feed, heard) in &mut feeds {
-                        feed.next().into_iter().for_each(|change| note(heard, change));
-                    }
-                }
-            }
-        }
-        let held: Vec<Bytes> = lock(&upstream.state).topics.keys().cloned().collect();
-        for (mut feed, mut heard) in feeds {
-            rest(&mut feed).into_iter().for_each(|change| note(&mut heard, change));
-            assert!(heard.values().all(|count| [0, 1].contains(count)));
-            let heard: Vec<Bytes> =
-                heard.into_iter().filter(|(_, count)| *count == 1).map(|(topic, _)| topic).collect();
-            assert_eq!(heard, held);
-        }
-    }
-}
+mod tests;

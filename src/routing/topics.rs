@@ -5,7 +5,8 @@
 //! with subscribers keeps its place for as long as it has them.
 //!
 //! Subscribers are seats: small numbers that the owner gives out. What one of them may hold is limited.
-//! Source: RFC 37, "PUB-SUB": prefixes, binary, additive.
+//! Source: RFC 37, "PUB-SUB": prefixes, binary. Not additive, as that has it: a set for each subscriber, as in every
+//! publisher that is in use, because subscribers tell of each subscription and of the last cancellation only.
 #![forbid(unsafe_code)]
 
 use std::collections::HashSet;
@@ -26,17 +27,8 @@ pub(crate) struct TooMuch;
 pub(crate) enum Removed {
     /// The seat had no such subscription.
     Nothing,
-    /// It had several, and has one less.
-    OneOfSeveral,
     /// It had one. `is_last`: nobody else has one.
     Topic { is_last: bool },
-}
-
-/// A seat's subscription to a topic, and how often it said so.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Subscriber {
-    pub(crate) seat: Seat,
-    count: u32,
 }
 
 /// A topic with subscribers.
@@ -63,7 +55,7 @@ struct Node {
     parent: u32,
     /// In the order of the first octets of their labels.
     children: Vec<(u8, u32)>,
-    subscribers: SmallVec<[Subscriber; 1]>,
+    subscribers: SmallVec<[Seat; 1]>,
 }
 
 /// What one seat subscribes to.
@@ -80,13 +72,12 @@ impl Topics {
         Self { nodes: vec![Node::default()], free: Vec::new(), held: Vec::new(), count: 0 }
     }
 
-    /// Subscribes a seat, once more if it has subscribed already. `true`: nobody had.
+    /// Subscribes a seat, which may have subscribed already. `true`: nobody had.
     pub(crate) fn add(&mut self, seat: Seat, topic: &[u8]) -> Result<bool, TooMuch> {
         if topic.len() > TOPIC_OCTETS_MAX {
             return Err(TooMuch);
         }
-        if let Some(subscriber) = self.find(topic).and_then(|node| self.subscriber(node, seat)) {
-            subscriber.count = subscriber.count.checked_add(1).ok_or(TooMuch)?;
+        if self.find(topic).is_some_and(|node| self.node(node).subscribers.contains(&seat)) {
             return Ok(false);
         }
         let held = self.held_mut(seat);
@@ -98,19 +89,17 @@ impl Topics {
         held.nodes.insert(node);
         held.octets += topic.len();
         let subscribers = &mut self.node_mut(node).subscribers;
-        subscribers.push(Subscriber { seat, count: 1 });
+        subscribers.push(seat);
         let is_first = subscribers.len() == 1;
         self.count += usize::from(is_first);
         Ok(is_first)
     }
 
-    /// Takes one of a seat's subscriptions back.
+    /// Takes a seat's subscription back.
     pub(crate) fn remove(&mut self, seat: Seat, topic: &[u8]) -> Removed {
         let Some(node) = self.find(topic) else { return Removed::Nothing };
-        let Some(subscriber) = self.subscriber(node, seat) else { return Removed::Nothing };
-        if subscriber.count > 1 {
-            subscriber.count -= 1;
-            return Removed::OneOfSeveral;
+        if !self.node(node).subscribers.contains(&seat) {
+            return Removed::Nothing;
         }
         let held = self.held_mut(seat);
         held.nodes.remove(&node);
@@ -178,14 +167,10 @@ impl Topics {
         held
     }
 
-    fn subscriber(&mut self, node: u32, seat: Seat) -> Option<&mut Subscriber> {
-        self.node_mut(node).subscribers.iter_mut().find(|subscriber| subscriber.seat == seat)
-    }
-
     /// Takes a seat out of a node. `true`: it was the last.
     fn forget_subscriber(&mut self, node: u32, seat: Seat) -> bool {
         let subscribers = &mut self.node_mut(node).subscribers;
-        let Some(at) = subscribers.iter().position(|subscriber| subscriber.seat == seat) else {
+        let Some(at) = subscribers.iter().position(|other| *other == seat) else {
             return false;
         };
         subscribers.swap_remove(at);
@@ -337,7 +322,7 @@ pub(crate) struct Matches<'a> {
 }
 
 impl<'a> Iterator for Matches<'a> {
-    type Item = &'a [Subscriber];
+    type Item = &'a [Seat];
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

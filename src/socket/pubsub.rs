@@ -68,8 +68,8 @@ impl<P: Publishes> Socket<P> {
 impl<P: Subscribes> Socket<P> {
     /// Subscribes to all messages whose first frame begins with `topic`; all there are, if it is empty.
     ///
-    /// Counts: a topic that was subscribed to twice must be unsubscribed from twice. Publishers are told in the
-    /// background, also those that connect later.
+    /// Counts: a topic that was subscribed to twice must be unsubscribed from twice. Publishers are told of each in the
+    /// background, also those that connect later; what was taken back before one was told, that one does not hear of.
     ///
     /// # Errors
     ///

@@ -1,0 +1,218 @@
+//! What feeds tell, and what they do not.
+
+use std::collections::BTreeSet;
+
+use super::Change::{Cancel, Subscribe};
+use super::*;
+use crate::pipe::Wake;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Counts how often it was woken.
+#[derive(Default)]
+struct Bell(AtomicU64);
+
+impl Wake for Bell {
+    fn wake(&self, _: u64, _: Ready) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Bell {
+    fn rings(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+fn open(upstream: &Arc<Upstream>) -> (Feed, Arc<Bell>) {
+    let bell = Arc::new(Bell::default());
+    (upstream.open(WakeUp::new(0, Arc::clone(&bell))), bell)
+}
+
+fn rest(feed: &mut Feed) -> Vec<Change> {
+    std::iter::from_fn(|| feed.next()).collect()
+}
+
+fn subscribe(topic: &'static str) -> Change {
+    Subscribe(topic.into())
+}
+
+fn cancel(topic: &'static str) -> Change {
+    Cancel(topic.into())
+}
+
+#[test]
+fn a_feed_tells_everything_and_then_each_change_in_order() {
+    // S-33
+    let upstream = Upstream::new(Told::Last);
+    upstream.subscribe(b"b");
+    upstream.subscribe(b"a");
+    let (mut feed, bell) = open(&upstream);
+    assert_eq!(rest(&mut feed), [subscribe("a"), subscribe("b")]);
+    assert_eq!(bell.rings(), 0);
+    upstream.subscribe(b"c");
+    upstream.unsubscribe(b"a");
+    assert_eq!(bell.rings(), 1, "once per sleep");
+    assert_eq!(rest(&mut feed), [subscribe("c"), cancel("a")]);
+    // A later one, as after a reconnect, is told what is left.
+    assert_eq!(rest(&mut open(&upstream).0), [subscribe("b"), subscribe("c")]);
+}
+
+#[test]
+fn a_change_behind_the_place_of_a_replay_is_told_by_the_replay() {
+    let upstream = Upstream::new(Told::Last);
+    upstream.subscribe(b"b");
+    upstream.subscribe(b"d");
+    upstream.subscribe(b"e");
+    let (mut feed, _) = open(&upstream);
+    assert_eq!(feed.next(), Some(subscribe("b")));
+    upstream.subscribe(b"c");
+    upstream.unsubscribe(b"d");
+    upstream.subscribe(b"a");
+    upstream.unsubscribe(b"b");
+    assert_eq!(rest(&mut feed), [subscribe("a"), cancel("b"), subscribe("c"), subscribe("e")]);
+}
+
+#[test]
+fn every_subscription_is_told_and_the_last_cancellation() {
+    // S-05 on our side: right for publishers that keep a set, and those that count learn of it in the end.
+    let upstream = Upstream::new(Told::Last);
+    let (mut feed, _) = open(&upstream);
+    assert_eq!(feed.next(), None);
+    upstream.subscribe(b"a");
+    upstream.subscribe(b"a");
+    assert_eq!(rest(&mut feed), [subscribe("a"), subscribe("a")]);
+    assert_eq!(upstream.unsubscribe(b"a"), TakenBack::OneOfSeveral);
+    assert_eq!(rest(&mut feed), []);
+    assert_eq!(upstream.unsubscribe(b"a"), TakenBack::Last);
+    assert_eq!(upstream.unsubscribe(b"a"), TakenBack::Nothing);
+    assert_eq!(rest(&mut feed), [cancel("a")]);
+    assert_eq!(upstream.count(), 0);
+}
+
+#[test]
+fn opposite_changes_that_wait_cancel_out() {
+    let upstream = Upstream::new(Told::Last);
+    let (mut feed, bell) = open(&upstream);
+    upstream.subscribe(b"known");
+    rest(&mut feed);
+    let rings = bell.rings();
+    // A publisher that never knew need not hear of it.
+    upstream.subscribe(b"a");
+    upstream.subscribe(b"a");
+    upstream.unsubscribe(b"a");
+    upstream.unsubscribe(b"a");
+    assert_eq!(bell.rings(), rings + 1);
+    assert_eq!(rest(&mut feed), []);
+    // What is taken back and said again is told: an XPUB's application may wait for it.
+    upstream.unsubscribe(b"known");
+    upstream.subscribe(b"b");
+    upstream.subscribe(b"known");
+    assert_eq!(rest(&mut feed), [cancel("known"), subscribe("known"), subscribe("b")]);
+    // Subscriptions as many as hold, but the first in any case.
+    (0..3).for_each(|_| upstream.subscribe(b"c"));
+    (0..2).for_each(|_| _ = upstream.unsubscribe(b"c"));
+    upstream.subscribe(b"b");
+    upstream.unsubscribe(b"b");
+    assert_eq!(rest(&mut feed), [subscribe("c")]);
+    // The last cancellation is told even if a subscription more waits.
+    upstream.subscribe(b"c");
+    upstream.unsubscribe(b"c");
+    upstream.unsubscribe(b"c");
+    assert_eq!(rest(&mut feed), [cancel("c")]);
+}
+
+#[test]
+fn what_waits_is_bounded_by_the_topics_however_often_they_change() {
+    for told in [Told::Last, Told::Each] {
+        let upstream = Upstream::new(told);
+        let (mut behind, _) = open(&upstream);
+        upstream.subscribe(b"told");
+        rest(&mut behind);
+        upstream.unsubscribe(b"told");
+        for number in 0..50_000_u32 {
+            let topic = number.to_be_bytes();
+            upstream.subscribe(&topic);
+            if number % 3 == 0 {
+                upstream.subscribe(b"kept");
+            }
+            upstream.unsubscribe(&topic);
+            if number % 3 == 0 {
+                upstream.unsubscribe(b"kept");
+            }
+            // Of nothing.
+            upstream.unsubscribe(&topic);
+        }
+        let state = lock(&upstream.state);
+        let untold = &state.feeds.values().next().unwrap().untold;
+        let most = if told == Told::Last { 1 } else { 1 + CANCELLATIONS_OF_NOTHING_MAX };
+        assert!(untold.len() <= most, "{told:?} {}", untold.len());
+        drop(state);
+        assert_eq!(behind.next(), Some(cancel("told")));
+    }
+}
+
+#[test]
+fn closing_takes_back_what_was_told() {
+    // S-39
+    let upstream = Upstream::new(Told::Last);
+    for topic in ["", "a", "b"] {
+        upstream.subscribe(topic.as_bytes());
+    }
+    let (mut live, _) = open(&upstream);
+    rest(&mut live);
+    live.close();
+    assert_eq!(rest(&mut live), [cancel(""), cancel("a"), cancel("b")]);
+    let (mut halfway, _) = open(&upstream);
+    halfway.next();
+    halfway.next();
+    halfway.close();
+    upstream.subscribe(b"0");
+    assert_eq!(rest(&mut halfway), [cancel(""), cancel("0"), cancel("a")], "one too many has no effect");
+}
+
+#[test]
+fn with_every_cancellation_a_new_feed_is_told_as_often_as_was_subscribed() {
+    let upstream = Upstream::new(Told::Each);
+    let a = || Bytes::from_static(b"a");
+    (0..3).for_each(|_| upstream.subscribe(b"a"));
+    assert_eq!(upstream.unsubscribe(b"a"), TakenBack::OneOfSeveral);
+    let (mut feed, _) = open(&upstream);
+    assert_eq!([feed.next(), feed.next(), feed.next()], [Some(Subscribe(a())), Some(Subscribe(a())), None]);
+    let taken_back = [(); 3].map(|()| upstream.unsubscribe(b"a"));
+    assert_eq!(taken_back, [TakenBack::OneOfSeveral, TakenBack::Last, TakenBack::Nothing]);
+    let told = [feed.next(), feed.next(), feed.next(), feed.next()];
+    assert_eq!(told, [Some(Cancel(a())), Some(Cancel(a())), Some(Cancel(a())), None]);
+}
+
+#[test]
+fn many_feeds_and_random_changes_leave_everybody_with_the_same_topics() {
+    let mut random = 7_u64;
+    let mut roll = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    let upstream = Upstream::new(Told::Last);
+    let mut feeds: Vec<(Feed, BTreeSet<Bytes>)> = Vec::new();
+    let note = |heard: &mut BTreeSet<Bytes>, change| match change {
+        Subscribe(topic) => drop(heard.insert(topic)),
+        Cancel(topic) => assert!(heard.remove(&topic), "{topic:?} was not known"),
+    };
+    for step in 0..20_000 {
+        let topic = roll(300).to_string();
+        match roll(4) {
+            0 => upstream.subscribe(topic.as_bytes()),
+            1 => _ = upstream.unsubscribe(topic.as_bytes()),
+            _ if step % 2000 == 3 => feeds.push((open(&upstream).0, BTreeSet::new())),
+            _ => {
+                for (feed, heard) in &mut feeds {
+                    feed.next().into_iter().for_each(|change| note(heard, change));
+                }
+            }
+        }
+    }
+    let held: Vec<Bytes> = lock(&upstream.state).topics.keys().cloned().collect();
+    for (mut feed, mut heard) in feeds {
+        rest(&mut feed).into_iter().for_each(|change| note(&mut heard, change));
+        assert_eq!(heard.into_iter().collect::<Vec<_>>(), held);
+    }
+}
