@@ -98,15 +98,15 @@ impl<T> Timers<T> {
     }
 
     /// Calls `handle` for each timer that is due, once, the one that was due first at first. Their next interval begins
-    /// now. Returns how many there were.
+    /// now. Returns how many there were. If `handle` panics, those behind it are still due.
     pub fn execute(&mut self, handle: impl FnMut(TimerId, &mut T)) -> usize {
         self.execute_at(Instant::now(), handle)
     }
 
     fn execute_at(&mut self, now: Instant, mut handle: impl FnMut(TimerId, &mut T)) -> usize {
-        let later = self.due.split_off(&(now, TimerId(u64::MAX)));
-        let due = std::mem::replace(&mut self.due, later);
-        for (_, id) in due.iter().copied() {
+        // Those that are due stay so until it is their turn: `handle` may panic before.
+        let due: Vec<_> = self.due.range(..=(now, TimerId(u64::MAX))).map(|(_, id)| *id).collect();
+        for id in due.iter().copied() {
             self.begin(id, now);
             if let Some(timer) = self.timers.get_mut(&id) {
                 handle(id, &mut timer.value);
@@ -175,6 +175,20 @@ mod tests {
         assert_eq!(executed(&mut timers, start + 5 * SECOND), ["two"]);
         // Late, and once all the same.
         assert_eq!(executed(&mut timers, start + 60 * SECOND), ["three", "two"]);
+    }
+
+    #[test]
+    fn a_handler_that_panics_leaves_the_others_due() {
+        let (mut timers, _, _, start) = two();
+        let now = start + 3 * SECOND;
+        let panics = std::panic::AssertUnwindSafe(|| {
+            timers.execute_at(now, |_, name| {
+                assert_ne!(*name, "two", "this panic is part of the test");
+            });
+        });
+        std::panic::catch_unwind(panics).unwrap_err();
+        assert_eq!(executed(&mut timers, now), ["three"]);
+        assert_eq!(executed(&mut timers, now + 2 * SECOND), ["two"]);
     }
 
     #[test]
