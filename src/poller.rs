@@ -16,7 +16,7 @@ use crate::error::PollError;
 use crate::interest::Interest;
 #[cfg(unix)]
 use crate::io::Descriptors;
-use crate::io::SocketMailbox;
+use crate::io::{SocketMailbox, unique_id};
 #[cfg(unix)]
 use crate::pipe::Sleepers;
 use crate::pipe::{Observer, Signal};
@@ -69,8 +69,9 @@ use crate::sync::{Mutex, lock};
 pub struct Poller<K> {
     desk: Arc<Desk>,
     sockets: HashMap<u64, Entry<K>>,
-    /// Sockets that had something to do when last looked at, or have said so since.
-    pub(crate) listed: VecDeque<u64>,
+    /// Sockets that had something to do when last looked at, or have said so since, and their seats: one that was
+    /// removed and added again has another seat, which is listed itself.
+    pub(crate) listed: VecDeque<(u64, u64)>,
     events: Vec<PollEvent<K>>,
     /// How long it looks before it sleeps: as the most patient of its sockets.
     spin: Duration,
@@ -109,12 +110,14 @@ impl<K> Entry<K> {
 
 /// What a poller shares with its sockets.
 struct Desk {
-    /// Sockets that have something to do.
-    signal: Signal<u64>,
+    /// Sockets that have something to do, and their seats.
+    signal: Signal<(u64, u64)>,
 }
 
 /// A socket's place at a desk.
 struct Seat {
+    /// Unlike that of any other.
+    number: u64,
     socket: u64,
     desk: Arc<Desk>,
     state: Mutex<SeatState>,
@@ -137,7 +140,7 @@ impl Seat {
         if has_news && !state.is_listed {
             state.is_listed = true;
             drop(state);
-            self.desk.signal.post_with(self.socket, Interest::NONE);
+            self.desk.signal.post_with((self.socket, self.number), Interest::NONE);
         }
     }
 
@@ -203,7 +206,7 @@ impl<K: Clone> Poller<K> {
             return Err(PollError::Duplicate);
         }
         let state = Mutex::new(SeatState { interest, ..SeatState::default() });
-        let seat = Arc::new(Seat { socket: id, desk: Arc::clone(&self.desk), state });
+        let seat = Arc::new(Seat { number: unique_id(), socket: id, desk: Arc::clone(&self.desk), state });
         let mailbox = socket.observe(Arc::clone(&seat) as _);
         self.spin = self.spin.max(socket.spin());
         self.sockets.insert(id, Entry { key, seat, mailbox });
@@ -227,7 +230,9 @@ impl<K: Clone> Poller<K> {
     ///
     /// [`PollError::NotFound`] when it is not in this poller.
     pub fn remove<S: Pollable + ?Sized>(&mut self, socket: &S) -> Result<K, PollError> {
-        self.sockets.remove(&socket.id()).map(Entry::leave).ok_or(PollError::NotFound)
+        let entry = self.sockets.remove(&socket.id()).ok_or(PollError::NotFound)?;
+        self.listed.retain(|(_, seat)| *seat != entry.seat.number);
+        Ok(entry.leave())
     }
 
     /// Adds a descriptor of the system, such as a socket, a pipe or a timer. Remove it before it is closed: its number
@@ -369,14 +374,16 @@ impl<K: Clone> Poller<K> {
             if self.events.len() >= count {
                 return;
             }
-            let Some(id) = self.listed.pop_front() else { return };
-            let Some(entry) = self.sockets.get(&id) else { continue };
+            let Some((id, seat)) = self.listed.pop_front() else { return };
+            let Some(entry) = self.sockets.get(&id).filter(|entry| entry.seat.number == seat) else {
+                continue;
+            };
             match entry.seat.look() {
                 None => drop(self.sockets.remove(&id)),
                 Some(ready) if ready.is_none() => {}
                 Some(ready) => {
                     self.events.push(PollEvent { key: entry.key.clone(), ready });
-                    self.listed.push_back(id);
+                    self.listed.push_back((id, seat));
                 }
             }
         }

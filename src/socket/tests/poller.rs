@@ -205,6 +205,26 @@ fn a_socket_that_is_gone_or_removed_is_reported_no_more() {
 }
 
 #[test]
+fn a_socket_that_is_removed_and_added_again_is_reported_once() {
+    let place = Place::new(Transport::Inproc);
+    let (mut first, mut second) = (place.open::<Pub>(), place.open::<Pub>());
+    let mut poller = Poller::new();
+    for is_looked_at_between in [true, false] {
+        for round in 0..5 {
+            for (socket, key) in [(&mut first, "first"), (&mut second, "second")] {
+                let is_there = poller.remove(socket).is_ok();
+                assert_eq!(is_there, round > 0 || !is_looked_at_between);
+                poller.add(socket, WRITABLE, key).unwrap();
+            }
+            if is_looked_at_between || round == 4 {
+                assert_eq!(now(&mut poller), [("first", WRITABLE), ("second", WRITABLE)]);
+                assert_eq!(poller.listed.len(), 2);
+            }
+        }
+    }
+}
+
+#[test]
 fn so_many_at_once_as_are_asked_for_and_the_others_next() {
     let place = Place::new(Transport::Inproc);
     let mut sockets: Vec<Socket<Pub>> = (0..10).map(|_| place.open()).collect();
