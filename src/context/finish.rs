@@ -186,6 +186,9 @@ impl Drop for ContextInner {
         let begun = Instant::now();
         let by = limit.map(|limit| later(begun, limit));
         self.pool.finish(Finish { by, is_hurried });
+        if self.pool.is_here() {
+            return; // whoever had the last handle was a task that this thread woke: the thread ends by itself
+        }
         if !is_silent && !self.pool.wait(Some(later(begun, SILENT_LINGER))) {
             queues = self.queues();
             if let Some((messages, peers)) = left(&queues) {

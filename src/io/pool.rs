@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::io::thread::IoThread;
 use crate::io::{Finish, IoMailbox, Resolver, ToIo};
 use crate::options::IoAffinity;
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait, wait_until};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait, wait_until, wake};
 use crate::transport::{Call, faults};
 
 /// Where I/O threads come from.
@@ -113,6 +113,12 @@ impl Pool {
         }
     }
 
+    /// Whether this is one of its threads, on which nobody can wait for them: a task that was woken here may run at once.
+    pub(crate) fn is_here(&self) -> bool {
+        let this = thread::current().id();
+        lock(&self.state).threads.iter().any(|handle| handle.thread.thread().id() == this)
+    }
+
     /// Waits until every thread has ended, or until `deadline`. `false`: the time is over.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> bool {
         if self.is_inherited() {
@@ -142,13 +148,14 @@ impl Pool {
         has_ended
     }
 
-    /// Waits until every thread is gone, with all that it had.
+    /// Waits until every other thread is gone, with all that it had.
     pub(crate) fn join(&self) {
         if self.is_inherited() {
             return;
         }
         let threads = std::mem::take(&mut lock(&self.state).threads);
-        for handle in threads {
+        let this = thread::current().id();
+        for handle in threads.into_iter().filter(|handle| handle.thread.thread().id() != this) {
             // A task's panic does not end its thread; if the loop itself panicked there is nobody to tell.
             let _ = handle.thread.join();
         }
@@ -193,7 +200,7 @@ impl Drop for Running {
         let waiting = if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
         drop(state);
         self.0.ended.notify_all();
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(wake);
     }
 }
 

@@ -48,6 +48,8 @@
 //! * They give way: after 128 results in a row on one thread a future is pending once, whatever there is, and has woken its
 //!   task already. So a task that receives as fast as a peer sends leaves its turn to the others of its executor.
 //! * A socket, as a `Stream` in one task and as a `Sink` in another one, wakes each of them for what it waits for.
+//! * A waker is called while its thread holds no lock of this library. So an executor may run the task in the waker, and
+//!   the task may call anything; on an I/O thread it must not wait.
 //! * Blocking calls and futures may be mixed on one socket, in turn; on a shared one, at the same time.
 //! * Those who wait for a shared socket are served in their order. A future that was polled once has its place, and
 //!   keeps those behind it waiting: poll it on, or drop it.

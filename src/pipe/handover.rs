@@ -17,7 +17,7 @@
 #![forbid(unsafe_code)]
 
 use crate::limits::RUNS_MAX;
-use crate::sync::{AtomicU8, Mutex, MutexGuard, Ordering, lock, try_lock};
+use crate::sync::{AtomicU8, Held, Mutex, Ordering, lock, try_lock};
 
 /// A value, and notes of work to be done on it: one bit for each kind.
 pub(crate) struct Handover<T> {
@@ -73,7 +73,7 @@ impl<T> Handover<T> {
     }
 
     /// Takes the value to do `work`, or notes that for whoever holds it.
-    fn take_for(&self, work: u8) -> Option<MutexGuard<'_, T>> {
+    fn take_for(&self, work: u8) -> Option<Held<'_, T>> {
         self.try_lock().or_else(|| {
             self.note(work);
             // Whoever held it may have looked at the notes before. One of us sees the other: both change the notes, they
@@ -95,12 +95,12 @@ impl<T> Handover<T> {
     }
 
     /// Takes the value if nobody else has it.
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, T>> {
         try_lock(&self.value)
     }
 
     /// Takes the value, after whoever has it.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    pub(crate) fn lock(&self) -> Held<'_, T> {
         lock(&self.value)
     }
 }

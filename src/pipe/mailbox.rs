@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::interest::Interest;
 use crate::limits::{MAIL_SWEPT_MIN, MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
-use crate::sync::{AtomicU8, Condvar, Mutex, MutexGuard, Ordering, lock, wait, wait_until};
+use crate::sync::{AtomicU8, Condvar, Held, Mutex, Ordering, lock, wait, wait_until};
 
 /// Something was posted.
 const MAIL: u8 = 1;
@@ -47,7 +47,7 @@ impl Sleepers {
     /// The task that writes to a sink.
     #[cfg_attr(not(feature = "futures"), allow(dead_code, reason = "sinks are not there"))]
     pub(crate) const SINK: Self = Self(16);
-    /// All that sleep elsewhere.
+    /// All that sleep elsewhere: the thread, and the tasks.
     pub(crate) const ELSEWHERE: [Self; 4] = [Self::POLL, Self::CALL, Self::STREAM, Self::SINK];
 
     pub(crate) fn is_none(self) -> bool {
@@ -167,7 +167,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Wakes whoever sleeps here. Those who sleep elsewhere.
-    fn rouse_all(&self, mut state: MutexGuard<'_, State<T>>) -> Sleepers {
+    fn rouse_all(&self, mut state: Held<'_, State<T>>) -> Sleepers {
         let asleep = std::mem::replace(&mut state.asleep, Sleepers::NONE);
         drop(state);
         if asleep.includes(Sleepers::HERE) {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::interest::Interest;
 use crate::pipe::Mailbox;
 use crate::pipe::mailbox::{Heed, Observer, Sleepers};
-use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock, wake};
 
 /// Notices of type `T` for one owner, who waits for them here or elsewhere.
 pub(crate) struct Signal<T> {
@@ -56,12 +56,14 @@ impl<T> Signal<T> {
         let mut woken = [const { None }; Sleepers::ELSEWHERE.len()];
         for ((who, waker), woken) in Sleepers::ELSEWHERE.into_iter().zip(&*wakers).zip(&mut woken) {
             if asleep.includes(who) {
-                // Cloned, so that the waker is called without the lock: it may run the task at once.
                 woken.clone_from(waker);
             }
         }
         drop(wakers);
-        woken.into_iter().flatten().for_each(Waker::wake);
+        let [poll, tasks @ ..] = woken;
+        // It is one of this library, which does nothing but wake its thread.
+        poll.into_iter().for_each(Waker::wake);
+        tasks.into_iter().flatten().for_each(wake);
     }
 
     /// See [`Mailbox::sweep`].

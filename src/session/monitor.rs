@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use crate::endpoint::Endpoint;
@@ -20,7 +20,7 @@ use crate::session::give_way::poll_in_turn;
 use crate::session::tasks::Tasks;
 use crate::session::vitals::Tally;
 use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until};
+use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until, wake};
 use crate::time::later;
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
@@ -425,7 +425,6 @@ impl Watchers {
 
     #[cold]
     fn tell_all(&self, scene: Scene<'_>, kind: EventKind) {
-        let mut woken = Vec::new();
         let mut list = lock(&self.list);
         let event = Event {
             at: Instant::now(), // behind the lock: in the order in which it is told
@@ -440,14 +439,12 @@ impl Watchers {
             let Some(queue) = monitor.upgrade() else { return false };
             lock(&queue.told).push(&event);
             queue.news.notify_all();
-            woken.extend(queue.tasks.take());
+            queue.tasks.take().for_each(wake);
             true
         });
         list.others.iter_mut().for_each(|watcher| watcher.on_event(&event));
         let is_any = !(list.monitors.is_empty() && list.others.is_empty());
         self.is_any.store(is_any, Ordering::Relaxed); // behind the lock, as whoever comes next
-        drop(list);
-        woken.into_iter().for_each(Waker::wake); // without the lock: it may run the task at once
     }
 }
 
@@ -456,7 +453,7 @@ impl Drop for Watchers {
         for queue in lock(&self.list).monitors.drain(..).filter_map(|monitor| monitor.upgrade()) {
             lock(&queue.told).stopped_at = Some(Instant::now());
             queue.news.notify_all();
-            queue.tasks.take().for_each(Waker::wake);
+            queue.tasks.take().for_each(wake);
         }
     }
 }

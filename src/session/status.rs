@@ -11,13 +11,13 @@
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use crate::error::{ConnectionError, NotReady};
 use crate::io::unique_id;
 use crate::session::tasks::Tasks;
-use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
+use crate::sync::{Condvar, Mutex, lock, wait, wait_until, wake};
 
 /// What a connection that this side made is doing.
 ///
@@ -128,7 +128,7 @@ impl Status {
         now.1 = error.or(now.1);
         drop(now);
         self.change.notify_all();
-        self.tasks.take().for_each(Waker::wake);
+        self.tasks.take().for_each(wake);
         true
     }
 }

@@ -31,7 +31,7 @@ impl Tasks {
         drop(old); // without the lock: its drop may run foreign code
     }
 
-    /// It has happened: whom to wake, without any lock.
+    /// It has happened: whom to wake.
     pub(super) fn take(&self) -> impl Iterator<Item = Waker> + use<> {
         std::mem::take(&mut *lock(&self.0)).into_iter().map(|task| task.waker)
     }

@@ -22,7 +22,7 @@ use crate::socket::Socket;
 use crate::socket::core::Core;
 use crate::socket::shared::lock::{FairLock, Guard};
 use crate::socket_type::SocketType;
-use crate::sync::{Condvar, Mutex, lock, wait, wait_until};
+use crate::sync::{Condvar, Mutex, lock, wait, wait_until, wake};
 
 /// A socket, and who waits for it.
 pub(super) struct Hub<P: Pattern> {
@@ -49,8 +49,6 @@ struct Inside<P: Pattern> {
     told: u64,
     /// Those who wait for room wait for that of different peers: none of them is before another.
     is_addressed: bool,
-    /// Tasks that were called. They are woken when the socket is given back: to wake one may run it.
-    called: Vec<Waker>,
 }
 
 /// Those who wait for the same, in their order.
@@ -77,7 +75,7 @@ impl<P: Pattern> Hub<P> {
         let (spin, told) = (socket.core.context.spin, socket.core.changes());
         let is_addressed = matches!(socket.socket_type(), SocketType::Router | SocketType::Stream);
         let (messages, room) = (Line::default(), Line::default());
-        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed, called: Vec::new() };
+        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed };
         Self { inside: FairLock::new(inside), mailbox, spin }
     }
 
@@ -88,11 +86,11 @@ impl<P: Pattern> Hub<P> {
     /// Does something with the socket that does not wait.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Socket<P>) -> R) -> R {
         let mut inside = self.inside.take();
-        let done = act(&mut inside.socket);
+        let done = inside.waiting(|inside| act(&mut inside.socket));
         inside.ask_again(Side::Messages);
         inside.ask_again(Side::Room);
         inside.tell();
-        part(inside);
+        drop(inside);
         done
     }
 
@@ -105,7 +103,7 @@ impl<P: Pattern> Hub<P> {
     ) -> Option<R> {
         let mut inside = self.inside.take();
         let done = inside.attempt_passing(side, attempt);
-        part(inside);
+        drop(inside);
         done
     }
 
@@ -120,7 +118,7 @@ impl<P: Pattern> Hub<P> {
         let mut inside = self.inside.take();
         match inside.attempt_passing(side, &mut attempt) {
             Some(done) => {
-                part(inside);
+                drop(inside);
                 Some(done)
             }
             None => self.wait_in_line(inside, side, deadline, attempt),
@@ -148,7 +146,7 @@ impl<P: Pattern> Hub<P> {
         inside.join(side, &me);
         loop {
             let is_watcher = inside.watch(&me);
-            part(inside);
+            drop(inside);
             let is_in_time = if is_watcher {
                 session::wait(iter::once(&*self.mailbox), deadline, self.spin)
             } else {
@@ -161,7 +159,7 @@ impl<P: Pattern> Hub<P> {
             let done = inside.attempt_in_line(side, &me, &mut attempt);
             if done.is_some() || !is_in_time {
                 inside.leave(side, &me);
-                part(inside);
+                drop(inside);
                 return done;
             }
         }
@@ -170,7 +168,7 @@ impl<P: Pattern> Hub<P> {
     /// Gives the socket back, before a task returns that is in line. `false`: there is something new, it tries again.
     fn sleep_as_task(&self, mut inside: Guard<'_, Inside<P>>, waiter: &Arc<Waiter>, waker: &Waker) -> bool {
         let is_watcher = inside.watch(waiter);
-        part(inside);
+        drop(inside);
         // First, as it may read what this task waits for.
         session::leave();
         !is_watcher || self.mailbox.register(Sleepers::CALL, waker)
@@ -185,7 +183,7 @@ impl<P: Pattern> Hub<P> {
     pub(super) fn call_first(&self, side: Side) {
         let mut inside = self.inside.take();
         inside.call_first(side);
-        part(inside);
+        drop(inside);
     }
 
     /// How many threads wait, and whether one of them watches.
@@ -292,7 +290,7 @@ impl<P: Pattern> Inside<P> {
     fn call(&mut self, waiter: Option<Arc<Waiter>>) {
         let Some(waiter) = waiter else { return };
         if let Some(task) = &*lock(&waiter.task) {
-            self.called.push(task.clone());
+            wake(task.clone()); // when the socket is given back
         } else if self.is_watcher(&waiter) {
             // It sleeps in the mailbox; what is in the mail does not matter.
             self.socket.core.mailbox.post(ToSocket::Ready(0, Ready::Quiet));
@@ -337,16 +335,6 @@ impl<P: Pattern> Inside<P> {
     }
 }
 
-/// Gives the socket back, and then wakes tasks that were called.
-#[inline]
-fn part<P: Pattern>(mut inside: Guard<'_, Inside<P>>) {
-    if !inside.called.is_empty() {
-        let called = std::mem::take(&mut inside.called);
-        drop(inside);
-        called.into_iter().for_each(Waker::wake);
-    }
-}
-
 /// A verb that a task waits for.
 #[must_use = "futures do nothing unless they are polled"]
 pub(super) struct Call<'a, P: Pattern, F> {
@@ -369,7 +357,7 @@ impl<P: Pattern, F> Call<'_, P, F> {
             }
             inside.leave(self.side, me);
         }
-        part(inside);
+        drop(inside);
         drop((me, old)); // without the lock: they may be the last of a task, whose drop runs foreign code
     }
 }
@@ -397,7 +385,7 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F
         } else {
             let mut inside = hub.inside.take();
             if let Some(done) = inside.attempt_passing(side, &mut self.attempt) {
-                part(inside);
+                drop(inside);
                 return Poll::Ready(done);
             }
             let me = Arc::new(Waiter::default());

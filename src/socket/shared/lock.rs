@@ -12,7 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use crate::limits::{LOCK_LOOKS, PASSED_MAX, PAUSES_PER_LOOK};
-use crate::sync::{Condvar, Mutex, lock, wait};
+use crate::sync::{Condvar, Holding, Mutex, lock, wait};
 
 /// Gives one thread at a time what it guards.
 pub(super) struct FairLock<T> {
@@ -34,6 +34,8 @@ struct State<T> {
 pub(super) struct Guard<'a, T> {
     lock: &'a FairLock<T>,
     value: Option<Box<T>>,
+    /// Tasks that are woken meanwhile run when it is put back: they may want it themselves.
+    held: Option<Holding>,
 }
 
 impl<T> FairLock<T> {
@@ -46,7 +48,8 @@ impl<T> FairLock<T> {
     #[inline]
     pub(super) fn take(&self) -> Guard<'_, T> {
         let value = lock(&self.state).take_passing();
-        Guard { lock: self, value: value.or_else(|| Some(self.take_in_line())) }
+        let value = value.or_else(|| Some(self.take_in_line()));
+        Guard { lock: self, value, held: Some(Holding::new()) }
     }
 
     pub(super) fn into_inner(self) -> T {
@@ -103,6 +106,16 @@ impl<T> State<T> {
             self.passed += 1;
         }
         self.value.take()
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// Calls what may wait for others, tasks for instance, which must be woken meanwhile.
+    pub(super) fn waiting<R>(&mut self, act: impl FnOnce(&mut T) -> R) -> R {
+        self.held = None;
+        let done = act(self);
+        self.held = Some(Holding::new());
+        done
     }
 }
 

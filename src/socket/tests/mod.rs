@@ -24,6 +24,7 @@ mod finish;
 mod floods;
 mod handles;
 mod in_step;
+mod inline;
 mod inproc;
 mod last_peer;
 mod ledger;
