@@ -344,6 +344,28 @@ pub enum SubscribeError {
     TooMuch,
 }
 
+/// Why not every publisher has what was subscribed to: see [`Socket::wait_subscribed`](crate::Socket::wait_subscribed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotSubscribed {
+    /// This socket type does not subscribe.
+    #[error("a socket of this type does not subscribe")]
+    NotSupported,
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+    /// Only so many publishers had confirmed it when the time was over.
+    #[error(
+        "only {subscribed} of {publishers} publishers had confirmed the subscriptions when the time was over"
+    )]
+    TimedOut {
+        /// Publishers that had.
+        subscribed: usize,
+        /// Publishers that are connected, and connects that had none.
+        publishers: usize,
+    },
+}
+
 /// Why there are not as many subscribers as were waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -357,7 +379,7 @@ pub enum SubscribersError {
     /// There were only so many when the time was over.
     #[error("only {subscribers} had subscribed when the time was over")]
     TimedOut {
-        /// Peers that had subscribed to something.
+        /// Peers that had subscribed to something, or to what was waited for.
         subscribers: usize,
     },
 }

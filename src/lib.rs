@@ -102,8 +102,8 @@ pub use context::{Context, ContextBuilder, FinishReport, Undelivered};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
-    NotReady, OpenError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError,
-    SendError, SubscribeError, SubscribersError, Unsent,
+    NotReady, NotSubscribed, OpenError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError,
+    RequestError, SendError, SubscribeError, SubscribersError, Unsent,
 };
 pub use interest::Interest;
 pub use message::{Frame, Frames, Message, Payload, Subscription};

@@ -69,6 +69,10 @@ pub(crate) const CALL_BUDGET: u32 = 1024;
 /// What it costs to take in a subscription or the end of one: some 400 ns, as eight frames.
 pub(crate) const TOPIC_WORK: u32 = 8;
 
+/// Changes in what one peer subscribes to that a publisher's next call takes in before it does what it is called for,
+/// notices and a few changes of others beside them: half of the budget.
+pub(crate) const CHANGES_PER_CALL: usize = (CALL_BUDGET / TOPIC_WORK / 2) as usize;
+
 /// What a look costs for what a peer has sent, which is a system call.
 pub(crate) const LOOK_WORK: u32 = 16;
 

@@ -283,6 +283,28 @@ fn one_cancellation_of_theirs_takes_two_subscriptions_back() {
     }
 }
 
+#[test]
+fn their_publishers_know_when_the_wait_is_over() {
+    for (transport, binds) in EVERYWHERE {
+        for kind in [zmq::PUB, zmq::XPUB] {
+            let context = zmq::Context::new();
+            let theirs = open_theirs(&context, kind);
+            let mut ours = open_ours::<Sub>();
+            join(&mut ours, &theirs, transport, binds);
+            for round in 0..200 {
+                let topic = format!("{round}.");
+                ours.subscribe(&topic).unwrap();
+                ours.wait_subscribed(DEADLINE).unwrap();
+                // A call that looks into the queue, as a send does now and then: what is in it takes effect.
+                theirs.get_events().unwrap();
+                theirs.send(&topic, 0).unwrap();
+                assert_eq!(ours.recv().unwrap(), topic);
+            }
+        }
+        tally("PUB to SUB", transport, binds, "theirs to ours, waited for", 400);
+    }
+}
+
 fn twice<S: Subscribes>(transport: Transport, binds: Binds) {
     let context = zmq::Context::new();
     let theirs = open_theirs(&context, zmq::XPUB);

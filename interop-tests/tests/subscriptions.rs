@@ -12,7 +12,7 @@ use interop_tests::raw::{
     ALLOCATOR_LIMIT, Account, DEADLINE, FIGURE, Listener, Meeting, Peer, Role, Speaks, Transport, alone,
     everywhere, full_or,
 };
-use peermq::{Context, Pub, Publishes, Sub, Subscribes, XPub, XSub};
+use peermq::{Context, NotSubscribed, Pub, Publishes, Sub, Subscribes, XPub, XSub};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, ALLOCATOR_LIMIT);
@@ -127,6 +127,43 @@ fn a_publisher_that_sends_what_nobody_wants_is_not_heard() {
         assert_eq!(meeting.socket.recv().unwrap(), ["good-1", "x"]);
         assert!(meeting.socket.try_recv().is_err());
         meeting.live();
+    });
+}
+
+#[test]
+fn a_publisher_of_zmtp_3_1_is_asked_twice_whether_it_has_the_subscriptions() {
+    everywhere::<Sub>(|meeting| {
+        let mut peer = greet::<Sub>(meeting.peer(), &G_NULL31);
+        meeting.socket.subscribe("A").unwrap();
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| meeting.socket.wait_subscribed(DEADLINE));
+            expect(&mut peer, &subscribe(b"A"));
+            for _ in 0..2 {
+                let question = peer.read(17);
+                assert!(question.starts_with(b"\x04\x0f\x04PING\0\0"), "{question:x?}");
+                assert!(!waiting.is_finished());
+                peer.write(&command("PONG", b"another"));
+                peer.write(&command("PONG", &question[9..]));
+            }
+            assert_eq!(waiting.join().unwrap(), Ok(()));
+        });
+        // Once is enough for as long as nothing changes.
+        assert_eq!(meeting.socket.wait_subscribed(DEADLINE), Ok(()));
+        // Who does not answer is not taken for somebody who knows.
+        meeting.socket.subscribe("B").unwrap();
+        let timed_out = Err(NotSubscribed::TimedOut { subscribed: 0, publishers: 1 });
+        assert_eq!(meeting.socket.wait_subscribed(Duration::from_millis(20)), timed_out);
+    });
+}
+
+#[test]
+fn a_publisher_of_zmtp_3_0_is_told_and_not_asked() {
+    everywhere::<Sub>(|meeting| {
+        let mut peer = greet::<Sub>(meeting.peer(), &G_NULL30);
+        meeting.socket.subscribe("A").unwrap();
+        assert_eq!(meeting.socket.wait_subscribed(DEADLINE), Ok(()));
+        meeting.socket.subscribe("").unwrap();
+        expect(&mut peer, b"\x00\x02\x01A\x00\x01\x01");
     });
 }
 

@@ -216,6 +216,9 @@
 //! * What a publisher has not been told yet is told as it is by then: a subscription and its cancellation that both wait
 //!   are nothing, so that what waits is bounded by the topics however often they change. A subscription that holds is
 //!   told as often as it was made.
+//! * [`wait_subscribed`](crate::Socket::wait_subscribed) asks by a PING of eight octets of context behind the
+//!   subscriptions, twice, as libzmq may answer the first before its socket's queue has them. Without that call no
+//!   such PING is sent.
 //! * Every connection that comes up is told all topics, in their order, while the application is in no call.
 //!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers
 //!   before ZMTP 3.1 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.

@@ -5,6 +5,7 @@
 //! [`send_to_async`](crate::Socket::send_to_async), [`request_async`](crate::Socket::request_async),
 //! [`wait_ready_async`](crate::Connection::wait_ready_async),
 //! [`wait_for_subscribers_async`](crate::Socket::wait_for_subscribers_async),
+//! [`wait_subscribed_async`](crate::Socket::wait_subscribed_async),
 //! [`close_async`](crate::Socket::close_async) and more. A [`SharedSocket`](crate::SharedSocket) has them for many tasks
 //! at a time, a [`Monitor`](crate::Monitor) for [events](crate::Monitor::recv_async). They need nothing of an executor but that it polls a task
 //! again whose [`Waker`](std::task::Waker) was called, so there is no runtime to choose and none among the

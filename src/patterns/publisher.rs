@@ -245,9 +245,26 @@ impl Publisher {
         self.remove(seat, topic) != Removed::Nothing
     }
 
+    /// Peers with subscriptions, for who has it to be changed.
+    pub(crate) fn count_all(&mut self) -> usize {
+        self.subscribers
+    }
+
     /// Peers with subscriptions.
     pub(crate) fn subscriber_count(&self) -> usize {
         self.subscribers
+    }
+
+    /// Peers that would be sent a message which begins with `topic`.
+    pub(crate) fn subscriber_count_to(&mut self, topic: &[u8]) -> usize {
+        self.fan_out.start();
+        for seat in self.topics.matches(topic).flatten() {
+            self.fan_out.mark(*seat);
+        }
+        if self.is_inverted {
+            self.fan_out.invert();
+        }
+        self.fan_out.marked_count()
     }
 
     /// Topics that somebody subscribes to.
@@ -297,6 +314,7 @@ impl Publisher {
             let subscription = match &change {
                 Change::Cancel(topic) => Subscription::Unsubscribe(topic),
                 Change::Subscribe(topic) => Subscription::Subscribe(topic),
+                Change::Question(_) => return Ok(true), // sessions are asked, not publishers
             };
             self.apply(key, seat, subscription)?;
             return Ok(true);

@@ -61,7 +61,7 @@ pub(crate) use pipes::{PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use rung::Rung;
 pub(crate) use signal::Signal;
-pub(crate) use upstream::{Change, Feed, TakenBack, Told, Upstream};
+pub(crate) use upstream::{Change, Feed, Question, Reader, TakenBack, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 
 use crate::sync::Arc;

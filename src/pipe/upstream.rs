@@ -22,7 +22,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
-use crate::limits::CANCELLATIONS_OF_NOTHING_MAX;
+use crate::limits::{CANCELLATIONS_OF_NOTHING_MAX, CHANGES_PER_CALL};
 use crate::pipe::upstream::untold::Untold;
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{Mutex, lock};
@@ -31,6 +31,8 @@ use crate::sync::{Mutex, lock};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Cancel(Bytes),
+    /// Whether it has everything that it was told: to be answered with this number by [`Feed::confirm`].
+    Question(u64),
     Subscribe(Bytes),
 }
 
@@ -65,6 +67,15 @@ struct State {
     topics: BTreeMap<Bytes, u64>,
     feeds: HashMap<u64, Teller>,
     next_feed: u64,
+    /// Changes so far.
+    changes: u64,
+    asker: Option<Asker>,
+}
+
+/// Somebody waits until every publisher has the first so many changes.
+struct Asker {
+    changes: u64,
+    wake_up: WakeUp,
 }
 
 /// Where one feed stands.
@@ -75,6 +86,19 @@ struct Teller {
     /// It had nothing to tell when asked, and is woken when it has.
     is_idle: bool,
     wake_up: WakeUp,
+    reader: Reader,
+    /// It was asked whether it has so many changes, and has said so of so many.
+    asked: u64,
+    confirmed: u64,
+}
+
+/// Who reads a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A publisher of this process, which takes a call's worth of changes in before it does what it is called for.
+    Publisher,
+    /// A session, whose peer can be asked.
+    Session,
 }
 
 /// ```text
@@ -97,6 +121,20 @@ pub(crate) struct Feed {
     id: u64,
 }
 
+/// How many publishers have what was asked for, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Answers {
+    pub(crate) confirmed: usize,
+    pub(crate) publishers: usize,
+}
+
+/// Asks every publisher, also those that come, for as long as it lives. One at a time.
+#[derive(Debug)]
+pub(crate) struct Question {
+    upstream: Arc<Upstream>,
+    changes: u64,
+}
+
 /// Who is to be woken when the lock is given back.
 type Woken = SmallVec<[WakeUp; 1]>;
 
@@ -112,6 +150,7 @@ impl Upstream {
         let held = state.topics.entry(topic.clone()).or_default();
         let was_held = *held > 0;
         *held += 1;
+        state.changes += 1;
         let woken = state.tell(&topic, |untold| untold.subscribe(&topic, was_held));
         drop(state);
         wake(&woken);
@@ -132,6 +171,7 @@ impl Upstream {
                 TakenBack::Last
             }
         };
+        state.changes += 1;
         let most = state.topics.len() + CANCELLATIONS_OF_NOTHING_MAX;
         let woken = state.tell(&topic, |untold| match (self.told, taken_back) {
             (Told::Last, TakenBack::Nothing) => {}
@@ -150,13 +190,39 @@ impl Upstream {
         lock(&self.state).topics.len()
     }
 
+    /// Asks every publisher whether it has what is subscribed to now. Whoever waits for the answers is woken through
+    /// `wake_up` when there may be more of them.
+    pub(crate) fn ask(self: &Arc<Self>, wake_up: WakeUp) -> Question {
+        let mut state = lock(&self.state);
+        let changes = state.changes;
+        let replaced = state.asker.replace(Asker { changes, wake_up });
+        let idle = state.feeds.values_mut().filter(|teller| teller.confirmed < changes && teller.is_idle);
+        let woken = idle.map(|teller| {
+            teller.is_idle = false;
+            teller.wake_up.clone()
+        });
+        let woken: Woken = woken.collect();
+        drop(state);
+        drop(replaced);
+        wake(&woken);
+        Question { upstream: Arc::clone(self), changes }
+    }
+
+    /// Wakes whoever waits for answers: the publishers have changed.
+    pub(crate) fn nudge(&self) {
+        let asker = lock(&self.state).asker.as_ref().map(|asker| asker.wake_up.clone());
+        wake(&asker.into_iter().collect());
+    }
+
     /// Opens a feed that tells everything from the start. Whoever reads it is woken through `wake_up`.
-    pub(crate) fn open(self: &Arc<Self>, wake_up: WakeUp) -> Feed {
+    pub(crate) fn open(self: &Arc<Self>, wake_up: WakeUp, reader: Reader) -> Feed {
         let mut state = lock(&self.state);
         let id = state.next_feed;
         state.next_feed += 1;
         let phase = Phase::Replaying(None);
-        state.feeds.insert(id, Teller { phase, untold: Untold::default(), is_idle: false, wake_up });
+        let untold = Untold::default();
+        let teller = Teller { phase, untold, is_idle: false, wake_up, reader, asked: 0, confirmed: 0 };
+        state.feeds.insert(id, teller);
         Feed { upstream: Arc::clone(self), id }
     }
 }
@@ -186,20 +252,17 @@ impl State {
         }
         woken
     }
-}
 
-impl Feed {
-    /// What to tell next; `None` when there is nothing, and a change will wake.
-    pub(crate) fn next(&mut self) -> Option<Change> {
-        let mut state = lock(&self.upstream.state);
-        let State { topics, feeds, .. } = &mut *state;
-        let teller = feeds.get_mut(&self.id)?;
+    /// What a feed tells next.
+    fn next_of(&mut self, feed: u64, told: Told) -> Option<Change> {
+        let Self { topics, feeds, changes, asker, .. } = self;
+        let teller = feeds.get_mut(&feed)?;
         loop {
             if let Some(change) = teller.untold.next() {
                 return Some(change);
             }
             // Once is enough where one cancellation takes all of them back.
-            let times = |held: u64| if self.upstream.told == Told::Each { held } else { 1 };
+            let times = |held: u64| if told == Told::Each { held } else { 1 };
             match &mut teller.phase {
                 Phase::Replaying(place) => {
                     let Some((topic, held)) = behind(topics, place.as_ref(), None) else {
@@ -215,11 +278,80 @@ impl Feed {
                     teller.untold.cancel_often(topic, times(*held));
                 }
                 Phase::Live => {
+                    let wanted = asker.as_ref().map_or(0, |asker| asker.changes);
+                    if teller.reader == Reader::Session && teller.asked < wanted {
+                        teller.asked = *changes;
+                        return Some(Change::Question(*changes));
+                    }
                     teller.is_idle = true;
                     return None;
                 }
             }
         }
+    }
+
+    /// Whether one publisher has so many changes.
+    fn has(&self, teller: &Teller, changes: u64) -> bool {
+        match teller.reader {
+            Reader::Session => teller.confirmed >= changes,
+            Reader::Publisher => {
+                let behind = match &teller.phase {
+                    Phase::Replaying(place) => {
+                        let from = place.as_ref().map_or(Unbounded, Excluded);
+                        self.topics.range::<Bytes, _>((from, Unbounded)).take(CHANGES_PER_CALL + 1).count()
+                    }
+                    Phase::Closing { .. } | Phase::Live => 0,
+                };
+                behind <= CHANGES_PER_CALL && !teller.untold.has_more_than(CHANGES_PER_CALL - behind)
+            }
+        }
+    }
+}
+
+impl Question {
+    pub(crate) fn answers(&self) -> Answers {
+        let state = lock(&self.upstream.state);
+        let mut answers = Answers::default();
+        for teller in state.feeds.values().filter(|teller| !matches!(teller.phase, Phase::Closing { .. })) {
+            answers.publishers += 1;
+            answers.confirmed += usize::from(state.has(teller, self.changes));
+        }
+        answers
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        let asker = lock(&self.upstream.state).asker.take();
+        drop(asker); // outside of the lock, as a feed's
+    }
+}
+
+impl Feed {
+    /// What to tell next; `None` when there is nothing, and a change will wake.
+    pub(crate) fn next(&mut self) -> Option<Change> {
+        let mut state = lock(&self.upstream.state);
+        let change = state.next_of(self.id, self.upstream.told);
+        let asker = state.asker.as_ref().filter(|_| {
+            // It has not been told everything, but so much that its next call takes in the rest.
+            let teller = state.feeds.get(&self.id);
+            teller.is_some_and(|teller| teller.reader == Reader::Publisher && state.has(teller, 0))
+        });
+        let woken: Woken = asker.map(|asker| asker.wake_up.clone()).into_iter().collect();
+        drop(state);
+        wake(&woken);
+        change
+    }
+
+    /// The publisher has what it was told before it was asked this.
+    pub(crate) fn confirm(&mut self, question: u64) {
+        let mut state = lock(&self.upstream.state);
+        let State { feeds, asker, .. } = &mut *state;
+        let Some(teller) = feeds.get_mut(&self.id) else { return };
+        teller.confirmed = teller.confirmed.max(question);
+        let woken: Woken = asker.iter().map(|asker| asker.wake_up.clone()).collect();
+        drop(state);
+        wake(&woken);
     }
 
     /// From now on takes back what was told, and tells nothing else.
@@ -240,8 +372,12 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
-        let teller = lock(&self.upstream.state).feeds.remove(&self.id);
+        let mut state = lock(&self.upstream.state);
+        let teller = state.feeds.remove(&self.id);
+        let woken: Woken = state.asker.iter().map(|asker| asker.wake_up.clone()).collect();
+        drop(state);
         drop(teller); // outside of the lock: it may own the last handle of a waiter
+        wake(&woken);
     }
 }
 

@@ -97,6 +97,11 @@ impl FanOut {
         }
     }
 
+    /// Peers that are marked.
+    pub(crate) fn marked_count(&self) -> usize {
+        self.marked.len()
+    }
+
     /// Whether every marked peer has room; those that have none will tell.
     pub(crate) fn has_room(&self, pipes: &mut Pipes) -> Result<(), NoneReady> {
         let mut has_room = Ok(());

@@ -398,6 +398,9 @@ impl Drop for Dialer {
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
         self.tell(EventKind::Closed(self.link.status.as_ref().and_then(|status| status.failure())));
+        if let Some(upstream) = &self.link.owner().upstream {
+            upstream.nudge(); // who waits for its peer waits in vain
+        }
         self.link.forget_peer();
     }
 }

@@ -6,6 +6,7 @@
 
 mod handshake;
 mod pacing;
+mod topics;
 
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
@@ -14,11 +15,9 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::io::{End, Notice};
-use crate::limits::{
-    BATCH_OCTETS, COMMAND_OCTETS, FEED_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS,
-};
+use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS};
 use crate::options::fill_random;
-use crate::pipe::{Assist, Change, Feed, Skimmed, Slices, note};
+use crate::pipe::{Assist, Feed, Skimmed, Slices, note};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
@@ -60,6 +59,7 @@ pub(super) struct Session {
     takes_notes: bool,
     /// What the socket wants from this peer; from the end of the handshake on.
     feed: Option<Feed>,
+    asked: topics::Asked,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -119,6 +119,7 @@ impl Session {
             is_stopped: false,
             takes_notes,
             feed: None,
+            asked: topics::Asked::Nothing,
             care: Care::new(),
             was_called: false,
             was_heard: false,
@@ -355,18 +356,6 @@ impl Session {
         Ok(Progress::Waits)
     }
 
-    /// Puts a batch of subscriptions into an empty outbox.
-    fn tell_topics(&mut self) {
-        let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };
-        while self.outbox.len() < FEED_OCTETS {
-            match feed.next() {
-                Some(Change::Subscribe(topic)) => self.connection.tell_topic(true, &topic, &mut self.outbox),
-                Some(Change::Cancel(topic)) => self.connection.tell_topic(false, &topic, &mut self.outbox),
-                None => return,
-            }
-        }
-    }
-
     fn tell_of_room(&self) {
         if let Some(ends) = &self.ends {
             ends.outbound.tell_of_room();
@@ -415,6 +404,9 @@ impl Session {
             });
             budget = budget.saturating_sub(commands * COMMAND_OCTETS);
             let goes_on = ends.hand_over();
+            if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
+                self.asked.on_answer(answer, feed, connection, outbox);
+            }
             self.is_full = skimmed == Ok(Skimmed::Full);
             match skimmed.map_err(End::Protocol)? {
                 _ if !goes_on => return self.discard(),

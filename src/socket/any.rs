@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectError, EndpointError, SubscribeError, SubscribersError};
-use crate::patterns::{AnyPattern, Strategy, Subscribing};
+use crate::error::{ConnectError, EndpointError, NotSubscribed, SubscribeError, SubscribersError};
+use crate::patterns::{AnyPattern, Publisher, Strategy, Subscribing};
 use crate::routing_id::RoutingId;
 use crate::socket::{Connection, Socket, pubsub};
 
@@ -53,7 +53,7 @@ impl Socket<AnyPattern> {
     /// See [`SubscribersError`]; [`NotSupported`](SubscribersError::NotSupported) at once when this type has no
     /// subscribers.
     pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
-        pubsub::wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout)
+        pubsub::wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout, Publisher::count_all)
     }
 
     /// Waits until at least `count` peers have subscribed to something, in a task: see
@@ -68,7 +68,34 @@ impl Socket<AnyPattern> {
         &mut self,
         count: usize,
     ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
-        pubsub::subscribers_call(&mut self.core, &mut self.pattern, count)
+        pubsub::subscribers_call(&mut self.core, &mut self.pattern, count, Publisher::count_all)
+    }
+
+    /// Waits until at least `count` peers would be sent a message that begins with `topic`, `timeout` at most: see
+    /// [`wait_for_subscribers_to`](Socket::<crate::Pub>::wait_for_subscribers_to) of a PUB.
+    ///
+    /// # Errors
+    ///
+    /// See [`SubscribersError`]; [`NotSupported`](SubscribersError::NotSupported) at once when this type has no
+    /// subscribers.
+    pub fn wait_for_subscribers_to(
+        &mut self,
+        topic: impl AsRef<[u8]>,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), SubscribersError> {
+        let counted = |publisher: &mut Publisher| publisher.subscriber_count_to(topic.as_ref());
+        pubsub::wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout, counted)
+    }
+
+    /// Waits until every publisher has what this socket subscribes to, `timeout` at most: see
+    /// [`wait_subscribed`](Socket::<crate::Sub>::wait_subscribed) of a SUB.
+    ///
+    /// # Errors
+    ///
+    /// See [`NotSubscribed`]; [`NotSupported`](NotSubscribed::NotSupported) at once when this type does not subscribe.
+    pub fn wait_subscribed(&mut self, timeout: Duration) -> Result<(), NotSubscribed> {
+        pubsub::wait_subscribed(&mut self.core, &mut self.pattern, timeout)
     }
 
     fn subscriber(&mut self) -> Result<&mut dyn Subscribing, SubscribeError> {

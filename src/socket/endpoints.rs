@@ -56,6 +56,12 @@ impl Endpoints {
         });
     }
 
+    /// Connects that go on and have no peer now.
+    pub(super) fn without_peer(&self) -> usize {
+        let states = self.connected.iter().map(|connected| connected.connection.state());
+        states.filter(|state| !state.is_final() && *state != ConnectionState::Ready).count()
+    }
+
     /// Whether a connect that goes on has given its peer this name.
     fn has_named(&self, name: &RoutingId) -> bool {
         let mut links = self.connected.iter().filter(|it| !it.connection.state().is_final());

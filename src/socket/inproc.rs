@@ -12,7 +12,7 @@ use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{FixedMessage, Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Upstream, WakeUp, note, pipe};
+use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Reader, Upstream, WakeUp, note, pipe};
 use crate::routing_id::RoutingId;
 use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Said, Scene, Status};
 use crate::socket::core::Core;
@@ -143,6 +143,9 @@ impl Core {
                     peers.insert(id, endpoint, ours.info(endpoint, false), Reach::Pipe(mailbox, id));
                 }
                 status.set(ConnectionState::Ready);
+                if let Some(upstream) = &theirs.upstream {
+                    upstream.nudge();
+                }
             }
         }
         Ok(())
@@ -234,7 +237,7 @@ impl Core {
 impl Party {
     /// What this one subscribes to, for the pipe `id` of a publisher that has its mail at `mailbox`.
     fn feed(&self, id: u64, mailbox: &Arc<SocketMailbox>) -> Option<Feed> {
-        Some(self.upstream.as_ref()?.open(WakeUp::new(id, Arc::clone(mailbox))))
+        Some(self.upstream.as_ref()?.open(WakeUp::new(id, Arc::clone(mailbox)), Reader::Publisher))
     }
 
     /// What takes the place of the queue from `sender` to `receiver`, as far as they are known. A receiver

@@ -1,11 +1,13 @@
 //! The verbs of PUB, SUB, XPUB and XSUB.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use crate::error::{SubscribeError, SubscribersError};
-use crate::patterns::{Publishes, Strategy, Subscribes, Subscribing as _, XPub};
+use crate::error::{NotSubscribed, SubscribeError, SubscribersError};
+use crate::patterns::{Publisher, Publishes, Strategy, Subscribes, Subscribing as _, XPub};
+use crate::pipe::{Question, WakeUp};
 use crate::socket::Socket;
 use crate::socket::call::Call;
 use crate::socket::core::Core;
@@ -14,8 +16,8 @@ impl<P: Publishes> Socket<P> {
     /// Waits until at least `count` peers have subscribed to something, `timeout` at most.
     ///
     /// The cure of the slow joiner: what is published before a subscription has arrived is lost, however long
-    /// ago the subscriber connected. Peers count that have at least one subscription now; to wait for a certain
-    /// topic, an [`XPub`] receives it.
+    /// ago the subscriber connected. Peers count that have at least one subscription now, whatever it is to:
+    /// [`wait_for_subscribers_to`](Self::wait_for_subscribers_to) waits for those who want a certain topic.
     ///
     /// # Errors
     ///
@@ -34,7 +36,7 @@ impl<P: Publishes> Socket<P> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
-        wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout)
+        wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout, Publisher::count_all)
     }
 
     /// Waits until at least `count` peers have subscribed to something, in a task, for any executor and without a
@@ -49,7 +51,62 @@ impl<P: Publishes> Socket<P> {
         &mut self,
         count: usize,
     ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
-        subscribers_call(&mut self.core, &mut self.pattern, count)
+        subscribers_call(&mut self.core, &mut self.pattern, count, Publisher::count_all)
+    }
+
+    /// Waits until at least `count` peers would be sent a message that begins with `topic`, `timeout` at most: those
+    /// who subscribed to `topic` itself, or to something that it begins with. A peer counts once.
+    ///
+    /// What is sent then reaches each of them, unless it is dropped because a queue is full or the peer leaves. With
+    /// [`xpub_manual`](crate::Options::xpub_manual) the subscriptions count that the application has made for a peer.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](SubscribersError::TimedOut) with their number when there are fewer,
+    /// [`Terminated`](SubscribersError::Terminated) when the context is shut down.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::{Context, Pub, Sub, SubscribersError};
+    ///
+    /// let context = Context::new();
+    /// let mut news = context.open::<Pub>()?;
+    /// let endpoint = news.bind("tcp://127.0.0.1:0")?;
+    /// let mut reader = context.open::<Sub>()?;
+    /// reader.connect(&endpoint)?;
+    /// reader.subscribe("weather.")?;
+    /// news.wait_for_subscribers_to("weather.rain", 1, Duration::from_secs(10))?;
+    /// let nobody = news.wait_for_subscribers_to("sports.", 1, Duration::from_millis(1));
+    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0 }));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_for_subscribers_to(
+        &mut self,
+        topic: impl AsRef<[u8]>,
+        count: usize,
+        timeout: Duration,
+    ) -> Result<(), SubscribersError> {
+        let counted = |publisher: &mut Publisher| publisher.subscriber_count_to(topic.as_ref());
+        wait_for_subscribers(&mut self.core, &mut self.pattern, count, timeout, counted)
+    }
+
+    /// Waits until at least `count` peers would be sent a message that begins with `topic`, in a task, for any executor
+    /// and without a timeout: see [`wait_for_subscribers_to`](Self::wait_for_subscribers_to).
+    ///
+    /// Cancel-safe: what was counted stays counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](SubscribersError::Terminated) when the context is shut down.
+    pub fn wait_for_subscribers_to_async(
+        &mut self,
+        topic: impl AsRef<[u8]>,
+        count: usize,
+    ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
+        let topic = topic.as_ref().to_vec();
+        let counted = move |publisher: &mut Publisher| publisher.subscriber_count_to(&topic);
+        subscribers_call(&mut self.core, &mut self.pattern, count, counted)
     }
 
     /// Returns how many peers have subscribed to something, as far as their subscriptions have arrived.
@@ -84,6 +141,66 @@ impl<P: Subscribes> Socket<P> {
         self.pattern.unsubscribe(topic.as_ref())
     }
 
+    /// Waits until every publisher has what this socket subscribes to, `timeout` at most.
+    ///
+    /// For who asks for a snapshot and must not miss the next update: whatever a publisher sends in a call that begins
+    /// after this has returned, it sends with these subscriptions. Every publisher is one that is connected now, or
+    /// that this socket has connected to and is not connected with: a `connect` that never succeeds makes this time
+    /// out. There has to be at least one.
+    ///
+    /// What is known depends on the publisher:
+    ///
+    /// * peermq, over tcp and ipc: it has answered that the subscriptions are in the queue to its socket (a PING behind
+    ///   them, answered by PONG). Its socket takes them in at the beginning of its next call; in each call some
+    ///   hundred changes of all peers, so when more have come since the last one the rest take effect a few calls later.
+    /// * peermq in this process, over inproc: not more than 64 changes wait for its next call.
+    /// * libzmq and others of ZMTP 3.1: the same answer. A libzmq socket looks at its queue in each call, but no more
+    ///   than once in 3,000,000 processor cycles, which is about a millisecond, while it sends all the time.
+    /// * Before ZMTP 3.1, which has no such answer: the kernel has the subscriptions.
+    ///
+    /// An XPUB with [`xpub_manual`](crate::Options::xpub_manual) has received the subscription; what it does with that
+    /// is up to its application.
+    ///
+    /// Messages that come meanwhile wait to be received. Once [`recv_hwm`](crate::Options::recv_hwm) of them wait from
+    /// one publisher its answer waits behind them, and this times out.
+    ///
+    /// # Errors
+    ///
+    /// [`TimedOut`](NotSubscribed::TimedOut), with how many had confirmed it;
+    /// [`Terminated`](NotSubscribed::Terminated) when the context is shut down.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::{Context, Pub, Sub};
+    ///
+    /// let context = Context::new();
+    /// let mut news = context.open::<Pub>()?;
+    /// let endpoint = news.bind("tcp://127.0.0.1:0")?;
+    /// let mut reader = context.open::<Sub>()?;
+    /// reader.connect(&endpoint)?;
+    /// reader.subscribe("weather.")?;
+    /// reader.wait_subscribed(Duration::from_secs(10))?;
+    /// news.send("weather.rain")?; // knows by now
+    /// assert_eq!(reader.recv()?, "weather.rain");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn wait_subscribed(&mut self, timeout: Duration) -> Result<(), NotSubscribed> {
+        wait_subscribed(&mut self.core, &mut self.pattern, timeout)
+    }
+
+    /// Waits until every publisher has what this socket subscribes to, in a task, for any executor and without a
+    /// timeout: see [`wait_subscribed`](Self::wait_subscribed).
+    ///
+    /// Cancel-safe: it changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Terminated`](NotSubscribed::Terminated) when the context is shut down.
+    pub fn wait_subscribed_async(&mut self) -> impl Future<Output = Result<(), NotSubscribed>> + Send {
+        subscribed_call(&mut self.core, &mut self.pattern)
+    }
+
     /// Returns how many different topics this socket has subscribed to.
     #[must_use]
     pub fn subscription_count(&self) -> usize {
@@ -110,17 +227,18 @@ impl Socket<XPub> {
     }
 }
 
-/// Waits for peers with subscriptions, on a socket of any type.
+/// Waits for peers that are counted so, on a socket of any type.
 pub(super) fn wait_for_subscribers<P: Strategy>(
     core: &mut Core,
     pattern: &mut P,
     count: usize,
     timeout: Duration,
+    mut counted: impl FnMut(&mut Publisher) -> usize,
 ) -> Result<(), SubscribersError> {
     let deadline = Instant::now().checked_add(timeout);
     let mut is_over = false;
     loop {
-        let subscribers = match count_subscribers(core, pattern)? {
+        let subscribers = match count_subscribers(core, pattern, &mut counted)? {
             enough if enough >= count => return Ok(()),
             subscribers => subscribers,
         };
@@ -139,19 +257,94 @@ pub(super) fn subscribers_call<'a, P: Strategy>(
     core: &'a mut Core,
     pattern: &'a mut P,
     count: usize,
-) -> impl Future<Output = Result<(), SubscribersError>> {
-    Call::new(core, pattern, move |core: &mut Core, pattern: &mut P| match count_subscribers(core, pattern) {
-        Ok(subscribers) if subscribers >= count => Poll::Ready(Ok(())),
-        Ok(_) if core.is_terminated() => Poll::Ready(Err(SubscribersError::Terminated)),
-        Ok(_) => Poll::Pending,
-        Err(error) => Poll::Ready(Err(error)),
+    mut counted: impl FnMut(&mut Publisher) -> usize + Unpin + Send + 'a,
+) -> impl Future<Output = Result<(), SubscribersError>> + Send {
+    Call::new(core, pattern, move |core: &mut Core, pattern: &mut P| {
+        match count_subscribers(core, pattern, &mut counted) {
+            Ok(subscribers) if subscribers >= count => Poll::Ready(Ok(())),
+            Ok(_) if core.is_terminated() => Poll::Ready(Err(SubscribersError::Terminated)),
+            Ok(_) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     })
 }
 
-fn count_subscribers<P: Strategy>(core: &mut Core, pattern: &mut P) -> Result<usize, SubscribersError> {
+fn count_subscribers<P: Strategy>(
+    core: &mut Core,
+    pattern: &mut P,
+    counted: impl FnOnce(&mut Publisher) -> usize,
+) -> Result<usize, SubscribersError> {
     take_subscriptions(core, pattern);
-    let publisher = pattern.as_publisher().ok_or(SubscribersError::NotSupported)?;
-    Ok(publisher.subscriber_count())
+    pattern.as_publisher().map(counted).ok_or(SubscribersError::NotSupported)
+}
+
+/// Waits until every publisher has what the socket subscribes to, on a socket of any type.
+pub(super) fn wait_subscribed<P: Strategy>(
+    core: &mut Core,
+    pattern: &mut P,
+    timeout: Duration,
+) -> Result<(), NotSubscribed> {
+    let deadline = Instant::now().checked_add(timeout);
+    let question = ask(core)?;
+    let mut is_over = false;
+    loop {
+        match look_for_answers(core, pattern, &question) {
+            Err(NotSubscribed::TimedOut { .. }) if !is_over => {}
+            outcome => return outcome,
+        }
+        is_over = !core.wait(deadline);
+    }
+}
+
+/// The same in a task.
+pub(super) fn subscribed_call<'a, P: Strategy>(
+    core: &'a mut Core,
+    pattern: &'a mut P,
+) -> impl Future<Output = Result<(), NotSubscribed>> + Send {
+    let mut question = None;
+    Call::new(core, pattern, move |core: &mut Core, pattern: &mut P| {
+        let question = match &question {
+            Some(question) => question,
+            None => match ask(core) {
+                Ok(asked) => &*question.insert(asked),
+                Err(error) => return Poll::Ready(Err(error)),
+            },
+        };
+        match look_for_answers(core, pattern, question) {
+            Err(NotSubscribed::TimedOut { .. }) => Poll::Pending,
+            outcome => Poll::Ready(outcome),
+        }
+    })
+}
+
+fn ask(core: &Core) -> Result<Question, NotSubscribed> {
+    let upstream = core.upstream.as_ref().ok_or(NotSubscribed::NotSupported)?;
+    // No pipe has the number 0: the notice does nothing but wake.
+    Ok(upstream.ask(WakeUp::new(0, Arc::clone(&core.mailbox))))
+}
+
+/// `TimedOut` until every publisher has confirmed it.
+fn look_for_answers<P: Strategy>(
+    core: &mut Core,
+    pattern: &mut P,
+    question: &Question,
+) -> Result<(), NotSubscribed> {
+    core.pipes.start_attempt();
+    while core.goes_on(pattern) {}
+    if core.pipes.is_cut_short() {
+        core.mailbox.remind();
+    }
+    if core.is_terminated() {
+        return Err(NotSubscribed::Terminated);
+    }
+    // Connects first: one that gets its peer meanwhile has a publisher that has not confirmed anything.
+    let absent = core.endpoints.without_peer();
+    let answers = question.answers();
+    let publishers = answers.publishers + absent;
+    if publishers > 0 && answers.confirmed == publishers {
+        return Ok(());
+    }
+    Err(NotSubscribed::TimedOut { subscribed: answers.confirmed, publishers })
 }
 
 /// Takes in what has arrived, as far as the budget of an attempt goes.

@@ -21,8 +21,8 @@ pub(super) enum Command<'a> {
     Error(&'a [u8]),
     /// Anything that parses and means nothing here: other patterns' and later versions' commands.
     Other,
-    /// The answer to a PING; what it repeats of that does not matter.
-    Pong,
+    /// The answer to a PING, with the context of that.
+    Pong(&'a [u8]),
     /// SUBSCRIBE or CANCEL: for the socket.
     Topic,
     /// A heartbeat, to be answered with the same context of up to 16 octets. Its TTL is in tenths of a second.
@@ -57,7 +57,7 @@ impl<'a> Command<'a> {
             };
         }
         Ok(match name {
-            b"PONG" => Self::Pong,
+            b"PONG" => Self::Pong(data),
             b"READY" => Self::Ready(data),
             b"SUBSCRIBE" | b"CANCEL" => Self::Topic,
             _ => Self::Other,
@@ -131,6 +131,11 @@ pub(super) fn push_error(out: &mut Outbox, reason: &'static str) {
 /// Asks for a sign of life, without a context.
 pub(super) fn push_ping(out: &mut Outbox, ttl_tenths: u16) {
     out.push_command(PING, &[&ttl_tenths.to_be_bytes()]);
+}
+
+/// Asks for a sign of life that repeats `context`: then everything before this was taken.
+pub(super) fn push_question(out: &mut Outbox, ttl_tenths: u16, context: &[u8]) {
+    out.push_command(PING, &[&ttl_tenths.to_be_bytes(), context]);
 }
 
 /// Answers a PING.

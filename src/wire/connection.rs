@@ -43,6 +43,8 @@ pub(crate) struct Connection {
     admission: Option<Arc<Admission>>,
     /// From the end of a handshake of CURVE until they are taken.
     boxes: Option<Box<Boxes>>,
+    /// The last question that the peer has answered.
+    answer: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -66,7 +68,7 @@ impl Connection {
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
         let phase = Phase::Greeting(greeting::Incoming::new());
-        Self { local, phase, heartbeat: None, admission: None, boxes: None }
+        Self { local, phase, heartbeat: None, admission: None, boxes: None, answer: None }
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.
@@ -146,7 +148,7 @@ impl Connection {
     pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
         let answered = match (&self.phase, &mut self.heartbeat) {
             (Phase::Traffic(_), Some(heartbeat)) => {
-                let answered = answer(body, heartbeat, out);
+                let answered = answer(body, heartbeat, &mut self.answer, out);
                 answered.map(|is_note| is_note && self.local.socket_type.takes_notes())
             }
             (Phase::Traffic(_), None) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
@@ -175,6 +177,22 @@ impl Connection {
             None => return,
         }
         out.count_as_unasked();
+    }
+
+    /// Asks whether the peer has taken what it was told before: a PING with this number as its context. `false`: a peer
+    /// of this version would not answer.
+    pub(crate) fn ask(&self, question: u64, out: &mut Outbox) -> bool {
+        let Some(heartbeat) = self.heartbeat.as_ref().filter(|_| self.peer().is_some_and(Peer::knows_topics))
+        else {
+            return false;
+        };
+        command::push_question(out, heartbeat.ttl_tenths(), &question.to_be_bytes());
+        true
+    }
+
+    /// The last question that the peer has answered, once.
+    pub(crate) fn take_answer(&mut self) -> Option<u64> {
+        self.answer.take()
     }
 
     /// Sends a message of one frame, whose body is the parts in a row, between those of the application.
@@ -314,13 +332,22 @@ impl Connection {
 }
 
 /// Answers a command of the traffic phase, or leaves it at that. `true`: it is for the socket.
-fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<bool, ProtocolError> {
+fn answer(
+    body: &[u8],
+    heartbeat: &mut Heartbeat,
+    answered: &mut Option<u64>,
+    out: &mut Outbox,
+) -> Result<bool, ProtocolError> {
     match Command::parse(body)? {
         Command::Ping { ttl_tenths, context } => {
             heartbeat.on_ping(ttl_tenths);
             command::push_pong(out, context);
         }
-        Command::Pong => heartbeat.on_pong(),
+        // Heartbeats have no context.
+        Command::Pong(context) => match <[u8; 8]>::try_from(context) {
+            Ok(question) => *answered = Some(u64::from_be_bytes(question)),
+            Err(_) => heartbeat.on_pong(),
+        },
         Command::Topic => return Ok(true),
         Command::Other => {}
         Command::Error(reason) => return Err(command::refusal(reason)),

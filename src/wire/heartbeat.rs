@@ -108,6 +108,11 @@ impl Heartbeat {
         self.has_pong = self.pinged_at.is_some();
     }
 
+    /// What a PING of ours tells the peer.
+    pub(super) fn ttl_tenths(&self) -> u16 {
+        self.settings.ttl_tenths
+    }
+
     /// Whether [`handle_timeout`](Self::handle_timeout) should be called soon: a deadline may have come nearer, or there
     /// is something to be timed.
     pub(super) fn has_news(&self) -> bool {

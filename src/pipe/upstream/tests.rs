@@ -25,7 +25,7 @@ impl Bell {
 
 fn open(upstream: &Arc<Upstream>) -> (Feed, Arc<Bell>) {
     let bell = Arc::new(Bell::default());
-    (upstream.open(WakeUp::new(0, Arc::clone(&bell))), bell)
+    (upstream.open(WakeUp::new(0, Arc::clone(&bell)), Reader::Session), bell)
 }
 
 fn rest(feed: &mut Feed) -> Vec<Change> {
@@ -152,6 +152,43 @@ fn what_waits_is_bounded_by_the_topics_however_often_they_change() {
 }
 
 #[test]
+fn a_question_is_asked_behind_everything_and_answered_for_that_only() {
+    let upstream = Upstream::new(Told::Last);
+    upstream.subscribe(b"a");
+    let (mut feed, bell) = open(&upstream);
+    assert_eq!(rest(&mut feed), [subscribe("a")], "nobody has asked");
+    let asker = Arc::new(Bell::default());
+    let ask = || upstream.ask(WakeUp::new(0, Arc::clone(&asker)));
+    let answers = |confirmed, publishers| Answers { confirmed, publishers };
+    let question = ask();
+    assert_eq!((bell.rings(), question.answers()), (1, answers(0, 1)));
+    upstream.subscribe(b"b");
+    let Some((Change::Question(number), told)) =
+        rest(&mut feed).split_last().map(|(a, b)| (a.clone(), b.to_vec()))
+    else {
+        panic!("it is to be asked");
+    };
+    assert_eq!(told, [subscribe("b")]);
+    assert_eq!(question.answers(), answers(0, 1));
+    feed.confirm(number);
+    assert_eq!((asker.rings(), question.answers()), (1, answers(1, 1)));
+    // A publisher that comes later is asked as well, and one that leaves does not count.
+    let (mut late, _) = open(&upstream);
+    assert_eq!(question.answers(), answers(1, 2));
+    assert_eq!(rest(&mut late), [subscribe("a"), subscribe("b"), Change::Question(number)]);
+    drop(feed);
+    assert_eq!((asker.rings(), question.answers()), (2, answers(0, 1)));
+    late.confirm(number);
+    assert_eq!(question.answers(), answers(1, 1));
+    drop(question);
+    // What comes behind an answer has to be asked for again.
+    upstream.subscribe(b"c");
+    let question = ask();
+    assert_eq!(question.answers(), answers(0, 1));
+    assert_eq!(rest(&mut late).len(), 2);
+}
+
+#[test]
 fn closing_takes_back_what_was_told() {
     // S-39
     let upstream = Upstream::new(Told::Last);
@@ -196,6 +233,7 @@ fn many_feeds_and_random_changes_leave_everybody_with_the_same_topics() {
     let note = |heard: &mut BTreeSet<Bytes>, change| match change {
         Subscribe(topic) => drop(heard.insert(topic)),
         Cancel(topic) => assert!(heard.remove(&topic), "{topic:?} was not known"),
+        Change::Question(_) => panic!("nobody has asked"),
     };
     for step in 0..20_000 {
         let topic = roll(300).to_string();

@@ -38,6 +38,12 @@ impl Untold {
         self.entries.len()
     }
 
+    /// Whether there are more than so many changes to tell.
+    pub(super) fn has_more_than(&self, most: usize) -> bool {
+        let changes = self.entries.values().map(|entry| entry.cancellations + entry.subscriptions);
+        self.entries.len() > most || changes.sum::<u64>() > most as u64
+    }
+
     /// One more subscription. `was_held`: it is not the first.
     pub(super) fn subscribe(&mut self, topic: &Bytes, was_held: bool) {
         self.change(topic, was_held, |entry| entry.subscriptions += 1);

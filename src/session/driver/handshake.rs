@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::io::End;
 use crate::limits::HANDSHAKE_READ;
-use crate::pipe::note;
+use crate::pipe::{Reader, note};
 use crate::routing_id::RoutingId;
 use crate::session::driver::Session;
 use crate::session::link::Link;
@@ -101,9 +101,14 @@ impl Session {
             pipe: made.as_ref().map(|(pipe, _)| pipe.id),
             behind: self.ends.as_ref().map_or(0, |ends| ends.inbound.heard()),
         };
-        link.on_ready(peer, &self.stream, said);
+        // Before the connection shows as ready: then whoever looks finds out that it is to be told something.
         let upstream = link.owner().upstream.as_ref();
-        self.feed = upstream.zip(link.wake_up()).map(|(upstream, wake_up)| upstream.open(wake_up));
+        let feed = upstream.zip(link.wake_up());
+        self.feed = feed.map(|(upstream, wake_up)| upstream.open(wake_up, Reader::Session));
+        link.on_ready(peer, &self.stream, said);
+        if let Some(upstream) = upstream {
+            upstream.nudge();
+        }
         if let Some(hello) = link.owner().hello() {
             self.connection.push_message(&[hello], &mut self.outbox);
         }

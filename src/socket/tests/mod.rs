@@ -52,6 +52,7 @@ mod shared;
 mod shared_tasks;
 mod stats;
 mod stream;
+mod subscribed;
 mod subscriptions;
 mod tasks;
 mod topology;

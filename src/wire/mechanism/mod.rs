@@ -191,7 +191,7 @@ fn expect<'a>(name: &str, body: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
     }
     match Command::parse(body)? {
         Command::Error(reason) => Err(command::refusal(reason)),
-        Command::Other | Command::Ping { .. } | Command::Pong | Command::Ready(_) | Command::Topic => {
+        Command::Other | Command::Ping { .. } | Command::Pong(_) | Command::Ready(_) | Command::Topic => {
             Err(ProtocolError::UnexpectedCommand)
         }
     }

@@ -172,3 +172,21 @@ fn the_handshake_is_not_entered_again() {
     }
     assert!(out.is_empty() && connection.peer().is_some());
 }
+
+#[test]
+fn a_question_is_a_ping_whose_context_comes_back() {
+    // RFC 37: "The body of a PONG ... SHALL contain the ping-context"; so it is no answer to a heartbeat.
+    let (mut connection, mut out) = in_traffic(1);
+    assert!(connection.ask(258, &mut out));
+    assert_eq!(out.octets(), b"\x04\x0f\x04PING\0\0\0\0\0\0\0\0\x01\x02");
+    assert_eq!(connection.take_answer(), None);
+    for pong in [&b"\x04PONG"[..], b"\x04PONG1234567", b"\x04PONG123456789"] {
+        assert_eq!(connection.handle_command(pong, &mut out), Ok(false));
+        assert_eq!(connection.take_answer(), None);
+    }
+    assert_eq!(connection.handle_command(b"\x04PONG\0\0\0\0\0\0\x01\x02", &mut out), Ok(false));
+    assert_eq!((connection.take_answer(), connection.take_answer()), (Some(258), None));
+    // ZMTP 3.0 has no such commands.
+    let (connection, mut out) = in_traffic(0);
+    assert!(!connection.ask(1, &mut out) && out.is_empty());
+}
