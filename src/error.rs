@@ -239,6 +239,9 @@ pub enum OpenError {
         /// The type that was to be opened.
         socket_type: SocketType,
     },
+    /// With a [`zap_domain`](crate::Options::zap_domain): the thread that asks the handler could not be started.
+    #[error("cannot open: {0}")]
+    Io(OsError),
     /// The context was shut down.
     #[error("the context was shut down")]
     Terminated,

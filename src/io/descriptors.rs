@@ -57,6 +57,7 @@ impl Descriptors {
 
     pub(crate) fn add(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
         if let Some(wanted) = wanted(interest) {
+            faults::before(Call::Register)?;
             self.poll.registry().register(&mut SourceFd(&fd), token(fd), wanted)?;
         }
         self.entered.insert(fd, interest);

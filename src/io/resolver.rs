@@ -17,6 +17,7 @@ use std::thread;
 use crate::io::{IoMailbox, Notice, ToIo};
 use crate::limits::LOOKUPS_AT_ONCE;
 use crate::sync::{Mutex, lock};
+use crate::transport::{Call, faults};
 
 #[cfg(not(test))]
 use crate::transport::look_up;
@@ -95,9 +96,9 @@ impl Resolver {
     /// Starts one more thread. `false`: the system has none.
     fn start(self: &Arc<Self>, state: &mut State) -> bool {
         let resolver = Arc::clone(self);
-        let thread = thread::Builder::new()
-            .name("peermq-dns".into())
-            .spawn(move || while resolver.answer_next(look_up) {});
+        let run = move || while resolver.answer_next(look_up) {};
+        let thread = faults::before(Call::Spawn)
+            .and_then(|()| thread::Builder::new().name("peermq-dns".into()).spawn(run));
         state.threads += usize::from(thread.is_ok());
         thread.is_ok()
     }

@@ -2,7 +2,8 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::pipe::Observer;
 use crate::socket::Socket;
 use crate::socket::observed::Observed as _;
 use crate::sync::{Mutex, lock};
+use crate::transport::{Call, faults};
 
 /// A descriptor that is readable while its socket has something to receive, or can send, as it was asked for by
 /// [`Socket::descriptor`]. For any event loop that waits for descriptors: epoll, mio, libuv, Python's asyncio.
@@ -66,6 +68,7 @@ struct Lamp {
 
 impl Lamp {
     fn new(interest: Interest) -> Result<Self, OsError> {
+        faults::before(Call::Socket)?;
         let (near, far) = UnixStream::pair()?;
         near.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
@@ -78,9 +81,23 @@ impl Lamp {
             return;
         }
         // There is one octet at most: neither can fail for want of room, or of an octet.
-        let done = if light { (&self.far).write(&[0]) } else { (&self.near).read(&mut [0]) };
-        if done.is_ok() {
-            *is_lit = light;
+        match self.pass(light) {
+            Ok(_) => *is_lit = light,
+            // Whoever waits for it would sleep for ever. The end of a stream needs no memory, and is readable from now
+            // on: looking in vain is better.
+            Err(_) if light => *is_lit = self.far.shutdown(Shutdown::Write).is_ok(),
+            Err(_) => {}
+        }
+    }
+
+    /// Writes the octet, or reads it.
+    fn pass(&self, light: bool) -> io::Result<usize> {
+        loop {
+            let passed = faults::before(Call::Ring)
+                .and_then(|()| if light { (&self.far).write(&[0]) } else { (&self.near).read(&mut [0]) });
+            if !matches!(&passed, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+                return passed;
+            }
         }
     }
 }

@@ -63,7 +63,7 @@ impl ZapDesk {
     pub(crate) fn enter(self: &Arc<Self>, context: &Arc<ContextInner>) -> Result<ZapUser, OpenError> {
         let mut state = lock(&self.state);
         if state.open.is_none() {
-            state.open = open(context, &self.pending)?;
+            state.open = Some(open(context, &self.pending)?);
         }
         state.users += 1;
         drop(state);
@@ -122,8 +122,8 @@ impl fmt::Debug for ZapDesk {
     }
 }
 
-/// Starts the thread. `None`: the system has no more threads, and nobody will be let in.
-fn open(context: &Arc<ContextInner>, pending: &Arc<Pending>) -> Result<Option<Open>, OpenError> {
+/// Starts the thread. Without it nobody would be let in, and those who are refused do not come back.
+fn open(context: &Arc<ContextInner>, pending: &Arc<Pending>) -> Result<Open, OpenError> {
     let context = Context { inner: Arc::clone(context) };
     let endpoint = format!("inproc://peermq.zap.{}", unique_id());
     let mut requests = context.builder_for::<Pull>().open()?;
@@ -136,7 +136,8 @@ fn open(context: &Arc<ContextInner>, pending: &Arc<Pending>) -> Result<Option<Op
     let run = faults::inherit(move || desk.run());
     let started = faults::before(Call::Spawn)
         .and_then(|()| thread::Builder::new().name("peermq zap".to_owned()).spawn(run));
-    Ok(started.ok().map(|thread| (push, thread)))
+    let thread = started.map_err(|error| OpenError::Io(error.into()))?;
+    Ok((push, thread))
 }
 
 /// The thread's side.

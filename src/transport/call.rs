@@ -16,6 +16,8 @@ pub(crate) enum Call {
     /// A poll itself, its waker, or one more descriptor of it.
     PollNew,
     Read,
+    /// To write to, or read from, a pair of sockets of this process.
+    Ring,
     /// To enter a descriptor into a poll, or what is wanted of it.
     Register,
     SetOption,

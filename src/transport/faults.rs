@@ -55,7 +55,7 @@ impl Call {
     const fn harmless(self) -> &'static [Fault] {
         match self {
             Self::Accept => &[Fault::Errno(EAGAIN), Fault::Errno(EINTR), Fault::Errno(ECONNABORTED)],
-            Self::Connect | Self::Poll => &[Fault::Errno(EINTR)],
+            Self::Connect | Self::Poll | Self::Ring => &[Fault::Errno(EINTR)],
             Self::Read | Self::Write => &[Fault::Errno(EAGAIN), Fault::Errno(EINTR), Fault::Short],
             _ => &[],
         }
@@ -75,6 +75,7 @@ impl Call {
             Self::PollNew => &[EMFILE, ENFILE, ENOMEM],
             Self::Read => &[ECONNRESET, EHOSTUNREACH, EIO, ENOBUFS, ENOMEM, ETIMEDOUT],
             Self::Register => &[ENOMEM, ENOSPC],
+            Self::Ring => &[ENOBUFS, ENOMEM],
             Self::SetOption => &[EINVAL, ENOBUFS, ENOMEM, EPERM],
             Self::Shutdown => &[ENOBUFS],
             Self::Socket => &[EACCES, EMFILE, ENFILE, ENOBUFS, ENOMEM],

@@ -5,30 +5,35 @@
 //! makes it a million faults; `PEERMQ_FAULTS_SEED` makes it the run of one seed, as a failure names it.
 
 use std::collections::BTreeSet;
+use std::os::fd::AsFd as _;
 use std::sync::mpsc;
+use std::task::{Poll, Waker};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::conservation::{OCTETS, attend, narrow};
 use super::ledger::count;
 use super::security::Sides;
+use super::tasks::Parked;
 use super::*;
 use crate::sync::AtomicBool;
 use crate::transport::faults::{self, Harm, Plan, Tally};
 use crate::{
-    Authorizer, Builder, Candidate, Dealer, Decision, Pair, Pub, Publishes, Rep, Req, Router, Sub,
-    Subscribes, XPub, XSub,
+    Authorizer, Builder, Candidate, Dealer, Decision, Descriptor, Interest, Pair, Poller, Pub, Publishes,
+    Rep, Req, Router, Sub, Subscribes, XPub, XSub,
 };
 
 /// Faults of a run.
 const FAULTS: u64 = 2000;
 
 /// What is sent when no fault is left.
-const CLOSING: u32 = 12;
+pub(super) const CLOSING: u32 = 12;
 
 /// One run.
-struct Trial {
+pub(super) struct Trial {
     seed: u64,
-    place: Place,
-    plan: Arc<Plan>,
+    pub(super) place: Place,
+    pub(super) plan: Arc<Plan>,
     dice: Dice,
     sides: Sides,
     /// How long one call waits before something else is tried: for ever, as it were, if nothing may go wrong.
@@ -46,7 +51,7 @@ impl Trial {
         Self { seed, place, plan: Plan::new(seed, harm), dice, sides, patience }
     }
 
-    fn is_harmless(&self) -> bool {
+    pub(super) fn is_harmless(&self) -> bool {
         self.patience == PATIENCE
     }
 
@@ -68,14 +73,18 @@ impl Trial {
         (a, b)
     }
 
-    fn connect<A: Pattern, B: Pattern>(&self, server: &mut Socket<A>, client: &mut Socket<B>) {
+    pub(super) fn connect<A: Pattern, B: Pattern>(&self, server: &mut Socket<A>, client: &mut Socket<B>) {
         let address = self.place.address();
         eventually("it is bound", || server.bind(&address).is_ok());
         eventually("a connection is begun", || client.connect(&address).is_ok());
     }
 
     /// Does both, in two threads or in turns, until enough has failed.
-    fn storm(&mut self, mut first: impl FnMut(&mut Dice), mut second: impl FnMut(&mut Dice) + Send) {
+    pub(super) fn storm(
+        &mut self,
+        mut first: impl FnMut(&mut Dice),
+        mut second: impl FnMut(&mut Dice) + Send,
+    ) {
         let deadline = Instant::now() + PATIENCE;
         let plan = Arc::clone(&self.plan);
         let goes_on = || {
@@ -109,7 +118,7 @@ impl Trial {
 }
 
 /// Whether it has one peer and one queue.
-fn is_single<P: Pattern>(socket: &mut Socket<P>) -> bool {
+pub(super) fn is_single<P: Pattern>(socket: &mut Socket<P>) -> bool {
     attend(socket);
     socket.peers().len() == 1 && socket.core.pipes.iter().count() == 1
 }
@@ -152,7 +161,7 @@ impl Heard {
 }
 
 /// Runs `run` with seed after seed until so much has failed.
-fn campaign(what: &'static str, run: fn(&mut Trial)) {
+pub(super) fn campaign(what: &'static str, run: fn(&mut Trial)) {
     let only = std::env::var("PEERMQ_FAULTS_SEED").ok().map(|seed| seed.parse::<u64>().unwrap());
     let goal = if only.is_some() { 1 } else { count(2 * FAULTS, 125_000) };
     let (mut sum, mut runs) = (Tally::default(), 0);
@@ -184,6 +193,86 @@ fn campaign(what: &'static str, run: fn(&mut Trial)) {
     println!("{what}: {runs} runs, {} faults{sum}", sum.total());
 }
 
+/// How a socket waits for messages.
+enum Ear {
+    Call,
+    Descriptor(Descriptor),
+    Poller(Poller<()>),
+    /// A poller that waits for a descriptor.
+    Polled(Poller<()>, #[allow(dead_code, reason = "to be open")] Descriptor),
+    Task,
+}
+
+impl Ear {
+    fn new<R: Receives>(dice: &mut Dice, socket: &mut Socket<R>) -> Self {
+        let mut descriptor = || {
+            loop {
+                if let Ok(descriptor) = socket.descriptor(Interest::READABLE) {
+                    return descriptor;
+                }
+            }
+        };
+        match dice.roll(5) {
+            0 => Self::Descriptor(descriptor()),
+            1 => {
+                let (mut poller, descriptor) = (Poller::new(), descriptor());
+                eventually("it is in", || poller.add_fd(&descriptor, Interest::READABLE, ()).is_ok());
+                Self::Polled(poller, descriptor)
+            }
+            2 => {
+                let mut poller = Poller::new();
+                poller.add(socket, Interest::READABLE, ()).unwrap();
+                Self::Poller(poller)
+            }
+            3 => Self::Task,
+            _ => Self::Call,
+        }
+    }
+
+    /// The next message, if one comes in time.
+    fn hear<R: Receives>(&mut self, socket: &mut Socket<R>, within: Duration) -> Option<Message> {
+        if let Self::Call = self {
+            return socket.recv_timeout(within).ok();
+        }
+        let deadline = Instant::now() + within;
+        if let Self::Task = self {
+            let parked = Parked::new();
+            let waker = Waker::from(Arc::clone(&parked));
+            let mut call = std::pin::pin!(socket.recv_async());
+            loop {
+                let polled = call.as_mut().poll(&mut std::task::Context::from_waker(&waker));
+                if let Poll::Ready(received) = polled {
+                    return received.ok();
+                }
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                thread::park_timeout(left);
+            }
+        }
+        loop {
+            if let Ok(message) = socket.try_recv() {
+                return Some(message);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            match self {
+                Self::Call | Self::Task => {}
+                Self::Descriptor(descriptor) => {
+                    let wanted = PollFd::new(descriptor.as_fd(), PollFlags::POLLIN);
+                    poll(&mut [wanted], PollTimeout::try_from(left).unwrap()).unwrap();
+                }
+                Self::Poller(poller) | Self::Polled(poller, _) => {
+                    assert!(poller.wait(Some(left)).unwrap().len() <= 1);
+                }
+            }
+        }
+    }
+}
+
 /// Messages go one way. `is_dropping`: what there is no room for is counted, and so is what nobody subscribes to not.
 fn one_way<S: Sends, R: Receives>(
     trial: &mut Trial,
@@ -192,18 +281,26 @@ fn one_way<S: Sends, R: Receives>(
     is_dropping: bool,
 ) {
     let (mut next, mut heard) = (0, Heard::default());
+    let mut ear = Ear::new(&mut trial.dice, &mut receiver);
     let patience = trial.patience;
+    // Whatever is accepted comes, and wakes whoever waits for it.
+    let comes = trial.is_harmless() && !is_dropping;
+    let accepted = AtomicU64::new(0);
     let send_some = |dice: &mut Dice| {
         for _ in 0..dice.roll(10) {
             match sender.send_timeout(message(next, dice), patience) {
                 Ok(()) => next += 1,
                 Err(unsent) => assert!(patience == TURN, "{unsent:?}"),
             }
+            accepted.store(next.into(), Ordering::SeqCst);
         }
     };
     let receive_some = |dice: &mut Dice| {
+        while comes && heard.count() < accepted.load(Ordering::SeqCst) {
+            heard.note(&ear.hear(&mut receiver, PATIENCE).expect("it does not come"));
+        }
         for _ in 0..10 + dice.roll(10) {
-            let Ok(message) = receiver.recv_timeout(TURN) else { break };
+            let Some(message) = ear.hear(&mut receiver, TURN) else { break };
             heard.note(&message);
         }
     };

@@ -20,6 +20,8 @@ mod endpoints;
 mod extremes;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod faults_stream;
 mod finish;
 mod floods;
 mod handles;

@@ -9,6 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout};
 
 use super::*;
 use crate::limits::MAIL_UNSEEN_MAX;
+use crate::transport::faults::{Harm, Plan};
 use crate::{
     Dealer, Descriptor, Hwm, Interest, Pair, PollError, PollEvent, Poller, Pub, RecvError, Rep, Req, Router,
     Sub,
@@ -387,6 +388,23 @@ fn a_descriptor_is_readable_while_there_is_something_to_receive() {
         drop(descriptor);
         assert!(!pull.core.mailbox.is_observed());
     });
+}
+
+#[test]
+fn a_descriptor_is_readable_although_there_was_no_memory_for_its_octet() {
+    //
+    let place = Place::new(Transport::Inproc);
+    let plan = Plan::new(1, Harm::Any);
+    for _ in 0..100 {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        let descriptor = pull.descriptor(READABLE).unwrap();
+        let entered = plan.enter();
+        send(&mut push, "here");
+        drop(entered);
+        assert!(is_readable(&descriptor, PollTimeout::ZERO));
+    }
+    assert!(plan.tally().total() > 0);
 }
 
 #[test]

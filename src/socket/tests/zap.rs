@@ -3,8 +3,10 @@
 use super::monitor::until;
 use super::security::Sides;
 use super::*;
+#[cfg(unix)]
+use crate::transport::faults::{Harm, Plan};
 use crate::{
-    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, EventKind, NotReady,
+    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, EventKind, NotReady, OpenError,
     ProtocolError, Reason, RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
 };
 
@@ -288,6 +290,19 @@ fn one_handler_is_enough() {
     assert_eq!(second.bind(HANDLER).err(), Some(BindError::AddressInUse));
 }
 
+#[cfg(unix)]
+#[test]
+fn without_a_thread_to_ask_for_it_a_socket_is_not_opened() {
+    // nobody would be let in, and who is refused does not come back.
+    let place = Place::new(Transport::Tcp);
+    let plan = Plan::new(1, Harm::Any);
+    let _entered = plan.enter();
+    let open = || place.builder::<Pull>().zap_domain(ZapDomain::new("d").unwrap()).open();
+    eventually("the system starts no thread", || matches!(open(), Err(OpenError::Io(_))));
+    plan.end();
+    assert!(open().is_ok());
+}
+
 #[test]
 fn the_desk_ends_with_the_last_socket_that_asks() {
     // The context can be dropped, shut down, and asked again; a drop waits for no thread.
@@ -305,5 +320,5 @@ fn the_desk_ends_with_the_last_socket_that_asks() {
     let place = Place::new(Transport::Tcp);
     place.context.shutdown();
     let opened = place.builder::<Push>().zap_domain(ZapDomain::new("d").unwrap()).open();
-    assert_eq!(opened.err(), Some(crate::OpenError::Terminated));
+    assert_eq!(opened.err(), Some(OpenError::Terminated));
 }
