@@ -16,6 +16,7 @@ use super::ledger::count;
 use super::security::Sides;
 use super::tasks::Parked;
 use super::*;
+use crate::io::names;
 use crate::sync::AtomicBool;
 use crate::transport::faults::{self, Harm, Plan, Tally};
 use crate::{
@@ -76,6 +77,7 @@ impl Trial {
     pub(super) fn connect<A: Pattern, B: Pattern>(&self, server: &mut Socket<A>, client: &mut Socket<B>) {
         let address = self.place.address();
         eventually("it is bound", || server.bind(&address).is_ok());
+        let address = if self.seed % 2 == 0 { named(address) } else { address };
         eventually("a connection is begun", || client.connect(&address).is_ok());
     }
 
@@ -115,6 +117,16 @@ impl Trial {
             done.unwrap();
         });
     }
+}
+
+/// The same with a name that has to be looked up, if there are such.
+fn named(address: Endpoint) -> Endpoint {
+    let text = address.to_string();
+    let Some(numbers) = text.strip_prefix("tcp://") else { return address };
+    let numbers: std::net::SocketAddr = numbers.parse().unwrap();
+    let name = format!("faults-{}.test", unique());
+    names::answer(&name, move || vec![numbers]);
+    format!("tcp://{name}:{}", numbers.port()).parse().unwrap()
 }
 
 /// Whether it has one peer and one queue.
