@@ -112,6 +112,12 @@ impl SocketType {
         matches!(self, Self::Dealer | Self::Pair | Self::Pull | Self::Router)
     }
 
+    /// Whether a second connection to where one is connected already would make no sense: every message would arrive
+    /// twice, or its answer at random. As in libzmq.
+    pub(crate) fn connects_once(self) -> bool {
+        matches!(self, Self::Dealer | Self::Pub | Self::Req | Self::Sub)
+    }
+
     /// Whether an application never sends with sockets of this type.
     pub(crate) fn only_receives(self) -> bool {
         matches!(self, Self::Pull | Self::Sub)

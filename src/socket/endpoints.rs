@@ -62,6 +62,12 @@ impl Endpoints {
         states.filter(|state| !state.is_final() && *state != ConnectionState::Ready).count()
     }
 
+    /// The connect to this endpoint that goes on, over a wire.
+    fn standing(&self, endpoint: &Endpoint) -> Option<&Connection> {
+        let connections = self.connected.iter().filter(|it| it.link.is_some()).map(|it| &it.connection);
+        connections.filter(|it| !it.state().is_final()).find(|it| it.endpoint() == endpoint)
+    }
+
     /// Whether a connect that goes on has given its peer this name.
     fn has_named(&self, name: &RoutingId) -> bool {
         let mut links = self.connected.iter().filter(|it| !it.connection.state().is_final());
@@ -182,6 +188,9 @@ impl Core {
         }
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
             return Err(ConnectError::NotSupported);
+        }
+        if let Some(standing) = self.endpoints.standing(&endpoint).filter(|_| self.socket_type.connects_once()) {
+            return Ok(standing.clone());
         }
         // With `immediate` nothing else tells of a dialer that has given up.
         self.endpoints.connected.retain(|it| it.pipe.is_some() || !it.connection.state().is_final());

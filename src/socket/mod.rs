@@ -156,6 +156,10 @@ impl<P: Pattern> Socket<P> {
     /// Messages for this peer are queued from now on, up to the high-water mark, unless
     /// [`immediate`](crate::Options::immediate) is set.
     ///
+    /// A DEALER, PUB, REQ or SUB that is connected to the same endpoint already, not over inproc, stays as it is, and the
+    /// handle is the first one's: a second connection would bring every message twice, or answers at random. Sockets of
+    /// other types are connected as often as they are told to. libzmq does the same.
+    ///
     /// # Errors
     ///
     /// See [`ConnectError`]; the socket is as before.

@@ -8,7 +8,9 @@ use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
 use super::*;
-use crate::{BindError, ConnectError, EndpointError};
+use crate::{
+    BindError, ConnectError, Connection, ConnectionState, Dealer, EndpointError, Pub, Rep, Req, Router, Sub, XPub, XSub,
+};
 
 /// A message goes to `pull`, bound to `endpoint`.
 fn reaches(place: &Place, pull: &mut Socket<Pull>, endpoint: impl AsRef<str>) {
@@ -301,4 +303,58 @@ fn a_descriptor_that_listens_can_be_bound() {
     for fd in [UdpSocket::bind("127.0.0.1:0").unwrap().into(), stream.into()] {
         assert_eq!(pull.bind_fd(fd), Err(BindError::NotListening));
     }
+}
+
+/// Connects twice to the same endpoint.
+fn connect_twice<P: Pattern, Q: Pattern>(place: &Place) -> (Socket<P>, Socket<Q>, [Connection; 2]) {
+    let (peer, endpoint) = place.bound::<Q>();
+    let mut socket: Socket<P> = place.open();
+    let both = [(); 2].map(|()| socket.connect(&endpoint).unwrap());
+    both.iter().for_each(|connection| connection.wait_ready(PATIENCE).unwrap());
+    (socket, peer, both)
+}
+
+/// As libzmq: there would be every message twice, or an answer at random.
+fn the_second_connect_is_the_first<P: Pattern, Q: Pattern>(place: &Place) {
+    let (mut socket, mut peer, [first, second]) = connect_twice::<P, Q>(place);
+    assert_eq!(first, second);
+    assert_eq!(socket.peers().len(), 1);
+    eventually("so does the peer see it", || peer.peers().len() == 1);
+    // One disconnect ends it; then there can be another one.
+    socket.disconnect(first.endpoint()).unwrap();
+    assert_eq!(second.state(), ConnectionState::Closed);
+    assert_eq!(socket.disconnect(first.endpoint()), Err(ConnectError::NotConnected));
+    let third = socket.connect(first.endpoint()).unwrap();
+    third.wait_ready(PATIENCE).unwrap();
+    assert_ne!(third, first);
+    // That of another socket is another one.
+    let mut other: Socket<P> = place.open();
+    assert_ne!(other.connect(first.endpoint()).unwrap(), third);
+    drop((socket, other));
+    eventually("nobody is there", || peer.peers().is_empty());
+    let _ = peer.unbind(first.endpoint());
+}
+
+#[test]
+fn a_second_connect_to_the_same_endpoint_is_the_first_where_two_make_no_sense() {
+    over(WIRES, the_second_connect_is_the_first::<Dealer, Router>);
+    over(WIRES, the_second_connect_is_the_first::<Pub, Sub>);
+    over(WIRES, the_second_connect_is_the_first::<Req, Rep>);
+    over(WIRES, the_second_connect_is_the_first::<Sub, Pub>);
+}
+
+#[test]
+fn a_second_connect_to_the_same_endpoint_is_another_one_elsewhere() {
+    over(WIRES, |place| {
+        let (push, _pull, [first, second]) = connect_twice::<Push, Pull>(place);
+        assert_ne!(first, second);
+        assert_eq!(push.peers().len(), 2);
+        let (xsub, _xpub, [first, second]) = connect_twice::<XSub, XPub>(place);
+        assert_ne!(first, second);
+        assert_eq!(xsub.peers().len(), 2);
+    });
+    // And over inproc, as in libzmq.
+    let (dealer, _router, [first, second]) = connect_twice::<Dealer, Router>(&Place::new(Transport::Inproc));
+    assert_ne!(first, second);
+    assert_eq!(dealer.peers().len(), 2);
 }
