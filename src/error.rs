@@ -161,6 +161,9 @@ pub enum ConnectionError {
     /// [`Peer::close`](crate::Peer::close) ended it.
     #[error("the connection was closed on request")]
     Dismissed,
+    /// A REQ waits no more for a reply of this peer, which could come later and be taken for the next one.
+    #[error("the reply was given up")]
+    GivenUp,
     /// The operating system says so: connection refused, reset, no route.
     #[error("{0}")]
     Io(OsError),

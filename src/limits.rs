@@ -250,6 +250,10 @@ pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
 /// 16 silent ones delay the next by a second.
 pub(crate) const ATTEMPTS_AT_ONCE: usize = 16;
 
+/// Connections in a row that are made again without a pause because this side gave its peer up, a REQ whose reply is late.
+/// A peer that answers anything in between may be asked as often as one likes; one that is stuck costs no more than this.
+pub(crate) const GIVE_UPS_AT_ONCE: u8 = 4;
+
 /// The shortest pause before a connection is tried again, whatever the option says: a pause of nothing would
 /// keep a core busy.
 pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);

@@ -57,6 +57,8 @@ pub(crate) enum Notice {
 pub(crate) enum End {
     /// The application asked for it.
     Dismissed,
+    /// The socket waits no more for what it has asked the peer; `was_heard`: which has said something before.
+    GivenUp { was_heard: bool },
     /// The operating system says so.
     Io(OsError),
     /// The peer closed it.
@@ -76,6 +78,7 @@ impl End {
     pub(crate) fn error(self) -> Option<ConnectionError> {
         match self {
             Self::Dismissed => Some(ConnectionError::Dismissed),
+            Self::GivenUp { .. } => Some(ConnectionError::GivenUp),
             Self::Io(error) => Some(ConnectionError::Io(error)),
             Self::PeerClosed | Self::Unheard => Some(ConnectionError::PeerClosed),
             Self::Protocol(error) => Some(ConnectionError::Protocol(error)),

@@ -130,6 +130,7 @@
 //! |---|---|---|
 //! | how long the system may take to connect | as long as it tries, about two minutes; [`connect_timeout`](crate::Options::connect_timeout) is off | 5 s, then it is asked anew: a peer that is back after a long outage is found in a few seconds, not at the system's next attempt, which may be half a minute away. [`Timeout::Never`](crate::Timeout::Never) is libzmq's |
 //! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn; the first that connects is taken, the others are closed. The addresses of a proxy as well |
+//! | `connect` to the same endpoint once more | DEALER, PUB, REQ and SUB stay as they are, except over inproc; the others have one more connection | the same; the handle that is returned is the first one's, and one `disconnect` ends it |
 //! | looking a name up | on the I/O thread | on 8 threads of the context at most, once for all that connect to it. One that the system does not answer keeps its thread, also when the context is gone |
 //!
 //! # Heartbeats
@@ -270,7 +271,8 @@
 //!   [`Reply`](crate::Reply), from which the answer is taken. Dropping it gives the request up, at any time and
 //!   without any option. What libzmq does with `ZMQ_REQ_RELAXED` and `ZMQ_REQ_CORRELATE` off can take a late reply
 //!   for the answer to the next request; here the connection is closed instead, as libzmq's manual intends, and a
-//!   `connect` tried again. With [`req_correlate`](crate::Options::req_correlate) it stays; the number is libzmq's:
+//!   `connect` made again: at once, but after its pause when the peer has been given up for the fifth time and has said
+//!   nothing in between. With [`req_correlate`](crate::Options::req_correlate) it stays; the number is libzmq's:
 //!   a frame of four octets in front of the empty one. A ROUTER of ours or libzmq's that *connects* to a REQ keeps
 //!   its replies over a reconnect: use the number there.
 //! * A REQ whose peer dies waits for its reply until a timeout, as in libzmq. A request that was given up before

@@ -28,8 +28,8 @@ use crate::socket_type::SocketType;
 /// cannot go out. Source: RFC 28/REQREP.
 ///
 /// A request that was given up may still be answered. So that this answer is not taken for that of a later
-/// request, the connection to that peer is closed; a `connect` is tried again after its pause, and so does a
-/// peer that connected to us, except over inproc. With [`req_correlate`](crate::Options::req_correlate)
+/// request, the connection to that peer is closed. A `connect` is made again at once, or after its pause when
+/// the peer says nothing at all; a peer that connected to us comes again after its own pause, except over inproc. With [`req_correlate`](crate::Options::req_correlate)
 /// the connection stays: a number in front of each request comes back with its answer. A REP brings it back, and
 /// so does any peer that returns all frames up to the empty one.
 ///

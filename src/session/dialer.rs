@@ -17,13 +17,13 @@
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{IoSlice, IoSliceMut};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::{Address, Endpoint, Host};
 use crate::error::{ConnectionError, ProtocolError};
 use crate::io::{End, Fate, Finish, Notice, Question, Readiness, Task, Turn};
-use crate::limits::HANDSHAKE_READ;
-use crate::options::{Options, ReconnectStop};
+use crate::limits::{GIVE_UPS_AT_ONCE, HANDSHAKE_READ};
+use crate::options::{Options, ReconnectInterval, ReconnectStop};
 use crate::pipe::Assist;
 use crate::session::attempts::{Attempts, Progress};
 use crate::session::backoff::Backoff;
@@ -43,6 +43,8 @@ pub(crate) struct Dialer {
     /// The address of which is told, if somebody watches. Boxed: few have it.
     target: Option<Box<Endpoint>>,
     backoff: Backoff,
+    /// How often in a row this side has given the peer up.
+    given_up: u8,
     ticker: Ticker,
     beat: Beat,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
@@ -79,6 +81,7 @@ impl Dialer {
             state: State::Resolving(None),
             target: None,
             backoff: Backoff::default(),
+            given_up: 0,
             ticker: Ticker::default(),
             beat: Beat::default(),
             stop: None,
@@ -252,8 +255,28 @@ impl Dialer {
         if !self.link.owner().keeps_pipes() {
             drop(self.link.take_ends());
         }
+        if !self.is_hurried && self.may_return_at_once(end) {
+            return self.return_at_once(error, turn);
+        }
         let stop = if was_ready { ReconnectStop::DISCONNECTED } else { ReconnectStop::HANDSHAKE_FAILED };
         self.failed(error, stop, turn)
+    }
+
+    /// Whether the peer has done nothing wrong: this side has given it up. One that is given up over and over, and says
+    /// nothing in between, is given its time.
+    fn may_return_at_once(&mut self, end: End) -> bool {
+        let End::GivenUp { was_heard } = end else { return false };
+        self.given_up = if was_heard { 1 } else { self.given_up.saturating_add(1) };
+        self.given_up <= GIVE_UPS_AT_ONCE && self.options().reconnect_interval() != ReconnectInterval::Never
+    }
+
+    fn return_at_once(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
+        if self.stop.is_some() && self.has_nothing_to_send() {
+            return self.give_up(error);
+        }
+        self.tell(EventKind::Retried { pause: Duration::ZERO, error });
+        self.link.show_error(ConnectionState::Waiting, error);
+        self.resolve(turn)
     }
 
     /// Pauses, unless this kind of failure is not to be tried again.
@@ -371,8 +394,7 @@ impl Task for Dialer {
                 self.proxy_failed(ConnectionError::TimedOut, turn)
             }
             State::Connected { shake_hands_by: Some(by) } if turn.now >= *by => {
-                if self.link.is_shaking_hands() {
-                    self.link.down();
+                if self.link.end_handshake() {
                     let error = ProtocolError::HandshakeTimeout.into();
                     self.tell(EventKind::HandshakeFailed(error));
                     return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);

@@ -141,6 +141,22 @@ impl Session {
         self.is_shaking_hands
     }
 
+    /// Whether a message of the peer has come.
+    pub(super) fn has_heard(&self) -> bool {
+        self.ends.as_ref().is_some_and(|ends| ends.inbound.heard() > 0)
+    }
+
+    /// Goes on with other pipe ends as long as the handshake lasts: nothing of the old ones has gone or come.
+    pub(super) fn change_ends(&mut self, ends: Box<Ends>) -> Result<(), Box<Ends>> {
+        match &mut self.ends {
+            Some(old) if self.is_shaking_hands => {
+                *old = ends;
+                Ok(())
+            }
+            Some(_) | None => Err(ends),
+        }
+    }
+
     /// Whether not one octet of the peer's greeting has come.
     pub(super) fn is_unheard(&self) -> bool {
         self.is_shaking_hands && self.heard == 0

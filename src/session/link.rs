@@ -199,24 +199,39 @@ impl Link {
         }
     }
 
-    /// Ends the session, if there is one, and goes on with new pipe ends; without a task, drops them.
+    /// Goes on with new pipe ends, and drops the old ones and what is in them. A session of which the peer may have got
+    /// something ends: its peer is given up. Without a task drops the new ones, too.
     pub(crate) fn renew(&self, ends: Box<Ends>) {
         let mut place = self.place.lock();
-        self.end_session(&mut place);
-        if let Place::Down(old @ Some(_)) = &mut *place {
-            *old = Some(ends);
+        let ends = match &mut *place {
+            Place::Up(session) => session.change_ends(ends),
+            Place::Down(_) => Err(ends),
+        };
+        if let Err(ends) = ends {
+            if let Place::Up(session) = &*place {
+                let was_heard = session.has_heard();
+                self.end(&mut place, End::GivenUp { was_heard });
+            }
+            if let Place::Down(old @ Some(_)) = &mut *place {
+                *old = Some(ends);
+            }
         }
         drop(place);
         self.drive_rest();
+        // A session that goes on has not looked at its new ends.
+        self.wake(self.id, Ready::Readable);
     }
 
-    /// Ends the session, if there is one, without a notice.
-    pub(super) fn down(&self) {
+    /// Ends the session without a notice, if it has not finished its handshake. `false`: it has, or is gone.
+    pub(super) fn end_handshake(&self) -> bool {
         let mut place = self.place.lock();
-        *place = match std::mem::replace(&mut *place, Place::Down(None)) {
-            Place::Up(session) => Place::Down(session.into_ends(self.farewell())),
-            down @ Place::Down(_) => down,
-        };
+        let is_late = matches!(&*place, Place::Up(session) if session.is_shaking_hands());
+        if is_late {
+            if let Place::Up(session) = std::mem::replace(&mut *place, Place::Down(None)) {
+                *place = Place::Down(session.into_ends(self.farewell()));
+            }
+        }
+        is_late
     }
 
     fn end_session(&self, place: &mut Place) {

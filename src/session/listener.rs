@@ -308,8 +308,7 @@ impl Task for Accepted {
         self.ticker.on_timer(&self.link, turn);
         // The handshake's deadline is the only other timer; a late stop timer finds the handshake done. Behind it nobody
         // has to wait for a caller that waits in a read.
-        if self.link.is_half_open() && self.link.is_shaking_hands() {
-            self.link.down();
+        if self.link.is_half_open() && self.link.end_handshake() {
             self.tell(EventKind::HandshakeFailed(ProtocolError::HandshakeTimeout.into()));
             return Fate::Done;
         }

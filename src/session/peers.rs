@@ -223,7 +223,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Closes this connection. One that this side made is made again after a pause: to end it for good, use
+    /// Closes this connection. One that this side made is made again after a pause, since the peer may be at fault: to end it for good, use
     /// [`Connection::disconnect`](crate::Connection::disconnect). inproc does not come back, and goes when its
     /// socket makes its next call.
     ///

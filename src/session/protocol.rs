@@ -72,6 +72,22 @@ impl Session {
         }
     }
 
+    /// Whether a message of the peer has come.
+    pub(super) fn has_heard(&self) -> bool {
+        match self {
+            Self::Raw(_) => false,
+            Self::Zmtp(session) => session.has_heard(),
+        }
+    }
+
+    /// Goes on with other pipe ends if nothing of the old ones has gone or come, or hands them back.
+    pub(super) fn change_ends(&mut self, ends: Box<Ends>) -> Result<(), Box<Ends>> {
+        match self {
+            Self::Raw(_) => Err(ends),
+            Self::Zmtp(session) => session.change_ends(ends),
+        }
+    }
+
     /// Whether the peer should have said something, and has not.
     pub(super) fn is_unheard(&self) -> bool {
         match self {

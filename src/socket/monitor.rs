@@ -226,6 +226,7 @@ fn handshake_failed(error: ConnectionError) -> (u64, i32) {
         }
         ConnectionError::Protocol(protocol) => protocol,
         ConnectionError::Dismissed
+        | ConnectionError::GivenUp
         | ConnectionError::NoAddress
         | ConnectionError::PeerClosed
         | ConnectionError::Proxy(_)

@@ -1,9 +1,12 @@
 //! REQ: one request, its reply and no other, and no state from which it cannot go on.
 
+use std::net::{TcpListener, TcpStream};
+
 use super::reconnect::quick;
 use super::*;
+use crate::limits::GIVE_UPS_AT_ONCE;
 use crate::socket::core::Limit;
-use crate::{Builder, Payload, RecvError, Rep, Req, Router, RoutingId, SendError};
+use crate::{Builder, ConnectionError, ConnectionState, Payload, RecvError, Rep, Req, Router, RoutingId, SendError};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -431,4 +434,75 @@ fn it_is_never_stuck_when_servers_die_relaxed_and_correlated() {
         let mut message = Message::new();
         core.recv(pattern, &mut message, Limit::After(patience)).ok().map(|()| number_of(&message))
     });
+}
+
+#[test]
+fn a_reply_that_is_given_up_costs_no_pause() {
+    over(WIRES, |place| {
+        let (mut router, endpoint) = place.bound::<Router>();
+        // With a pause it would never come back.
+        let mut req: Socket<Req> = place.builder().reconnect_interval(Duration::MAX).open().unwrap();
+        let connection = req.connect(&endpoint).unwrap();
+        for _ in 0..20 {
+            drop(ask(&mut req, "never mind"));
+            let reply = ask(&mut req, "and now?");
+            let (from, message) = eventually_hears(&mut router, "and now?");
+            router.send_to(&from, message).unwrap();
+            assert_eq!(reply.recv().unwrap(), "and now?");
+        }
+        assert!(!connection.state().is_final());
+    });
+}
+
+/// Takes requests until it is this one.
+fn eventually_hears(router: &mut Socket<Router>, what: &str) -> (RoutingId, Message) {
+    loop {
+        let (from, message) = hear(router);
+        if message.frame(1).is_some_and(|frame| *frame == *what.as_bytes()) {
+            return (from, message);
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_never_answers_is_given_its_time() {
+    over(WIRES, |place| {
+        let (mut router, endpoint) = place.bound::<Router>();
+        let mut req: Socket<Req> = place.builder().reconnect_interval(Duration::MAX).open().unwrap();
+        let connection = req.connect(&endpoint).unwrap();
+        for _ in 0..=GIVE_UPS_AT_ONCE {
+            let reply = ask(&mut req, "anybody there?");
+            hear(&mut router);
+            drop(reply);
+        }
+        eventually("it pauses", || connection.state() == ConnectionState::Waiting);
+        assert_eq!(connection.last_error(), Some(ConnectionError::GivenUp));
+    });
+}
+
+#[test]
+fn a_request_that_is_given_up_before_the_handshake_ends_no_connection() {
+    // A time for the reply that is shorter than the handshake would never let it end.
+    let place = Place::new(Transport::Tcp);
+    let (mut router, endpoint) = place.bound::<Router>();
+    let between = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut req: Socket<Req> = place.open();
+    let connection = req.connect(Endpoint::tcp(between.local_addr().unwrap())).unwrap();
+    let (client, _) = between.accept().unwrap();
+    eventually("the system has connected", || connection.state() == ConnectionState::ShakingHands);
+    drop(ask(&mut req, "never mind"));
+    assert_eq!(connection.last_error(), None);
+    let server = TcpStream::connect(endpoint.to_string().strip_prefix("tcp://").unwrap()).unwrap();
+    for (mut from, mut to) in
+        [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+    {
+        // Until one of both sockets is dropped.
+        thread::spawn(move || std::io::copy(&mut from, &mut to));
+    }
+    let reply = ask(&mut req, "and now?");
+    let (from, message) = hear(&mut router);
+    assert_eq!(message, ["", "and now?"], "the other one was dropped");
+    router.send_to(&from, message).unwrap();
+    assert_eq!(reply.recv().unwrap(), "and now?");
+    assert_eq!(connection.last_error(), None);
 }
