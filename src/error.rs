@@ -109,6 +109,9 @@ pub enum BindError {
     /// This transport does not exist on this platform.
     #[error("this platform has no such transport")]
     NotSupported,
+    /// An endpoint with a source address, from which one can connect.
+    #[error("a source address is where connections come from: it cannot be bound to")]
+    SourceAddress,
     /// A STREAM socket on anything but tcp.
     #[error("a socket of this type has tcp only")]
     TcpOnly,

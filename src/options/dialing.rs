@@ -194,7 +194,7 @@ impl SocksProxy {
         if endpoint.port() == Some(0) {
             return Err(EndpointError::InvalidPort);
         }
-        if endpoint.is_wildcard() {
+        if endpoint.is_wildcard() || endpoint.source().is_some() {
             return Err(EndpointError::InvalidHost);
         }
         Ok(Self(Some(Box::new(endpoint))))

@@ -62,11 +62,6 @@ impl Attempts {
         Self { waiting, running, next_at: None, error, is_refused: true }
     }
 
-    /// To the addresses of a name, of both families in turn.
-    pub(super) fn to_name(addresses: Vec<SocketAddr>) -> Self {
-        Self::new(interleaved(addresses).into_iter().map(Target::Tcp))
-    }
-
     /// The next thing that has happened, or that is done now.
     pub(super) fn poll(&mut self, options: &Options, turn: &mut Turn<'_>) -> Progress {
         for at in 0..self.running.len() {
@@ -141,7 +136,7 @@ fn connect(target: &Target, options: &Options, turn: &Turn<'_>) -> io::Result<St
 
 /// The same addresses, of one family and the other in turn, beginning with that of the first: within each of them as
 /// the system has sorted them.
-fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn interleaved(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let count = addresses.len();
     let begins_with_4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, other): (Vec<_>, Vec<_>) =

@@ -16,6 +16,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{IoSlice, IoSliceMut};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ use crate::io::{End, Fate, Finish, Notice, Question, Readiness, Task, Turn};
 use crate::limits::{GIVE_UPS_AT_ONCE, HANDSHAKE_READ};
 use crate::options::{Options, ReconnectInterval, ReconnectStop};
 use crate::pipe::Assist;
-use crate::session::attempts::{Attempts, Progress};
+use crate::session::attempts::{Attempts, Progress, interleaved};
 use crate::session::backoff::Backoff;
 use crate::session::link::Link;
 use crate::session::protocol::Session;
@@ -117,16 +118,37 @@ impl Dialer {
         self.target = None;
         self.link.show(ConnectionState::Connecting);
         let target = match self.first_hop() {
-            Address::Tcp { host: Host::Ip(ip), port } => Target::Tcp((*ip, *port).into()),
-            Address::Tcp { host: Host::Name(name), port } => {
-                let question = turn.pool.resolver().ask(name, *port, turn.mailbox, turn.id);
-                self.state = State::Resolving(Some(question));
-                return Fate::Goes;
-            }
+            Address::Tcp { host, port, .. } => match (host.address(*port), host) {
+                (Some(address), _) => self.target(address),
+                (None, Host::Name(name)) => return self.ask(&name.clone(), *port, turn),
+                (None, Host::Zoned(ip, zone)) => return self.ask(&format!("{ip}%{zone}"), *port, turn),
+                (None, Host::Any | Host::Ip(_)) => return Fate::Done,
+            },
             Address::Ipc(address) => Target::Ipc(address.clone()),
-            Address::Tcp { host: Host::Any, .. } | Address::Inproc(_) => return Fate::Done,
+            Address::Inproc(_) => return Fate::Done,
         };
         self.connect(Attempts::new([target]), turn)
+    }
+
+    fn target(&self, address: SocketAddr) -> Target {
+        match self.link.owner().endpoint.source() {
+            Some(source) => Target::TcpFrom(Box::new(source.clone()), address),
+            None => Target::Tcp(address),
+        }
+    }
+
+    fn ask(&mut self, name: &str, port: u16, turn: &mut Turn<'_>) -> Fate {
+        let question = turn.pool.resolver().ask(name, port, turn.mailbox, turn.id);
+        self.state = State::Resolving(Some(question));
+        Fate::Goes
+    }
+
+    fn resolved(&mut self, mut addresses: Vec<SocketAddr>, turn: &mut Turn<'_>) -> Fate {
+        // An address with a zone is wanted, whatever its family.
+        let is_name = matches!(self.first_hop(), Address::Tcp { host: Host::Name(_), .. });
+        addresses.retain(|address| self.options().ipv6() || address.is_ipv4() || !is_name);
+        let targets = interleaved(addresses).into_iter().map(|address| self.target(address));
+        self.connect(Attempts::new(targets), turn)
     }
 
     /// Tries addresses until one of them connects.
@@ -174,7 +196,7 @@ impl Dialer {
         let owner = Arc::clone(self.link.owner());
         let state = std::mem::replace(&mut self.state, State::Resolving(None));
         match (owner.endpoint.address(), owner.options.socks_proxy.endpoint(), state) {
-            (Address::Tcp { host, port }, Some(_), State::Connecting(others)) => {
+            (Address::Tcp { host, port, .. }, Some(_), State::Connecting(others)) => {
                 let socks = Socks::new(host, *port);
                 let give_up_at = self.handshake_deadline(turn);
                 self.state = State::Proxying(Box::new(Proxying { stream, socks, give_up_at, others }));
@@ -361,10 +383,7 @@ impl Task for Dialer {
                 }
                 self.ended(end, was_ready, turn)
             }
-            Notice::Resolved(mut addresses) => {
-                addresses.retain(|address| self.options().ipv6() || address.is_ipv4());
-                self.connect(Attempts::to_name(addresses), turn)
-            }
+            Notice::Resolved(addresses) => self.resolved(addresses, turn),
             Notice::Stop(deadline) => self.stop(deadline, turn),
             Notice::Finish(finish) => self.finish(finish, turn),
             Notice::Tick => {

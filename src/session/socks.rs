@@ -39,6 +39,12 @@ impl Socks {
                 request.extend([NAME, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
                 request.extend(name.bytes().take(usize::from(u8::MAX)));
             }
+            // A zone means something here; whether it does at the proxy, the proxy must know.
+            Host::Zoned(address, zone) => {
+                let name = format!("{address}%{zone}");
+                request.extend([NAME, u8::try_from(name.len()).unwrap_or(u8::MAX)]);
+                request.extend(name.bytes());
+            }
             Host::Any => unreachable!("a wildcard cannot be connected to"),
         }
         request.extend(port.to_be_bytes());

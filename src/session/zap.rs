@@ -57,6 +57,7 @@ fn parse_decision(frames: &[&[u8]]) -> Option<Decision> {
 fn address(endpoint: &Endpoint, process: Option<ProcessCredentials>) -> String {
     match (endpoint.address(), process) {
         (Address::Tcp { host: Host::Ip(ip), .. }, _) => ip.to_canonical().to_string(),
+        (Address::Tcp { host: Host::Zoned(ip, zone), .. }, _) => format!("{ip}%{zone}"),
         (_, Some(ProcessCredentials { pid, uid, gid })) => {
             format!(":{uid}:{gid}:{}", pid.unwrap_or_default())
         }

@@ -189,7 +189,9 @@ impl Core {
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
             return Err(ConnectError::NotSupported);
         }
-        if let Some(standing) = self.endpoints.standing(&endpoint).filter(|_| self.socket_type.connects_once()) {
+        if let Some(standing) =
+            self.endpoints.standing(&endpoint).filter(|_| self.socket_type.connects_once())
+        {
             return Ok(standing.clone());
         }
         // With `immediate` nothing else tells of a dialer that has given up.

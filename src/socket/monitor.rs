@@ -255,7 +255,9 @@ fn protocol_code(error: ProtocolError) -> i32 {
 fn bind_errno(error: BindError) -> i32 {
     match error {
         BindError::AddressInUse => libc::EADDRINUSE,
-        BindError::Endpoint(_) | BindError::NotBound | BindError::NotListening => libc::EINVAL,
+        BindError::Endpoint(_) | BindError::NotBound | BindError::NotListening | BindError::SourceAddress => {
+            libc::EINVAL
+        }
         BindError::Io(error) => errno(error),
         BindError::NoSuchInterface => libc::ENODEV,
         BindError::NotASocket => libc::ENOTSOCK,

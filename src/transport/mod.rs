@@ -30,7 +30,7 @@ use mio::event::Source;
 use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
-use crate::endpoint::{Address, Endpoint, Host, IpcAddress};
+use crate::endpoint::{Address, Endpoint, Host, IpcAddress, SourceAddress};
 use crate::error::{BindError, OsError};
 use crate::options::{Options, ProcessCredentials};
 pub(crate) use call::Call;
@@ -51,6 +51,7 @@ pub(crate) enum Read {
 pub(crate) enum Target {
     Ipc(IpcAddress),
     Tcp(SocketAddr),
+    TcpFrom(Box<SourceAddress>, SocketAddr),
 }
 
 impl Target {
@@ -58,7 +59,7 @@ impl Target {
     pub(crate) fn endpoint(&self) -> Option<Endpoint> {
         match self {
             Self::Ipc(_) => None,
-            Self::Tcp(address) => Some(Endpoint::tcp(*address)),
+            Self::Tcp(address) | Self::TcpFrom(_, address) => Some(Endpoint::tcp(*address)),
         }
     }
 }
@@ -93,7 +94,8 @@ impl Stream {
             Target::Ipc(address) => ipc::connect(address, options).map(Self::Ipc),
             #[cfg(not(unix))]
             Target::Ipc(_) => Err(io::ErrorKind::Unsupported.into()),
-            Target::Tcp(address) => tcp::connect(*address, options).map(Self::Tcp),
+            Target::Tcp(address) => tcp::connect(*address, None, options).map(Self::Tcp),
+            Target::TcpFrom(source, address) => tcp::connect(*address, Some(source), options).map(Self::Tcp),
         }
     }
 
@@ -313,7 +315,8 @@ impl Listener {
     /// Binds, and tells the endpoint that it got. Looks a host name up, so it may block.
     pub(crate) fn bind(address: &Address, options: &Options) -> Result<(Self, Endpoint), BindError> {
         match address {
-            Address::Tcp { host, port } => {
+            Address::Tcp { source: Some(_), .. } => Err(BindError::SourceAddress),
+            Address::Tcp { host, port, source: None } => {
                 let (listener, address) = bind_tcp(host, *port, options)?;
                 Ok((Self::Tcp(tcp::Listener::ours(listener)), Endpoint::tcp(address)))
             }

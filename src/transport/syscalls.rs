@@ -91,6 +91,26 @@ fn send_one(socket: &impl AsRawFd, octets: &[u8], flags: libc::c_int) -> libc::s
     unsafe { libc::send(socket.as_raw_fd(), octets.as_ptr().cast(), octets.len(), flags) }
 }
 
+/// Has the kernel choose the port of a socket that is bound to port 0 when it connects: it may be one that another
+/// connection has, to another peer.
+#[cfg(target_os = "linux")]
+pub(super) fn choose_port_late(socket: &impl AsRawFd) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let octets = libc::socklen_t::try_from(size_of_val(&on)).unwrap_or_default();
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; `on` is a live number, and `octets` says its size,
+    // so that the kernel reads no further.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            octets,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The process at the other end of a Unix domain socket, as the kernel knew it when the connection was made.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn peer_process(stream: &UnixStream) -> Option<ProcessCredentials> {

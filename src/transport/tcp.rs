@@ -2,23 +2,30 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use crate::endpoint::Host;
+use crate::endpoint::{Host, SourceAddress, Zone};
 use crate::error::BindError;
 use crate::options::Options;
 use crate::transport::{Call, faults, kernel};
 
-pub(super) fn connect(address: SocketAddr, options: &Options) -> io::Result<TcpStream> {
+pub(super) fn connect(
+    address: SocketAddr,
+    source: Option<&SourceAddress>,
+    options: &Options,
+) -> io::Result<TcpStream> {
     faults::before(Call::Socket)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     kernel::prepare(&socket, address, options)?;
     kernel::set_stream_options(&SockRef::from(&socket), address, options)?;
+    if let Some(source) = source {
+        bind_to_source(&socket, source, address)?;
+    }
     match faults::before(Call::Connect).and_then(|()| socket.connect(&address.into())) {
         Ok(()) => {}
         Err(error) if is_in_progress(&error) => {}
@@ -110,16 +117,49 @@ pub(super) fn local_addresses(
     match host {
         Host::Any if options.ipv6() => Ok(vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), any4]),
         Host::Any => Ok(vec![any4]),
-        Host::Ip(address) => Ok(vec![SocketAddr::from((*address, port))]),
+        Host::Ip(_) | Host::Zoned(_, Zone::Index(_)) => Ok(host.address(port).into_iter().collect()),
+        Host::Zoned(address, Zone::Name(name)) => Ok(with_port(look_up(&format!("{address}%{name}")), port)),
         Host::Name(name) => {
-            let mut addresses = interface_addresses(name, options);
+            let mut addresses = interface_addresses(name);
+            addresses.sort_by_key(|address| address.is_ipv4() == options.ipv6());
             if addresses.is_empty() {
-                addresses = look_up(name).into_iter().map(|address| address.ip()).collect();
-                addresses.retain(|address| options.ipv6() || address.is_ipv4());
+                addresses = look_up(name);
             }
-            Ok(addresses.into_iter().map(|address| SocketAddr::from((address, port))).collect())
+            addresses.retain(|address| options.ipv6() || address.is_ipv4());
+            Ok(with_port(addresses, port))
         }
     }
+}
+
+/// Binds to the first address of `source` from which one can connect to `peer`.
+fn bind_to_source(socket: &Socket, source: &SourceAddress, peer: SocketAddr) -> io::Result<()> {
+    let addresses = match &source.host {
+        Host::Any if peer.is_ipv4() => vec![(Ipv4Addr::UNSPECIFIED, 0).into()],
+        Host::Any => vec![(Ipv6Addr::UNSPECIFIED, 0).into()],
+        Host::Ip(_) | Host::Zoned(_, Zone::Index(_)) => source.host.address(0).into_iter().collect(),
+        Host::Zoned(address, Zone::Name(name)) => {
+            let mut addresses = interface_addresses(name);
+            addresses.retain(|it| it.ip() == *address);
+            addresses
+        }
+        Host::Name(name) => interface_addresses(name),
+    };
+    let address = addresses.into_iter().find(|address| address.is_ipv4() == peer.is_ipv4());
+    let mut address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+    address.set_port(source.port);
+    // As libzmq: one port serves for connections to several peers.
+    socket.set_reuse_address(true)?;
+    #[cfg(target_os = "linux")]
+    if source.port == 0 {
+        // Where it cannot be had, a port is taken that nobody has.
+        let _ = super::syscalls::choose_port_late(socket);
+    }
+    socket.bind(&address.into())
+}
+
+fn with_port(mut addresses: Vec<SocketAddr>, port: u16) -> Vec<SocketAddr> {
+    addresses.iter_mut().for_each(|address| address.set_port(port));
+    addresses
 }
 
 /// Looks a name up: its addresses as the system sorts them, none if it has none. Blocks.
@@ -127,16 +167,17 @@ pub(crate) fn look_up(name: &str) -> Vec<SocketAddr> {
     (name, 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
-fn interface_addresses(name: &str, options: &Options) -> Vec<IpAddr> {
-    let mut addresses: Vec<_> = if_addrs::get_if_addrs()
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|interface| interface.name == name)
-        .map(|interface| interface.ip())
-        .filter(|address| options.ipv6() || address.is_ipv4())
-        .collect();
-    addresses.sort_by_key(|address| address.is_ipv4() == options.ipv6());
-    addresses
+/// The addresses of an interface, those that mean something on its link only with their zone.
+fn interface_addresses(name: &str) -> Vec<SocketAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
+    let its_addresses = interfaces.filter(|interface| interface.name == name).map(|interface| {
+        let zone = interface.index.filter(|_| interface.is_link_local()).unwrap_or(0);
+        match interface.ip() {
+            IpAddr::V4(address) => (address, 0).into(),
+            IpAddr::V6(address) => SocketAddrV6::new(address, 0, 0, zone).into(),
+        }
+    });
+    its_addresses.collect()
 }
 
 fn is_in_progress(error: &io::Error) -> bool {

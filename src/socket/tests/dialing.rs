@@ -253,3 +253,65 @@ fn silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone(
         assert_eq!(asked.iter().collect::<HashSet<_>>().len(), LOOKUPS_AT_ONCE);
     });
 }
+
+/// Where a connection to this endpoint comes from, as its peer sees it.
+fn seen_source(place: &Place, source: &str, addresses: &[SocketAddr]) -> SocketAddr {
+    let mut pull = bound(place, addresses[addresses.len() - 1]);
+    let mut push: Socket<Push> = place.open();
+    push.connect(format!("tcp://{source};{}", name_of(addresses))).unwrap();
+    exchange(&mut push, &mut pull);
+    socket_address(pull.peers()[0].endpoint())
+}
+
+#[test]
+fn a_connection_comes_from_the_source_that_is_asked_for() {
+    let place = Place::new(Transport::Tcp);
+    let [own, first, second] = hosts::<3>();
+    let host = own.ip();
+    let seen = seen_source(&place, &format!("{host}:*"), &[first]);
+    assert_eq!(seen.ip(), host);
+    assert_ne!(seen.port(), 0);
+    assert_eq!(seen_source(&place, &own.to_string(), &[first]), own);
+    // With the same port to another peer, behind an address that is silent.
+    let _silent = Silent::at(first);
+    assert_eq!(seen_source(&place, &own.to_string(), &[first, second]), own);
+    for source in ["lo:0", "*:0"] {
+        let [address] = hosts();
+        assert!(seen_source(&place, source, &[address]).ip().is_loopback());
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_had_is_told() {
+    let place = Place::new(Transport::Tcp);
+    let [address] = hosts();
+    let _pull = bound(&place, address);
+    // Another host's address, another family, no interface.
+    for source in ["192.0.2.1:0", "[::1]:0", "nowhere0:0"] {
+        let mut push: Socket<Push> = place.open();
+        let connection = push.connect(format!("tcp://{source};{address}")).unwrap();
+        eventually("it is told", || connection.last_error().is_some());
+        let error = connection.last_error();
+        assert!(
+            matches!(error, Some(ConnectionError::Io(error)) if error.kind == std::io::ErrorKind::AddrNotAvailable),
+            "{source}: {error:?}"
+        );
+    }
+    let mut pull: Socket<Pull> = place.open();
+    let bound = pull.bind(format!("tcp://127.0.0.1:0;{address}"));
+    assert_eq!(bound.unwrap_err(), crate::BindError::SourceAddress);
+    assert_eq!(SocksProxy::new("lo:0;host:1080"), Err(crate::EndpointError::InvalidHost));
+}
+
+#[test]
+fn an_address_with_a_zone_is_looked_up_as_it_is() {
+    // Only the system knows which interface that is, and perhaps not yet.
+    let place = Place::new(Transport::Tcp);
+    let [address] = hosts();
+    let mut pull = bound(&place, address);
+    let zoned = format!("fe80::7%z{}", unique());
+    names::answer(&zoned, move || vec![address]);
+    let mut push: Socket<Push> = place.open();
+    push.connect(format!("tcp://[{zoned}]:{}", address.port())).unwrap();
+    exchange(&mut push, &mut pull);
+}

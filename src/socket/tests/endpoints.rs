@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::{
-    BindError, ConnectError, Connection, ConnectionState, Dealer, EndpointError, Pub, Rep, Req, Router, Sub, XPub, XSub,
+    BindError, ConnectError, Connection, ConnectionState, Dealer, EndpointError, Pub, Rep, Req, Router, Sub,
+    XPub, XSub,
 };
 
 /// A message goes to `pull`, bound to `endpoint`.

@@ -6,7 +6,9 @@ use super::reconnect::quick;
 use super::*;
 use crate::limits::GIVE_UPS_AT_ONCE;
 use crate::socket::core::Limit;
-use crate::{Builder, ConnectionError, ConnectionState, Payload, RecvError, Rep, Req, Router, RoutingId, SendError};
+use crate::{
+    Builder, ConnectionError, ConnectionState, Payload, RecvError, Rep, Req, Router, RoutingId, SendError,
+};
 
 const SHORT: Duration = Duration::from_millis(5);
 
@@ -493,9 +495,7 @@ fn a_request_that_is_given_up_before_the_handshake_ends_no_connection() {
     drop(ask(&mut req, "never mind"));
     assert_eq!(connection.last_error(), None);
     let server = TcpStream::connect(endpoint.to_string().strip_prefix("tcp://").unwrap()).unwrap();
-    for (mut from, mut to) in
-        [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
-    {
+    for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)] {
         // Until one of both sockets is dropped.
         thread::spawn(move || std::io::copy(&mut from, &mut to));
     }
