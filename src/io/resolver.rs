@@ -83,6 +83,12 @@ impl Resolver {
         question
     }
 
+    /// How many wait for an answer.
+    #[cfg(test)]
+    pub(crate) fn asking(&self) -> usize {
+        lock(&self.state).askers.values().map(HashMap::len).sum()
+    }
+
     /// Looks nothing up any more, and forgets who has asked.
     pub(super) fn finish(&self) {
         let mut state = lock(&self.state);
