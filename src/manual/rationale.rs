@@ -131,6 +131,16 @@
 //! Counting outstanding replies instead would be wrong with peers that leave requests unanswered. For the same
 //! reason the pipes of a REP end with each connection: a reply finds its pipe closed, or the one who asked.
 //!
+//! Nobody has failed, so it is made again without a pause, up to four times in a row to a peer that says nothing. Numbers
+//! by default would spare the connection, but not every program behind a ROUTER brings them back.
+//!
+//! # Lookups have a few threads of each context
+//!
+//! `getaddrinfo` blocks, and cannot be called off; a resolver of our own would not read what the system's reads. A thread
+//! for each lookup is a thousand of them when a name server is silent, and a single one has every name wait for that
+//! server. Eight of each context, and one lookup for all who ask for the same name, bound both. They are not joined: one
+//! that hangs would hold up the end of the context for half a minute. It holds a name and nothing else then.
+//!
 //! # Subscriptions go round the pipe
 //!
 //! A connection that comes up must be told every topic, and the application's thread may be busy, or be the very

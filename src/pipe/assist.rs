@@ -30,6 +30,8 @@ pub(crate) trait Assist: Send + Sync {
     fn hold(&self, act: &mut dyn FnMut()) -> bool;
     /// Ends the connection at once, as if the peer had: a connect is tried again.
     fn hang_up(&self);
+    /// Ends the connection at once, because the socket waits no more for what it has asked the peer.
+    fn give_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.

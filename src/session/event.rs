@@ -95,7 +95,7 @@ pub enum EventKind {
     Ready(Peer),
     /// It will be tried to connect again, after a pause; and why.
     Retried {
-        /// How long the pause is.
+        /// How long the pause is. None after this side has given its peer up.
         pause: Duration,
         /// What went wrong.
         error: ConnectionError,

@@ -208,10 +208,7 @@ impl Link {
             Place::Down(_) => Err(ends),
         };
         if let Err(ends) = ends {
-            if let Place::Up(session) = &*place {
-                let was_heard = session.has_heard();
-                self.end(&mut place, End::GivenUp { was_heard });
-            }
+            self.end_given_up(&mut place);
             if let Place::Down(old @ Some(_)) = &mut *place {
                 *old = Some(ends);
             }
@@ -232,6 +229,13 @@ impl Link {
             }
         }
         is_late
+    }
+
+    fn end_given_up(&self, place: &mut Place) {
+        if let Place::Up(session) = &*place {
+            let was_heard = session.has_heard();
+            self.end(place, End::GivenUp { was_heard });
+        }
     }
 
     fn end_session(&self, place: &mut Place) {

@@ -273,7 +273,7 @@ impl Core {
         let mut connects = self.endpoints.connected.iter();
         let Some(position) = connects.position(|connected| connected.pipe == Some(pipe.id)) else {
             if let Some(assist) = &pipe.assist {
-                assist.hang_up();
+                assist.give_up();
             }
             return;
         };

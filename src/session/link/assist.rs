@@ -61,6 +61,11 @@ impl Assist for Link {
         self.drive_rest();
     }
 
+    fn give_up(&self) {
+        self.end_given_up(&mut self.place.lock());
+        self.drive_rest();
+    }
+
     fn stop(&self, deadline: Option<Instant>) {
         // Relaxed: a session that runs now may miss it, and runs again for the notice.
         self.is_stopped.store(true, Ordering::Relaxed);

@@ -440,10 +440,11 @@ fn it_is_never_stuck_when_servers_die_relaxed_and_correlated() {
 
 #[test]
 fn a_reply_that_is_given_up_costs_no_pause() {
-    over(WIRES, |place| {
+    let check = |place: &Place, is_immediate| {
         let (mut router, endpoint) = place.bound::<Router>();
         // With a pause it would never come back.
-        let mut req: Socket<Req> = place.builder().reconnect_interval(Duration::MAX).open().unwrap();
+        let builder = place.builder().reconnect_interval(Duration::MAX).immediate(is_immediate);
+        let mut req: Socket<Req> = builder.open().unwrap();
         let connection = req.connect(&endpoint).unwrap();
         for _ in 0..20 {
             drop(ask(&mut req, "never mind"));
@@ -453,7 +454,9 @@ fn a_reply_that_is_given_up_costs_no_pause() {
             assert_eq!(reply.recv().unwrap(), "and now?");
         }
         assert!(!connection.state().is_final());
-    });
+    };
+    over(WIRES, |place| check(place, false));
+    over(WIRES, |place| check(place, true));
 }
 
 /// Takes requests until it is this one.
