@@ -334,17 +334,23 @@ impl Publisher {
         match Note::parse(note) {
             Some(Note::Subscribe(topic)) => self.apply(key, seat, Subscription::Subscribe(topic)),
             Some(Note::Cancel(topic)) => self.apply(key, seat, Subscription::Unsubscribe(topic)),
-            Some(Note::Down) => {
-                // The pipe stays, for the next connection: a new subscriber.
-                self.leave(key);
-                self.fan_out.add(key);
+            Some(Note::Passage) => {
+                let passage = pipes.take_passage(key);
+                if passage.has_left {
+                    // The pipe stays, for the next connection: a new subscriber.
+                    self.leave(key);
+                    self.fan_out.add(key);
+                }
+                if passage.arrived.is_some() {
+                    self.welcome(pipes, key);
+                }
                 Ok(())
             }
             Some(Note::Up(_)) => {
                 self.welcome(pipes, key);
                 Ok(())
             }
-            None => Ok(()),
+            Some(Note::Down) | None => Ok(()),
         }
     }
 

@@ -132,14 +132,27 @@ impl Router {
         match Note::parse(self.taken.body()) {
             Some(Note::Up(announced)) => {
                 let announced = RoutingId::from_peer(announced);
-                if self.name(pipes, key, announced) {
-                    self.set_up(pipes, key, true);
-                } else {
-                    pipes.hang_up(key);
+                self.arrive(pipes, key, announced);
+            }
+            Some(Note::Passage) => {
+                let passage = pipes.take_passage(key);
+                if passage.has_left {
+                    self.set_up(pipes, key, false);
+                }
+                if let Some(announced) = passage.arrived {
+                    self.arrive(pipes, key, RoutingId::from_peer(&announced));
                 }
             }
-            Some(Note::Down) => self.set_up(pipes, key, false),
-            Some(Note::Cancel(_) | Note::Subscribe(_)) | None => {}
+            Some(Note::Cancel(_) | Note::Down | Note::Subscribe(_)) | None => {}
+        }
+    }
+
+    /// A connection of this pipe is ready, with a peer that announced this name.
+    fn arrive(&mut self, pipes: &mut Pipes, key: PipeKey, announced: RoutingId) {
+        if self.name(pipes, key, announced) {
+            self.set_up(pipes, key, true);
+        } else {
+            pipes.hang_up(key);
         }
     }
 

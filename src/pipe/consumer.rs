@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
 use crate::limits::STREAM_MESSAGES;
 use crate::message::{Frame, Message};
+use crate::pipe::passage::Passage;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
@@ -108,6 +109,17 @@ pub(crate) struct Consumer {
 unsafe impl Send for Consumer {}
 
 impl Consumer {
+    /// Passages that nobody has taken.
+    #[cfg(test)]
+    pub(super) fn passages(&self) -> usize {
+        self.ring.passages()
+    }
+
+    /// What became of connections, when a note says that something did.
+    pub(super) fn take_passage(&mut self) -> Option<Passage> {
+        self.ring.take_passage()
+    }
+
     pub(super) fn new(ring: Arc<Ring>) -> Self {
         Self { ring, taken: None, limit: Word::default(), received: 0, watched_at: 0 }
     }

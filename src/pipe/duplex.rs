@@ -76,6 +76,12 @@ impl Pipe {
         of_ours.into_iter().chain(of_theirs).map(Latest::replaced).sum()
     }
 
+    /// Connections that came and went, of which the socket does not know.
+    #[cfg(test)]
+    pub(crate) fn passages(&self) -> usize {
+        self.inbound.passages()
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         self.assist.as_ref().is_some_and(|assist| assist.is_stopped())
     }

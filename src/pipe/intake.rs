@@ -12,6 +12,8 @@ use crate::error::ProtocolError;
 use crate::frame::{COUNTED, HEADER_MAX, Header, NOTE};
 use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
 use crate::pipe::large_body::{LargeBody, Shelf};
+use crate::pipe::note;
+use crate::pipe::passage::Passage;
 use crate::pipe::producer::{Producer, Refused};
 
 /// Why skimming stopped.
@@ -116,6 +118,14 @@ impl Intake {
     pub(crate) fn note(&mut self, body: &[u8]) {
         self.producer.note(body);
         self.raw_end = self.producer.written.octets as usize;
+    }
+
+    /// Tells the socket what became of the connection: see [`Passage`]. Called between sessions, as
+    /// [`note`](Self::note).
+    pub(crate) fn note_passage(&mut self, note: impl FnOnce(&mut Passage)) {
+        if self.producer.ring.note_passage(self.producer.sent(), note) {
+            self.note(note::PASSAGE);
+        }
     }
 
     /// Puts a message of one frame behind everything that was skimmed, if there is room, or if it is the last.

@@ -4,6 +4,9 @@
 //! come from the peer as they are (RFC 37); the others are ours, and never on the wire.
 #![forbid(unsafe_code)]
 
+/// Connections came or went: what, the pipe tells.
+pub(super) const PASSAGE: &[u8] = b"\x07PASSAGE";
+
 /// The connection is over; what the peer said of itself does not hold any more.
 pub(crate) const DOWN: &[u8] = b"\x04DOWN";
 
@@ -16,6 +19,8 @@ pub(crate) enum Note<'a> {
     Cancel(&'a [u8]),
     /// The connection is over.
     Down,
+    /// Connections of a pipe that outlives them came or went: see [`Pipes::take_passage`](super::Pipes::take_passage).
+    Passage,
     /// The peer wants what starts with this topic.
     Subscribe(&'a [u8]),
     /// A connection is ready. The routing id that the peer announced; empty without one.
@@ -33,6 +38,7 @@ impl<'a> Note<'a> {
         }
         match octets.strip_prefix(UP) {
             Some(routing_id) => Some(Self::Up(routing_id)),
+            None if octets == PASSAGE => Some(Self::Passage),
             None => (octets == DOWN).then_some(Self::Down),
         }
     }
@@ -50,6 +56,7 @@ mod tests {
     #[test]
     fn notes_parse_back() {
         assert_eq!(Note::parse(DOWN), Some(Note::Down));
+        assert_eq!(Note::parse(PASSAGE), Some(Note::Passage));
         assert_eq!(Note::parse(&up(b"id")), Some(Note::Up(b"id")));
         assert_eq!(Note::parse(&up(b"")), Some(Note::Up(b"")));
         assert_eq!(Note::parse(b"\x09SUBSCRIBEa"), Some(Note::Subscribe(b"a")));

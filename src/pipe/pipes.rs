@@ -14,7 +14,8 @@ use crate::pipe::assist::Patience;
 use crate::pipe::budget::Budget;
 use crate::pipe::duplex::Pipe;
 use crate::pipe::{
-    Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Opened, Producer, Refused, Taken, Totals,
+    Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Opened, Passage, Producer, Refused, Taken,
+    Totals,
 };
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -243,6 +244,11 @@ impl Pipes {
     /// The next change in what the socket at the other end of a pipe of this process subscribes to.
     pub(crate) fn next_change(&mut self, key: PipeKey) -> Option<Change> {
         self.get_mut(key)?.feed.as_mut()?.next()
+    }
+
+    /// What the note says that was taken last: connections that came and went.
+    pub(crate) fn take_passage(&mut self, key: PipeKey) -> Passage {
+        self.get_mut(key).and_then(|pipe| pipe.inbound.take_passage()).unwrap_or_default()
     }
 
     /// Ends the connection to a peer that is not to be borne. The socket removes the pipe.

@@ -9,6 +9,7 @@ use std::ptr::{self, NonNull};
 
 use crate::endpoint::Endpoint;
 use crate::limits::SPARE_SEGMENTS;
+use crate::pipe::passage::{Passage, Passages};
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{
@@ -48,6 +49,8 @@ struct Flags {
     is_busy: AtomicBool,
     /// Emptied segments on their way back.
     spares: [AtomicPtr<Segment>; SPARE_SEGMENTS],
+    /// Connections that came and went, of which the consumer does not know.
+    passages: Mutex<Passages>,
     reader: Mutex<Option<WakeUp>>,
     writer: Mutex<Option<WakeUp>>,
     /// The segment the consumer stopped in, and how many of its bodies it took.
@@ -84,6 +87,7 @@ impl Ring {
                 first: AtomicPtr::new(ptr::null_mut()),
                 is_busy: AtomicBool::new(true),
                 spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
+                passages: Mutex::new(Passages::default()),
                 reader: Mutex::new(None),
                 writer: Mutex::new(None),
                 rest: UnsafeCell::new(None),
@@ -96,6 +100,21 @@ impl Ring {
     }
 
     // The producer's calls.
+
+    /// Notes what became of the connection behind so many messages. `true`: the consumer has to be told to look.
+    pub(super) fn note_passage(&self, messages: u64, note: impl FnOnce(&mut Passage)) -> bool {
+        lock(&self.flags().passages).note(messages, note)
+    }
+
+    #[cfg(test)]
+    pub(super) fn passages(&self) -> usize {
+        lock(&self.flags().passages).len()
+    }
+
+    /// What became of connections, behind the messages that were taken: the consumer's call.
+    pub(super) fn take_passage(&self) -> Option<Passage> {
+        lock(&self.flags().passages).take()
+    }
 
     pub(super) fn start(&self, segment: NonNull<Segment>) {
         // Release: pairs with the Acquire in `take_first`.

@@ -500,3 +500,23 @@ impl Drop for Body {
         assert!(!self.panics, "as asked");
     }
 }
+
+#[test]
+fn connections_that_nobody_saw_take_no_room() {
+    let (producer, mut consumer) = pipe(None);
+    let mut intake = producer.into_intake();
+    let name = [7; 255];
+    intake.note_passage(|passage| passage.arrive(&name));
+    let small = intake.tail_capacity();
+    for _ in 0..10_000 {
+        intake.note_passage(Passage::leave);
+        intake.note_passage(|passage| passage.arrive(&name));
+    }
+    assert_eq!(intake.tail_capacity(), small);
+    let mut note = Message::new();
+    assert_eq!(consumer.try_take(&mut note), Ok(Taken::Note));
+    assert_eq!(note.body(), note::PASSAGE);
+    let passage = Passage { has_left: false, arrived: Some(Box::from(name)) };
+    assert_eq!((consumer.take_passage(), consumer.take_passage()), (Some(passage), None));
+    assert_eq!(consumer.try_take(&mut note), Err(NoMessage::Dry));
+}

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::io::{End, Notice};
 use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS};
 use crate::options::fill_random;
-use crate::pipe::{Assist, Feed, Skimmed, Slices, note};
+use crate::pipe::{Assist, Feed, Passage, Skimmed, Slices};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
@@ -176,7 +176,7 @@ impl Session {
             ends.inbound.deliver(octets, farewell.is_last);
         }
         if self.takes_notes && !self.is_shaking_hands {
-            ends.inbound.note(note::DOWN);
+            ends.inbound.note_passage(Passage::leave);
         }
         // The last ones go before the stream: the socket hears of this end before the peer can be back.
         if farewell.is_last { None } else { Some(ends) }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::io::End;
 use crate::limits::HANDSHAKE_READ;
-use crate::pipe::{Reader, note};
+use crate::pipe::Reader;
 use crate::routing_id::RoutingId;
 use crate::session::driver::Session;
 use crate::session::link::Link;
@@ -113,7 +113,7 @@ impl Session {
             self.connection.push_message(&[hello], &mut self.outbox);
         }
         match &mut self.ends {
-            Some(ends) if self.takes_notes => ends.inbound.note(&note::up(name)),
+            Some(ends) if self.takes_notes => ends.inbound.note_passage(|passage| passage.arrive(name)),
             Some(_) => {}
             None => {
                 self.ends = made.map(|(pipe, ends)| {

@@ -7,7 +7,9 @@ use std::sync::mpsc;
 use super::conservation::attend;
 use super::*;
 use crate::sync::AtomicBool;
-use crate::{CloseReason, Dealer, Pair, ReconnectInterval, RecvError};
+use crate::{
+    CloseReason, ConnectionState, Dealer, Pair, ReconnectInterval, RecvError, Router, RoutingId, Sub, XPub,
+};
 
 /// A tcp endpoint's address.
 fn address(endpoint: &Endpoint) -> String {
@@ -322,5 +324,71 @@ fn over_a_line_that_breaks(cut: Cut) {
         // Whoever waits for the next connection looks whether it is over.
         is_over.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(proxy.local_addr().unwrap());
+    });
+}
+
+/// Has peers come and go at `connection`, whose socket is in no call, and returns the last one, which stays.
+fn peers_come_and_go<P: Pattern>(
+    connection: &crate::Connection,
+    mut open: impl FnMut(usize) -> Socket<P>,
+) -> Socket<P> {
+    const ROUNDS: usize = 30;
+    for round in 0.. {
+        let mut peer = open(round);
+        eventually("the address is free", || peer.bind(connection.endpoint()).is_ok());
+        eventually("it is there", || peer.peers().len() == 1);
+        eventually("both know", || connection.state() == ConnectionState::Ready);
+        if round == ROUNDS {
+            return peer;
+        }
+        drop(peer);
+        eventually("it has gone", || connection.state() != ConnectionState::Ready);
+    }
+    unreachable!("there is a last round")
+}
+
+#[test]
+fn of_peers_that_came_and_went_unseen_a_router_knows_the_last() {
+    over(WIRES, |place| {
+        let mut router: Socket<Router> = quick(place);
+        let connection = router.connect(place.address()).unwrap();
+        let name = |round: usize| RoutingId::new(format!("peer {round}").as_bytes()).unwrap();
+        let mut dealer = peers_come_and_go(&connection, |round| {
+            place.builder::<Dealer>().routing_id(name(round)).open().unwrap()
+        });
+        assert_eq!(router.core.pipes.iter().map(crate::pipe::Pipe::passages).sum::<usize>(), 1);
+        router.send_to_timeout(&name(30), "to the last", PATIENCE).unwrap();
+        assert_eq!(recv(&mut dealer), "to the last");
+        send(&mut dealer, "from the last");
+        assert_eq!(router.recv_timeout(PATIENCE).unwrap(), (name(30), Message::from("from the last")));
+        // Known now: its end is seen, and the next one's name.
+        drop(dealer);
+        eventually("it has gone", || connection.state() != ConnectionState::Ready);
+        let mut dealer = peers_come_and_go(&connection, |round| {
+            place.builder::<Dealer>().routing_id(name(99 - round)).open().unwrap()
+        });
+        send(&mut dealer, "from another");
+        assert_eq!(router.recv_timeout(PATIENCE).unwrap(), (name(69), Message::from("from another")));
+    });
+}
+
+#[test]
+fn of_subscribers_that_came_and_went_unseen_a_publisher_knows_the_last() {
+    over(WIRES, |place| {
+        let mut publisher = place.builder::<XPub>().reconnect_interval(Duration::from_millis(1));
+        publisher = publisher.xpub_welcome_message("welcome");
+        let mut publisher = publisher.open().unwrap();
+        let connection = publisher.connect(place.address()).unwrap();
+        let mut subscriber: Socket<Sub> = peers_come_and_go(&connection, |_| place.open());
+        assert_eq!(publisher.core.pipes.iter().map(crate::pipe::Pipe::passages).sum::<usize>(), 1);
+        for topic in ["welcome", "a"] {
+            subscriber.subscribe(topic).unwrap();
+            assert_eq!(recv(&mut publisher), [b"\x01", topic.as_bytes()].concat());
+        }
+        publisher.send("a").unwrap();
+        assert_eq!([recv(&mut subscriber), recv(&mut subscriber)], ["welcome", "a"].map(Message::from));
+        drop(subscriber);
+        let ends = [recv(&mut publisher), recv(&mut publisher)];
+        assert!(ends.contains(&Message::from(b"\0a")) && ends.contains(&Message::from(b"\0welcome")));
     });
 }
