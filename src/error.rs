@@ -143,7 +143,8 @@ pub enum ConnectError {
     /// The socket type has one peer only, and there is one.
     #[error("this socket has its one peer already")]
     OnePeerOnly,
-    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set).
+    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set). With inproc also: the
+    /// ROUTER that is bound there has another peer of our routing id.
     #[error("another peer has this routing id")]
     RoutingIdInUse,
     /// A STREAM socket on anything but tcp.
@@ -452,6 +453,13 @@ pub enum ProtocolError {
     /// A flags octet with a reserved bit.
     #[error("reserved flag bits are set: {0:#04x}")]
     ReservedFlags(u8),
+    /// Another peer of this socket has the routing id that the peer announced. It may come again: the other one has to
+    /// show that it is still there.
+    #[error("another peer has the routing id that the peer announced")]
+    RoutingIdInUse,
+    /// The peer has another peer of our routing id, and says so. It is tried again, as that one may be gone by then.
+    #[error("the peer has another peer of our routing id")]
+    RoutingIdRefused,
     /// So much was encrypted on one connection that its numbers are used up.
     #[error("the connection has encrypted all that it may")]
     TooManyEncrypted,

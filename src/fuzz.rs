@@ -95,6 +95,8 @@ fn local(socket_type: SocketType, settings: Security, routing_id: &[u8], is_acce
         heartbeat: Default::default(),
         metadata: Metadata::default(),
         security: wire::Security::new(Arc::new(settings), true, is_accepted, random),
+        naming: None,
+        comes_back: !is_accepted,
     }
 }
 

@@ -115,6 +115,18 @@ pub(crate) const OUTBOX_OCTETS: usize = 4096;
 /// them (RFC 37), and one whose time to live we renew must hear from us.
 pub(crate) const PINGS_UNANSWERED_MAX: u8 = 3;
 
+/// How long a peer whose routing id another one announces may go without a sign of life once it was asked for one.
+/// Long enough for a round trip around the
+/// world and a collection of garbage, short enough for a client that comes back after its network was gone.
+pub(crate) const DOUBT_LIMIT: Duration = Duration::from_secs(2);
+
+/// Probes of the kernel, a second between two, that such a tcp peer may leave unanswered.
+pub(crate) const DOUBT_PROBES: u32 = 2;
+
+/// The longest pause before a connection is tried again that the peer has refused for a reason that may pass: its pauses
+/// double up to here although the options do not say so. The other side writes a line for each try.
+pub(crate) const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(2);
+
 /// The longest pause between two looks at a connection whose peer gave a time to live. Bounds the timers
 /// that one peer can leave behind by changing its mind.
 pub(crate) const HEARTBEAT_LOOK_MAX: Duration = Duration::from_secs(10);

@@ -479,3 +479,35 @@ fn bind_again(socket: &zmq::Socket, endpoint: &str) {
         thread::yield_now();
     }
 }
+
+#[test]
+fn what_their_dealer_has_queued_waits_until_its_name_is_free() {
+    // N-27: refused without a word, it comes back; an ERROR would be the end.
+    for transport in [Transport::Tcp, Transport::Ipc] {
+        let mut router = builder::<Router>().open().unwrap();
+        let endpoint = router.bind(transport.free_endpoint()).unwrap().to_string();
+        let context = zmq::Context::new();
+        let [first, second] = [(); 2].map(|()| open_theirs(&context, zmq::DEALER));
+        first.connect(&endpoint).unwrap();
+        first.send("first", 0).unwrap();
+        assert_eq!(router.recv().unwrap(), (theirs(), "first".into()));
+        second.set_reconnect_ivl(5).unwrap();
+        second.connect(&endpoint).unwrap();
+        for number in 0..100 {
+            second.send(&format!("{number}"), 0).unwrap();
+        }
+        let until = Instant::now() + DEADLINE;
+        while router.stats().total.connections.handshakes_failed < 5 {
+            assert!(Instant::now() < until, "nobody was refused");
+            thread::yield_now();
+        }
+        // Whoever has the name keeps it.
+        router.send_to(&theirs(), "for the first").unwrap();
+        assert_eq!(first.recv_bytes(0).unwrap(), b"for the first");
+        assert!(router.try_recv().is_err());
+        drop(first);
+        for number in 0..100 {
+            assert_eq!(router.recv().unwrap(), (theirs(), format!("{number}").into()));
+        }
+    }
+}

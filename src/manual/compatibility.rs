@@ -48,7 +48,8 @@
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
 //! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
 //!   closed. The reason has no spaces, because the grammar allows none.
-//! * A peer's ERROR is final: a `connect` does not try again (RFC 37), and its handle says
+//! * A peer's ERROR is final, unless it is that a routing id is in use: a `connect` does not try again (RFC 37), and its
+//!   handle says
 //!   [`Failed`](crate::ConnectionState::Failed). Every other end of a connection is temporary, and a `connect` tries
 //!   again after a pause, unless [`reconnect_stop`](crate::Options::reconnect_stop) names it.
 //! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
@@ -58,9 +59,18 @@
 //!   is full, so that a line that breaks often cannot fill it. Over inproc there is only the greeting.
 //! * `in_batch_size` and `out_batch_size` are octets of one turn of a connection, not of one system call, so their
 //!   defaults are 1 and 4 MiB instead of 8192.
-//! * A second peer of a PAIR is refused by closing its connection. So is a second peer of a ROUTER that announces
-//!   the routing id of the first (libzmq leaves it connected and does not read it), unless
-//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first.
+//! * A second peer of a PAIR is refused by closing its connection.
+//! * A second peer of a ROUTER that announces the routing id of the first is refused in the handshake, before READY, so
+//!   that its queue waits (libzmq leaves it connected and does not read it), unless
+//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first. With NULL a ROUTER to
+//!   which somebody has connected therefore sends READY behind the peer's, as RFC 37 has it. The first one is asked for a
+//!   sign of life (PING with ZMTP 3.1, else a probe of the kernel), and is closed when none comes within two seconds.
+//!   Both sides are told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
+//!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again, after
+//!   pauses that grow to two seconds. A peer of ZMTP 1.0 or 2.0 has sent its first messages by then, and they are lost.
+//! * That a name is in use is said with `ERROR Routing-Id-In-Use`, and only to peers that announce the property
+//!   `Name-Retry`, as ours do beside a routing id: for all others an ERROR is final, and libzmq would never connect again.
+//!   They are closed without a word, and come back.
 //!
 //! # Security
 //!

@@ -12,7 +12,7 @@ use crate::patterns::{
     Attach, Dealer, Pair, Pattern, Pub, Publisher, Pull, Push, Receives, Rep, Req, Router, Sends, Strategy,
     Stream, Sub, Subscribing, XPub, XSub,
 };
-use crate::pipe::{PipeKey, Pipes, Upstream};
+use crate::pipe::{Names, PipeKey, Pipes, Upstream};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
@@ -93,6 +93,10 @@ impl Strategy for AnyPattern {
 
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         each!(&self.0, inner => inner.upstream())
+    }
+
+    fn names(&self) -> Option<&Arc<Names>> {
+        each!(&self.0, inner => inner.names())
     }
 
     fn as_publisher(&mut self) -> Option<&mut Publisher> {

@@ -42,7 +42,7 @@ use std::sync::Arc;
 use crate::error::{ConnectError, RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
-use crate::pipe::{PipeKey, Pipes, Upstream};
+use crate::pipe::{Names, PipeKey, Pipes, Upstream};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
@@ -64,6 +64,11 @@ pub(crate) trait Strategy: fmt::Debug + Send + 'static {
 
     /// What the socket subscribes to, for its connections.
     fn upstream(&self) -> Option<&Arc<Upstream>> {
+        None
+    }
+
+    /// The names of its peers, if this type knows them by name.
+    fn names(&self) -> Option<&Arc<Names>> {
         None
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 
 use crate::error::{ConnectError, RecvError, SendError};
 use crate::message::{Message, Payload};
@@ -13,7 +14,7 @@ use crate::patterns::{
     Addresses, Addressing, Attach, Pattern, Splits, Strategy, probe, recv_behind_name, send_behind_name,
 };
 use crate::pipe::note::Note;
-use crate::pipe::{PipeKey, Pipes, Refused, Taken};
+use crate::pipe::{Names, Pipe, PipeKey, Pipes, Refused, Taken};
 use crate::routing::{FairQueue, PeerTable};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
@@ -28,7 +29,8 @@ use crate::socket_type::SocketType;
 /// front, which the reply needs, too. Source: RFC 28/REQREP.
 ///
 /// A name belongs to one peer at a time: another one that announces it is refused, or takes it over with
-/// [`router_handover`](crate::Options::router_handover). A peer that we connect to has its name from the moment
+/// [`router_handover`](crate::Options::router_handover). It is refused in the handshake, before it sends anything, and may
+/// try again; whoever has the name has to show within two seconds that it is there, and loses it otherwise. A peer that we connect to has its name from the moment
 /// that it is connected, and keeps it and its queue while it is away; with
 /// [`connect_as`](crate::Socket::connect_as) it has one at once. What is queued for it goes to whoever answers
 /// at that endpoint, whatever name that announces.
@@ -52,6 +54,8 @@ use crate::socket_type::SocketType;
 pub struct Router {
     incoming: FairQueue,
     peers: PeerTable,
+    /// Names that peers have, or will have when they are attached.
+    names: Arc<Names>,
     /// Peers that came or went, of whom empty messages are to tell.
     news: VecDeque<RoutingId>,
     /// Where messages and notes are taken into.
@@ -81,6 +85,21 @@ impl Router {
         !self.hands_over && other.is_some_and(|other| !pipes.is_gone(other))
     }
 
+    /// Claims a name for a peer of this process; for other peers their connection has done so.
+    fn claim(&self, pipes: &mut Pipes, key: PipeKey, name: &RoutingId) -> bool {
+        let is_gone = pipes.is_gone(key);
+        let Some(pipe) = pipes.get_mut(key) else { return false };
+        pipe.assist.is_some() || is_gone || self.names.claim(name, pipe.id, None)
+    }
+
+    /// Takes a name from a peer.
+    fn release(&mut self, pipes: &mut Pipes, key: PipeKey, name: &RoutingId) {
+        self.peers.remove(name, key);
+        if let Some(pipe) = pipes.get_mut(key) {
+            self.names.release(name, holder(pipe));
+        }
+    }
+
     /// Gives the peer the name that it announced, or one that is made up. `false`: another peer has it.
     fn name(&mut self, pipes: &mut Pipes, key: PipeKey, announced: RoutingId) -> bool {
         self.heard_last = None; // names change hands
@@ -91,20 +110,21 @@ impl Router {
             _ if announced.is_none() => self.peers.make_up(),
             _ => announced,
         };
-        if let Some(other) = self.peers.find(name.as_bytes()).filter(|other| *other != key) {
-            if self.refuses(pipes, &name) {
-                if let Some(before) = before {
-                    self.peers.remove(&before, key);
-                }
-                return false;
+        let other = self.peers.find(name.as_bytes()).filter(|other| *other != key);
+        if other.is_some() && self.refuses(pipes, &name) || !self.claim(pipes, key, &name) {
+            if let Some(before) = before {
+                self.release(pipes, key, &before);
             }
+            return false;
+        }
+        if let Some(other) = other {
             self.set_up(pipes, other, false);
             if !pipes.is_gone(other) {
                 pipes.hang_up(other);
             }
         }
         if let Some(before) = before.filter(|before| *before != name) {
-            self.peers.remove(&before, key);
+            self.release(pipes, key, &before);
         }
         self.peers.enter(name.clone(), key);
         if let Some(pipe) = pipes.get_mut(key) {
@@ -171,6 +191,11 @@ impl Router {
             self.news.extend(name);
         }
     }
+}
+
+/// The number under which the peer at this pipe has its name.
+fn holder(pipe: &Pipe) -> u64 {
+    pipe.assist.as_ref().map_or(pipe.id, |connection| connection.id())
 }
 
 impl Pattern for Router {}
@@ -245,6 +270,7 @@ impl Strategy for Router {
         Self {
             incoming: FairQueue::default(),
             peers: PeerTable::new(),
+            names: Arc::new(Names::new(options.router_handover())),
             news: VecDeque::new(),
             taken: Message::new(),
             heard_last: None,
@@ -253,6 +279,10 @@ impl Strategy for Router {
             probes: options.probe_router(),
             notify: options.router_notify(),
         }
+    }
+
+    fn names(&self) -> Option<&Arc<Names>> {
+        Some(&self.names)
     }
 
     fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
@@ -283,7 +313,7 @@ impl Strategy for Router {
         self.incoming.remove(pipes, key);
         self.set_up(pipes, key, false);
         if let Some(name) = pipes.get_mut(key).and_then(|pipe| pipe.peer.take()) {
-            self.peers.remove(&name, key);
+            self.release(pipes, key, &name);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::limits::RECONNECT_PAUSE_MIN;
+use crate::limits::{RECONNECT_PAUSE_MIN, REFUSED_PAUSE_MAX};
 use crate::options::{Options, ReconnectInterval};
 
 /// The pauses of one dialer.
@@ -25,14 +25,22 @@ impl Backoff {
     /// The base doubles with each failure up to `reconnect_interval_max`, if that is set; on top comes a
     /// random part of up to as much again. libzmq has none when the maximum is set, and its clients come all at
     /// once.
-    pub(super) fn next_pause(&mut self, options: &Options, random: u64) -> Option<Duration> {
+    ///
+    /// One that the peer `is_refusing` in so many words is not asked every time as soon as the options allow.
+    pub(super) fn next_pause(
+        &mut self,
+        options: &Options,
+        random: u64,
+        is_refusing: bool,
+    ) -> Option<Duration> {
         let base = match options.reconnect_interval() {
             ReconnectInterval::Never => return None,
             interval => interval.pause()?.max(RECONNECT_PAUSE_MIN),
         };
         let factor = 2_u32.saturating_pow(self.failures.min(20));
         self.failures = self.failures.saturating_add(1);
-        let pause = match options.reconnect_interval_max().limit() {
+        let most = options.reconnect_interval_max().limit();
+        let pause = match most.or_else(|| is_refusing.then_some(REFUSED_PAUSE_MAX)) {
             Some(most) if most > base => base.saturating_mul(factor).min(most),
             _ => base,
         };
@@ -52,7 +60,7 @@ mod tests {
     fn without_a_maximum_the_pause_stays_between_one_and_two_bases() {
         let mut backoff = Backoff::default();
         for random in [0, 1, 99_999_999, u64::MAX] {
-            let pause = backoff.next_pause(&Options::default(), random).unwrap();
+            let pause = backoff.next_pause(&Options::default(), random, false).unwrap();
             assert!((BASE..2 * BASE).contains(&pause), "{pause:?}");
         }
     }
@@ -63,20 +71,20 @@ mod tests {
         let options =
             Options { reconnect_interval_max: ReconnectIntervalMax::up_to(5 * BASE), ..Options::default() };
         let mut backoff = Backoff::default();
-        let pauses: Vec<_> = (0..5).map(|_| backoff.next_pause(&options, 0).unwrap()).collect();
+        let pauses: Vec<_> = (0..5).map(|_| backoff.next_pause(&options, 0, false).unwrap()).collect();
         assert_eq!(pauses, [BASE, 2 * BASE, 4 * BASE, 5 * BASE, 5 * BASE]);
         backoff.reset();
-        assert_eq!(backoff.next_pause(&options, 0), Some(BASE));
+        assert_eq!(backoff.next_pause(&options, 0, false), Some(BASE));
     }
 
     #[test]
     fn never_is_never_and_zero_is_not_a_busy_loop() {
         //
         let options = Options { reconnect_interval: ReconnectInterval::Never, ..Options::default() };
-        assert_eq!(Backoff::default().next_pause(&options, 0), None);
+        assert_eq!(Backoff::default().next_pause(&options, 0, false), None);
         let every = ReconnectInterval::Every(Duration::ZERO);
         let options = Options { reconnect_interval: every, ..Options::default() };
-        assert_eq!(Backoff::default().next_pause(&options, 0), Some(RECONNECT_PAUSE_MIN));
+        assert_eq!(Backoff::default().next_pause(&options, 0, false), Some(RECONNECT_PAUSE_MIN));
     }
 
     #[test]
@@ -97,7 +105,7 @@ mod tests {
         for _ in 0..64 {
             let (mut backoff, mut now) = (Backoff::default(), Duration::ZERO);
             for failures in 0.. {
-                let pause = backoff.next_pause(&options, random()).unwrap();
+                let pause = backoff.next_pause(&options, random(), false).unwrap();
                 let grown = (BASE * 2_u32.pow(failures.min(10))).min(Duration::from_secs(5));
                 assert!((grown..2 * grown).contains(&pause), "{failures}: {pause:?}");
                 now += pause;

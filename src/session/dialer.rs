@@ -309,7 +309,8 @@ impl Dialer {
             return self.give_up(error);
         }
         let random = RandomState::new().build_hasher().finish();
-        let Some(pause) = self.backoff.next_pause(&self.link.owner().options, random) else {
+        let Some(pause) = self.backoff.next_pause(&self.link.owner().options, random, is_said_no(error))
+        else {
             return self.give_up(error);
         };
         let until = later(turn.now, pause);
@@ -438,6 +439,7 @@ impl Drop for Dialer {
         self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
         drop(self.link.take_ends());
+        self.link.release_name();
         self.tell(EventKind::Closed(self.link.status.as_ref().and_then(|status| status.failure())));
         if let Some(upstream) = &self.link.owner().upstream {
             upstream.nudge(); // who waits for its peer waits in vain
@@ -468,4 +470,9 @@ fn talk(stream: &mut Stream, socks: &mut Socks) -> Result<bool, ConnectionError>
             }
         }
     }
+}
+
+/// Whether the peer has said no, and will soon say so again.
+fn is_said_no(error: ConnectionError) -> bool {
+    matches!(error, ConnectionError::Protocol(ProtocolError::RoutingIdRefused))
 }

@@ -97,7 +97,8 @@ impl Session {
         let socket_type = owner.socket_type;
         let (settings, has_judge) = (Arc::clone(&owner.security), gate::has_judge(&owner.options));
         let security = Security::new(settings, has_judge, link.is_accepted(), fill_random);
-        let local = Local { socket_type, routing_id, heartbeat, metadata, security };
+        let (naming, comes_back) = (link.naming(), !link.is_accepted());
+        let local = Local { socket_type, routing_id, heartbeat, metadata, security, naming, comes_back };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {
@@ -279,6 +280,9 @@ impl Session {
     fn beat(&mut self, link: &Link) -> Result<(), End> {
         let now = Instant::now();
         let signs = Signs { heard: self.heard, taken: self.moved, is_deaf: self.is_full };
+        if link.is_doubted() && !self.connection.doubt(now, signs, &mut self.outbox) {
+            self.stream.doubt();
+        }
         let next = self.connection.handle_timeout(now, signs, &mut self.outbox).map_err(|_| End::Silent)?;
         if let Some(round_trip) = self.connection.round_trip() {
             link.pulse.note_round_trip(round_trip);

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectionError, OsError};
 use crate::pipe::Dropped;
+use crate::routing_id::RoutingId;
 use crate::session::Peer;
 
 /// Something that happened to an endpoint or a peer of a socket: see [`Monitor`](crate::Monitor).
@@ -57,7 +58,7 @@ pub struct Event {
 ///              └──────────────── Retried ◀──────────────────────┴─▶ Closed
 /// ```
 ///
-/// With inproc there are `Listening`, `BindFailed`, `Ready`, `Disconnected` and `Closed`.
+/// With inproc there are `Listening`, `BindFailed`, `Ready`, `RoutingIdInUse`, `Disconnected` and `Closed`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -100,6 +101,9 @@ pub enum EventKind {
         /// What went wrong.
         error: ConnectionError,
     },
+    /// A peer announced this routing id, which another peer of the ROUTER has: it is refused, and the other one has to
+    /// show that it is still there. `HandshakeFailed` of the same connection follows, but with inproc.
+    RoutingIdInUse(RoutingId),
     /// The socket is gone, with all its connections: the last event.
     Stopped,
     /// A peer had connected, and was closed before it could say anything.
@@ -126,6 +130,7 @@ impl EventKind {
             Self::Missed(_) => "missed",
             Self::Ready(_) => "ready",
             Self::Retried { .. } => "retried",
+            Self::RoutingIdInUse(_) => "routing_id_in_use",
             Self::Stopped => "stopped",
             Self::TurnedAway(_) => "turned_away",
         }
@@ -150,6 +155,7 @@ impl EventKind {
             | Self::Listening
             | Self::Missed(_)
             | Self::Ready(_)
+            | Self::RoutingIdInUse(_)
             | Self::Stopped => None,
         }
     }

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod assist;
+mod names;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -64,6 +65,10 @@ pub(crate) struct Link {
     half_open: Mutex<Option<half_open::Place>>,
     /// The question whether the peer may come in. Boxed: few connections have one.
     asked: Mutex<Option<Box<Asked>>>,
+    /// The name that its peer has, at a socket that addresses peers by name. Boxed, as above.
+    name: Mutex<Option<Box<RoutingId>>>,
+    /// Somebody else wants that name: the peer has to show that it is there.
+    is_doubted: AtomicBool,
 }
 
 /// A question that waits for an answer, and the answer.
@@ -94,6 +99,8 @@ impl Link {
             place: Handover::new(Place::Down(None), work::PIPES),
             half_open: Mutex::new(None),
             asked: Mutex::new(None),
+            name: Mutex::new(None),
+            is_doubted: AtomicBool::new(false),
         })
     }
 
@@ -227,6 +234,7 @@ impl Link {
             if let Place::Up(session) = std::mem::replace(&mut *place, Place::Down(None)) {
                 *place = Place::Down(session.into_ends(self.farewell()));
             }
+            self.release_passing_name();
         }
         is_late
     }
@@ -246,13 +254,15 @@ impl Link {
 
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
-        match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
+        let ends = match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => {
                 self.owner.peers.end(self.id, &self.owner.endpoint, None);
                 session.into_ends(self.farewell())
             }
-        }
+        };
+        self.release_passing_name();
+        ends
     }
 
     /// The caller goes on at this gait.
@@ -512,6 +522,7 @@ impl Link {
             }
             self.owner.peers.end(self.id, &self.owner.endpoint, end.error());
             *place = Place::Down(session.into_ends(self.farewell()));
+            self.release_passing_name();
         }
         self.post(Notice::Ended { end, was_ready });
     }

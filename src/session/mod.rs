@@ -70,7 +70,9 @@ use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::message::Message;
 use crate::options::{Options, RouterNotify, Security};
-use crate::pipe::{Books, Consumer, Drain, Intake, Latest, Pipe, Producer, Refused, Upstream, WakeUp, pipe};
+use crate::pipe::{
+    Books, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, pipe,
+};
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
 use crate::socket_type::SocketType;
@@ -90,6 +92,8 @@ pub(crate) struct Owner {
     pub(crate) peers: Arc<Peers>,
     /// What a SUB or XSUB subscribes to.
     pub(crate) upstream: Option<Arc<Upstream>>,
+    /// The names of the socket's peers, if it addresses them by name.
+    pub(crate) names: Option<Arc<Names>>,
     pub(crate) half_open: Arc<HalfOpen>,
     /// How long a call looks before it sleeps.
     pub(crate) spin: Duration,

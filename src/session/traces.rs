@@ -15,6 +15,7 @@ pub(super) fn is_on() -> bool {
 
 /// Tells what has happened.
 pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
+    let routing_id = if let EventKind::RoutingIdInUse(name) = kind { Some(name) } else { None };
     // A level has to be known when this is compiled.
     macro_rules! at {
         ($level:expr) => {
@@ -27,6 +28,7 @@ pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
                 connection = scene.connection,
                 accepted = scene.is_accepted,
                 reason = kind.reason().map(tracing::field::display),
+                routing_id = routing_id.map(tracing::field::display),
             )
         };
     }
@@ -34,6 +36,7 @@ pub(super) fn tell(scene: Scene<'_>, kind: &EventKind) {
         EventKind::AcceptFailed(_)
         | EventKind::BindFailed(_)
         | EventKind::HandshakeFailed(_)
+        | EventKind::RoutingIdInUse(_)
         | EventKind::TurnedAway(_) => at!(Level::WARN),
         EventKind::Closed(_) | EventKind::Disconnected(_) | EventKind::Listening | EventKind::Ready(_) => {
             at!(Level::INFO)

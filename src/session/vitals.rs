@@ -111,6 +111,7 @@ impl Tally {
             | EventKind::Listening
             | EventKind::Missed(_)
             | EventKind::Retried { .. }
+            | EventKind::RoutingIdInUse(_)
             | EventKind::Stopped => return,
         };
         counter.fetch_add(1, Ordering::Relaxed);

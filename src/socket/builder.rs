@@ -70,8 +70,8 @@ impl<P: Pattern> Builder<P> {
             return Err(OpenError::ForeignOption { option, socket_type });
         }
         let pattern = P::new(socket_type, &options);
-        let upstream = pattern.upstream().map(Arc::clone);
-        Ok(Socket { core: Core::open(&context, socket_type, options, upstream)?, pattern })
+        let (upstream, names) = (pattern.upstream().map(Arc::clone), pattern.names().map(Arc::clone));
+        Ok(Socket { core: Core::open(&context, socket_type, options, upstream, names)?, pattern })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::limits::{MAILBOX_CAPACITY, NOTICE_WORK, PATIENT_CALL};
 use crate::message::{Message, Payload};
 use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Feed, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
+use crate::pipe::{Feed, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{HalfOpen, Owner, Peer, Peers};
 use crate::socket::endpoints::Endpoints;
@@ -36,6 +36,8 @@ pub(super) struct Core {
     pub(super) socket_type: SocketType,
     /// What a SUB or XSUB subscribes to.
     pub(super) upstream: Option<Arc<Upstream>>,
+    /// The names of its peers, if it is one that knows them by name.
+    pub(super) names: Option<Arc<Names>>,
     options: Options,
     /// That of a `recv` that waits as the option says.
     patience: Patience,
@@ -64,6 +66,7 @@ impl Core {
         socket_type: SocketType,
         options: Options,
         upstream: Option<Arc<Upstream>>,
+        names: Option<Arc<Names>>,
     ) -> Result<Self, OpenError> {
         let context = Arc::clone(&context.inner);
         let mailbox = Arc::new(SocketMailbox::new());
@@ -84,6 +87,7 @@ impl Core {
             departed: Departed::default(),
             socket_type,
             upstream,
+            names,
             patience: patience(options.recv_timeout()),
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
@@ -126,6 +130,7 @@ impl Core {
             endpoint: endpoint.clone(),
             peers: Arc::clone(&self.peers),
             upstream: self.upstream.as_ref().map(Arc::clone),
+            names: self.names.as_ref().map(Arc::clone),
             half_open: Arc::clone(&self.half_open),
             doorkeeper: self.zap.as_ref().map(ZapUser::doorkeeper),
         })
@@ -523,10 +528,12 @@ impl Drop for Core {
             return;
         }
         self.unbind_all();
-        self.stop_all(self.linger_deadline());
+        // Freed when the pipes are gone: whoever takes a name over finds nobody who has it.
+        let leases = self.stop_all(self.linger_deadline());
         for key in self.pipes.keys() {
             self.let_go(key);
         }
+        drop(leases);
         self.stop_pairs();
         // Peers that came meanwhile, and those that still come: their pipes close with the mail.
         self.mailbox.close();

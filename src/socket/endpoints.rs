@@ -8,11 +8,12 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindError, ConnectError, ConnectionError};
 use crate::io::{IoMailbox, unique_id};
 use crate::patterns::Strategy;
-use crate::pipe::{Assist, PipeKey};
+use crate::pipe::{Assist, Claim, PipeKey};
 use crate::routing_id::RoutingId;
 use crate::session::{Bound, ConnectionState, Dialer, EventKind, Link, Peers, Scene, Status, connect_pipes};
 use crate::socket::core::Core;
 use crate::socket::{Binding, BindingState, Connection};
+use crate::sync::Mutex;
 use crate::transport::Listener;
 
 /// The endpoints of one socket.
@@ -29,7 +30,12 @@ struct Connected {
     link: Option<Arc<Link>>,
     /// The pipe that lasts as long as the connect; none with `immediate`.
     pipe: Option<u64>,
+    /// The name that this socket has at a ROUTER of this process.
+    lease: Option<Lease>,
 }
+
+/// A name at a ROUTER of this process, once that is bound.
+pub(super) type Lease = Arc<Mutex<Option<Claim>>>;
 
 impl Connected {
     /// Tells whoever watches that a connect to a socket of this process is over; a dialer does so itself.
@@ -198,9 +204,10 @@ impl Core {
         self.endpoints.connected.retain(|it| it.pipe.is_some() || !it.connection.state().is_final());
         let (id, status) = (unique_id(), Arc::new(Status::new()));
         if let Address::Inproc(name) = endpoint.address() {
-            let pipe = self.connect_inproc(pattern, &endpoint, name, peer_name, &status)?;
+            let (pipe, lease) = self.connect_inproc(pattern, &endpoint, name, peer_name, &status)?;
             let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), None);
-            let entry = Connected { connection: connection.clone(), link: None, pipe: Some(pipe) };
+            let lease = Some(lease);
+            let entry = Connected { connection: connection.clone(), link: None, pipe: Some(pipe), lease };
             self.endpoints.connected.push(entry);
             return Ok(connection);
         }
@@ -212,6 +219,9 @@ impl Core {
         let link = Link::new(mailbox, owner, Some(Arc::clone(&status)));
         let mut pipe_id = None;
         if link.owner().keeps_pipes() {
+            if !peer_name.is_none() && !link.claim_name(peer_name.clone()) {
+                return Err(ConnectError::RoutingIdInUse);
+            }
             let (mut pipe, ends) = connect_pipes(link.owner(), &link);
             pipe.peer = (!peer_name.is_none()).then_some(peer_name);
             pipe_id = Some(pipe.id);
@@ -220,7 +230,8 @@ impl Core {
         }
         Dialer::start(&link);
         let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), Some(&link));
-        let entry = Connected { connection: connection.clone(), link: Some(link), pipe: pipe_id };
+        let entry =
+            Connected { connection: connection.clone(), link: Some(link), pipe: pipe_id, lease: None };
         self.endpoints.connected.push(entry);
         Ok(connection)
     }
@@ -289,7 +300,12 @@ impl Core {
             }
             (None, Address::Inproc(name)) => {
                 let status = Arc::clone(connected.connection.status());
-                self.connect_inproc(pattern, &endpoint, name, RoutingId::NONE, &status).ok()
+                drop(connected.lease.take()); // the new pipe has the name then
+                let again = self.connect_inproc(pattern, &endpoint, name, RoutingId::NONE, &status);
+                again.ok().map(|(pipe, lease)| {
+                    connected.lease = Some(lease);
+                    pipe
+                })
             }
             (None, Address::Ipc(_) | Address::Tcp { .. }) => None,
         };
@@ -305,14 +321,18 @@ impl Core {
         }
     }
 
-    /// Stops every dialer that has no pipe now; the others stop with their pipes.
-    pub(super) fn stop_all(&mut self, deadline: Option<Instant>) {
+    /// Stops every dialer that has no pipe now; the others stop with their pipes. Returns the names that the socket
+    /// has had, to be freed behind those.
+    pub(super) fn stop_all(&mut self, deadline: Option<Instant>) -> Vec<Lease> {
+        let mut leases = Vec::new();
         for connected in std::mem::take(&mut self.endpoints.connected) {
             connected.connection.status().set(ConnectionState::Closed);
             connected.tell_closed(&self.peers, None);
             if let (Some(link), None) = (connected.link, connected.pipe) {
                 link.stop(deadline);
             }
+            leases.extend(connected.lease);
         }
+        leases
     }
 }

@@ -12,16 +12,19 @@ use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{FixedMessage, Hwm, HwmOctets};
 use crate::patterns::Strategy;
-use crate::pipe::{Consumer, Feed, Latest, Pipe, Producer, Reader, Upstream, WakeUp, note, pipe};
+use crate::pipe::{
+    Claim, Consumer, Feed, Latest, Names, Pipe, Producer, Reader, Upstream, WakeUp, note, pipe,
+};
 use crate::routing_id::RoutingId;
 use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Said, Scene, Status};
 use crate::socket::core::Core;
+use crate::socket::endpoints::Lease;
 use crate::socket_type::SocketType;
 use crate::sync::lock;
-use crate::transport::inproc::Names;
+use crate::transport::inproc;
 
 /// The inproc names of one context.
-pub(crate) type InprocNames = Names<Binder, Waiting>;
+pub(crate) type InprocNames = inproc::Names<Binder, Waiting>;
 
 /// Who is bound to a name.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub(crate) struct Binder {
     party: Party,
     mailbox: Arc<SocketMailbox>,
     peers: Arc<Peers>,
+    names: Option<Arc<Names>>,
 }
 
 /// The other ends of the pipes of a connect that came before the bind.
@@ -45,6 +49,8 @@ pub(crate) struct Waiting {
     /// Weak: it is found only later that a connecter is gone.
     peers: Weak<Peers>,
     reach: (Arc<SocketMailbox>, u64),
+    /// The connecter's name, once there is somebody who knows it.
+    lease: Lease,
 }
 
 /// What takes the place of the queues, if a side conflates, as one socket has it.
@@ -98,14 +104,14 @@ impl Core {
     ) -> Result<(), BindError> {
         let ours = self.party();
         let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
-        let binder = Binder { party: ours.clone(), mailbox, peers };
+        let binder = Binder { party: ours.clone(), mailbox, peers, names: self.names.clone() };
         let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
         let scene = Scene { endpoint: Some(endpoint), ..Scene::default() };
         self.peers.watchers().tell(scene, EventKind::Listening);
         for waiting in waiting {
             let Waiting { party: theirs, peer_name, mut to_connecter, mut from_connecter, latest, .. } =
                 waiting;
-            let (status, peers, reach) = (waiting.status, waiting.peers, waiting.reach);
+            let (status, peers, reach, lease) = (waiting.status, waiting.peers, waiting.reach, waiting.lease);
             if from_connecter.is_finished() {
                 continue; // gone, and has left nothing
             }
@@ -113,6 +119,14 @@ impl Core {
                 let error = ProtocolError::IncompatibleSocketTypes(ours.socket_type);
                 status.fail(ConnectionState::Failed, error.into());
                 continue; // dropping the ends closes the connecter's
+            }
+            let id = unique_id();
+            match theirs.claim(self.names.as_ref(), &self.peers, endpoint, id) {
+                Ok(claim) => *lock(&lease) = claim,
+                Err(error) => {
+                    status.fail(ConnectionState::Failed, error.into());
+                    continue;
+                }
             }
             if latest.out.is_none() {
                 to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
@@ -128,12 +142,12 @@ impl Core {
             if latest.out.is_none() {
                 ours.greet(&mut to_connecter);
             }
-            let (mailbox, id) = &reach;
-            if let Some(feed) = ours.feed(*id, mailbox) {
-                mailbox.post(ToSocket::Feed(*id, feed));
+            let (mailbox, their_id) = &reach;
+            if let Some(feed) = ours.feed(*their_id, mailbox) {
+                mailbox.post(ToSocket::Feed(*their_id, feed));
             }
             let peer = Some(theirs.routing_id.clone());
-            let mut pipe = end(to_connecter, from_connecter, latest, peer, &self.mailbox);
+            let mut pipe = end(id, to_connecter, from_connecter, latest, peer, &self.mailbox);
             pipe.feed = theirs.feed(pipe.id, &self.mailbox);
             let our_reach = Reach::Pipe(Arc::clone(&self.mailbox), pipe.id);
             self.peers.insert(pipe.id, endpoint, theirs.info(endpoint, true), our_reach);
@@ -151,7 +165,8 @@ impl Core {
         Ok(())
     }
 
-    /// Connects to `name` and returns the id of the pipe. A `peer_name` goes before what the peer announces.
+    /// Connects to `name` and returns the id of the pipe, and the name that this socket has there. A `peer_name` goes
+    /// before what the peer announces.
     pub(super) fn connect_inproc<P: Strategy>(
         &mut self,
         pattern: &mut P,
@@ -159,15 +174,18 @@ impl Core {
         name: &str,
         peer_name: RoutingId,
         status: &Arc<Status>,
-    ) -> Result<u64, ConnectError> {
+    ) -> Result<(u64, Lease), ConnectError> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
+        let (their_id, lease) = (unique_id(), Lease::default());
         let mut names = lock(&context.inproc);
         let theirs = match names.bound(name) {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
                 return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
             }
-            Some(Binder { party, mailbox, peers }) => {
+            Some(Binder { party, mailbox, peers, names }) => {
+                let claim = ours.claim(names.as_ref(), peers, endpoint, their_id);
+                *lock(&lease) = claim.map_err(|_| ConnectError::RoutingIdInUse)?;
                 Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
             }
             None => None,
@@ -202,11 +220,14 @@ impl Core {
         let announced = theirs.as_ref().map(|(party, ..)| party.routing_id.clone());
         let peer = if peer_name.is_none() { announced } else { Some(peer_name.clone()) };
         let latest = LatestBoth { out: out.clone(), back: back.clone() };
-        let mut pipe = end(to_binder, from_binder, latest, peer, &self.mailbox);
+        let mut pipe = end(unique_id(), to_binder, from_binder, latest, peer, &self.mailbox);
         pipe.is_up = theirs.is_some();
         pipe.feed = theirs.as_ref().and_then(|(party, ..)| party.feed(pipe.id, &self.mailbox));
         let id = pipe.id;
-        self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
+        // Peers that are known by name may be any number.
+        let refused =
+            if self.names.is_some() { ConnectError::RoutingIdInUse } else { ConnectError::OnePeerOnly };
+        self.attach(pattern, pipe).ok_or(refused)?;
         let latest = LatestBoth { out: back, back: out };
         match theirs {
             Some((theirs, mailbox, peers)) => {
@@ -214,7 +235,7 @@ impl Core {
                 self.peers.insert(id, endpoint, theirs.info(endpoint, false), our_reach);
                 status.set(ConnectionState::Ready);
                 let announced = Some(ours.routing_id.clone());
-                let mut pipe = end(to_connecter, from_connecter, latest, announced, &mailbox);
+                let mut pipe = end(their_id, to_connecter, from_connecter, latest, announced, &mailbox);
                 pipe.feed = ours.feed(pipe.id, &mailbox);
                 let reach = Reach::Pipe(Arc::clone(&mailbox), pipe.id);
                 peers.insert(pipe.id, endpoint, ours.info(endpoint, true), reach);
@@ -224,13 +245,22 @@ impl Core {
                 names.forget_waiting(Waiting::is_over);
                 let (status, peers) = (Arc::clone(status), Arc::downgrade(&self.peers));
                 let reach = (Arc::clone(&self.mailbox), id);
-                let party = ours;
-                let waiting =
-                    Waiting { party, peer_name, to_connecter, from_connecter, latest, status, peers, reach };
+                let (party, lease) = (ours, Arc::clone(&lease));
+                let waiting = Waiting {
+                    party,
+                    peer_name,
+                    to_connecter,
+                    from_connecter,
+                    latest,
+                    status,
+                    peers,
+                    reach,
+                    lease,
+                };
                 names.wait(name, waiting);
             }
         }
-        Ok(id)
+        Ok((id, lease))
     }
 }
 
@@ -247,6 +277,24 @@ impl Party {
         let by_sender = sender.is_some_and(|it| it.conflates && it.socket_type.conflates_out());
         let by_receiver = receiver.is_some_and(|it| it.conflates && it.socket_type.conflates_in());
         (by_sender || by_receiver).then(Latest::new)
+    }
+
+    /// Claims this one's name, for the pipe `id`, among the `names` of a socket with these `peers`.
+    fn claim(
+        &self,
+        names: Option<&Arc<Names>>,
+        peers: &Peers,
+        endpoint: &Endpoint,
+        id: u64,
+    ) -> Result<Option<Claim>, ProtocolError> {
+        let Some(names) = names.filter(|_| !self.routing_id.is_none()) else { return Ok(None) };
+        let claim = Claim::new(names, &self.routing_id, id);
+        if claim.is_none() {
+            let scene = Scene { endpoint: Some(endpoint), is_accepted: true, ..Scene::default() };
+            peers.watchers().tell(scene, EventKind::RoutingIdInUse(self.routing_id.clone()));
+            return Err(ProtocolError::RoutingIdRefused);
+        }
+        Ok(claim)
     }
 
     /// Puts the first message to a new peer before all others.
@@ -281,13 +329,13 @@ impl Waiting {
 
 /// A socket's ends of the two pipes to another socket, if that is known yet.
 fn end(
+    id: u64,
     mut outbound: Producer,
     mut inbound: Consumer,
     latest: LatestBoth,
     peer: Option<RoutingId>,
     mailbox: &Arc<SocketMailbox>,
 ) -> Pipe {
-    let id = unique_id();
     outbound.share_above(COPIED_BODY_MAX_INPROC);
     outbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     inbound.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));

@@ -206,7 +206,9 @@ fn in_numbers(event: &Event) -> [Option<(u64, i32)>; 2] {
             [Some(handshake_failed(*error)), Some((number::DISCONNECTED, descriptor))]
         }
         EventKind::Listening => one(number::LISTENING, descriptor),
-        EventKind::Dropped(_) | EventKind::Missed(_) | EventKind::Stopped => [None, None],
+        EventKind::Dropped(_) | EventKind::Missed(_) | EventKind::RoutingIdInUse(_) | EventKind::Stopped => {
+            [None, None]
+        }
         EventKind::Ready(_) => one(number::HANDSHAKE_SUCCEEDED, 0),
         EventKind::Retried { pause, .. } => one(number::CONNECT_RETRIED, milliseconds(*pause)),
         EventKind::TurnedAway(_) => one(number::ACCEPT_FAILED, libc::EACCES),

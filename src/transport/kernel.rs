@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use socket2::{SockRef, Socket};
 
-use crate::limits::{KEEPALIVE_PROBES_MAX, KEEPALIVE_TIME_MAX, LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE};
+use crate::limits::{
+    DOUBT_PROBES, KEEPALIVE_PROBES_MAX, KEEPALIVE_TIME_MAX, LOOPBACK_BUFFER, LOOPBACK_BUFFER_WIDE,
+};
 use crate::options::Options;
 use crate::transport::{Call, faults};
 
@@ -100,6 +102,15 @@ fn set_keepalive(socket: &SockRef<'_>, options: &Options) -> io::Result<()> {
         keepalive = keepalive.with_retries(count.min(KEEPALIVE_PROBES_MAX).into());
     }
     socket.set_tcp_keepalive(&keepalive)
+}
+
+/// Probes a peer from which nothing comes, until it answers or is taken for gone.
+pub(super) fn doubt(socket: &SockRef<'_>) {
+    let second = Duration::from_secs(1);
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(second).with_interval(second).with_retries(DOUBT_PROBES);
+    // Where it cannot be had, the peer keeps its name until the system finds out.
+    let _ = socket.set_tcp_keepalive(&keepalive);
 }
 
 /// The kernel counts seconds, and zero is none of them.

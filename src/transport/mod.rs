@@ -171,6 +171,15 @@ impl Stream {
         Err(io::ErrorKind::Unsupported.into())
     }
 
+    /// Has the kernel find out soon whether a tcp peer is still there. With ipc it knows.
+    pub(crate) fn doubt(&self) {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => {}
+            Self::Tcp(stream) => kernel::doubt(&SockRef::from(stream)),
+        }
+    }
+
     /// Reads what is there.
     #[inline]
     pub(crate) fn read(&mut self, room: &mut [IoSliceMut<'_>]) -> Result<Read, OsError> {

@@ -152,6 +152,7 @@ pub(super) fn push_topic(out: &mut Outbox, is_subscribe: bool, topic: &[u8]) {
 pub(super) fn refusal(reason: &[u8]) -> ProtocolError {
     match AuthStatus::from_text(reason) {
         Some(status) => ProtocolError::NotLetInByPeer(status),
+        None if reason == ROUTING_ID_IN_USE.as_bytes() => ProtocolError::RoutingIdRefused,
         None => ProtocolError::RefusedByPeer(Reason::from_octets(reason)),
     }
 }
@@ -183,6 +184,9 @@ fn grow(octets: &mut Vec<u8>, more: usize, wanted: usize) {
         octets.reserve_exact(target - octets.len());
     }
 }
+
+/// The reason of an ERROR that is not final: see [`ProtocolError::RoutingIdRefused`].
+pub(super) const ROUTING_ID_IN_USE: &str = "Routing-Id-In-Use";
 
 const CANCEL: &str = "CANCEL";
 const ERROR: &str = "ERROR";

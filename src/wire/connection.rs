@@ -27,7 +27,7 @@ use crate::socket_type::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Greeted, Version};
 use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
-use crate::wire::mechanism::{Boxes, Handshake, Question, Step};
+use crate::wire::mechanism::{Boxes, Handshake, Question, Step, enter_name};
 use crate::wire::metadata::{Local, Peer};
 use crate::wire::old;
 use crate::wire::outbox::Outbox;
@@ -109,7 +109,7 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// [`ProtocolError::NotLetIn`]. The caller writes what is in `out`, and closes.
+    /// [`ProtocolError::NotLetIn`], [`ProtocolError::RoutingIdInUse`]. The caller writes what is in `out`, and closes.
     pub(crate) fn handle_verdict(
         &mut self,
         verdict: Decision,
@@ -119,8 +119,8 @@ impl Connection {
         match verdict {
             Decision::Allow(admission) => {
                 self.admission = Some(Arc::new(admission));
-                let step = handshake.admit(&self.local, out);
-                self.go_on(step).map_err(|error| self.fail(error))
+                let gone_on = handshake.admit(&self.local, out).and_then(|step| self.go_on(step));
+                gone_on.map_err(|error| self.fail(error))
             }
             Decision::Refuse(status, reason) => {
                 if status != AuthStatus::NotNow {
@@ -246,6 +246,17 @@ impl Connection {
         }
     }
 
+    /// Has a peer that knows heartbeats show soon that it is there: see [`Heartbeat::doubt`]. `false`: it knows none.
+    pub(crate) fn doubt(&mut self, now: Instant, signs: Signs, out: &mut Outbox) -> bool {
+        if !self.peer().is_some_and(Peer::knows_heartbeats) {
+            return false;
+        }
+        self.heartbeat.as_mut().is_some_and(|heartbeat| {
+            heartbeat.doubt(now, signs, out);
+            true
+        })
+    }
+
     /// How long the answer to a PING took last.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.heartbeat.as_ref()?.round_trip()
@@ -280,6 +291,7 @@ impl Connection {
                 }
                 Phase::RoutingId(routing_id) => {
                     let Some(peer) = routing_id.take(octets)? else { return Ok(()) };
+                    enter_name(&self.local, &peer, None)?; // there is no word for it
                     self.phase = self.begin_traffic(peer);
                 }
                 Phase::Judged { .. } | Phase::Traffic(_) => return Ok(()),

@@ -7,6 +7,7 @@
 //! ```text
 //!   interval over: PING ──▶ no sign within the timeout ──▶ silent
 //!   a PING of the peer with a TTL ──▶ no sign within it ──▶ silent
+//!   somebody else wants its name: PING ──▶ no sign in a while ──▶ silent
 //! ```
 //!
 //! Source: RFC 37, "Connection Heartbeating".
@@ -15,7 +16,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::limits::{HEARTBEAT_LOOK_MAX, PINGS_UNANSWERED_MAX};
+use crate::limits::{DOUBT_LIMIT, HEARTBEAT_LOOK_MAX, PINGS_UNANSWERED_MAX};
 use crate::options::Options;
 use crate::time::later;
 use crate::wire::command;
@@ -158,6 +159,20 @@ impl Heartbeat {
         let look_at = self.peer_ttl.map(|ttl| later(now, (ttl / 4).min(HEARTBEAT_LOOK_MAX)));
         let look_at = look_at.into_iter().chain(dead_at).min();
         Ok(self.ping_at.into_iter().chain(self.give_up_at).chain(look_at).min())
+    }
+
+    /// Asks now for a sign of life, whatever the options say: without one, the peer is gone in a while.
+    pub(super) fn doubt(&mut self, now: Instant, signs: Signs, out: &mut Outbox) {
+        let give_up_at = later(now, DOUBT_LIMIT);
+        if self.give_up_at.is_some_and(|at| at <= give_up_at) {
+            return; // it was asked already
+        }
+        // Only what comes from now on counts.
+        self.signs = signs;
+        self.has_news = false;
+        self.give_up_at = Some(give_up_at);
+        command::push_ping(out, self.settings.ttl_tenths);
+        self.pinged_at.get_or_insert(now);
     }
 
     fn ping_if_due(&mut self, now: Instant, out: &mut Outbox) {

@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
@@ -29,6 +30,38 @@ pub(crate) struct Local {
     /// The application's own properties.
     pub(crate) metadata: Metadata,
     pub(crate) security: Security,
+    /// Who knows which names are taken, at a socket that addresses its peers by name.
+    pub(crate) naming: Option<Naming>,
+    /// We have connected, and come back when another peer has our routing id.
+    pub(crate) comes_back: bool,
+}
+
+/// Who decides about the name of a connection's peer.
+#[derive(Clone)]
+pub(crate) struct Naming {
+    /// Gone only with the connection.
+    pub(crate) registrar: Weak<dyn Registrar>,
+    /// The peer has connected to us: it hears that we are ready when it has its name.
+    pub(crate) is_accepted: bool,
+}
+
+/// Knows which names are taken.
+pub(crate) trait Registrar: Send + Sync {
+    /// Enters the name under which the peer will be addressed. `false`: another one has it.
+    fn enter(&self, peer: &Peer) -> bool;
+}
+
+impl fmt::Debug for Naming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Naming").field("is_accepted", &self.is_accepted).finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    /// Whether the peer has to say who it is before we are ready.
+    pub(super) fn hears_name_first(&self) -> bool {
+        self.naming.as_ref().is_some_and(|naming| naming.is_accepted)
+    }
 }
 
 /// What the peer says of itself.
@@ -74,6 +107,16 @@ impl Peer {
         self.major >= 3
     }
 
+    /// Whether it knows PING, which came with ZMTP 3.1.
+    pub(super) fn knows_heartbeats(&self) -> bool {
+        (self.major, self.minor) >= (3, 1)
+    }
+
+    /// Whether it takes a name that is in use for no more than that.
+    pub(super) fn comes_back(&self) -> bool {
+        find(&self.properties, COMES_BACK).is_some()
+    }
+
     /// Whether it knows SUBSCRIBE and CANCEL, which came with ZMTP 3.1; before, messages say the same (Z-17).
     pub(super) fn knows_topics(&self) -> bool {
         (self.major, self.minor) >= (3, 1)
@@ -86,6 +129,9 @@ pub(super) fn encode(local: &Local) -> Vec<u8> {
     push_property(&mut octets, SOCKET_TYPE, local.socket_type.name().as_bytes());
     if local.socket_type.announces_routing_id() {
         push_property(&mut octets, IDENTITY, &local.routing_id);
+        if local.comes_back && !local.routing_id.is_empty() {
+            push_property(&mut octets, COMES_BACK, b"1");
+        }
     }
     for (name, value) in local.metadata.properties() {
         push_property(&mut octets, name, value);
@@ -166,6 +212,9 @@ fn is_resource_char(octet: &u8) -> bool {
 
 pub(super) const SOCKET_TYPE: &str = "Socket-Type";
 const IDENTITY: &str = "Identity";
+/// Of ours alone: the peer takes the ERROR that its routing id is in use for what it is, and comes back. For others ERROR
+/// is final (E-01), and libzmq never connects again: they are closed without a word, which is temporary (E-03).
+const COMES_BACK: &str = "Name-Retry";
 const RESOURCE: &str = "Resource";
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ mod outbox;
 pub(crate) use connection::Connection;
 pub(crate) use heartbeat::{Settings as HeartbeatSettings, Signs};
 pub(crate) use mechanism::{Boxes, Opener, Question, Sealer, Security};
-pub(crate) use metadata::{Local, Peer, parse as parse_metadata};
+pub(crate) use metadata::{Local, Naming, Peer, Registrar, parse as parse_metadata};
 pub(crate) use outbox::Outbox;
 
 #[cfg(test)]

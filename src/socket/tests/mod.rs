@@ -34,6 +34,7 @@ mod linger;
 mod matrix;
 mod messages;
 mod monitor;
+mod names;
 mod options;
 mod pair;
 mod panics;

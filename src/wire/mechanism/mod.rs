@@ -169,13 +169,34 @@ impl Handshake {
     }
 
     /// Goes on with a peer that may come in.
-    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Step {
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError::RoutingIdInUse`].
+    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Result<Step, ProtocolError> {
         match self {
             Self::Curve(handshake) => handshake.admit(local, out),
             Self::Null(handshake) => handshake.admit(local, out),
-            Self::Plain(handshake) => handshake.admit(out),
+            Self::Plain(handshake) => Ok(handshake.admit(out)),
         }
     }
+}
+
+/// Has the peer's name entered where it matters, before the peer hears that it may talk.
+///
+/// # Errors
+///
+/// [`ProtocolError::RoutingIdInUse`]: another one has it. `out` says so to those who do not take it for final.
+pub(super) fn enter_name(local: &Local, peer: &Peer, out: Option<&mut Outbox>) -> Result<(), ProtocolError> {
+    let Some(naming) = &local.naming else { return Ok(()) };
+    if naming.registrar.upgrade().is_none_or(|registrar| registrar.enter(peer)) {
+        return Ok(());
+    }
+    // One that has not connected will not connect again either.
+    if let Some(out) = out.filter(|_| !naming.is_accepted || peer.comes_back()) {
+        command::push_error(out, command::ROUTING_ID_IN_USE);
+    }
+    Err(ProtocolError::RoutingIdInUse)
 }
 
 /// The data of the command that has to come now.

@@ -38,7 +38,7 @@ impl Handshake {
         match *self {}
     }
 
-    pub(super) fn admit(&mut self, _: &Local, _: &mut Outbox) -> Step {
+    pub(super) fn admit(&mut self, _: &Local, _: &mut Outbox) -> Result<Step, ProtocolError> {
         match *self {}
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! RFC 37 lets the server wait for the client's READY, RFC 23 has both send at once. Both orders are
 //! accepted, and ours goes out at once (D1), so that two peers of either kind never wait for each other; but not
-//! before somebody who has to be asked about the peer has let it in. Source: RFC 37, "The NULL Security Mechanism".
+//! before somebody who has to be asked about the peer has let it in, nor before a peer that has connected to us has the
+//! name that it wants, where it is addressed by name. Source: RFC 37, "The NULL Security Mechanism".
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -12,7 +13,7 @@ use crate::error::ProtocolError;
 use crate::options::Credentials;
 use crate::wire::command;
 use crate::wire::greeting::Version;
-use crate::wire::mechanism::{Question, Step, expect, peer};
+use crate::wire::mechanism::{Question, Step, enter_name, expect, peer};
 use crate::wire::metadata::{self, Local, Peer};
 use crate::wire::outbox::Outbox;
 
@@ -22,14 +23,14 @@ pub(in crate::wire) enum Handshake {
     /// The peer is ready; whether we are is being decided. Boxed: most peers are never judged, and a half-open
     /// connection is small.
     Judged(Option<Box<Peer>>),
-    /// We have sent READY, unless somebody has to be asked first.
+    /// We have sent READY, unless the peer's comes first.
     Waiting,
 }
 
 impl Handshake {
-    /// Sends our READY, if nobody has to be asked.
+    /// Sends our READY, if nobody has to be asked, and no name to be entered.
     pub(super) fn start(local: &Local, out: &mut Outbox) -> Self {
-        if !local.security.is_guarded {
+        if !local.security.is_guarded && !local.hears_name_first() {
             command::push_ready(out, &metadata::encode(local));
         }
         Self::Waiting
@@ -50,8 +51,20 @@ impl Handshake {
         body: &[u8],
         out: &mut Outbox,
     ) -> Result<Step, ProtocolError> {
-        let peer = peer(local, version, expect("READY", body)?, Some(out))?;
+        let data = expect("READY", body)?;
+        let mut refusal = Outbox::new();
+        let peer = peer(local, version, data, Some(&mut refusal)).inspect_err(|_| {
+            if !refusal.is_empty() && !local.security.is_guarded && local.hears_name_first() {
+                // It learns what we are, as it does from others.
+                command::push_ready(out, &metadata::encode(local));
+            }
+            out.push(refusal.octets());
+        })?;
         if !local.security.is_guarded {
+            enter_name(local, &peer, Some(out))?;
+            if local.hears_name_first() {
+                command::push_ready(out, &metadata::encode(local));
+            }
             return Ok(Step::Done(peer, None));
         }
         let properties = Arc::clone(&peer.properties);
@@ -59,16 +72,11 @@ impl Handshake {
         Ok(Step::Asks(Question { credentials: Credentials::Null, properties }))
     }
 
-    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Step {
-        match self {
-            Self::Judged(peer) => match peer.take() {
-                Some(peer) => {
-                    command::push_ready(out, &metadata::encode(local));
-                    Step::Done(*peer, None)
-                }
-                None => Step::Waits,
-            },
-            Self::Waiting => Step::Waits,
-        }
+    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Result<Step, ProtocolError> {
+        let Self::Judged(peer) = self else { return Ok(Step::Waits) };
+        let Some(peer) = peer.take() else { return Ok(Step::Waits) };
+        enter_name(local, &peer, Some(out))?;
+        command::push_ready(out, &metadata::encode(local));
+        Ok(Step::Done(*peer, None))
     }
 }

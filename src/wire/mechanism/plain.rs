@@ -15,7 +15,7 @@ use crate::error::{AuthStatus, ProtocolError};
 use crate::options::{Credentials, PlainCredentials};
 use crate::wire::command;
 use crate::wire::greeting::Version;
-use crate::wire::mechanism::{Question, Step, expect, peer};
+use crate::wire::mechanism::{Question, Step, enter_name, expect, peer};
 use crate::wire::metadata::{self, Local};
 use crate::wire::outbox::Outbox;
 
@@ -74,7 +74,11 @@ impl Handshake {
                 *self = Self::ClientInitiate;
                 Ok(Step::Waits)
             }
-            Self::ClientInitiate => Ok(Step::Done(peer(local, version, expect(READY, body)?, None)?, None)),
+            Self::ClientInitiate => {
+                let peer = peer(local, version, expect(READY, body)?, None)?;
+                enter_name(local, &peer, Some(out))?;
+                Ok(Step::Done(peer, None))
+            }
             Self::ServerHello => {
                 let credentials = parse_hello(expect(HELLO, body)?).ok_or(ProtocolError::MalformedCommand)?;
                 *self = Self::ServerJudged;
@@ -83,6 +87,7 @@ impl Handshake {
             }
             Self::ServerInitiate => {
                 let peer = peer(local, version, expect(INITIATE, body)?, Some(out))?;
+                enter_name(local, &peer, Some(out))?;
                 command::push_ready(out, &metadata::encode(local));
                 Ok(Step::Done(peer, None))
             }

@@ -77,6 +77,8 @@ fn local(socket_type: SocketType) -> Local {
         heartbeat: Default::default(),
         metadata: Default::default(),
         security: Security::none(),
+        naming: None,
+        comes_back: false,
     }
 }
 

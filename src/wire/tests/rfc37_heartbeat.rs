@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::heartbeat::{Heartbeat, Signs, Silent};
 use super::Outbox;
-use crate::limits::PINGS_UNANSWERED_MAX;
+use crate::limits::{DOUBT_LIMIT, PINGS_UNANSWERED_MAX};
 use crate::options::{HeartbeatInterval, HeartbeatTimeout, HeartbeatTtl, Options};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -189,4 +189,28 @@ fn a_new_ping_replaces_the_ttl() {
     bench.ping(100, 100 * SECOND);
     bench.ping(1, 101 * SECOND);
     assert_eq!(bench.run(200 * SECOND), Some(101 * SECOND + SECOND / 10));
+}
+
+#[test]
+fn a_peer_in_doubt_is_asked_once_and_gone_without_a_sign_of_life() {
+    // Whatever the options say: never asked, or seldom.
+    for options in [
+        Options::default(),
+        Options { heartbeat_interval: HeartbeatInterval::every(60 * SECOND), ..Options::default() },
+    ] {
+        let mut bench = Bench::new(&options);
+        bench.signs.heard += 7; // said before, and not looked at
+        let doubt =
+            |bench: &mut Bench, time| bench.heartbeat.doubt(bench.start + time, bench.signs, &mut bench.out);
+        doubt(&mut bench, SECOND);
+        assert_eq!(bench.at(SECOND), Ok(b"\x04\x07\x04PING\0\0".to_vec()));
+        doubt(&mut bench, 2 * SECOND);
+        assert_eq!(bench.at(2 * SECOND), Ok(vec![]), "it was asked already");
+        bench.signs.heard += 7;
+        assert_eq!(bench.at(2 * SECOND), Ok(vec![]));
+        assert_eq!(bench.run(10 * SECOND), None, "it has answered");
+        doubt(&mut bench, 10 * SECOND);
+        assert_eq!(bench.at(10 * SECOND), Ok(b"\x04\x07\x04PING\0\0".to_vec()));
+        assert_eq!(bench.run(30 * SECOND), Some(10 * SECOND + DOUBT_LIMIT));
+    }
 }

@@ -10,7 +10,7 @@ use super::{COOKIE, HELLO, HELLO_PADDING, HELLO_ZEROS, INITIATE, KEY, READY, VER
 use crate::error::ProtocolError;
 use crate::options::{CurveKeyPair, CurvePublicKey};
 use crate::wire::greeting::Version;
-use crate::wire::mechanism::{Random, Step, expect, peer};
+use crate::wire::mechanism::{Random, Step, enter_name, expect, peer};
 use crate::wire::metadata::{self, Local};
 use crate::wire::outbox::Outbox;
 
@@ -73,6 +73,7 @@ impl Client {
                 let mut sealed = rest.to_vec();
                 let metadata = with_transient.open(&short_nonce(READY_NONCE, number), &mut sealed)?;
                 let peer = peer(local, version, metadata, None)?;
+                enter_name(local, &peer, None)?; // from READY on everything is encrypted
                 let boxes = Boxes::new(with_transient, Role::Client, INITIATE_NUMBER, number);
                 Ok(Step::Done(peer, Some(Box::new(boxes))))
             }

@@ -71,9 +71,9 @@ impl Handshake {
         }
     }
 
-    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Step {
+    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Result<Step, ProtocolError> {
         match self {
-            Self::Client(_) => Step::Waits,
+            Self::Client(_) => Ok(Step::Waits),
             Self::Server(server) => server.admit(local, out),
         }
     }

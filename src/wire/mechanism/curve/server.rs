@@ -23,7 +23,7 @@ use crate::limits::COOKIE_LIFE;
 use crate::options::{Credentials, CurveKeyPair, CurvePublicKey};
 use crate::time::later;
 use crate::wire::greeting::Version;
-use crate::wire::mechanism::{Question, Random, Step, expect, peer};
+use crate::wire::mechanism::{Question, Random, Step, enter_name, expect, peer};
 use crate::wire::metadata::{self, Local, Peer};
 use crate::wire::outbox::Outbox;
 
@@ -78,13 +78,14 @@ impl Server {
     }
 
     /// Sends READY.
-    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Step {
-        let State::Judged { peer, with_client, number } = &mut self.state else { return Step::Waits };
-        let Some(peer) = peer.take() else { return Step::Waits };
+    pub(super) fn admit(&mut self, local: &Local, out: &mut Outbox) -> Result<Step, ProtocolError> {
+        let State::Judged { peer, with_client, number } = &mut self.state else { return Ok(Step::Waits) };
+        let Some(peer) = peer.take() else { return Ok(Step::Waits) };
+        enter_name(local, &peer, Some(out))?;
         let mut sealed = Vec::new();
         with_client.seal(&short_nonce(READY_NONCE, FIRST), &[&metadata::encode(local)], &mut sealed);
         out.push_command(READY, &[&FIRST.to_be_bytes(), &sealed]);
-        Step::Done(peer, Some(Box::new(Boxes::new(with_client, Role::Server, FIRST, *number))))
+        Ok(Step::Done(peer, Some(Box::new(Boxes::new(with_client, Role::Server, FIRST, *number)))))
     }
 }
 

@@ -1,0 +1,267 @@
+//! Two peers of a ROUTER with the same name: which of them has it, and what becomes of the other.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::monitor::until;
+use super::security::Sides;
+use super::*;
+use crate::{
+    Authorizer, Binding, CloseReason, ConnectError, ConnectionError, ConnectionState, Dealer, Decision,
+    EventKind, Mechanism, Monitor, ProtocolError, RecvError, Router, RoutingId,
+};
+
+fn ada() -> RoutingId {
+    RoutingId::new("ada").unwrap()
+}
+
+fn named(builder: Builder<Dealer>) -> Socket<Dealer> {
+    builder.routing_id(ada()).reconnect_interval(Duration::from_millis(5)).open().unwrap()
+}
+
+fn hear(router: &mut Socket<Router>) -> (RoutingId, Message) {
+    router.recv_timeout(PATIENCE).unwrap()
+}
+
+/// A greeting of ZMTP 3, NULL, and the READY of a DEALER that is called ada, with these properties behind.
+fn greeting(minor: u8, properties: &[u8]) -> Vec<u8> {
+    let ready = [b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x03ada", properties].concat();
+    let version = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, minor];
+    let frame = [4, u8::try_from(ready.len()).unwrap()];
+    [&version[..], b"NULL", &[0; 48], &frame, &ready].concat()
+}
+
+/// The whole conversation of an old peer that is called ada.
+const ZMTP1: &[u8] = b"\x04\0ada";
+const ZMTP2: &[u8] = b"\xff\0\0\0\0\0\0\0\x01\x7f\x01\x05\0\x03ada";
+
+/// A peer without a library, that says so much.
+fn stranger(binding: &Binding, says: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(says).unwrap();
+    stream
+}
+
+/// What it hears until it is closed.
+fn hears(mut stranger: TcpStream) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let _ = stranger.read_to_end(&mut octets);
+    octets
+}
+
+fn says(heard: &[u8], text: &str) -> bool {
+    heard.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// Waits until somebody is refused, and tells why.
+fn refusal(monitor: &Monitor) -> ConnectionError {
+    let event = until(monitor, |kind| matches!(kind, EventKind::HandshakeFailed(_)));
+    let EventKind::HandshakeFailed(error) = event.kind else { panic!("{event:?}") };
+    error
+}
+
+#[test]
+fn a_name_in_use_is_refused_before_ready_and_the_queue_waits() {
+    // N-27, R-35
+    over(WIRES, |place| {
+        for sides in Sides::all() {
+            for is_guarded in [false, true] {
+                if !is_guarded && sides.server.mechanism() != Mechanism::Null {
+                    continue; // would let nobody in
+                }
+                let everybody = Authorizer::new(|_| Decision::allow());
+                let asked = if is_guarded { everybody } else { Authorizer::NONE };
+                let builder = place.builder().security(sides.server.clone()).authorizer(asked);
+                let mut router: Socket<Router> = builder.open().unwrap();
+                let endpoint: Endpoint = router.bind(place.address()).unwrap().into();
+                let client = || place.builder().security(sides.client.clone());
+                let mut first = named(client());
+                first.connect(&endpoint).unwrap();
+                send(&mut first, "first");
+                assert_eq!(hear(&mut router), (ada(), "first".into()));
+
+                let mut second = named(client());
+                let monitors = [router.monitor(), second.monitor()];
+                let connection = second.connect(&endpoint).unwrap();
+                for number in 0..100 {
+                    send(&mut second, &numbered(number));
+                }
+                let told = until(&monitors[0], |kind| matches!(kind, EventKind::RoutingIdInUse(_)));
+                assert!(matches!(&told.kind, EventKind::RoutingIdInUse(name) if *name == ada()));
+                assert_eq!(refusal(&monitors[0]), ProtocolError::RoutingIdInUse.into());
+                assert_eq!(refusal(&monitors[1]), ProtocolError::RoutingIdRefused.into());
+                eventually("the handle says so", || {
+                    connection.last_error() == Some(ProtocolError::RoutingIdRefused.into())
+                });
+                // Whoever has the name keeps it.
+                assert_eq!(router.try_recv(), Err(RecvError::WouldBlock));
+                router.send_to(&ada(), "for the first").unwrap();
+                assert_eq!(recv(&mut first), "for the first");
+                assert_eq!(second.try_recv(), Err(RecvError::WouldBlock));
+
+                drop(first);
+                for number in 0..100 {
+                    let (from, message) = hear(&mut router);
+                    assert_eq!((from, number_of(&message)), (ada(), number));
+                }
+                assert_eq!(router.dropped(), crate::Dropped::default());
+                drop(second);
+                let readies = (&monitors[1]).into_iter().filter(|it| matches!(it.kind, EventKind::Ready(_)));
+                assert_eq!(readies.count(), 1);
+            }
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_is_gone_without_a_word_loses_its_name() {
+    // As after a network that was cut: its connection stands, and nothing comes.
+    let place = Place::new(Transport::Tcp);
+    let mut router = place.open::<Router>();
+    let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+    let monitor = router.monitor();
+    let silent = stranger(&binding, &greeting(1, b""));
+    until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+    let mut dealer = named(place.builder());
+    dealer.connect(&binding).unwrap();
+    for number in 0..100 {
+        send(&mut dealer, &numbered(number));
+    }
+    let end = until(&monitor, |kind| matches!(kind, EventKind::Disconnected(_)));
+    assert!(matches!(end.kind, EventKind::Disconnected(Some(ConnectionError::Silent))), "{end:?}");
+    for number in 0..100 {
+        let (from, message) = hear(&mut router);
+        assert_eq!((from, number_of(&message)), (ada(), number));
+    }
+    drop(silent);
+}
+
+#[test]
+fn only_who_says_to_come_back_is_told_why() {
+    // E-01: for others an ERROR is final.
+    let place = Place::new(Transport::Tcp);
+    let mut router = place.open::<Router>();
+    let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+    let mut first = named(place.builder());
+    first.connect(&binding).unwrap();
+    send(&mut first, "first");
+    hear(&mut router);
+    for (properties, is_told) in [(&b""[..], false), (b"\x0aName-Retry\0\0\0\x011", true)] {
+        let heard = hears(stranger(&binding, &greeting(1, properties)));
+        assert!(heard.len() >= 64 && !says(&heard, "READY"), "{heard:?}");
+        assert_eq!(says(&heard, "\x05ERROR\x11Routing-Id-In-Use"), is_told);
+    }
+}
+
+#[test]
+fn peers_of_old_versions_have_names_too() {
+    let place = Place::new(Transport::Tcp);
+    for says in [ZMTP1, ZMTP2, &greeting(0, b"")] {
+        let mut router = place.open::<Router>();
+        let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+        let monitor = router.monitor();
+        let first = stranger(&binding, says);
+        until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+        let second = stranger(&binding, says);
+        assert_eq!(refusal(&monitor), ProtocolError::RoutingIdInUse.into());
+        hears(second);
+        drop(first);
+        until(&monitor, |kind| matches!(kind, EventKind::Disconnected(_)));
+        let _third = stranger(&binding, says);
+        until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+    }
+}
+
+#[test]
+fn over_inproc_the_connect_fails_or_the_bind_says_so() {
+    let place = Place::new(Transport::Inproc);
+    let (mut router, endpoint) = place.bound::<Router>();
+    let monitor = router.monitor();
+    let mut first = named(place.builder());
+    first.connect(&endpoint).unwrap();
+    send(&mut first, "first");
+    let mut second = named(place.builder());
+    assert_eq!(second.connect(&endpoint).unwrap_err(), ConnectError::RoutingIdInUse);
+    let told = until(&monitor, |kind| matches!(kind, EventKind::RoutingIdInUse(_)));
+    assert!(matches!(&told.kind, EventKind::RoutingIdInUse(name) if *name == ada()));
+    // Nor does it come in by another door.
+    let tcp = router.bind("tcp://127.0.0.1:0").unwrap();
+    let refused = second.connect(&tcp).unwrap();
+    assert_eq!(refusal(&monitor), ProtocolError::RoutingIdInUse.into());
+    refused.disconnect();
+    assert_eq!(hear(&mut router), (ada(), "first".into()));
+    // It is free although the ROUTER makes no call.
+    first.disconnect(&endpoint).unwrap();
+    second.connect(&endpoint).unwrap();
+    send(&mut second, "second");
+    assert_eq!(hear(&mut router), (ada(), "second".into()));
+    drop(second);
+    first.connect(&endpoint).unwrap();
+
+    // Two that wait for a bind.
+    let endpoint = place.address();
+    let mut waiting = [(); 2].map(|()| named(place.builder()));
+    let connections = waiting.each_mut().map(|dealer| dealer.connect(&endpoint).unwrap());
+    let mut late = place.open::<Router>();
+    late.bind(&endpoint).unwrap();
+    assert_eq!(connections[0].state(), ConnectionState::Ready);
+    assert_eq!(connections[1].state(), ConnectionState::Failed);
+    assert_eq!(connections[1].last_error(), Some(ProtocolError::RoutingIdRefused.into()));
+}
+
+#[test]
+fn whoever_goes_leaves_no_name_behind() {
+    over(WIRES, |place| {
+        let (mut router, endpoint) = place.bound::<Router>();
+        let names = Arc::clone(router.core.names.as_ref().unwrap());
+        let is_there = || eventually("it has its name", || names.count() == 1);
+        let is_free = |how: &str| eventually(how, || names.count() == 0);
+        let connected = || {
+            let mut dealer = named(place.builder());
+            dealer.connect(&endpoint).unwrap();
+            is_there();
+            dealer
+        };
+        // Without a call of the ROUTER.
+        drop(connected());
+        is_free("the peer was closed");
+        connected().disconnect(&endpoint).unwrap();
+        is_free("the peer has disconnected");
+        let dealer = connected();
+        eventually("the peer is listed", || router.peers().len() == 1);
+        router.peers()[0].close(CloseReason::Refused);
+        is_free("the peer was refused");
+        drop(dealer);
+        // Those to whom the ROUTER has connected.
+        let mut bound = named(place.builder());
+        let theirs: Endpoint = bound.bind(place.address()).unwrap().into();
+        router.connect(&theirs).unwrap();
+        is_there();
+        router.disconnect(&theirs).unwrap();
+        is_free("it was disconnected");
+        router.connect_as(&RoutingId::new("bob").unwrap(), &theirs).unwrap();
+        assert_eq!(names.count(), 1);
+        router.disconnect(&theirs).unwrap();
+        is_free("it was disconnected with the name that it was given");
+        let dealer = connected();
+        drop(router);
+        is_free("the ROUTER is gone");
+        drop(dealer);
+    });
+    let place = Place::new(Transport::Tcp);
+    let mut router = place.open::<Router>();
+    let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+    let monitor = router.monitor();
+    let names = Arc::clone(router.core.names.as_ref().unwrap());
+    // A frame with reserved flags, no frame, and half a handshake.
+    for behind in [&b"\x80\0"[..], b""] {
+        drop(stranger(&binding, &[&greeting(1, b""), behind].concat()));
+        until(&monitor, |kind| matches!(kind, EventKind::Disconnected(_)));
+        eventually("it has left no name", || names.count() == 0);
+    }
+    let half = greeting(1, b"");
+    drop(stranger(&binding, &half[..half.len() - 1]));
+    until(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed(_)));
+    assert_eq!(names.count(), 0, "it had none");
+}
