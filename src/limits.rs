@@ -18,6 +18,21 @@ pub(crate) const INPROC_NAME_MAX: usize = 256;
 /// unknown peer can make us hold, and with the rest of its connection it stays under 4 KiB.
 pub(crate) const HANDSHAKE_COMMAND_MAX: u64 = 3072;
 
+/// Connections of one socket that may be in their handshake at the same time, unless the option says otherwise. A silent
+/// one takes 860 octets, one that sends a command 4 KiB: 64 MiB at most. Nobody honest comes near it: ten thousand
+/// clients that connect at once have less than a hundred in their handshake, as each takes under a millisecond.
+pub(crate) const HANDSHAKES_MAX: u32 = 16_384;
+
+/// The part of these places that one host may have when half of all are taken: one of so many.
+pub(crate) const HANDSHAKE_SHARES: u32 = 8;
+
+/// Bits of an IPv6 address that tell one host from another: networks give each at least so many addresses more.
+pub(crate) const IPV6_HOST_BITS: u32 = 64;
+
+/// Octets that are read, and thrown away, of a peer whose handshake has failed: what the kernel holds unread when a
+/// connection is closed makes it reset that, and what we have said about the failure may be lost.
+pub(crate) const HEARD_OUT_OCTETS: usize = 64 * 1024;
+
 /// Most questions of one context that a ZAP handler has not answered. Each is a handshake that waits, and takes some
 /// 300 octets; more are refused.
 pub(crate) const ZAP_PENDING_MAX: usize = 10_000;
@@ -82,6 +97,10 @@ pub(crate) const NOTICE_WORK: u32 = 4;
 /// Notices of one peer that wait for an XPUB's application; more wait in the peer's queue, and then at the
 /// peer. Many, because a subscription takes effect only when its notice has its place.
 pub(crate) const NEWS_PER_PEER: usize = 65_536;
+
+/// Peers that came or went of whom a ROUTER's application is to be told and has not been, of up to 300 octets each: one
+/// that sends and never receives hears of no more.
+pub(crate) const ROUTER_NEWS_MAX: usize = 10_000;
 
 /// Octets of such notices of one peer.
 pub(crate) const NEWS_OCTETS_PER_PEER: usize = 8 * 1024 * 1024;
@@ -241,6 +260,13 @@ pub(crate) const BACKLOG: u32 = 100;
 
 /// Connections a listener accepts before the others of its thread get their turn.
 pub(crate) const ACCEPTS_PER_TURN: usize = 64;
+
+/// How often an ipc bind looks whether it is its turn to bind in its directory; then it binds out of turn. Another bind
+/// takes some 50 µs; a second of waiting means that somebody keeps the directory for something else.
+pub(crate) const BIND_LOOKS: u32 = 1000;
+
+/// The pause between two such looks.
+pub(crate) const BIND_PAUSE: Duration = Duration::from_millis(1);
 
 /// How long a listener pauses when the system is out of descriptors or memory: short enough that nobody
 /// notices, long enough that it costs no CPU.

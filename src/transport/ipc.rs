@@ -1,9 +1,11 @@
 //! Unix domain sockets: paths and Linux's abstract names. Source: libzmq's zmq_ipc(7).
 //!
-//! A path is taken over only when nobody listens there, and removed only while it is still ours.
+//! A path is taken over only when nobody listens there, and removed only while it is still ours. Those that bind in the
+//! same directory do so in turn: a file that another one has just made, and does not listen on yet, looks as stale as one
+//! that was left behind.
 #![forbid(unsafe_code)]
 
-use std::fs;
+use std::fs::{self, File as Directory};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -16,8 +18,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::endpoint::{Endpoint, IpcAddress};
 use crate::error::BindError;
+use crate::limits::{BIND_LOOKS, BIND_PAUSE};
 use crate::options::Options;
-use crate::transport::{Call, faults, kernel};
+use crate::transport::{Call, faults, kernel, syscalls};
 
 pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<UnixStream> {
     let socket = new_socket()?;
@@ -49,6 +52,11 @@ impl Listener {
         let address = match address {
             IpcAddress::Any => &IpcAddress::Path(temporary_path()),
             named @ (IpcAddress::Abstract(_) | IpcAddress::Path(_)) => named,
+        };
+        // Until it listens.
+        let _turn = match address {
+            IpcAddress::Path(path) => Turn::wait(path),
+            IpcAddress::Abstract(_) | IpcAddress::Any => None,
         };
         if let IpcAddress::Path(path) = address {
             remove_stale(path)?;
@@ -120,6 +128,34 @@ impl File {
     }
 }
 
+/// The right to bind in a directory, by a lock of the system on that directory: nothing is left behind, whoever dies.
+#[derive(Debug)]
+struct Turn(Directory);
+
+impl Turn {
+    /// Waits for those who bind there now. `None`: the system knows no such lock, we may not read the directory, or
+    /// somebody who does not bind keeps it. Then it is bound all the same, as it is by those who know of no lock.
+    fn wait(path: &Path) -> Option<Self> {
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = Directory::open(parent.unwrap_or_else(|| Path::new("."))).ok()?;
+        for _ in 0..BIND_LOOKS {
+            match syscalls::try_lock(&directory) {
+                Ok(()) => return Some(Self(directory)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => syscalls::pause(BIND_PAUSE),
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Closing would do, unless a child was forked meanwhile and holds the same description.
+        syscalls::unlock(&self.0);
+    }
+}
+
 fn listen(address: &IpcAddress, options: &Options) -> io::Result<UnixListener> {
     let socket = new_socket()?;
     faults::before(Call::Bind)?;
@@ -158,9 +194,10 @@ fn remove_stale(path: &Path) -> Result<(), BindError> {
     let probe = new_socket().map_err(|error| BindError::Io(error.into()))?;
     let address = SockAddr::unix(path).map_err(|error| BindError::Io(error.into()))?;
     match probe.connect(&address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(|error| BindError::Io(error.into()))
-        }
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BindError::Io(error.into())),
+            Ok(()) | Err(_) => Ok(()),
+        },
         _ => Err(BindError::AddressInUse),
     }
 }
@@ -171,4 +208,30 @@ fn temporary_path() -> PathBuf {
     let path = std::env::temp_dir().join(format!("peermq-{}-{random:x}.sock", std::process::id()));
     debug_assert!(path.as_os_str().as_bytes().len() < crate::limits::IPC_PATH_MAX);
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_somebody_keeps_locked_can_be_bound_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = Directory::open(directory.path()).unwrap();
+        syscalls::try_lock(&kept).unwrap();
+        let path = directory.path().join("socket");
+        assert!(Turn::wait(&path).is_none());
+        let address = IpcAddress::Path(path.clone());
+        let (listener, _) = Listener::bind(&address, &Options::default()).unwrap();
+        assert!(UnixStream::connect(&path).is_ok());
+        drop(listener);
+        syscalls::unlock(&kept);
+        // Whoever has its turn has it alone, and gives it back.
+        for _ in 0..2 {
+            let turn = Turn::wait(&path).unwrap();
+            let error = syscalls::try_lock(&kept).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+            drop(turn);
+        }
+    }
 }

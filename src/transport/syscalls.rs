@@ -2,9 +2,11 @@
 //! `unsafe`.
 #![allow(unsafe_code, reason = "system calls without a safe wrapper")]
 
+use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd};
 use std::ptr;
+use std::time::Duration;
 
 use mio::net::UnixStream;
 use socket2::SockRef;
@@ -42,6 +44,26 @@ pub(super) fn send(socket: &(impl AsFd + AsRawFd), slices: &[IoSlice<'_>]) -> io
         [one] => usize::try_from(send_one(socket, one, flags)).map_err(|_| io::Error::last_os_error()),
         slices => SockRef::from(socket).send_vectored_with_flags(slices, flags),
     }
+}
+
+/// Locks a file for this descriptor; `WouldBlock` when another one has it.
+pub(super) fn try_lock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open as long as `file` is borrowed; nothing else is handed over.
+    let done = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Gives a lock back.
+pub(super) fn unlock(file: &File) {
+    // SAFETY: as of `try_lock`.
+    let _ = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
+}
+
+/// Waits a while, or until a signal comes.
+pub(super) fn pause(time: Duration) {
+    let milliseconds = libc::c_int::try_from(time.as_millis()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: there are no descriptors, so the pointer to them is not looked at.
+    let _ = unsafe { libc::poll(ptr::null_mut(), 0, milliseconds) };
 }
 
 /// Glibc's `recv` can be cancelled, which costs two atomic changes a call (until its version 2.41): the bare call saves

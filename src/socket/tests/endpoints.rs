@@ -1,11 +1,12 @@
 //! Where sockets bind and connect, and what happens to what was there before.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use super::*;
 use crate::{
@@ -143,6 +144,62 @@ fn a_socket_file_that_nobody_listens_on_is_taken_over() {
     reaches(&place, &mut pull, endpoint.to_string());
     drop(pull);
     assert!(!path.exists());
+}
+
+/// Binds the path again and again, against everybody else: who has it is alone with it, and reachable.
+fn struggle(path: &Path, rounds: u32) {
+    let place = Place::new(Transport::Ipc);
+    let (endpoint, mark) = (Endpoint::ipc(path).unwrap(), path.with_extension("mark"));
+    let mut won = 0;
+    eventually("it had the path often enough", || {
+        let mut pull: Socket<Pull> = place.open();
+        match pull.bind(&endpoint) {
+            Ok(_) => won += 1,
+            Err(BindError::AddressInUse) => return false,
+            Err(error) => panic!("{error}"),
+        }
+        // One that has it too would find the mark.
+        let marked = File::create_new(&mark).unwrap_or_else(|error| panic!("two have the path: {error}"));
+        reaches(&place, &mut pull, endpoint.to_string());
+        fs::remove_file(&mark).unwrap();
+        drop((marked, pull));
+        // And now and then somebody leaves a file behind, unless another one was faster.
+        drop(UnixListener::bind(path));
+        won == rounds
+    });
+}
+
+#[test]
+fn of_all_who_bind_a_path_one_has_it() {
+    // threads and processes, with files that others have left behind.
+    const PATH: &str = "PEERMQ_TEST_PATH";
+    if let Some(path) = std::env::var_os(PATH) {
+        return struggle(path.as_ref(), 60);
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("contended");
+    let children = [(); 2].map(|()| {
+        Command::new(std::env::current_exe().unwrap())
+            .args([
+                "socket::tests::endpoints::of_all_who_bind_a_path_one_has_it",
+                "--exact",
+                "--test-threads=1",
+            ])
+            .env(PATH, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap()
+    });
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| struggle(&path, 60));
+        }
+    });
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    }
 }
 
 #[test]
