@@ -162,10 +162,10 @@
 //! | what | limit |
 //! |---|---|
 //! | greeting and handshake together | [`handshake_interval`](crate::Options::handshake_interval), 30 s |
-//! | accepted connections in their handshake | [`handshakes_max`](crate::Options::handshakes_max), and [from one address](crate::Options::handshakes_max_per_address); without a limit by default |
+//! | accepted connections in their handshake | [`handshakes_max`](crate::Options::handshakes_max), 16,384, and [from one address](crate::Options::handshakes_max_per_address) an eighth of them once half are taken. libzmq has no limit: [`HandshakesMax::UNLIMITED`](crate::HandshakesMax::UNLIMITED) for the first turns off both |
 //! | who may connect | [`accept_only`](crate::Options::accept_only) and [`accept_never`](crate::Options::accept_never), by address |
 //! | questions that a ZAP handler has not answered | 10,000; more peers are refused |
-//! | a command of the handshake | 3,072 octets |
+//! | a command of the handshake | 3,072 octets; a longer one is answered with `ERROR Handshake-Command-Too-Large`, which is final. libzmq has no limit |
 //! | a command afterwards | 1,048,592 octets: a subscription to the longest topic |
 //! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |
 //! | parts of a message | 131,072 |

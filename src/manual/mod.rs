@@ -6,12 +6,14 @@
 //! * [`compatibility`]: where the specifications leave a choice, what libzmq does, and what this library does;
 //!   what may be lost when a connection dies; how things end.
 //! * [`attacks`]: what has broken libraries of this kind, and what stands against it.
+//! * [`bounds`]: everything that is held for peers, sockets and contexts, how large it can become, and what moves that.
 //! * [`life_of_a_message`]: from `send` to `recv`, step by step.
 //! * [`architecture`]: the floors of the source, and who may know whom.
 //! * [`rationale`]: the decisions that made it fast, with the measurements behind them.
 
 pub mod architecture;
 pub mod attacks;
+pub mod bounds;
 pub mod compatibility;
 pub mod executors;
 pub mod features;

@@ -78,8 +78,8 @@
 //! | [`zap_domain`](crate::Options::zap_domain) | Ask the program's ZAP handler, which is bound to `inproc://zeromq.zap.01`, about every peer. Without such a handler nobody is let in. | none | text | 55 | next bind or connect |
 //! | [`accept_only`](crate::Options::accept_only) | Accept tcp connections from these addresses only; none: from all. | none | ranges | -4 | next bind or connect |
 //! | [`accept_never`](crate::Options::accept_never) | Accept no tcp connection from these addresses, also if `accept_only` has them. | none | ranges | -5 | next bind or connect |
-//! | [`handshakes_max`](crate::Options::handshakes_max) | Most accepted connections of the socket that are in their handshake; one more is closed at once. | unlimited | connections | -6 | next bind or connect |
-//! | [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address) | The same for those from one address, so that nobody can keep all others out. | unlimited | connections | -7 | next bind or connect |
+//! | [`handshakes_max`](crate::Options::handshakes_max) | Most accepted connections of the socket that are in their handshake; one more is closed at once. Unlimited, there is no limit from one address either, as in libzmq. | 16384 | connections | -6 | next bind or connect |
+//! | [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address) | The same for those from one address, so that nobody can keep all others out; with IPv6 from one network of 64 bits. | a fair share | connections | -7 | next bind or connect |
 //! | [`ipv6`](crate::Options::ipv6) | Use IPv6 beside IPv4 for names and wildcards. | false | boolean | 42 | next bind or connect |
 //! | [`send_buffer`](crate::Options::send_buffer) | The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 11 | next bind or connect |
 //! | [`recv_buffer`](crate::Options::recv_buffer) | The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on. | the system's | octets | 12 | next bind or connect |

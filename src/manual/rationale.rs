@@ -405,3 +405,25 @@
 //! The end of the program is the end of contexts that were not dropped, by `atexit`: what was sent before the last line
 //! of `main` should not depend on whether an I/O thread had its turn. It takes no more than a second, for `exit` is also
 //! what people call who want a program to end. The calls of other threads go on meanwhile.
+//!
+//! # A name is decided in the handshake, by whoever holds the connection
+//!
+//! A ROUTER's pattern, on the application's thread, used to decide about names when it was handed a new peer. By then the
+//! peer had heard READY and written its queue, which was lost with the connection. Now the session claims the name before
+//! it sends READY, in a list that is shared by the connections of the socket; the pattern's own table remains, as that is
+//! what messages are addressed by. The list is touched when peers come and go, under a lock, and costs messages nothing.
+//!
+//! An ERROR is final by RFC 37, and for libzmq it is: its dealer would never come back. Nothing else that can be said
+//! in a handshake is less final there, but for closing. So the reason is told to those only who announce, with a property
+//! of their READY, that they know it; it costs 16 octets, of connects with a routing id.
+//!
+//! Whoever has a name that is wanted is doubted rather than thrown out: a second program that was started with the same
+//! name by mistake must not break the first, and a connection whose other end is gone without a word must not keep its
+//! name for the two hours of TCP's keepalive.
+//!
+//! # Binding in turn
+//!
+//! A stale ipc file is told from a live one by a connect that is refused. So is a file that another bind has made a
+//! moment ago and does not listen on yet; of two that find the same stale file, each removes what it finds. Renaming a
+//! socket over the path replaces what it finds as blindly, and a lock file is one more file that is left behind. The
+//! directory itself can be locked (`flock`), and is free again when its holder dies.

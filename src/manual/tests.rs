@@ -206,6 +206,49 @@ fn claims() -> Vec<(&'static str, String)> {
     ]
 }
 
+/// The same of what is held.
+fn claims_of_bounds() -> Vec<(&'static str, String)> {
+    let octets = |number: usize| grouped(number as u64);
+    vec![
+        ("src/manual/bounds.rs", format!("metadata | {} octets", grouped(limits::HANDSHAKE_COMMAND_MAX))),
+        ("src/manual/bounds.rs", format!("may take | {} s", limits::HANDSHAKE_INTERVAL.as_secs())),
+        ("src/manual/bounds.rs", format!("; {} parts", grouped(limits::PARTS_MAX.into()))),
+        (
+            "src/manual/bounds.rs",
+            format!("after the handshake | {} octets", grouped(limits::TRAFFIC_COMMAND_MAX)),
+        ),
+        ("src/manual/bounds.rs", format!("does not read | {} octets", octets(limits::OUTBOX_OCTETS))),
+        ("src/manual/bounds.rs", format!("routing id | {} octets", limits::ROUTING_ID_MAX)),
+        (
+            "src/manual/bounds.rs",
+            format!(
+                "its subscriptions | {} topics of {} mebioctets",
+                octets(limits::TOPICS_PER_PEER),
+                limits::TOPIC_OCTETS_PER_PEER >> 20
+            ),
+        ),
+        ("src/manual/bounds.rs", format!("to be accepted | {}, in", limits::BACKLOG)),
+        (
+            "src/manual/bounds.rs",
+            format!("in their handshake | {}; one", grouped(limits::HANDSHAKES_MAX.into())),
+        ),
+        ("src/manual/bounds.rs", format!("for them, {} notices", limits::MAIL_SWEPT_MIN)),
+        ("src/manual/bounds.rs", format!("nobody receives | {};", octets(limits::ROUTER_NEWS_MAX))),
+        (
+            "src/manual/bounds.rs",
+            format!(
+                "has not heard | {} of a peer, of {} mebioctets",
+                octets(limits::NEWS_PER_PEER),
+                limits::NEWS_OCTETS_PER_PEER >> 20
+            ),
+        ),
+        ("src/manual/bounds.rs", format!("a monitor | {} for", grouped_1000(limits::MONITOR_EVENTS_MAX))),
+        ("src/manual/bounds.rs", format!("not answered | {};", octets(limits::ZAP_PENDING_MAX))),
+        ("src/manual/compatibility.rs", format!("{}, and [from one", grouped(limits::HANDSHAKES_MAX.into()))),
+        ("src/options/admission.rs", format!("In all: {}, more", grouped(limits::HANDSHAKES_MAX.into()))),
+    ]
+}
+
 fn grouped_1000(number: usize) -> String {
     format!("{},{:03}", number / 1000, number % 1000)
 }
@@ -225,7 +268,11 @@ fn prose(file: &str) -> String {
 
 #[test]
 fn numbers_of_the_pages_are_those_of_the_code() {
-    let wrong: Vec<_> = claims().into_iter().filter(|(file, claim)| !prose(file).contains(claim)).collect();
+    let wrong: Vec<_> = claims()
+        .into_iter()
+        .chain(claims_of_bounds())
+        .filter(|(file, claim)| !prose(file).contains(claim))
+        .collect();
     assert!(wrong.is_empty(), "the code has other numbers, or the text has changed: {wrong:#?}");
 }
 
@@ -256,4 +303,25 @@ fn files_that_the_pages_name_are_there() {
         );
     }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn every_bound_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let has_interop = root.join("interop-tests/tests").exists();
+    let (mut rows, mut file) = (0, String::new());
+    for row in include_str!("bounds.rs").lines().filter(|line| line.contains("| `") || line.contains("; `")) {
+        rows += 1;
+        let test_column = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in test_column.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                let path = root.join(name);
+                let is_there = has_interop || !name.starts_with("interop-tests");
+                file = if is_there { std::fs::read_to_string(&path).unwrap() } else { String::new() };
+            } else if !file.is_empty() {
+                assert!(file.contains(&format!("fn {name}()")), "{name}: {row}");
+            }
+        }
+    }
+    assert!(rows >= 15, "{rows}");
 }

@@ -8,6 +8,7 @@ use std::mem;
 use std::sync::Arc;
 
 use crate::error::{ConnectError, RecvError, SendError};
+use crate::limits::ROUTER_NEWS_MAX;
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
 use crate::patterns::{
@@ -187,7 +188,8 @@ impl Router {
     }
 
     fn tell(&mut self, name: Option<RoutingId>, is_up: bool) {
-        if if is_up { self.notify.on_connect() } else { self.notify.on_disconnect() } {
+        let is_wanted = if is_up { self.notify.on_connect() } else { self.notify.on_disconnect() };
+        if is_wanted && self.news.len() < ROUTER_NEWS_MAX {
             self.news.extend(name);
         }
     }

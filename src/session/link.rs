@@ -134,7 +134,7 @@ impl Link {
     }
 
     /// Waits for the answer to this question, and to no other.
-    pub(super) fn expect_decision(&self, number: u64) {
+    pub(crate) fn expect_decision(&self, number: u64) {
         *lock(&self.asked) = Some(Box::new(Asked { number, answer: None }));
     }
 

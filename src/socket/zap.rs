@@ -217,3 +217,51 @@ impl Desk {
 
 /// What ends the thread. No request has a single frame.
 const STOP: &str = "stop";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Candidate, Credentials, IoAffinity, ZapDomain};
+    use crate::routing_id::RoutingId;
+
+    #[test]
+    fn only_so_many_questions_wait_for_an_answer() {
+        let context = Context::builder().io_threads(1).build();
+        // A handler that takes every question and answers none.
+        let mut handler = context.builder_for::<crate::patterns::Router>().recv_hwm(0).open().unwrap();
+        handler.bind(HANDLER).unwrap();
+        let domain = ZapDomain::new("global").unwrap();
+        let pull = context.builder_for::<Pull>().zap_domain(domain).open().unwrap();
+        let endpoint: crate::Endpoint = "tcp://127.0.0.1:1".parse().unwrap();
+        let (owner, mailbox) = (
+            pull.core.owner(&endpoint, RoutingId::NONE),
+            pull.core.context.pool.pick(IoAffinity::ANY).unwrap(),
+        );
+        let doorkeeper = owner.doorkeeper.clone().unwrap();
+        let link = || Link::new(Arc::clone(&mailbox), Arc::clone(&owner), None);
+        let ask = |link: Arc<Link>| {
+            let number = unique_id();
+            link.expect_decision(number);
+            let (credentials, properties) = (Credentials::Null, Arc::default());
+            let candidate = Candidate { endpoint: endpoint.clone(), credentials, properties, process: None };
+            doorkeeper.ask(Inquiry { candidate, number, link })
+        };
+        let mut waiting = Vec::new();
+        while waiting.len() < ZAP_PENDING_MAX {
+            let link = link();
+            // The way to the handler has its limits, too.
+            if ask(Arc::clone(&link)) {
+                waiting.push(link);
+            }
+            while handler.try_recv().is_ok() {}
+        }
+        assert!(!ask(link()), "one too many");
+        // Those who are gone make room.
+        waiting.truncate(ZAP_PENDING_MAX - 1);
+        let late = link();
+        while !ask(Arc::clone(&late)) {
+            while handler.try_recv().is_ok() {}
+        }
+        assert_eq!(lock(&context.inner.zap_desk.pending).len(), ZAP_PENDING_MAX);
+    }
+}

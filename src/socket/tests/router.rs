@@ -505,3 +505,16 @@ fn peers_that_left_leave_nothing_although_nobody_receives() {
         });
     });
 }
+
+#[test]
+fn news_that_nobody_receives_do_not_pile_up() {
+    let place = Place::new(Transport::Inproc);
+    let mut router: Socket<Router> = place.builder().router_notify(RouterNotify::BOTH).open().unwrap();
+    let endpoint = router.bind(place.address()).unwrap();
+    for _ in 0..=crate::limits::ROUTER_NEWS_MAX / 2 {
+        drop(place.connected::<Dealer>(endpoint.endpoint()));
+        router.try_send_to(&name("nobody"), "").unwrap();
+    }
+    let heard = std::iter::from_fn(|| router.try_recv().ok()).count();
+    assert_eq!(heard, crate::limits::ROUTER_NEWS_MAX);
+}
