@@ -226,7 +226,8 @@ impl ContextInner {
 
 impl ContextBuilder {
     /// Sets how many I/O threads may be started. Default: one for each core that the process may use; at
-    /// least one.
+    /// least one. They start when the first tcp or ipc endpoints need them, so a context that uses inproc only has none,
+    /// and 0, which libzmq takes for that, counts as 1.
     #[must_use]
     pub fn io_threads(mut self, count: usize) -> Self {
         self.io_threads = NonZeroUsize::new(count).or(Some(NonZeroUsize::MIN));

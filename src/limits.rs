@@ -29,10 +29,6 @@ pub(crate) const HANDSHAKE_SHARES: u32 = 8;
 /// Bits of an IPv6 address that tell one host from another: networks give each at least so many addresses more.
 pub(crate) const IPV6_HOST_BITS: u32 = 64;
 
-/// Octets that are read, and thrown away, of a peer whose handshake has failed: what the kernel holds unread when a
-/// connection is closed makes it reset that, and what we have said about the failure may be lost.
-pub(crate) const HEARD_OUT_OCTETS: usize = 64 * 1024;
-
 /// Most questions of one context that a ZAP handler has not answered. Each is a handshake that waits, and takes some
 /// 300 octets; more are refused.
 pub(crate) const ZAP_PENDING_MAX: usize = 10_000;

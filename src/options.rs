@@ -184,11 +184,12 @@ macro_rules! for_each_option {
             /// Accept no tcp connection from these addresses, also if `accept_only` has them.
             accept_never: AddressRanges = AddressRanges::NONE, code -5, when NextConnect;
 
-            /// Most accepted connections of the socket that are in their handshake; one more is closed at once.
-            handshakes_max: HandshakesMax = HandshakesMax::UNLIMITED, code -6, when NextConnect;
+            /// Most accepted connections of the socket that are in their handshake; one more is closed at once. Unlimited, there
+            /// is no limit from one address either, as in libzmq.
+            handshakes_max: HandshakesMax = HandshakesMax::DEFAULT, code -6, when NextConnect;
 
-            /// The same for those from one address, so that nobody can keep all others out.
-            handshakes_max_per_address: HandshakesMax = HandshakesMax::UNLIMITED, code -7, when NextConnect;
+            /// The same for those from one address, so that nobody can keep all others out; with IPv6 from one network of 64 bits.
+            handshakes_max_per_address: HandshakesMax = HandshakesMax::FAIR_SHARE, code -7, when NextConnect;
 
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
@@ -541,8 +542,8 @@ mod tests {
             ("zap_domain", 55, "none", "text"),
             ("accept_only", -4, "none", "ranges"),
             ("accept_never", -5, "none", "ranges"),
-            ("handshakes_max", -6, "unlimited", "connections"),
-            ("handshakes_max_per_address", -7, "unlimited", "connections"),
+            ("handshakes_max", -6, "16384", "connections"),
+            ("handshakes_max_per_address", -7, "a fair share", "connections"),
             ("ipv6", 42, "false", "boolean"),
             ("send_buffer", 11, "the system's", "octets"),
             ("recv_buffer", 12, "the system's", "octets"),

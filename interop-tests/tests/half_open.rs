@@ -19,7 +19,9 @@ use cap::Cap;
 use interop_tests::raw::vectors::{command, greeting, message};
 use interop_tests::raw::{ALLOCATOR_LIMIT, Account, DEADLINE, FIGURE, Meeting, Role, Transport, alone};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use peermq::{Authorizer, Context, CurveKeyPair, Dealer, Endpoint, Pull, Router, Security, Socket};
+use peermq::{
+    Authorizer, Context, CurveKeyPair, Dealer, Endpoint, HandshakesMax, Pull, Router, Security, Socket,
+};
 use socket2::{Domain, Type};
 
 #[global_allocator]
@@ -63,6 +65,7 @@ fn honest_clients_are_served_beside_strangers() {
             .security(Security::CurveServer { keys })
             .authorizer(Authorizer::anyone())
             .handshake_interval(NEVER)
+            .handshakes_max(HandshakesMax::UNLIMITED)
             .backlog(4096)
             .linger(Duration::ZERO)
             .recv_timeout(Duration::from_millis(10))

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::value::Unit;
 use crate::error::InvalidValue;
+use crate::limits::{HANDSHAKE_SHARES, HANDSHAKES_MAX};
 
 /// Ranges of IP addresses, such as `10.0.0.0/8`, `::1` and `fe80::/10`.
 ///
@@ -114,45 +115,76 @@ impl Unit for AddressRanges {
     const UNIT: &'static str = "ranges";
 }
 
-/// Most connections that may be in their handshake at the same time.
+/// Most connections that may be in their handshake at the same time, in all or from one host.
 ///
 /// ```
 /// use peermq::HandshakesMax;
 ///
 /// assert_eq!(HandshakesMax::from(100).limit(), Some(100));
 /// assert_eq!(HandshakesMax::from(0), HandshakesMax::UNLIMITED);
+/// assert_eq!(HandshakesMax::DEFAULT.limit(), Some(16_384));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct HandshakesMax(Option<NonZeroU32>);
+pub struct HandshakesMax(Most);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Most {
+    Any,
+    Number(NonZeroU32),
+    Share,
+}
 
 impl HandshakesMax {
-    /// Any number.
-    pub const UNLIMITED: Self = Self(None);
+    /// In all: 16,384, more than any honest crowd of clients needs at the same time.
+    pub const DEFAULT: Self = match NonZeroU32::new(HANDSHAKES_MAX) {
+        Some(limit) => Self(Most::Number(limit)),
+        None => Self::UNLIMITED,
+    };
 
-    /// Returns the limit, if there is one.
+    /// From one host: an eighth of all places, once half of them are taken; until then, and if their number is not
+    /// limited, any number. Only for [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address); in all
+    /// it is any number.
+    pub const FAIR_SHARE: Self = Self(Most::Share);
+
+    /// Any number.
+    pub const UNLIMITED: Self = Self(Most::Any);
+
+    /// Returns the limit, if there is one that is a number.
     #[must_use]
     pub fn limit(self) -> Option<u32> {
-        self.0.map(NonZeroU32::get)
+        match self.0 {
+            Most::Any | Most::Share => None,
+            Most::Number(limit) => Some(limit.get()),
+        }
     }
 
     /// Whether one more may come when there are so many.
     pub(crate) fn has_room(self, now: u32) -> bool {
         self.limit().is_none_or(|limit| now < limit)
     }
+
+    /// Whether one more may come from a host when there are so many in `all`, of `most`, and so many from there.
+    pub(crate) fn has_room_for_host(self, from_there: u32, all: u32, most: Self) -> bool {
+        let Some(most) = most.limit().filter(|_| self.0 == Most::Share) else {
+            return self.has_room(from_there);
+        };
+        all < most.div_ceil(2) || from_there < most.div_ceil(HANDSHAKE_SHARES)
+    }
 }
 
 /// Zero is any number.
 impl From<u32> for HandshakesMax {
     fn from(limit: u32) -> Self {
-        Self(NonZeroU32::new(limit))
+        Self(NonZeroU32::new(limit).map_or(Most::Any, Most::Number))
     }
 }
 
 impl fmt::Display for HandshakesMax {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(limit) => limit.fmt(f),
-            None => f.write_str("unlimited"),
+            Most::Any => f.write_str("unlimited"),
+            Most::Number(limit) => limit.fmt(f),
+            Most::Share => f.write_str("a fair share"),
         }
     }
 }

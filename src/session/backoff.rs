@@ -78,6 +78,19 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_refuses_is_asked_less_and_less_often() {
+        let mut backoff = Backoff::default();
+        let pauses: Vec<_> =
+            (0..6).map(|_| backoff.next_pause(&Options::default(), 0, true).unwrap()).collect();
+        assert_eq!(pauses[..5], [BASE, 2 * BASE, 4 * BASE, 8 * BASE, 16 * BASE]);
+        assert_eq!(pauses[5], REFUSED_PAUSE_MAX);
+        // Not more often than the options say, and never sooner.
+        let every = ReconnectInterval::Every(2 * REFUSED_PAUSE_MAX);
+        let options = Options { reconnect_interval: every, ..Options::default() };
+        assert_eq!(Backoff::default().next_pause(&options, 0, true), Some(2 * REFUSED_PAUSE_MAX));
+    }
+
+    #[test]
     fn never_is_never_and_zero_is_not_a_busy_loop() {
         //
         let options = Options { reconnect_interval: ReconnectInterval::Never, ..Options::default() };

@@ -472,7 +472,8 @@ fn talk(stream: &mut Stream, socks: &mut Socks) -> Result<bool, ConnectionError>
     }
 }
 
-/// Whether the peer has said no, and will soon say so again.
+/// Whether the peer has said no, or something that is of no use, and will soon say so again.
 fn is_said_no(error: ConnectionError) -> bool {
-    matches!(error, ConnectionError::Protocol(ProtocolError::RoutingIdRefused))
+    use ProtocolError::{CommandTooLarge, RoutingIdRefused};
+    matches!(error, ConnectionError::Protocol(CommandTooLarge(_) | RoutingIdRefused))
 }

@@ -282,7 +282,12 @@ impl Connection {
                     };
                 }
                 Phase::Handshake { version, command, handshake } => {
-                    let Some(mut body) = command.take(octets)? else { return Ok(()) };
+                    let taken = command.take(octets).inspect_err(|error| {
+                        if matches!(error, ProtocolError::CommandTooLarge(_)) {
+                            command::push_error(out, TOO_LARGE); // it would come again, as long as it is
+                        }
+                    });
+                    let Some(mut body) = taken? else { return Ok(()) };
                     *command = command::Incoming::new();
                     match handshake.handle_command(&self.local, *version, &mut body, now, out)? {
                         Step::Waits => {}
@@ -342,6 +347,9 @@ impl Connection {
         }
     }
 }
+
+/// The reason for a peer whose metadata is too long: a reason has no spaces.
+const TOO_LARGE: &str = "Handshake-Command-Too-Large";
 
 /// Answers a command of the traffic phase, or leaves it at that. `true`: it is for the socket.
 fn answer(

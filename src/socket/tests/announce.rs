@@ -1,7 +1,8 @@
 //! What sockets say without being asked: metadata, and messages at the begin and end of a connection.
 
+use super::monitor::until;
 use super::*;
-use crate::{Metadata, Pair};
+use crate::{ConnectionError, EventKind, Metadata, Pair, ProtocolError, Pub};
 
 #[test]
 fn metadata_reaches_the_peer() {
@@ -16,6 +17,52 @@ fn metadata_reaches_the_peer() {
         let names: Vec<_> = peer.properties().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["Socket-Type", "X-Zone", "X-Empty"]);
     });
+}
+
+#[test]
+fn the_longest_metadata_fits_with_the_longest_name_and_every_mechanism() {
+    // As long as may be: a property takes 1 octet, its name, 4 octets, its value.
+    let metadata = Metadata::new([("X-a", vec![7; crate::limits::METADATA_OCTETS_MAX - 8])]).unwrap();
+    let place = Place::new(Transport::Tcp);
+    for sides in security::Sides::all() {
+        let builder = place.builder::<crate::Router>().security(sides.server.clone());
+        let everybody = crate::Authorizer::new(|_| crate::Decision::allow());
+        let mut router = builder.authorizer(everybody).open().unwrap();
+        let binding = router.bind(place.address()).unwrap();
+        let builder = place.builder::<crate::Dealer>().security(sides.client.clone());
+        let name = crate::RoutingId::new([7; 255]).unwrap();
+        let mut dealer = builder.metadata(metadata.clone()).routing_id(name).open().unwrap();
+        dealer.connect(&binding).unwrap().wait_ready(PATIENCE).unwrap();
+    }
+}
+
+#[test]
+fn a_peer_that_says_too_much_of_itself_is_told_so() {
+    use std::io::{Read as _, Write as _};
+
+    // The ERROR is final for it (E-01): it does not come again and again.
+    let mut publisher = Place::new(Transport::Tcp).open::<Pub>();
+    let monitor = publisher.monitor();
+    let binding = publisher.bind("tcp://127.0.0.1:0").unwrap();
+    let greeting = [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL"[..], &[0; 48]].concat();
+    for octets in [3_100_u32, 8_000, 30_000] {
+        for _ in 0..20 {
+            let mut ready = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB\x06X-Tags".to_vec();
+            ready.extend(octets.to_be_bytes());
+            ready.extend(vec![b'v'; octets as usize]);
+            let header = [&[6], &(ready.len() as u64).to_be_bytes()[..]].concat();
+            let mut peer = std::net::TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
+            peer.write_all(&[&greeting[..], &header, &ready].concat()).unwrap();
+            let mut heard = Vec::new();
+            peer.read_to_end(&mut heard).unwrap();
+            assert!(heard.ends_with(b"\x05ERROR\x1bHandshake-Command-Too-Large"), "{heard:?}");
+            let told = until(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed(_)));
+            let EventKind::HandshakeFailed(ConnectionError::Protocol(error)) = told.kind else {
+                panic!("{told:?}")
+            };
+            assert_eq!(error, ProtocolError::CommandTooLarge(ready.len() as u64));
+        }
+    }
 }
 
 #[test]

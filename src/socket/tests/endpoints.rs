@@ -7,6 +7,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Barrier;
 
 use super::*;
 use crate::{
@@ -195,6 +196,26 @@ fn of_all_who_bind_a_path_one_has_it() {
             scope.spawn(|| struggle(&path, 60));
         }
     });
+    // All at once, with a file that was left behind.
+    let stale = directory.path().join("stale");
+    let endpoint = Endpoint::ipc(&stale).unwrap();
+    let contexts = [(); 4].map(|()| Context::builder().io_threads(1).build());
+    for round in 0..1000 {
+        drop(UnixListener::bind(&stale).unwrap());
+        let together = Barrier::new(contexts.len());
+        let bind = |context: &Context| {
+            let mut pull = context.open::<Pull>().unwrap();
+            together.wait();
+            let bound = pull.bind(&endpoint).map(drop);
+            (pull, bound)
+        };
+        let bound: Vec<_> = thread::scope(|scope| {
+            let all = contexts.each_ref().map(|context| scope.spawn(move || bind(context)));
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        let losers = bound.iter().filter(|(_, bound)| *bound == Err(BindError::AddressInUse)).count();
+        assert_eq!(losers, contexts.len() - 1, "round {round}: {bound:?}");
+    }
     for child in children {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);

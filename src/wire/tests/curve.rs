@@ -243,7 +243,9 @@ fn every_other_length_is_refused() {
     }
     for size in [3073_u64, 65_536, 1 << 20, 1 << 31, (1 << 63) - 1] {
         let header = [&[6], &size.to_be_bytes()[..]].concat();
-        assert_eq!(served(&[&hello(), &header]).error(), ProtocolError::CommandTooLarge(size));
+        let outcome = served(&[&hello(), &header]);
+        assert_eq!(outcome.error(), ProtocolError::CommandTooLarge(size));
+        assert!(outcome.commands().ends_with(b"\x05ERROR\x1bHandshake-Command-Too-Large"));
     }
 }
 

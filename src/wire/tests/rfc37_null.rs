@@ -192,7 +192,9 @@ fn flags_and_sizes_are_checked_before_the_body() {
     }
     for size in [HELD_MAX as u64 + 1, 1 << 32, (1 << 32) + 1, (1 << 63) - 1] {
         let frames = [&[6], &size.to_be_bytes()[..]].concat();
-        assert_eq!(after_greeting(&frames).error(), ProtocolError::CommandTooLarge(size));
+        let outcome = after_greeting(&frames);
+        assert_eq!(outcome.error(), ProtocolError::CommandTooLarge(size));
+        assert!(outcome.commands().ends_with(b"\x04\x22\x05ERROR\x1bHandshake-Command-Too-Large"));
     }
     for size in [1 << 63, u64::MAX] {
         let frames = [&[6], &size.to_be_bytes()[..]].concat();
