@@ -292,6 +292,15 @@ pub(crate) const GIVE_UPS_AT_ONCE: u8 = 4;
 /// keep a core busy.
 pub(crate) const RECONNECT_PAUSE_MIN: Duration = Duration::from_millis(1);
 
+/// How often a connection is looked at that has said everything, with a linger without end, while its peer does not
+/// close: one whose kernel has acknowledged everything needs this side no more. Long for a peer that is at work, short
+/// for a program that waits for its end. A finite linger is its own limit.
+pub(crate) const LEAVE_LOOK: Duration = Duration::from_secs(5);
+
+/// How many such looks in a row may find that the peer's kernel has not taken a single octet more: a minute. A peer that
+/// reads nothing must not hold a descriptor for ever.
+pub(crate) const LEAVE_LOOKS_MAX: u8 = 12;
+
 /// How long dropping the last handle of a context waits for messages that linger: a reachable peer takes
 /// everything long before; an unreachable one must not hang the program for ever.
 pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);

@@ -333,9 +333,9 @@
 //!
 //! # How things end
 //!
-//! * [`close`](crate::Socket::close) waits until everything that is queued is with the kernel, or the deadline has
-//!   passed, and tells exactly how many messages were handed over and how many were dropped. With inproc they are
-//!   handed over as soon as they are sent.
+//! * [`close`](crate::Socket::close) waits until everything that is queued has been handed over and each peer has closed
+//!   its end of the connection behind it, or the deadline has passed, and tells exactly what is known of how many
+//!   messages. With inproc they are handed over as soon as they are sent.
 //! * [`disconnect`](crate::Connection::disconnect) of a handle works from any thread, also while another one waits in
 //!   the socket; what is queued lingers. A message that another thread sends at that very moment may be dropped.
 //! * Dropping a [`Socket`](crate::Socket) never waits. Its listeners stop; what is queued goes on being sent

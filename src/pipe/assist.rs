@@ -36,6 +36,8 @@ pub(crate) trait Assist: Send + Sync {
     fn stop(&self, deadline: Option<Instant>);
     /// Whether the socket said that it is done.
     fn is_stopped(&self) -> bool;
+    /// Whether the peer has closed its half behind everything that it was told.
+    fn is_confirmed(&self) -> bool;
     /// Ends the connection now, whatever is queued.
     fn cut(&self);
     /// What is counted of it.

@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 use crate::frame::MORE;
 use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
 use crate::pipe::consumer::{Consumer, Position, body_at, frame_end};
+use crate::pipe::pipe;
 use crate::sync::Arc;
 
 /// What one vectored write takes.
@@ -126,6 +127,13 @@ impl Drain {
             Some(end) if end.order() == at.order() && of_body == 0 => self.take_up_to(end),
             _ => self.take_whole_messages(at),
         }
+    }
+
+    /// Takes nothing more, and tells the producer so. What is counted stays.
+    pub(crate) fn let_go(&mut self) {
+        let (_, mut closed) = pipe(Some(0));
+        closed.received = self.consumer.received;
+        *self = Self::new(closed);
     }
 
     /// Messages that the kernel has, since the pipe was made.

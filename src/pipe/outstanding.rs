@@ -47,10 +47,10 @@ impl Outstanding {
         self.ring.is_consumer_gone()
     }
 
-    /// Asks for the producer's wake-up when everything is taken, or will not be. `false`: it is so already.
-    /// The wake-up may come early.
+    /// Asks for the producer's wake-up when nobody takes anything any more: the connection is over. `false`: it is so
+    /// already. The wake-up may come early.
     pub(crate) fn wait(&self) -> bool {
-        self.ring.wait_for_all(self.sent)
+        self.ring.wait_for_end()
     }
 }
 

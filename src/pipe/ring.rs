@@ -184,13 +184,13 @@ impl Ring {
         true
     }
 
-    /// Asks to be woken when all that was sent is taken. `false`: do not wait.
-    pub(super) fn wait_for_all(&self, sent: u64) -> bool {
-        // Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
-        self.progress.0.resume_at.swap(sent, Ordering::Relaxed);
-        // Pairs with the light fences in `consume` and `consumer_gone`.
+    /// Asks to be woken when the consumer is gone. `false`: it is.
+    pub(super) fn wait_for_end(&self) -> bool {
+        // More than is ever taken. Relaxed: ordered by the fence. A swap for the reason given in `wait_for_messages`.
+        self.progress.0.resume_at.swap(NOT_WAITING - 1, Ordering::Relaxed);
+        // Pairs with the light fence in `consumer_gone`.
         heavy_fence();
-        if self.is_consumer_gone() || self.consumed() >= sent {
+        if self.is_consumer_gone() {
             self.progress.0.resume_at.store(NOT_WAITING, Ordering::Relaxed);
             return false;
         }

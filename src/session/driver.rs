@@ -4,18 +4,19 @@
 //! kernel has no more, a pipe is dry or full, or its turn's budget is spent.
 #![forbid(unsafe_code)]
 
+mod ending;
 mod handshake;
 mod pacing;
 mod topics;
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::io::{End, Notice};
-use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, HANDSHAKE_READ, LARGE_READ_MAX, STREAM_READ_OCTETS};
+use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, LARGE_READ_MAX, STREAM_READ_OCTETS};
 use crate::options::fill_random;
 use crate::pipe::{Assist, Feed, Passage, Skimmed, Slices};
 use crate::session::calls::Calls;
@@ -53,6 +54,7 @@ pub(super) struct Session {
     is_full: bool,
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
+    stage: ending::Stage,
     is_shaking_hands: bool,
     /// What is queued now is the last.
     is_stopped: bool,
@@ -116,6 +118,7 @@ impl Session {
             is_writable: true,
             is_full: false,
             is_closed: false,
+            stage: ending::Stage::Talks,
             is_shaking_hands: true,
             is_stopped: false,
             takes_notes,
@@ -194,7 +197,7 @@ impl Session {
         self.is_stopped = link.is_stopped();
         // What there was no room for may be what the caller waits for.
         self.turn = if self.is_full && turn == Turn::Wait { Turn::Call } else { turn };
-        let progress = self.read_and_write(noted, link);
+        let progress = self.go_on(noted, link);
         let (moved, heard, messages) = (self.moved - moved, self.heard - heard, self.messages() - messages);
         // The handshake counts as heard only.
         let is_turn = self.steps.note_turn(heard, moved.saturating_sub(heard), messages);
@@ -249,6 +252,9 @@ impl Session {
         }
         self.is_writable |= noted & work::WRITABLE != 0;
         self.is_closed |= noted & work::CLOSED != 0;
+        if noted & work::CLOSED != 0 {
+            self.look_for_end(link);
+        }
         // Reading first when somebody waits for it; a full outbox is written before more is read.
         // In step, the pipe tells when there is something to write.
         let is_told =
@@ -267,7 +273,8 @@ impl Session {
                 }
             }
         }
-        if noted & work::BEAT != 0 || self.connection.wants_timer() {
+        // A peer that has closed its side is not asked for signs of life: that would be answered with a reset.
+        if (noted & work::BEAT != 0 || self.connection.wants_timer()) && self.is_talking() {
             self.beat(link)?;
         }
         if !self.outbox.is_empty() || was_shaking_hands {
@@ -299,7 +306,7 @@ impl Session {
     /// in a stream is left for the next batch or tick, unless it is much.
     fn write(&mut self, link: &Link) -> Result<Progress, End> {
         let mut budget = self.write_batch;
-        while self.is_writable {
+        while self.is_writable && self.is_talking() {
             self.tell_topics();
             let mut slices = Slices::new();
             let control = self.outbox.octets();
@@ -333,12 +340,19 @@ impl Session {
             self.calls.count();
             let done = match &mut self.translator {
                 None => {
-                    let taken = self.stream.write(&slices).map_err(End::Io)?;
-                    Written::of(taken, total, control_octets)
+                    let taken = self.stream.write(&slices).map_err(End::Io);
+                    taken.map(|taken| Written::of(taken, total, control_octets))
                 }
-                Some(translator) => translator.write(&mut self.stream, &slices, control_octets)?,
+                Some(translator) => translator.write(&mut self.stream, &slices, control_octets),
             };
             drop(slices);
+            let done = match done {
+                Err(end @ End::Io(_)) => {
+                    self.listen(end, link);
+                    break;
+                }
+                done => done?,
+            };
             // A short write is how the kernel says that it is full; an event tells when it is not.
             self.is_writable = !done.is_short;
             let written = done.control + done.frames;
@@ -399,7 +413,6 @@ impl Session {
                     return Ok(false);
                 }
             }
-            self.stream.finish();
             return Err(End::Sent);
         }
         Ok(self.care.is_stream() || ends.wait_for_messages(self.turn != Turn::Task))
@@ -448,6 +461,10 @@ impl Session {
                 return Ok(Progress::Again);
             }
             if self.outbox.is_full() {
+                if !matches!(self.stage, ending::Stage::Talks) {
+                    self.outbox = Outbox::new(); // nobody hears the answers
+                    continue;
+                }
                 // A peer that asks and does not read the answers is not read any more.
                 self.write(link)?;
                 if self.outbox.is_full() {
@@ -484,27 +501,5 @@ impl Session {
                 }
             }
         }
-    }
-
-    /// The socket does not want more: what still comes is thrown away, so that closing does not cut off
-    /// what we have sent.
-    fn discard(&mut self) -> Result<Progress, End> {
-        let mut octets = [0; HANDSHAKE_READ];
-        let mut budget = self.read_batch;
-        while budget > 0 {
-            self.calls.count();
-            match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
-                Read::Dry => {
-                    self.is_readable = false;
-                    return Ok(Progress::Waits);
-                }
-                Read::End => return Err(End::PeerClosed),
-                Read::Octets(count) => {
-                    self.heard += count as u64;
-                    budget = budget.saturating_sub(count);
-                }
-            }
-        }
-        Ok(Progress::Again)
     }
 }

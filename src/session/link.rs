@@ -57,6 +57,10 @@ pub(crate) struct Link {
     /// Lent, it can wait in a read.
     is_patient: AtomicBool,
     is_stopped: AtomicBool,
+    /// Stopped, it ends at a time, whatever its peer does.
+    is_bounded: AtomicBool,
+    /// The peer has closed its half behind everything that it was told.
+    is_confirmed: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     pub(super) status: Option<Arc<Status>>,
     pub(super) pulse: Pulse,
@@ -94,6 +98,8 @@ impl Link {
             is_lent: AtomicBool::new(false),
             is_patient: AtomicBool::new(false),
             is_stopped: AtomicBool::new(false),
+            is_bounded: AtomicBool::new(false),
+            is_confirmed: AtomicBool::new(false),
             status,
             pulse: Pulse::default(),
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -131,6 +137,23 @@ impl Link {
     /// Whether the peer has connected to us.
     pub(super) fn is_accepted(&self) -> bool {
         self.status.is_none()
+    }
+
+    /// Whether what is queued waits for the next connection when this one is lost.
+    pub(super) fn keeps_queue(&self) -> bool {
+        !self.is_accepted() && self.owner.keeps_pipes()
+    }
+
+    /// Whether its task ends it at a time, whatever the peer does.
+    pub(super) fn is_bounded(&self) -> bool {
+        // Relaxed: stored before the notice that stops the session.
+        self.is_bounded.load(Ordering::Relaxed)
+    }
+
+    /// The peer has closed its half behind everything that it was told.
+    pub(super) fn confirm(&self) {
+        // Release: pairs with the Acquire of whoever asks, who may have heard of the end in another way.
+        self.is_confirmed.store(true, Ordering::Release);
     }
 
     /// Waits for the answer to this question, and to no other.

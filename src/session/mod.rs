@@ -13,6 +13,7 @@ mod event;
 mod gate;
 mod give_way;
 mod half_open;
+mod leave;
 mod link;
 mod listener;
 mod lookout;
@@ -225,6 +226,13 @@ impl Ends {
     /// Whether the kernel has everything, as far as is known.
     fn is_dry(&mut self) -> bool {
         self.outbound.is_dry() && self.latest_out.as_ref().is_none_or(|out| out.latest.is_empty())
+    }
+
+    /// The peer takes no more, and nobody comes after it: the socket is told at once, while what the peer has said may
+    /// wait to be received.
+    fn drop_queue(&mut self) {
+        self.latest_out = None;
+        self.outbound.let_go();
     }
 
     /// The connection is gone: nothing of it is left, and the pipes rest.

@@ -7,9 +7,11 @@
 //! ```text
 //!          the peer closes its side                the socket lets the peer go
 //!    Open ─────────────────────────▶ Ended ──┐   and has nothing more to send
-//!      │                                     ├──────────────────────────────▶ over
+//!      │                                     ├──────────────────────────────▶ over, when the peer has closed, too
 //!      └── the socket wants no more ─▶ Unwanted: what comes is thrown away
 //! ```
+//!
+//! A peer that takes no more is read to the end.
 #![forbid(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};
@@ -20,7 +22,8 @@ use bytes::Bytes;
 use crate::io::{End, ToSocket};
 use crate::limits::RAW_READ;
 use crate::message::{Message, Payload};
-use crate::pipe::{Assist, Consumer, NoMessage, Producer, Refused, Taken, note};
+use crate::pipe::{Assist, Consumer, NoMessage, Producer, Refused, Taken, note, pipe};
+use crate::session::leave::{Discarded, Leave, discard};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
 use crate::session::work;
@@ -45,6 +48,12 @@ pub(super) struct Session {
     is_writable: bool,
     /// The kernel has reported an end: read until it shows.
     is_closed: bool,
+    /// The kernel has had something for the peer.
+    has_told: bool,
+    /// Why the peer takes no more; what it has sent is read to the end.
+    failed: Option<End>,
+    /// Everything is said, and the socket is gone.
+    leave: Option<Leave>,
 }
 
 /// What becomes of the octets that come.
@@ -94,11 +103,17 @@ impl Session {
             is_readable: true,
             is_writable: true,
             is_closed: false,
+            has_told: false,
+            failed: None,
+            leave: None,
         }
     }
 
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        if let Some(leave) = &mut self.leave {
+            return leave.go_on(&mut self.stream, noted, self.read_batch, link);
+        }
         let is_closed = noted & work::CLOSED != 0;
         self.is_closed |= is_closed;
         self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
@@ -111,15 +126,39 @@ impl Session {
                 Err(error) => return Err(End::Io(error.into())),
             }
         }
-        match self.write(link.is_stopped()) {
-            Ok(written) => Ok(written.and(self.read()?)),
-            Err(end) => {
-                // The last that the peer has sent may be here although it takes no more.
+        let written = match self.failed {
+            Some(_) => Ok(Progress::Waits),
+            None => self.write(link.is_stopped()),
+        };
+        match written {
+            Ok(written) => self.read_on(written),
+            Err(End::Sent) if self.has_told && self.input != Input::Ended => self.leave(link),
+            Err(end @ End::Io(_)) => {
+                // What the peer has sent before may be here although it takes no more.
+                self.failed = Some(end);
+                self.outbound = pipe(Some(0)).1; // the socket finds nobody who takes anything
                 self.is_readable = true;
-                let _ = self.read();
-                Err(end)
+                self.read_on(Progress::Waits)
             }
+            Err(end) => Err(end),
         }
+    }
+
+    /// Reads behind a turn of writing.
+    fn read_on(&mut self, written: Progress) -> Result<Progress, End> {
+        let progress = written.and(self.read()?);
+        match self.failed {
+            Some(end) if self.input == Input::Ended => Err(end),
+            Some(_) | None => Ok(progress),
+        }
+    }
+
+    /// Everything is with the kernel, and nothing more will come.
+    fn leave(&mut self, link: &Link) -> Result<Progress, End> {
+        let mut leave = Leave::begin(&self.stream, link);
+        let progress = leave.go_on(&mut self.stream, 0, self.read_batch, link);
+        self.leave = Some(leave);
+        progress
     }
 
     /// Whether the kernel takes no more.
@@ -138,6 +177,7 @@ impl Session {
             let (count, total) = (self.stream.write(&[IoSlice::new(rest)]).map_err(End::Io)?, rest.len());
             // A short write is how the kernel says that it is full; an event tells when it is not.
             self.is_writable = count == total;
+            self.has_told |= count > 0;
             self.outgoing.advance(count);
             budget = budget.saturating_sub(count);
             if budget == 0 {
@@ -162,17 +202,9 @@ impl Session {
                         return Ok(false);
                     }
                 }
-                Err(NoMessage::Closed | NoMessage::Dry) => return Err(self.finish()),
+                Err(NoMessage::Closed | NoMessage::Dry) => return Err(End::Sent),
             }
         }
-    }
-
-    /// Everything is with the kernel, and nothing more will come.
-    fn finish(&mut self) -> End {
-        self.stream.finish();
-        // Closing with octets unread would reset the connection, and cost the peer what it has not read yet.
-        let _ = self.discard();
-        End::Sent
     }
 
     /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
@@ -225,23 +257,14 @@ impl Session {
 
     /// Throws away what comes, so that the peer can read what it was sent.
     fn discard(&mut self) -> Result<Progress, End> {
-        let mut octets = [0; RAW_READ];
-        let mut budget = self.read_batch;
-        while budget > 0 {
-            match self.stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)? {
-                Read::Dry => {
-                    self.is_readable = false;
-                    return Ok(Progress::Waits);
-                }
-                Read::End => {
-                    self.input = Input::Ended;
-                    self.is_readable = false;
-                    return Ok(Progress::Waits);
-                }
-                Read::Octets(count) => budget = budget.saturating_sub(count),
-            }
+        let (discarded, _) = discard(&mut self.stream, self.read_batch).map_err(End::Io)?;
+        match discarded {
+            Discarded::Some => return Ok(Progress::Again),
+            Discarded::End => self.input = Input::Ended,
+            Discarded::Dry => {}
         }
-        Ok(Progress::Again)
+        self.is_readable = false;
+        Ok(Progress::Waits)
     }
 }
 

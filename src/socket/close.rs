@@ -29,10 +29,18 @@ use crate::socket::core::Core;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseReport {
-    /// Messages that were handed over since: to the kernel, or with inproc to the other socket.
+    /// Messages that are with their peers: handed over since, to the kernel, and each peer has closed its end of the
+    /// connection behind them; or with inproc to the other socket.
     pub flushed: u64,
-    /// Messages that were not, and never will be.
+    /// Messages that were not handed over, and never will be.
     pub dropped: u64,
+    /// Messages of which nobody knows: handed over to the kernel, for a peer that is [unconfirmed](Self::unconfirmed).
+    pub uncertain: u64,
+    /// Peers to whom this socket has handed over messages, now or before, and who have not closed their ends of the
+    /// connections behind them: because the deadline passed, because they closed first, or because the connection
+    /// broke. What was handed over last may not arrive. Zero: all that was handed over on connections that stood when the
+    /// socket was closed has been read by the peers.
+    pub unconfirmed: u64,
     /// Messages that had come over connections and were not received. With inproc the sender counts them, as
     /// [`lost`](crate::Outgoing::lost).
     pub unreceived: u64,
@@ -54,9 +62,22 @@ impl Queue {
         Self { queued: outstanding.left(), outstanding, connection }
     }
 
-    /// Asks to be told when it is over. `false`: it is.
+    /// Asks to be told when its connection is over. `false`: it is.
     fn wait(&self) -> bool {
         self.connection.is_some() && self.outstanding.wait()
+    }
+
+    /// Drops what the kernel has not taken. A connection that has nothing of that kind ends by itself.
+    fn cut(&self) {
+        if let Some(connection) = self.connection.as_ref().filter(|_| self.outstanding.left() > 0) {
+            connection.cut();
+        }
+    }
+
+    /// Whether something was handed over that may not arrive.
+    fn is_unconfirmed(&self) -> bool {
+        let was_told = self.outstanding.sent() > self.outstanding.left();
+        was_told && self.connection.as_ref().is_some_and(|connection| !connection.is_confirmed())
     }
 
     fn dropped(&self) -> u64 {
@@ -103,11 +124,11 @@ impl Closing {
         Self { core, queues, unreceived }
     }
 
-    /// Waits until nothing is left to be sent, or `deadline` has passed.
+    /// Waits until every connection is over, or `deadline` has passed.
     pub(super) fn wait(mut self, deadline: Option<Instant>) -> CloseReport {
         while !self.is_over() {
             if !self.core.mailbox.wait(deadline) {
-                self.queues.iter().filter_map(|queue| queue.connection.as_ref()).for_each(|it| it.cut());
+                self.queues.iter().for_each(Queue::cut);
                 break;
             }
         }
@@ -127,7 +148,7 @@ impl Closing {
         .await
     }
 
-    /// Whether nothing is left to be sent. If not, the mailbox tells of a change.
+    /// Whether every connection is over. If not, the mailbox tells of a change.
     fn is_over(&mut self) -> bool {
         // Whatever it says: a queue has moved, or a peer has come too late.
         let mut mail = Vec::new();
@@ -138,8 +159,15 @@ impl Closing {
     }
 
     fn report(&self) -> CloseReport {
-        let dropped = self.queues.iter().map(Queue::dropped).sum();
-        let queued: u64 = self.queues.iter().map(|queue| queue.queued).sum();
-        CloseReport { flushed: queued - dropped, dropped, unreceived: self.unreceived }
+        let mut report = CloseReport { unreceived: self.unreceived, ..CloseReport::default() };
+        for queue in &self.queues {
+            let is_unconfirmed = queue.is_unconfirmed();
+            let dropped = queue.dropped();
+            let handed_over = queue.queued - dropped;
+            report.dropped += dropped;
+            report.unconfirmed += u64::from(is_unconfirmed);
+            *(if is_unconfirmed { &mut report.uncertain } else { &mut report.flushed }) += handed_over;
+        }
+        report
     }
 }

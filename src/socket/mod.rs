@@ -203,11 +203,12 @@ impl<P: Pattern> Socket<P> {
         self.core.disconnect(&mut self.pattern, &endpoint)
     }
 
-    /// Closes the socket: waits until everything that is queued is handed over, `within` at most, and tells how
-    /// much that was. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
+    /// Closes the socket: hands everything over that is queued, and waits until each peer has closed its end of the
+    /// connection behind that, `within` at most. The rest is dropped; [`linger`](crate::Options::linger) does not matter.
     ///
-    /// Handed over means that the kernel has it, or with inproc the other socket; a peer that dies can still lose
-    /// it. Messages that arrived and were not received are dropped, and counted, too.
+    /// A peer that receives closes its end at once when it has read everything: a round trip, if it is not slow. One that
+    /// this socket has sent nothing is not waited for. The report tells what is known of which messages. Messages that
+    /// arrived and were not received are dropped, and counted, too.
     pub fn close(self, within: Duration) -> CloseReport {
         let deadline = Instant::now().checked_add(within);
         Closing::new(self.core, &self.pattern, deadline).wait(deadline)

@@ -256,6 +256,29 @@ impl Stream {
         }
     }
 
+    /// Whether the peer has closed its side, or the connection is broken, whatever is still to be read: what is written
+    /// from now on would reach nobody.
+    pub(crate) fn is_peer_closed(&self) -> bool {
+        #[cfg(unix)]
+        return each!(self, Self, stream => syscalls::is_peer_closed(stream));
+        #[cfg(not(unix))]
+        false
+    }
+
+    /// Octets that may still be lost if the connection is cut: the peer's kernel does not have them. None over ipc, and
+    /// where the system does not tell.
+    pub(crate) fn unacknowledged(&self) -> Option<u64> {
+        match self {
+            // What was written lies with the peer already.
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            #[cfg(unix)]
+            Self::Tcp(stream) => syscalls::unacknowledged(stream),
+            #[cfg(not(unix))]
+            Self::Tcp(_) => None,
+        }
+    }
+
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         self.enter(registry, token, Interest::READABLE | Interest::WRITABLE)
     }

@@ -133,6 +133,34 @@ pub(super) fn choose_port_late(socket: &impl AsRawFd) -> io::Result<()> {
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Whether the peer has closed its side, or the connection is broken, whatever is still to be read.
+pub(super) fn is_peer_closed(socket: &impl AsRawFd) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let closed = libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR;
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let closed = libc::POLLHUP | libc::POLLERR;
+    let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: closed, revents: 0 };
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; `polled` is one live `pollfd`, as the count says.
+    let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
+    ready > 0 && polled.revents & closed != 0
+}
+
+/// Octets, the end included, of which the peer's kernel has not said that it has them. None where the system does not
+/// tell.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) fn unacknowledged(socket: &impl AsRawFd) -> Option<u64> {
+    let mut octets: libc::c_int = 0;
+    // SAFETY: the descriptor is open as long as `socket` is borrowed; the kernel writes one `int`, which is live.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut octets) };
+    if result == 0 { u64::try_from(octets).ok() } else { None }
+}
+
+/// See the other one.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) fn unacknowledged(_: &impl AsRawFd) -> Option<u64> {
+    None
+}
+
 /// The process at the other end of a Unix domain socket, as the kernel knew it when the connection was made.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn peer_process(stream: &UnixStream) -> Option<ProcessCredentials> {

@@ -125,5 +125,8 @@ impl Session {
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(behind);
         }
+        if !self.is_talking() && !link.keeps_queue() {
+            self.drop_queue(); // it has closed its half already
+        }
     }
 }

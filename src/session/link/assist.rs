@@ -68,6 +68,7 @@ impl Assist for Link {
 
     fn stop(&self, deadline: Option<Instant>) {
         // Relaxed: a session that runs now may miss it, and runs again for the notice.
+        self.is_bounded.store(deadline.is_some(), Ordering::Relaxed);
         self.is_stopped.store(true, Ordering::Relaxed);
         self.post(Notice::Stop(deadline));
     }
@@ -84,6 +85,10 @@ impl Assist for Link {
 
     fn vitals(&self) -> Vitals {
         self.pulse.vitals()
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.is_confirmed.load(Ordering::Acquire)
     }
 
     fn is_stopped(&self) -> bool {

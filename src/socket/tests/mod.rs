@@ -17,6 +17,7 @@ mod dealer;
 mod dialing;
 mod dropped;
 mod endpoints;
+mod ends;
 mod extremes;
 #[cfg(unix)]
 mod faults;

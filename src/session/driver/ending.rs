@@ -1,0 +1,110 @@
+//! How a session ends: what the peer has said is heard, and what it was told arrives.
+//!
+//! ```text
+//!            it takes no more, or has closed its half          the end
+//!   Talks ───────────────────────────────────────▶ Listens ──────────▶ over
+//!     │ the socket is gone, and the kernel has everything                ▲
+//!     └───────────────────────────────────────────▶ Leaves ──────────────┘
+//! ```
+//!
+//! A peer that listens no more is written nothing: it would be lost, and the kernel's answer, a reset, may cost what the
+//! peer has said before.
+#![forbid(unsafe_code)]
+
+use crate::io::End;
+use crate::session::driver::Session;
+use crate::session::leave::{Discarded, Leave, discard};
+use crate::session::link::Link;
+use crate::session::protocol::Progress;
+use crate::wire::Outbox;
+
+/// How far a connection is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// This side has said everything.
+    Leaves(Leave),
+    /// The peer listens no more, and why; what it has said is read to the end.
+    Listens(End),
+    Talks,
+}
+
+impl Session {
+    /// Whether the peer listens, as far as is known, and this side has not said everything.
+    #[inline]
+    pub(super) fn is_talking(&self) -> bool {
+        matches!(self.stage, Stage::Talks)
+    }
+
+    /// Does what was noted, as far as the connection is.
+    pub(super) fn go_on(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        if let Stage::Leaves(leave) = &mut self.stage {
+            self.calls.count();
+            return leave.go_on(&mut self.stream, noted, self.read_batch, link);
+        }
+        match self.read_and_write(noted, link) {
+            Err(End::Sent) if self.has_told() => self.leave(link),
+            // The end was found at last; why it came is known.
+            Err(End::PeerClosed) => Err(match self.stage {
+                Stage::Listens(end) => end,
+                Stage::Leaves(_) | Stage::Talks => End::PeerClosed,
+            }),
+            progress => progress,
+        }
+    }
+
+    /// The kernel has reported an end. Perhaps that of a connection before this one.
+    pub(super) fn look_for_end(&mut self, link: &Link) {
+        if self.is_talking() && self.stream.is_peer_closed() {
+            self.listen(End::PeerClosed, link);
+        }
+    }
+
+    /// The peer listens no more: what it has said is read until the end shows.
+    pub(super) fn listen(&mut self, end: End, link: &Link) {
+        self.stage = Stage::Listens(end);
+        self.is_readable = true;
+        self.outbox = Outbox::new();
+        if !link.keeps_queue() {
+            self.drop_queue();
+        }
+    }
+
+    /// What is queued will not be sent: the socket hears of it before the last that the peer has said is received.
+    pub(super) fn drop_queue(&mut self) {
+        if let Some(ends) = &mut self.ends {
+            ends.drop_queue();
+        }
+    }
+
+    /// Whether the kernel may have something that the peer has not read.
+    fn has_told(&self) -> bool {
+        !self.is_shaking_hands && self.sent() > 0
+    }
+
+    /// The socket is gone, and the kernel has everything.
+    fn leave(&mut self, link: &Link) -> Result<Progress, End> {
+        self.take_back(link).map_err(|error| End::Io(error.into()))?;
+        self.ends.iter_mut().for_each(|ends| ends.rest());
+        let mut leave = Leave::begin(&self.stream, link);
+        self.calls.count();
+        let progress = leave.go_on(&mut self.stream, 0, self.read_batch, link);
+        self.stage = Stage::Leaves(leave);
+        progress
+    }
+
+    /// The socket does not want more: what still comes is thrown away, so that closing does not cut off
+    /// what we have sent.
+    pub(super) fn discard(&mut self) -> Result<Progress, End> {
+        self.calls.count();
+        let (discarded, octets) = discard(&mut self.stream, self.read_batch).map_err(End::Io)?;
+        self.heard += octets as u64;
+        match discarded {
+            Discarded::Dry => {
+                self.is_readable = false;
+                Ok(Progress::Waits)
+            }
+            Discarded::End => Err(End::PeerClosed),
+            Discarded::Some => Ok(Progress::Again),
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! How connections end: what was said before is heard, whoever goes, and whatever the other says meanwhile.
+//!
+//! Peers made of octets stand for those that do what ours never do.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::ops::Range;
+
+use socket2::{Domain, SockAddr, Socket as Octets, Type};
+
+use super::*;
+use crate::endpoint::{Address, Host, IpcAddress};
+use crate::{Dealer, Pair, RecvError, Stream};
+
+const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
+
+/// A peer of ZMTP 3.1 that says what it is told to, and reads when it is told to.
+struct Raw(Octets);
+
+impl Raw {
+    /// Connects, and shakes hands.
+    fn connect(endpoint: &Endpoint, socket_type: &str) -> Self {
+        let (domain, address) = system_address(endpoint);
+        let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+        octets.connect(&address).unwrap();
+        Self(octets).shake_hands(socket_type)
+    }
+
+    /// Waits for who connects, and shakes hands.
+    fn accept(listener: &Octets, socket_type: &str) -> Self {
+        Self(listener.accept().unwrap().0).shake_hands(socket_type)
+    }
+
+    fn shake_hands(mut self, socket_type: &str) -> Self {
+        self.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        self.0.set_write_timeout(Some(PATIENCE)).unwrap();
+        let mut greeting = [0; 64];
+        greeting[0] = 0xFF;
+        greeting[9..12].copy_from_slice(&[0x7F, 3, 1]);
+        greeting[12..16].copy_from_slice(b"NULL");
+        self.say(&greeting);
+        self.0.read_exact(&mut [0; 64]).unwrap();
+        let value =
+            [&u32::try_from(socket_type.len()).unwrap().to_be_bytes(), socket_type.as_bytes()].concat();
+        let body = [b"\x05READY\x0BSocket-Type", &value[..]].concat();
+        self.say(&[&[4, u8::try_from(body.len()).unwrap()], &body[..]].concat());
+        let mut header = [0; 2];
+        self.0.read_exact(&mut header).unwrap();
+        self.0.read_exact(&mut vec![0; header[1].into()]).unwrap();
+        self
+    }
+
+    fn say(&mut self, octets: &[u8]) {
+        self.0.write_all(octets).unwrap();
+    }
+
+    /// Reads to the end, slowly, and says something now and then. The numbers of the messages of this size.
+    fn hear_slowly(&mut self, octets: usize, says: &[u8]) -> Vec<u32> {
+        let (mut heard, mut part) = (Vec::new(), vec![0; octets / 2]);
+        loop {
+            let count = self.0.read(&mut part).unwrap();
+            if count == 0 {
+                break;
+            }
+            heard.extend_from_slice(&part[..count]);
+            self.say(says);
+            thread::yield_now();
+        }
+        let frames = heard.chunks(9 + octets);
+        frames.map(|frame| u32::from_be_bytes(frame[9..13].try_into().unwrap())).collect()
+    }
+
+    /// Whether nothing comes while nothing has to.
+    fn hears_nothing(&mut self) -> bool {
+        self.0.set_read_timeout(Some(STALL)).unwrap();
+        let read = self.0.read(&mut [0; 100]);
+        matches!(read, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+}
+
+fn system_address(endpoint: &Endpoint) -> (Domain, SockAddr) {
+    if let Address::Ipc(IpcAddress::Path(path)) = endpoint.address() {
+        return (Domain::UNIX, SockAddr::unix(path).unwrap());
+    }
+    let Address::Tcp { host: Host::Ip(ip), port, .. } = endpoint.address() else {
+        unreachable!("{endpoint}")
+    };
+    (Domain::IPV4, std::net::SocketAddr::from((*ip, *port)).into())
+}
+
+/// Messages with these numbers.
+fn frames(numbers: Range<u32>) -> Vec<u8> {
+    numbers.flat_map(|number| [&[0, 4][..], &numbered(number)].concat()).collect()
+}
+
+fn large(number: u32) -> Vec<u8> {
+    [&numbered(number)[..], &[0; 996]].concat()
+}
+
+const MANY: u32 = 3000;
+
+#[test]
+fn a_peer_that_talks_while_it_reads_gets_everything_from_a_socket_that_was_closed() {
+    over(TCP_AND_IPC, |place| {
+        let mut pair = place.builder::<Pair>().send_hwm(0).open().unwrap();
+        let endpoint = pair.bind(place.address()).unwrap().into();
+        let mut peer = Raw::connect(&endpoint, "PAIR");
+        for number in 0..MANY {
+            send(&mut pair, large(number));
+        }
+        peer.say(&frames(0..100)); // which the socket never looks at
+        thread::scope(|scope| {
+            let closing = scope.spawn(move || pair.close(PATIENCE));
+            assert!(peer.hear_slowly(1000, &frames(7..8)).into_iter().eq(0..MANY));
+            drop(peer);
+            let report = closing.join().unwrap();
+            assert_eq!((report.dropped, report.uncertain, report.unconfirmed), (0, 0, 0), "{report:?}");
+        });
+    });
+}
+
+#[test]
+fn a_peer_that_stays_is_waited_for_until_the_deadline() {
+    over(TCP_AND_IPC, |place| {
+        let (mut pair, endpoint) = place.bound::<Pair>();
+        let mut peer = Raw::connect(&endpoint, "PAIR");
+        send(&mut pair, large(7));
+        let begun = Instant::now();
+        let report = pair.close(STALL);
+        assert!(begun.elapsed() >= STALL);
+        assert_eq!((report.dropped, report.unconfirmed), (0, 1), "{report:?}");
+        assert_eq!(peer.hear_slowly(1000, b""), [7]);
+    });
+}
+
+#[test]
+fn a_peer_to_whom_nothing_was_told_is_not_waited_for() {
+    over(TCP_AND_IPC, |place| {
+        let (mut pair, endpoint) = place.bound::<Pair>();
+        let mut peer = Raw::connect(&endpoint, "PAIR");
+        peer.say(&frames(1..2));
+        recv(&mut pair);
+        let begun = Instant::now();
+        assert_eq!(pair.close(PATIENCE), crate::CloseReport::default());
+        assert!(begun.elapsed() < PATIENCE);
+    });
+}
+
+#[test]
+fn nothing_is_written_to_a_peer_that_has_closed_its_side() {
+    over(TCP_AND_IPC, |place| {
+        let interval = Duration::from_millis(10);
+        let mut pull = place.builder::<Pull>().recv_hwm(10).heartbeat_interval(interval).open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap().into();
+        let mut peer = Raw::connect(&endpoint, "PUSH");
+        peer.say(&frames(0..1000));
+        peer.0.shutdown(Shutdown::Write).unwrap();
+        // But for what was written before that was seen.
+        assert!((0..10).any(|_| peer.hears_nothing()), "it is asked for signs of life");
+        for number in 0..1000 {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+        eventually("it is known to be gone", || pull.peers().is_empty());
+    });
+}
+
+/// A peer has sent much, and is gone with something unread, while the socket goes on sending: what it sent arrives.
+fn what_it_sent_arrives(dealer: &mut Socket<Dealer>, mut peer: Raw) {
+    for from in (0..MANY).step_by(100) {
+        peer.say(&frames(from..from + 100));
+        dealer.try_send("something").unwrap();
+    }
+    drop(peer);
+    // The kernel takes no more soon; the queue is full then, or there is nobody.
+    eventually("it takes no more", || dealer.try_send("to nobody").is_err());
+    for number in 0..MANY {
+        assert_eq!(number_of(&recv(dealer)), number);
+    }
+    assert_eq!(dealer.try_recv(), Err(RecvError::WouldBlock));
+}
+
+#[test]
+fn what_a_peer_has_sent_is_received_although_it_takes_no_more() {
+    over(TCP_AND_IPC, |place| {
+        let mut dealer = place.builder::<Dealer>().recv_hwm(10).open().unwrap();
+        let endpoint = dealer.bind(place.address()).unwrap().into();
+        let peer = Raw::connect(&endpoint, "DEALER");
+        eventually("it is there", || dealer.try_send("first").is_ok());
+        what_it_sent_arrives(&mut dealer, peer);
+        eventually("it is known to be gone", || dealer.peers().is_empty());
+        let outgoing = dealer.outgoing();
+        assert_eq!(outgoing.queued, 0, "nobody will ever take it");
+    });
+}
+
+#[test]
+fn what_is_queued_for_a_peer_that_takes_no_more_waits_for_the_next() {
+    over(TCP_AND_IPC, |place| {
+        let endpoint = place.address();
+        let (domain, address) = system_address(&endpoint);
+        let listener = Octets::new(domain, Type::STREAM, None).unwrap();
+        listener.bind(&address).unwrap();
+        listener.listen(5).unwrap();
+        let mut dealer = place.builder::<Dealer>().recv_hwm(10).send_hwm(100).open().unwrap();
+        dealer.connect(&endpoint).unwrap();
+        let peer = Raw::accept(&listener, "DEALER");
+        what_it_sent_arrives(&mut dealer, peer);
+        let queued = dealer.outgoing().queued;
+        let mut next = Raw::accept(&listener, "DEALER");
+        for _ in 0..queued {
+            let mut frame = [0; 11];
+            next.0.read_exact(&mut frame).unwrap();
+            assert!([b"\x00\x09something", b"\x00\x09to nobody"].contains(&&frame));
+        }
+        assert!(next.hears_nothing());
+    });
+}
+
+#[test]
+fn a_stream_that_closes_a_connection_behind_much_is_read_to_the_end_whatever_its_peer_says() {
+    let place = Place::new(Transport::Tcp);
+    let mut stream = place.context.open::<Stream>().unwrap();
+    let endpoint = stream.bind(place.address()).unwrap().into();
+    let (domain, address) = system_address(&endpoint);
+    let mut peer = Raw(Octets::new(domain, Type::STREAM, None).unwrap());
+    peer.0.connect(&address).unwrap();
+    peer.say(b"GET /");
+    let (from, _) = loop {
+        let (from, message) = stream.recv_timeout(PATIENCE).unwrap();
+        if message.size() > 0 {
+            break (from, message);
+        }
+    };
+    let body = vec![7; 4_000_000];
+    stream.send_to(&from, body).unwrap();
+    stream.send_to(&from, "").unwrap();
+    let (mut heard, mut part) = (0, vec![0; 10_000]);
+    loop {
+        match peer.0.read(&mut part).unwrap() {
+            0 => break,
+            count => heard += count,
+        }
+        peer.say(b"more");
+    }
+    assert_eq!(heard, 4_000_000);
+}
+
+/// Both talk, and one is closed: the other, slow and talking, receives everything that it was sent.
+fn both_talk(place: &Place, mut closes: Socket<Dealer>, mut stays: Socket<Dealer>) {
+    let sent = thread::scope(|scope| {
+        let hears = scope.spawn(move || {
+            let mut heard = 0;
+            while !stays.peers().is_empty() || heard == 0 {
+                let _ = stays.try_send(&[1; 500]);
+                while let Ok(message) = stays.recv_timeout(Duration::from_micros(100)) {
+                    assert_eq!(number_of(&message), heard);
+                    heard += 1;
+                    let _ = stays.try_send(&[1; 500]);
+                }
+            }
+            while let Ok(message) = stays.try_recv() {
+                assert_eq!(number_of(&message), heard);
+                heard += 1;
+            }
+            heard
+        });
+        for number in 0..MANY {
+            send(&mut closes, large(number));
+        }
+        let report = closes.close(PATIENCE);
+        assert_eq!((report.dropped, report.uncertain, report.unconfirmed), (0, 0, 0), "{report:?}");
+        hears.join().unwrap()
+    });
+    assert_eq!(sent, MANY, "over {:?}", place.transport);
+}
+
+#[test]
+fn whoever_closes_while_both_talk_is_heard_to_the_end() {
+    over(TCP_AND_IPC, |place| {
+        for closes_first in [true, false] {
+            let narrow = || place.builder::<Dealer>().recv_hwm(10).send_hwm(0);
+            let (mut bound, mut connected) = (narrow().open().unwrap(), narrow().open().unwrap());
+            let endpoint: Endpoint = bound.bind(place.address()).unwrap().into();
+            let connection = connected.connect(&endpoint).unwrap();
+            connection.wait_ready(PATIENCE).unwrap();
+            eventually("both are there", || !bound.peers().is_empty());
+            if closes_first { both_talk(place, bound, connected) } else { both_talk(place, connected, bound) }
+        }
+    });
+}
