@@ -1,8 +1,8 @@
 //! Between the sealed frames of CURVE and those of the pipes: see [`Translator`](super::translator::Translator).
 //!
-//! What comes is opened where it was read to. What goes out is copied once, out of the pipe, and sealed there; it is
-//! done with when the kernel has all of a batch, so that after a broken connection nothing is missing. A frame is
-//! sealed and opened as a whole, so both directions hold the whole of it, as far as it has come.
+//! What comes is opened where it was read to. What goes out is copied once, out of the pipe, and sealed there; a frame is
+//! done with when the kernel has all of it, so that after a broken connection nothing is missing, and nothing comes
+//! twice. A frame is sealed and opened as a whole, so both directions hold the whole of it, as far as it has come.
 //!
 //! Source: RFC 26, "The MESSAGE Command".
 #![forbid(unsafe_code)]
@@ -10,6 +10,8 @@
 use std::io::{IoSlice, IoSliceMut};
 use std::ops::Range;
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use crate::error::ProtocolError;
 use crate::frame::{COMMAND, HEADER_MAX, Header, LONG, encode_header};
@@ -36,8 +38,8 @@ struct Incoming {
     held: Range<usize>,
     /// Of a frame that was opened: what is for the pipe. Before `held`.
     ready: Range<usize>,
-    /// What the peer did wrong behind that.
-    error: Option<ProtocolError>,
+    /// What the peer did wrong behind that, or what the kernel had to say.
+    error: Option<End>,
 }
 
 #[derive(Debug)]
@@ -48,9 +50,23 @@ struct Outgoing {
     /// What the kernel shall have, from `taken` on.
     batch: Vec<u8>,
     taken: usize,
-    /// What it was made of.
-    of_control: usize,
-    of_frames: usize,
+    /// What it was made of, and how many of those are done with.
+    pieces: SmallVec<[Piece; PIECES_FEW]>,
+    done: usize,
+}
+
+/// Pieces of a batch for which a quiet connection needs no memory beside: an answer to a PING, and a small message.
+const PIECES_FEW: usize = 4;
+
+/// What is done with as a whole: a sealed frame, or the end of the handshake.
+#[derive(Debug)]
+struct Piece {
+    /// Where it ends in the batch.
+    end: usize,
+    /// Octets that it was before.
+    octets: usize,
+    /// They were of the outbox.
+    is_control: bool,
 }
 
 impl Sealed {
@@ -67,7 +83,7 @@ impl Sealed {
             error: None,
         };
         let outgoing =
-            Outgoing { sealer, unsealed, batch: Vec::new(), taken: 0, of_control: 0, of_frames: 0 };
+            Outgoing { sealer, unsealed, batch: Vec::new(), taken: 0, pieces: SmallVec::new(), done: 0 };
         Self { incoming, outgoing, keeps_buffers: false }
     }
 
@@ -157,7 +173,7 @@ impl Incoming {
         match self.open() {
             Ok(is_open) => is_open,
             Err(error) => {
-                self.error = Some(error);
+                self.error = Some(End::Protocol(error));
                 false
             }
         }
@@ -220,7 +236,7 @@ impl Incoming {
     ) -> Result<Read, End> {
         match self.error {
             Some(_) if filled > 0 => return Ok(Read::Dry),
-            Some(error) => return Err(End::Protocol(error)),
+            Some(error) => return Err(error),
             None => {}
         }
         self.make_room();
@@ -231,12 +247,19 @@ impl Incoming {
             Some(spin) if filled == 0 => stream.wait_and_read(room, spin),
             _ => stream.read(room),
         };
-        let read = read.map_err(End::Io)?;
-        if let Read::Octets(count) = read {
-            self.held.end += count;
-            *was_short = count < wanted;
+        match read {
+            Ok(Read::Octets(count)) => {
+                self.held.end += count;
+                *was_short = count < wanted;
+            }
+            Ok(Read::Dry | Read::End) => {}
+            Err(error) => {
+                // What was filled is to be heard first.
+                self.error = Some(End::Io(error));
+                return if filled > 0 { Ok(Read::Dry) } else { Err(End::Io(error)) };
+            }
         }
-        Ok(read)
+        read.map_err(End::Io)
     }
 
     /// Makes room for a read: at the front, and by doubling, but never beyond what a frame under way takes.
@@ -275,16 +298,21 @@ impl Outgoing {
             let (unsealed, sealed) = control.split_at(self.unsealed.min(control.len()));
             self.batch.extend_from_slice(unsealed);
             self.unsealed -= unsealed.len();
-            self.of_control = unsealed.len() + self.seal_frames(&[IoSlice::new(sealed)])?;
+            if !unsealed.is_empty() {
+                self.end_piece(unsealed.len(), true);
+            }
+            self.seal_frames(&[IoSlice::new(sealed)], true)?;
         }
-        self.of_frames = self.seal_frames(frames)?;
-        Ok(())
+        self.seal_frames(frames, false)
     }
 
-    /// Seals whole frames until the batch is large enough; how many octets they were before. What is not all there
-    /// is left for the next batch.
-    fn seal_frames(&mut self, slices: &[IoSlice<'_>]) -> Result<usize, ProtocolError> {
-        let mut done = 0;
+    /// The batch holds all of what these octets were made to.
+    fn end_piece(&mut self, octets: usize, is_control: bool) {
+        self.pieces.push(Piece { end: self.batch.len(), octets, is_control });
+    }
+
+    /// Seals whole frames until the batch is large enough. What is not all there is left for the next batch.
+    fn seal_frames(&mut self, slices: &[IoSlice<'_>], is_control: bool) -> Result<(), ProtocolError> {
         let mut slices = slices.iter();
         let mut rest: &[u8] = &[];
         while self.batch.len() < SEALED_OCTETS {
@@ -310,27 +338,31 @@ impl Outgoing {
             self.batch.extend_from_slice(body);
             self.sealer.end(at, &mut self.batch);
             rest = behind;
-            done += header.header_octets + octets;
+            self.end_piece(header.header_octets + octets, is_control);
         }
-        Ok(done)
+        Ok(())
     }
 
-    /// What the kernel has, by batches.
+    /// What the kernel has, by whole pieces, since this was asked last.
     fn written(&mut self) -> Written {
-        if self.taken < self.batch.len() {
-            return Written { control: 0, frames: 0, is_short: true };
+        let mut written = Written { control: 0, frames: 0, is_short: self.taken < self.batch.len() };
+        while let Some(piece) = self.pieces.get(self.done).filter(|piece| piece.end <= self.taken) {
+            *(if piece.is_control { &mut written.control } else { &mut written.frames }) += piece.octets;
+            self.done += 1;
         }
-        self.batch.clear();
-        self.taken = 0;
-        let (control, frames) = (self.of_control, self.of_frames);
-        (self.of_control, self.of_frames) = (0, 0);
-        Written { control, frames, is_short: false }
+        if !written.is_short {
+            self.batch.clear();
+            self.pieces.clear();
+            (self.taken, self.done) = (0, 0);
+        }
+        written
     }
 
-    /// Gives the buffer back, if it is empty and large.
+    /// Gives the buffers back, if they are empty and large.
     fn give_back(&mut self) {
         if self.batch.is_empty() && self.batch.capacity() > SEALED_KEPT {
             self.batch = Vec::new();
+            self.pieces = SmallVec::new();
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Zmtp1 {
     incoming: Incoming,
     /// Translated, and not read yet.
     ready: Bytes,
-    /// What the peer did wrong behind that.
-    error: Option<ProtocolError>,
+    /// What the peer did wrong behind that, or what the kernel had to say.
+    error: Option<End>,
     outgoing: Outgoing,
 }
 
@@ -116,7 +116,14 @@ impl Zmtp1 {
                 let before = self.outgoing;
                 octets.clear();
                 let mut taken = self.outgoing.translate(rest, &mut octets, TRANSLATED_OCTETS);
-                let written = stream.write(&[IoSlice::new(&octets)])?;
+                let written = match stream.write(&[IoSlice::new(&octets)]) {
+                    // What the kernel has is done with; the next write finds the error again.
+                    Err(_) if done > 0 => {
+                        self.outgoing = before;
+                        return Ok(done);
+                    }
+                    written => written?,
+                };
                 let is_short = written < octets.len();
                 if is_short {
                     // The same again, up to where the kernel stopped.
@@ -143,20 +150,26 @@ impl Zmtp1 {
     fn read_piece(&mut self, stream: &mut Stream, filled: usize) -> Result<Read, End> {
         match self.error {
             Some(_) if filled > 0 => return Ok(Read::Dry),
-            Some(error) => return Err(End::Protocol(error)),
+            Some(error) => return Err(error),
             None => {}
         }
         let mut octets = [0; TRANSLATED_OCTETS];
-        let read = stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io)?;
-        if let Read::Octets(count) = read {
-            self.take(Vec::new(), octets.get(..count).unwrap_or_default());
+        let read = stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io);
+        match read {
+            Ok(Read::Octets(count)) => self.take(Vec::new(), octets.get(..count).unwrap_or_default()),
+            Ok(Read::Dry | Read::End) => {}
+            Err(end) => {
+                // What was filled is to be heard first.
+                self.error = Some(end);
+                return if filled > 0 { Ok(Read::Dry) } else { Err(end) };
+            }
         }
-        Ok(read)
+        read
     }
 
     /// Translates what came, behind `out`, and makes all of it ready.
     fn take(&mut self, mut out: Vec<u8>, octets: &[u8]) {
-        self.error = self.incoming.translate(octets, &mut out).err();
+        self.error = self.incoming.translate(octets, &mut out).err().map(End::Protocol);
         self.ready = out.into();
     }
 }
@@ -275,7 +288,11 @@ mod tests {
                 break;
             }
         }
-        (out, translator.error)
+        let error = translator.error.map(|end| {
+            let End::Protocol(error) = end else { unreachable!("{end:?}") };
+            error
+        });
+        (out, error)
     }
 
     #[test]

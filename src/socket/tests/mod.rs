@@ -10,6 +10,7 @@ mod bounds;
 mod close;
 mod conflate;
 mod conservation;
+mod conservation_ends;
 mod conservation_pubsub;
 mod conservation_router;
 mod context;
