@@ -333,6 +333,8 @@
 //!
 //! # How things end
 //!
+//! What is guaranteed of messages at the end of a connection has a page of its own: [`ends`](super::ends).
+//!
 //! * [`close`](crate::Socket::close) waits until everything that is queued has been handed over and each peer has closed
 //!   its end of the connection behind it, or the deadline has passed, and tells exactly what is known of how many
 //!   messages. With inproc they are handed over as soon as they are sent.

@@ -5,6 +5,7 @@
 //! * [`options`]: every option of a socket, with its default.
 //! * [`compatibility`]: where the specifications leave a choice, what libzmq does, and what this library does;
 //!   what may be lost when a connection dies; how things end.
+//! * [`ends`]: what is guaranteed when either side closes, disconnects, unbinds, shuts down or exits.
 //! * [`attacks`]: what has broken libraries of this kind, and what stands against it.
 //! * [`bounds`]: everything that is held for peers, sockets and contexts, how large it can become, and what moves that.
 //! * [`life_of_a_message`]: from `send` to `recv`, step by step.
@@ -15,6 +16,7 @@ pub mod architecture;
 pub mod attacks;
 pub mod bounds;
 pub mod compatibility;
+pub mod ends;
 pub mod executors;
 pub mod features;
 pub mod life_of_a_message;

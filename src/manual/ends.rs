@@ -1,0 +1,79 @@
+//! Orderly ends: what is guaranteed when a side closes, disconnects, unbinds, shuts down or exits.
+//!
+//! # The rule
+//!
+//! *What a socket has accepted, and lingers for, arrives once, whatever the other side says meanwhile, as long as that
+//! side is alive and receives.* It holds over tcp and ipc, for NULL, PLAIN and CURVE alike, with heartbeats or without,
+//! for every version of ZMTP, through proxies, whoever connected, and for every socket type that does not drop by its
+//! nature (a PUB drops what a slow subscriber has no room for, before and at the end).
+//!
+//! Three things make it hold:
+//!
+//! 1. **The side that goes** hands everything to the kernel, shuts its half of the connection down, and reads and throws
+//!    away what still comes until the peer has closed its half, too, or the linger is over. Closing at once would make
+//!    the kernel reset the connection as soon as there is something unread, or a PING comes later: a reset costs the peer
+//!    what it has not read yet.
+//! 2. **The side that stays** reads to the end, however slowly its application receives. A write that fails, or the news
+//!    that the peer has closed its half, ends only the writing: no message, no PING and no PONG goes to a peer that has
+//!    closed its half. When everything before the end is in its queue it closes at once, so that the other has to wait no
+//!    longer than a round trip.
+//! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not
+//!    is sent again on the next connection, from its first octet; what was never is.
+//!
+//! # Who ends it, and how
+//!
+//! | this side | what it has accepted | what has come and was not received |
+//! |---|---|---|
+//! | [`close(within)`](crate::Socket::close) | arrives, if the peers take it `within` that time; the report tells | counted as `unreceived` |
+//! | drop of the socket, [`disconnect`](crate::Socket::disconnect) | arrives, if the peer takes it as long as [`linger`](crate::Options::linger) says; with none, what the kernel has may arrive or not | dropped; counted by [`dropped`](crate::Socket::dropped) after a disconnect |
+//! | [`unbind`](crate::Socket::unbind) | nothing changes: peers that are connected stay. Who has connected and was not accepted yet is refused by the kernel, has been told nothing, and connects again | stays |
+//! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped | cannot be received any more |
+//! | [`Context::finish`](crate::Context::finish), drop of the last handle | arrives, if the peers take it in the time that these give | dropped |
+//! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, see [`compatibility`](super::compatibility#how-things-end) | gone |
+//! | `_exit`, a signal that kills | what the kernel has arrives, unless the peer says something meanwhile or had said something that was not read: that makes the kernel reset the connection (tcp). A message that the kernel has in part arrives not at all | gone |
+//! | [`Peer::close`](crate::Peer::close), a REQ that gives up, a ROUTER that lets a name change hands | of what the kernel has nobody knows; a side that connected keeps the rest for its next connection | what had come is received, of a peer that connects again before anything that comes later |
+//! | heartbeats find the peer silent | the same | the same |
+//!
+//! | the other side | what it has sent | what is queued for it |
+//! |---|---|---|
+//! | closes in any of these ways, is killed, or cannot be reached any more | whole messages that the kernel here has are received, all of them, and nothing of one that came in part | kept for the next connection by the side that connected, else counted as [`lost`](crate::Outgoing::lost) |
+//! | breaks the protocol | what it has sent wholly before that is received | the same |
+//!
+//! Over inproc there is no connection: what was sent lies with the receiver already, and is received after its sender is
+//! gone. What was sent to a socket that goes is counted as lost by the sender.
+//!
+//! # How long it takes
+//!
+//! A side that has said everything waits for its peer to close: a round trip, or as long as the peer takes to receive.
+//! It waits no longer than `within` or a finite linger. With a linger without end it looks every five seconds, and lets
+//! the connection go when the peer's kernel has acknowledged every octet, or has taken none for a minute: a peer that
+//! is stopped, or never closes, holds a descriptor no longer than that, and never memory. A connection on which nothing
+//! was said is closed at once.
+//!
+//! While an application does not receive, its side does not read, and does not see the end: the other one waits, and its
+//! `close` tells who is [`unconfirmed`](crate::CloseReport::unconfirmed).
+//!
+//! # What `close` reports
+//!
+//! | field | messages |
+//! |---|---|
+//! | [`flushed`](crate::CloseReport::flushed) | handed over since, and the peer has closed its half behind them: it has read them |
+//! | [`uncertain`](crate::CloseReport::uncertain) | handed over since, to peers that have not |
+//! | [`dropped`](crate::CloseReport::dropped) | not handed over: they will never arrive |
+//!
+//! With nothing `dropped` and nobody `unconfirmed`, everything that this socket has handed over on connections that stood
+//! has been read by its peers. It may still lie in a peer's queue when that peer goes: who must know that a message was
+//! *worked on* needs an answer to it.
+//!
+//! # libzmq
+//!
+//! libzmq reads on after a failed write, too, and closes when it sees the end: what ours says arrives there as it does
+//! with a peer of ours. When libzmq goes it closes its descriptor as soon as the kernel has everything: what the kernel
+//! here has by then is received; the rest is lost if libzmq had left something unread, or something is written to it
+//! later. Nothing on this side can help that, but not to write, as soon as the end is known.
+//!
+//! # STREAM
+//!
+//! A peer that closes only its half is answered until its end was received, because plain protocols do so. Everything
+//! else is as above: a connection that the socket ends is shut down behind what was queued, and read until the peer
+//! closes.
