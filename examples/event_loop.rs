@@ -68,20 +68,23 @@ fn serve(
             match event.key {
                 Source::Thermometers => loop {
                     match thermometers.try_recv() {
+                        // What is no value of a place comes from a stranger, and must not end the loop.
                         Ok(message) => {
-                            let text = message.to_str()?;
-                            let (place, value) = text.split_once(' ').ok_or("a value without a place")?;
-                            last.insert(place.to_owned(), value.to_owned());
-                            count += 1;
+                            let value = message.to_str().ok().and_then(|text| text.split_once(' '));
+                            if let Some((place, value)) = value.filter(|(place, _)| PLACES.contains(place)) {
+                                last.insert(place.to_owned(), value.to_owned());
+                                count += 1;
+                            }
                         }
                         Err(RecvError::WouldBlock) => break,
                         Err(error) => return Err(error.into()),
                     }
                 },
                 Source::Visitors => {
-                    let (mut visitor, _) = visitors.accept()?;
-                    visitor.write_all(format!("{last:?}").as_bytes())?;
-                    if last.len() == PLACES.len() {
+                    // One who has left meanwhile, or does not listen, is none.
+                    let Ok((mut visitor, _)) = visitors.accept() else { continue };
+                    let has_heard = visitor.write_all(format!("{last:?}").as_bytes()).is_ok();
+                    if has_heard && last.len() == PLACES.len() {
                         return Ok(());
                     }
                 }

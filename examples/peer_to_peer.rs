@@ -8,6 +8,7 @@
 //! cargo run --example peer_to_peer -- guess ipc:///tmp/game.ipc
 //! ```
 
+use std::cmp::Ordering;
 use std::error::Error;
 use std::process::Command;
 use std::{env, process};
@@ -40,13 +41,16 @@ fn think(endpoint: &str) -> Result<(), Box<dyn Error>> {
     let mut peer = Context::new().open::<Pair>()?;
     peer.bind(endpoint)?;
     loop {
-        let guess: u32 = peer.recv()?.to_str()?.parse()?;
-        let answer = match guess.cmp(&secret) {
-            std::cmp::Ordering::Less => "higher",
-            std::cmp::Ordering::Greater => "lower",
-            std::cmp::Ordering::Equal => "right",
+        let message = peer.recv()?;
+        // Whoever is there may say anything.
+        let guess = message.to_str().ok().and_then(|text| text.parse::<u32>().ok());
+        let answer = match guess.map(|guess| guess.cmp(&secret)) {
+            Some(Ordering::Less) => "higher",
+            Some(Ordering::Greater) => "lower",
+            Some(Ordering::Equal) => "right",
+            None => "guess a number",
         };
-        println!("[thinker] {guess}? {answer}");
+        println!("[thinker] {}? {answer}", guess.map_or_else(|| "what".into(), |guess| guess.to_string()));
         peer.send(answer)?;
         if answer == "right" {
             return Ok(());
@@ -63,12 +67,13 @@ fn guess(endpoint: &str) -> Result<(), Box<dyn Error>> {
         let guess = low + (high - low) / 2;
         peer.send(guess.to_string())?;
         match peer.recv()?.to_str()? {
-            "higher" => low = guess + 1,
-            "lower" => high = guess - 1,
-            _ => {
+            "higher" if guess < high => low = guess + 1,
+            "lower" if guess > low => high = guess - 1,
+            "right" => {
                 println!("[guesser] found {guess} with {count} guesses");
                 break;
             }
+            other => return Err(format!("{other:?} is no answer to {guess}").into()),
         }
     }
     Ok(())

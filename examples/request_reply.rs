@@ -2,10 +2,17 @@
 //!
 //! The client asks, waits a moment, and asks again if nothing comes: there is no state from which it could not go
 //! on. `cargo run --example request_reply` plays it all: the server is a process of its own, which is killed with
-//! a question on its way, and started again. `-- QUESTIONS KILLS` sets how many.
+//! a question on its way, and started again. `-- QUESTIONS KILLS` sets how many. A server by itself, and a client that
+//! asks it for anything:
+//!
+//! ```text
+//! cargo run --example request_reply -- serve tcp://127.0.0.1:5560
+//! cargo run --example request_reply -- ask tcp://127.0.0.1:5560 12
+//! ```
 
 use std::env;
 use std::error::Error;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -16,24 +23,41 @@ use peermq::{Context, RecvError, Rep, Req};
 const PATIENCE: Duration = Duration::from_millis(250);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let args: Vec<String> = env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+    let args: Vec<OsString> = env::args_os().skip(1).collect();
+    if let [verb, endpoint, question] = args.as_slice() {
+        if verb == "ask" {
+            return ask(&endpoint.to_string_lossy(), question.as_encoded_bytes());
+        }
+    }
+    let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
+    match args.iter().map(|arg| &**arg).collect::<Vec<_>>().as_slice() {
         ["serve", endpoint] => serve(endpoint),
         [] => play(2_000, 10),
         [questions, kills] => play(questions.parse()?, kills.parse()?),
-        _ => Err("usage: request_reply [QUESTIONS KILLS]".into()),
+        _ => Err("usage: request_reply [QUESTIONS KILLS] | serve ENDPOINT | ask ENDPOINT QUESTION".into()),
     }
 }
 
-/// Squares numbers until it is killed.
+/// Squares numbers until it is killed. Whatever somebody sends must not end it for the others.
 fn serve(endpoint: &str) -> Result<(), Box<dyn Error>> {
     let mut rep = Context::new().open::<Rep>()?;
     println!("{}", rep.bind(endpoint)?);
     loop {
         let request = rep.recv()?;
-        let number: u128 = request.message().to_str()?.parse()?;
-        request.reply((number * number).to_string())?;
+        let number = request.message().to_str().ok().and_then(|text| text.parse::<u128>().ok());
+        let square = number.and_then(|number| number.checked_mul(number));
+        request.reply(
+            square.map_or_else(|| "not a number that I can square".into(), |square| square.to_string()),
+        )?;
     }
+}
+
+/// Asks a server one question, and prints its answer.
+fn ask(endpoint: &str, question: &[u8]) -> Result<(), Box<dyn Error>> {
+    let mut req = Context::new().open::<Req>()?;
+    req.connect(endpoint)?;
+    println!("{}", req.request(question)?.recv_timeout(Duration::from_secs(10))?.to_str()?);
+    Ok(())
 }
 
 fn play(questions: u64, kills: u64) -> Result<(), Box<dyn Error>> {

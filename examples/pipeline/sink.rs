@@ -6,6 +6,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use peermq::{Message, Pull, Socket};
 
+/// Lines of which it is noted whether they are back: a stranger's number must not take all memory.
+const LINES_MAX: usize = 1 << 30;
+
 #[derive(Default)]
 pub(crate) struct Sink {
     /// How often the line with this number came back; one octet for each line.
@@ -33,8 +36,10 @@ impl Sink {
         while total.is_none_or(|total| self.received < total) {
             match results.recv_timeout(Duration::from_secs(1)) {
                 Ok(message) if message.frame_count() == 1 => {
-                    total = message.body().try_into().ok().map(u64::from_le_bytes);
-                    total.inspect(|total| progress.set_length(*total));
+                    if let Ok(end) = message.body().try_into().map(u64::from_le_bytes) {
+                        total = Some(end);
+                        progress.set_length(end);
+                    }
                 }
                 Ok(message) => self.add(&message),
                 Err(_) if are_workers_running() => {}
@@ -50,7 +55,7 @@ impl Sink {
         let worker = frame(0).try_into().map_or(0, u32::from_le_bytes);
         for number in frame(1).chunks_exact(8) {
             let number = number.try_into().map_or(u64::MAX, u64::from_le_bytes);
-            let Ok(index) = usize::try_from(number) else { continue };
+            let Ok(index @ ..LINES_MAX) = usize::try_from(number) else { continue };
             if index >= self.seen.len() {
                 self.seen.resize(index + 1, 0);
             }
