@@ -59,6 +59,8 @@ mod stats;
 mod stream;
 mod subscribed;
 mod subscriptions;
+#[cfg(feature = "curve")]
+mod tapped;
 mod tasks;
 mod topology;
 mod unreceived;

@@ -35,7 +35,7 @@ fn servers_random(room: &mut [u8]) -> bool {
     draw(1, 103, room)
 }
 
-fn our_server() -> Local {
+pub(super) fn our_server() -> Local {
     let security = Security::new(server().into(), true, true, servers_random);
     Local { security, ..local(SocketType::Pull) }
 }
@@ -44,13 +44,13 @@ fn our_client() -> Local {
     Local { security: guarded(client()), ..local(SocketType::Push) }
 }
 
-fn greeting_of(is_server: bool) -> Vec<u8> {
+pub(super) fn greeting_of(is_server: bool) -> Vec<u8> {
     let mut octets = greeting(3, 1, b"CURVE");
     octets[32] = u8::from(is_server);
     octets.to_vec()
 }
 
-fn hello() -> Vec<u8> {
+pub(super) fn hello() -> Vec<u8> {
     command("HELLO", &vector("HELLO"))
 }
 
@@ -58,7 +58,7 @@ fn welcome() -> Vec<u8> {
     command("WELCOME", &vector("WELCOME"))
 }
 
-fn initiate() -> Vec<u8> {
+pub(super) fn initiate() -> Vec<u8> {
     command("INITIATE", &vector("INITIATE"))
 }
 

@@ -8,6 +8,7 @@
     reason = "the vectors are short, the random octets meant to be cut"
 )]
 
+mod amplification;
 mod captures;
 #[cfg(feature = "curve")]
 mod curve;

@@ -4,10 +4,10 @@ use super::*;
 use crate::error::AuthStatus;
 use crate::options::PlainCredentials;
 
-const HELLO: &[u8] = b"\x04\x13\x05HELLO\x05admin\x06secret";
+pub(super) const HELLO: &[u8] = b"\x04\x13\x05HELLO\x05admin\x06secret";
 const WELCOME: &[u8] = b"\x04\x08\x07WELCOME";
 
-fn server() -> Local {
+pub(super) fn server() -> Local {
     Local { security: guarded(Settings::PlainServer), ..local(SocketType::Pull) }
 }
 
@@ -20,7 +20,7 @@ fn client() -> Local {
     client_as("admin", "secret")
 }
 
-fn greeting_of(is_server: bool) -> Vec<u8> {
+pub(super) fn greeting_of(is_server: bool) -> Vec<u8> {
     let mut octets = greeting(3, 1, b"PLAIN");
     octets[32] = u8::from(is_server);
     octets.to_vec()
