@@ -254,6 +254,32 @@ pub enum OpenError {
     Terminated,
 }
 
+/// Why options of an open socket were not changed. They are all as before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum OptionError {
+    /// This option is fixed when the socket is opened: [`TakesEffect::Open`](crate::TakesEffect::Open).
+    #[error("the option `{option}` is fixed when the socket is opened")]
+    Fixed {
+        /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).
+        option: &'static str,
+    },
+    /// Sockets of this type do not have this option.
+    #[error("a {socket_type:?} socket has no option `{option}`")]
+    ForeignOption {
+        /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).
+        option: &'static str,
+        /// The type of the socket.
+        socket_type: SocketType,
+    },
+    /// The operating system has no thread for a first `zap_domain`.
+    #[error("cannot ask a ZAP handler: {0}")]
+    Io(OsError),
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+}
+
 /// Why a message was not queued. It is always handed back: see [`Unsent::message`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]

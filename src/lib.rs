@@ -102,8 +102,8 @@ pub use context::{Context, ContextBuilder, FinishReport, Undelivered};
 pub use endpoint::Endpoint;
 pub use error::{
     AuthStatus, BindError, ConnectError, ConnectionError, EndpointError, ForwardError, InvalidValue,
-    NotReady, NotSubscribed, OpenError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError,
-    RequestError, SendError, SubscribeError, SubscribersError, Unsent,
+    NotReady, NotSubscribed, OpenError, OptionError, OsError, PollError, ProtocolError, ProxyError, Reason,
+    RecvError, RequestError, SendError, SubscribeError, SubscribersError, Unsent,
 };
 pub use interest::Interest;
 pub use message::{Frame, Frames, Message, Payload, Subscription};
@@ -131,9 +131,9 @@ pub use session::{
 pub use socket::Descriptor;
 #[cfg(not(loom))]
 pub use socket::{
-    Binding, BindingState, Builder, CloseReport, Connection, MayReceive, MaySend, Outgoing, PeerStats,
-    Pollable, Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf, Reply,
-    Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, proxy,
+    Binding, BindingState, Builder, Change, CloseReport, Connection, MayReceive, MaySend, Outgoing,
+    PeerStats, Pollable, Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf,
+    Reply, Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, proxy,
 };
 pub use socket_type::SocketType;
 pub use timers::{TimerId, Timers};

@@ -281,7 +281,7 @@ macro_rules! options {
     )*) => {
         /// The options of one socket.
         ///
-        /// Set when the socket is built; each getter tells the default.
+        /// Set when the socket is built, or [later](crate::Socket::change); each getter tells the default.
         ///
         /// ```
         /// use peermq::{Hwm, Options};
@@ -323,11 +323,15 @@ macro_rules! options {
                 }
             )*
 
+            /// The options that have another value in `other`.
+            pub(crate) fn differing(&self, other: &Self) -> impl Iterator<Item = &'static OptionInfo> + use<> {
+                let differs = [$(self.$name != other.$name),*];
+                Self::TABLE.iter().zip(differs).filter_map(|(row, differs)| differs.then_some(row))
+            }
+
             /// The first option that differs from its default although sockets of this type do not have it.
             pub(crate) fn foreign_to(&self, socket_type: SocketType) -> Option<&'static str> {
-                let default = Self::default();
-                let is_set = [$(self.$name != default.$name),*];
-                let mut set = Self::TABLE.iter().zip(is_set).filter_map(|(row, is_set)| is_set.then_some(row));
+                let mut set = self.differing(&Self::default());
                 set.find(|row| !row.only.is_empty() && !row.only.contains(&socket_type)).map(|row| row.name)
             }
         }

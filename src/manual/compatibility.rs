@@ -307,7 +307,7 @@
 //! * A peer that closes only its sending side is answered until that news is received; what is queued then is still
 //!   sent. libzmq closes at once. A peer that was connected to is connected to again after that.
 //! * An empty message closes the connection behind what is queued, without a further call, and ends a `connect` for
-//!   good. How long that may take is what [`linger`](crate::Options::linger) was when the socket was opened.
+//!   good. How long that may take is what [`linger`](crate::Options::linger) says then.
 //! * Frames of one message go out one behind the other. [`close`](crate::Socket::close) counts a message as flushed
 //!   when the connection has begun to write it.
 //! * [`probe_router`](crate::Options::probe_router) greets each new peer once, as libzmq does, not each new

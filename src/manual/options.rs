@@ -1,8 +1,8 @@
 //! Every option of a socket, with its default.
 //!
-//! Set with the socket's [`Builder`](crate::Builder), read with [`Socket::options`](crate::Socket::options).
-//! `linger`, `send_timeout` and `recv_timeout` can be changed later; the others hold from the next `bind` or
-//! `connect` on, or from the start. The same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs; the code is
+//! Set with the socket's [`Builder`](crate::Builder), read with [`Socket::options`](crate::Socket::options), and changed
+//! with [`Socket::change`](crate::Socket::change): what takes effect at once is felt by connections that exist, other
+//! changes with the next `bind` or `connect`, and what takes effect when the socket is opened is fixed from then on. The same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs; the code is
 //! libzmq's, for those who come from there.
 //!
 //! ```
@@ -11,8 +11,10 @@
 //! use peermq::{Context, Hwm, Push};
 //!
 //! let context = Context::new();
-//! let push = context.builder_for::<Push>().send_hwm(50).linger(Duration::ZERO).open()?;
+//! let mut push = context.builder_for::<Push>().send_hwm(50).linger(Duration::ZERO).open()?;
 //! assert_eq!(push.options().send_hwm(), Hwm::messages(50));
+//! push.change().send_hwm(100).linger(Duration::from_secs(1)).apply()?;
+//! assert_eq!(push.options().send_hwm(), Hwm::messages(100));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

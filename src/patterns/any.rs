@@ -91,6 +91,10 @@ impl Strategy for AnyPattern {
         Self(Any::new(socket_type, options))
     }
 
+    fn on_options(&mut self, options: &Options) {
+        each!(&mut self.0, inner => inner.on_options(options));
+    }
+
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         each!(&self.0, inner => inner.upstream())
     }

@@ -54,6 +54,10 @@ impl Strategy for Dealer {
         Self { probes: options.probe_router(), ..Self::default() }
     }
 
+    fn on_options(&mut self, options: &Options) {
+        self.probes = options.probe_router();
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         self.outgoing.add(key);
         self.incoming.add(pipes, key);

@@ -62,6 +62,9 @@ pub(crate) trait Strategy: fmt::Debug + Send + 'static {
     /// The pattern of a socket of this type, which is [`TYPE`](Self::TYPE) if that is one.
     fn new(socket_type: SocketType, options: &Options) -> Self;
 
+    /// The socket's options have changed: takes those that are live.
+    fn on_options(&mut self, _: &Options) {}
+
     /// What the socket subscribes to, for its connections.
     fn upstream(&self) -> Option<&Arc<Upstream>> {
         None

@@ -69,7 +69,10 @@ pub struct Req {
     number: u32,
     /// What went in front of the last reply. Kept for its allocation.
     front: Vec<Frame>,
+    /// Whether the last request had a number.
     correlates: bool,
+    /// Whether the next one has.
+    will_correlate: bool,
     is_relaxed: bool,
     probes: bool,
 }
@@ -104,6 +107,10 @@ impl Req {
     }
 
     fn next_envelope(&mut self) {
+        if self.correlates != self.will_correlate {
+            self.correlates = self.will_correlate;
+            self.envelope = envelope(self.correlates);
+        }
         self.number = self.number.wrapping_add(1);
         if self.correlates {
             if let Some(first) = self.envelope.first_mut() {
@@ -124,6 +131,11 @@ impl Req {
     }
 }
 
+/// The number and the delimiter, or the delimiter alone.
+fn envelope(correlates: bool) -> Vec<Frame> {
+    vec![Frame::new(); 1 + usize::from(correlates)]
+}
+
 impl Pattern for Req {}
 
 impl Strategy for Req {
@@ -135,14 +147,20 @@ impl Strategy for Req {
             peers: RoundRobin::default(),
             state: State::Idle,
             unasked: 0,
-            // The number and the delimiter, or the delimiter alone.
-            envelope: vec![Frame::new(); 1 + usize::from(options.req_correlate())],
+            envelope: envelope(options.req_correlate()),
             number: u32::from_ne_bytes([a, b, c, d]),
             front: Vec::new(),
             correlates: options.req_correlate(),
+            will_correlate: options.req_correlate(),
             is_relaxed: options.req_relaxed(),
             probes: options.probe_router(),
         }
+    }
+
+    fn on_options(&mut self, options: &Options) {
+        self.will_correlate = options.req_correlate();
+        self.is_relaxed = options.req_relaxed();
+        self.probes = options.probe_router();
     }
 
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {

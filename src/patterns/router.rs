@@ -291,6 +291,14 @@ impl Strategy for Router {
         if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
     }
 
+    fn on_options(&mut self, options: &Options) {
+        self.is_mandatory = options.router_mandatory();
+        self.hands_over = options.router_handover();
+        self.names.set_hands_over(self.hands_over);
+        self.probes = options.probe_router();
+        self.notify = options.router_notify();
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         let Some(pipe) = pipes.get_mut(key) else { return Attach::Refused };
         let is_up = pipe.is_up;

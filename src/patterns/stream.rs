@@ -178,6 +178,10 @@ impl Strategy for Stream {
         }
     }
 
+    fn on_options(&mut self, options: &Options) {
+        self.linger = options.linger().limit();
+    }
+
     fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) -> Attach {
         let Some(pipe) = pipes.get_mut(key) else { return Attach::Refused };
         let given = pipe.peer.take().filter(|name| !name.is_none());

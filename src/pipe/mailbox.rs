@@ -200,6 +200,11 @@ impl<T> Mailbox<T> {
         self.flags.store(self.flags.load(Ordering::Relaxed) | OBSERVED, Ordering::Relaxed);
     }
 
+    /// From now on observers are told of this.
+    pub(crate) fn set_heed(&self, heed: Heed) {
+        lock(&self.state).heed = heed;
+    }
+
     /// Shows nothing more to `observer`.
     pub(crate) fn ignore(&self, observer: &Arc<dyn Observer>) {
         let mut state = lock(&self.state);

@@ -13,12 +13,12 @@ use std::sync::{Arc, Weak};
 
 use crate::limits::PEERS_MANY;
 use crate::routing_id::RoutingId;
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// The names of one socket's peers.
 pub(crate) struct Names {
     /// A newcomer takes a name over.
-    hands_over: bool,
+    hands_over: AtomicBool,
     claimed: Mutex<HashMap<RoutingId, Holder>>,
 }
 
@@ -37,13 +37,19 @@ pub(crate) trait Doubted: Send + Sync {
 
 impl Names {
     pub(crate) fn new(hands_over: bool) -> Self {
-        Self { hands_over, claimed: Mutex::default() }
+        Self { hands_over: AtomicBool::new(hands_over), claimed: Mutex::default() }
+    }
+
+    /// From now on a newcomer takes a name over, or does not.
+    pub(crate) fn set_hands_over(&self, hands_over: bool) {
+        self.hands_over.store(hands_over, Ordering::Relaxed); // a peer that comes at this moment finds either
     }
 
     /// Gives the name to the peer with this number, unless another one has it, who has to show then that it is there.
     pub(crate) fn claim(&self, name: &RoutingId, id: u64, doubted: Option<Weak<dyn Doubted>>) -> bool {
+        let hands_over = self.hands_over.load(Ordering::Relaxed); // stands for itself
         let mut claimed = lock(&self.claimed);
-        let other = claimed.get(name.as_bytes()).filter(|other| other.id != id && !self.hands_over);
+        let other = claimed.get(name.as_bytes()).filter(|other| other.id != id && !hands_over);
         let Some(other) = other else {
             claimed.insert(name.clone(), Holder { id, doubted });
             return true;

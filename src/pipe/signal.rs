@@ -135,6 +135,11 @@ impl<T> Signal<T> {
         self.mailbox.observe(observer, heed);
     }
 
+    /// From now on observers are told of this.
+    pub(crate) fn set_heed(&self, heed: Heed) {
+        self.mailbox.set_heed(heed);
+    }
+
     /// Shows nothing more to `observer`.
     pub(crate) fn ignore(&self, observer: &Arc<dyn Observer>) {
         self.mailbox.ignore(observer);

@@ -16,6 +16,7 @@ mod half_open;
 mod leave;
 mod link;
 mod listener;
+mod live;
 mod lookout;
 #[cfg(feature = "metrics")]
 mod meters;
@@ -52,6 +53,7 @@ pub(crate) use give_way::poll_in_turn;
 pub(crate) use half_open::HalfOpen;
 pub(crate) use link::Link;
 pub(crate) use listener::Bound;
+pub(crate) use live::Live;
 pub use monitor::Monitor;
 pub(crate) use monitor::{Scene, Watcher};
 pub use peers::{CloseReason, Peer};
@@ -70,7 +72,7 @@ use std::time::Duration;
 use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::message::Message;
-use crate::options::{Options, RouterNotify, Security};
+use crate::options::{Options, Security};
 use crate::pipe::{
     Books, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, pipe,
 };
@@ -96,6 +98,8 @@ pub(crate) struct Owner {
     /// The names of the socket's peers, if it addresses them by name.
     pub(crate) names: Option<Arc<Names>>,
     pub(crate) half_open: Arc<HalfOpen>,
+    /// What of the options may have changed since.
+    pub(crate) live: Arc<Live>,
     /// How long a call looks before it sleeps.
     pub(crate) spin: Duration,
     /// Asks the program's ZAP handler.
@@ -122,7 +126,7 @@ impl Owner {
 
     /// Forgets peers that came and went while nobody called the socket, unless it would have told of them.
     fn forget_unseen(&self) {
-        if self.socket_type.tells_of_peers() || self.options.router_notify() != RouterNotify::NOTHING {
+        if self.socket_type.tells_of_peers() || self.live.tells_of_peers() {
             return;
         }
         let can_receive = self.socket_type.can_receive();

@@ -76,7 +76,7 @@ impl<P: Pattern> Builder<P> {
 }
 
 /// Whether a peer is to be anything but whoever comes.
-fn gives_security(options: &Options) -> bool {
+pub(super) fn gives_security(options: &Options) -> bool {
     options.security != Security::Null
         || !options.authorizer.is_none()
         || options.zap_domain != ZapDomain::NONE

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectionError, OpenError, RecvError, SendError, Unsent};
+use crate::error::{ConnectionError, OpenError, OptionError, RecvError, SendError, Unsent};
 use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, NOTICE_WORK, PATIENT_CALL};
@@ -17,7 +17,7 @@ use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
 use crate::pipe::{Feed, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
-use crate::session::{HalfOpen, Owner, Peer, Peers};
+use crate::session::{HalfOpen, Live, Owner, Peer, Peers};
 use crate::socket::endpoints::Endpoints;
 use crate::socket::outgoing::Departed;
 pub(super) use crate::socket::verbs::{RecvVerb, SendVerb};
@@ -48,6 +48,7 @@ pub(super) struct Core {
     /// What observers were shown last by this side.
     pub(super) shown: Interest,
     half_open: Arc<HalfOpen>,
+    live: Arc<Live>,
     /// Asks about peers, if the socket has a ZAP domain.
     zap: Option<ZapUser>,
 }
@@ -89,6 +90,7 @@ impl Core {
             upstream,
             names,
             patience: patience(options.recv_timeout()),
+            live: Arc::new(Live::new(&options)),
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             changes: 0,
@@ -108,13 +110,22 @@ impl Core {
         &self.options
     }
 
-    pub(super) fn options_mut(&mut self) -> &mut Options {
-        &mut self.options
-    }
-
-    pub(super) fn set_recv_timeout(&mut self, timeout: Timeout) {
-        self.options.recv_timeout = timeout;
-        self.patience = patience(timeout);
+    /// Takes these options in place of those that it has. What is bound or connected keeps what is not live.
+    pub(super) fn set_options(&mut self, options: Options) -> Result<(), OptionError> {
+        if options.zap_domain.name().is_some() && self.zap.is_none() {
+            let desk = self.context.zap_desk.enter(&self.context);
+            self.zap = Some(desk.map_err(|error| match error {
+                OpenError::Io(error) => OptionError::Io(error),
+                OpenError::ForeignOption { .. } | OpenError::Terminated => OptionError::Terminated,
+            })?);
+        }
+        self.patience = patience(options.recv_timeout());
+        self.live.set(&options);
+        self.options = options;
+        if self.mailbox.is_observed() {
+            self.mailbox.set_heed(self.heed());
+        }
+        Ok(())
     }
 
     /// What sessions at `endpoint` made from now on know of this socket. A `peer_name` goes before what peers
@@ -132,6 +143,7 @@ impl Core {
             upstream: self.upstream.as_ref().map(Arc::clone),
             names: self.names.as_ref().map(Arc::clone),
             half_open: Arc::clone(&self.half_open),
+            live: Arc::clone(&self.live),
             doorkeeper: self.zap.as_ref().map(ZapUser::doorkeeper),
         })
     }

@@ -70,9 +70,8 @@ impl Connection {
         Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, link }) }
     }
 
-    /// Ends the connection. Messages queued for it are still sent, as long as
-    /// [`linger`](crate::Options::linger) was when it was connected; it connects no more. Does nothing if it is
-    /// over already.
+    /// Ends the connection. Messages queued for it are still sent, as long as [`linger`](crate::Options::linger) says;
+    /// it connects no more. Does nothing if it is over already.
     ///
     /// The socket learns of it at once, also in a call that waits. inproc: the peer sees it when the socket makes
     /// its next call, or is in one.
@@ -82,8 +81,7 @@ impl Connection {
         }
         self.inner.mailbox.post(ToSocket::Disconnect(self.inner.id));
         if let Some(link) = self.inner.link.as_ref().and_then(Weak::upgrade) {
-            let linger = link.owner().options.linger().limit();
-            link.stop(linger.and_then(|limit| Instant::now().checked_add(limit)));
+            link.stop(link.owner().live.linger_deadline());
         }
     }
 

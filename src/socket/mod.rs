@@ -5,6 +5,7 @@ mod addressed;
 mod any;
 mod builder;
 mod call;
+mod change;
 mod close;
 mod core;
 #[cfg(unix)]
@@ -33,6 +34,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 pub use builder::Builder;
+pub use change::Change;
 pub use close::CloseReport;
 #[cfg(unix)]
 pub use descriptor::Descriptor;
@@ -49,7 +51,7 @@ pub use stats::{PeerStats, Stats, Totals, Traffic};
 use crate::endpoint::Endpoint;
 use crate::error::{BindError, ConnectError, EndpointError, RecvError, Unsent};
 use crate::message::{Message, Payload};
-use crate::options::{Linger, Options, Timeout};
+use crate::options::Options;
 use crate::patterns::{Pattern, Receives, Sends};
 use crate::pipe::Pipes;
 use crate::session::Peer;
@@ -264,21 +266,6 @@ impl<P: Pattern> Socket<P> {
     #[must_use]
     pub fn options(&self) -> &Options {
         self.core.options()
-    }
-
-    /// Changes how long messages are still sent after the socket is dropped.
-    pub fn set_linger(&mut self, linger: impl Into<Linger>) {
-        self.core.options_mut().linger = linger.into();
-    }
-
-    /// Changes how long `send`, `send_to` and `request` wait.
-    pub fn set_send_timeout(&mut self, timeout: impl Into<Timeout>) {
-        self.core.options_mut().send_timeout = timeout.into();
-    }
-
-    /// Changes how long `recv` waits.
-    pub fn set_recv_timeout(&mut self, timeout: impl Into<Timeout>) {
-        self.core.set_recv_timeout(timeout.into());
     }
 }
 

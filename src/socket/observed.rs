@@ -44,10 +44,18 @@ impl<P: Pattern> Observed for Socket<P> {
     }
 
     fn observe(&mut self, observer: Arc<dyn Observer>) -> Arc<SocketMailbox> {
-        let options = self.core.options();
-        let news = options.router_notify();
-        let is_curious = options.probe_router() || news.on_connect() || news.on_disconnect();
-        let hints = match self.core.socket_type {
+        self.core.mailbox.observe(observer, self.core.heed());
+        self.core.show(&mut self.pattern, true);
+        Arc::clone(&self.core.mailbox)
+    }
+}
+
+impl Core {
+    /// What of that which is posted observers have to hear of.
+    pub(super) fn heed(&self) -> Heed {
+        let news = self.options().router_notify();
+        let is_curious = self.options().probe_router() || news.on_connect() || news.on_disconnect();
+        let hints = match self.socket_type {
             // When these can send, nobody else decides.
             SocketType::Pull | SocketType::Rep | SocketType::Sub => Interest::READABLE,
             SocketType::Pub | SocketType::Push => Interest::WRITABLE,
@@ -59,13 +67,9 @@ impl<P: Pattern> Observed for Socket<P> {
             | SocketType::XPub
             | SocketType::XSub => Interest::BOTH,
         };
-        self.core.mailbox.observe(observer, Heed { hints, is_curious });
-        self.core.show(&mut self.pattern, true);
-        Arc::clone(&self.core.mailbox)
+        Heed { hints, is_curious }
     }
-}
 
-impl Core {
     /// What can be done now. What cannot is told by the mailbox when it can.
     pub(super) fn readiness<P: Strategy>(&mut self, pattern: &mut P) -> Interest {
         if self.is_terminated() {
