@@ -284,6 +284,9 @@ pub enum OptionError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
+    /// A signal came while the call waited: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// A message for a ROUTER or STREAM without a body behind the routing id.
     #[error("there is no message behind the routing id")]
     MissingBody,
@@ -299,6 +302,9 @@ pub enum SendError {
     /// An XSUB's subscription to a topic that is longer than publishers accept.
     #[error("the topic is longer than {max} octets", max = crate::limits::TOPIC_OCTETS_MAX)]
     TopicTooLong,
+    /// A message of more than 131,072 frames, which no peer of this library takes.
+    #[error("the message has more than {max} frames", max = crate::limits::PARTS_MAX)]
+    TooManyParts,
     /// No peer has this routing id (ROUTER with `router_mandatory`, STREAM).
     #[error("no peer has this routing id")]
     Unroutable,
@@ -327,6 +333,9 @@ pub enum PollError {
     /// There is nothing to wait for, and no timeout.
     #[error("nothing to wait for, and no timeout")]
     Empty,
+    /// A signal came during the wait: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// The system cannot wait for it.
     #[error("cannot wait for it: {0}")]
     Io(OsError),
@@ -339,6 +348,9 @@ pub enum PollError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum RecvError {
+    /// A signal came while the call waited: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// This socket type does not receive.
     #[error("a socket of this type does not receive")]
     NotSupported,
@@ -406,6 +418,9 @@ pub enum NotSubscribed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SubscribersError {
+    /// A signal came while the call waited: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// This socket type has no subscribers.
     #[error("a socket of this type has no subscribers")]
     NotSupported,
@@ -448,6 +463,9 @@ pub enum ProtocolError {
     /// The first octets are no ZMTP greeting.
     #[error("the greeting is not ZMTP")]
     InvalidGreeting,
+    /// A message whose frames have more octets in all than `max_message_size`: so many with the frame that was refused.
+    #[error("a message of at least {0} octets is over the limit")]
+    MessageTooLarge(u64),
     /// A command that does not parse.
     #[error("a malformed command")]
     MalformedCommand,

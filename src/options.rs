@@ -67,7 +67,8 @@ macro_rules! for_each_option {
             /// 128 KiB, whatever is less. A single message of any size finds room in an empty queue.
             send_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -1, when NextConnect;
 
-            /// Most octets from one peer that wait to be received, as for `send_hwm_octets`.
+            /// Most octets from one peer that wait to be received, as for `send_hwm_octets`. A message of several frames
+            /// counts as it arrives: beyond the limit its rest waits until those before it are received.
             recv_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -2, when NextConnect;
 
             /// How long a closed socket keeps trying to send what is queued.
@@ -110,7 +111,9 @@ macro_rules! for_each_option {
             /// What our PINGs tell the peer: close when nothing comes from here for so long.
             heartbeat_ttl: HeartbeatTtl = HeartbeatTtl::NONE, code 76, when NextConnect;
 
-            /// Longest frame that a peer may send. A longer one ends the connection before its body is read.
+            /// Longest message that a peer may send, all its frames together. The header of the frame that goes beyond
+            /// ends the connection, before its body is read. libzmq looks at each frame alone. Messages within a
+            /// process are not measured.
             max_message_size: MaxMessageSize = MaxMessageSize::UNLIMITED, code 22, when NextConnect;
 
             /// Most connections that wait to be accepted by a bound endpoint.

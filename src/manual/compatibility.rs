@@ -167,7 +167,7 @@
 //! | questions that a ZAP handler has not answered | 10,000; more peers are refused |
 //! | a command of the handshake | 3,072 octets; a longer one is answered with `ERROR Handshake-Command-Too-Large`, which is final. libzmq has no limit |
 //! | a command afterwards | 1,048,592 octets: a subscription to the longest topic |
-//! | a frame | [`max_message_size`](crate::Options::max_message_size); without it, memory is reserved only as octets arrive |
+//! | a message, all its frames together | [`max_message_size`](crate::Options::max_message_size), which libzmq applies to each frame; without it, memory is reserved only as octets arrive |
 //! | parts of a message | 131,072 |
 //! | PONGs that a peer asks for and does not read | 4,096 octets, then it is not read any more |
 //!
@@ -364,7 +364,7 @@
 //! | libzmq | here |
 //! |---|---|
 //! | `EAGAIN` | `WouldBlock` of [`SendError`](crate::SendError) and [`RecvError`](crate::RecvError); a send hands the message back |
-//! | `EINTR` | never: calls go on after a signal. To end a call that waits, use a timeout, or [`shutdown`](crate::Context::shutdown) from another thread |
+//! | `EINTR` | `Interrupted`, in a context that is [`interruptible`](crate::ContextBuilder::interruptible); else calls go on after a signal. To end a call that waits, use a timeout, or [`shutdown`](crate::Context::shutdown) from another thread |
 //! | `ETERM` | `Terminated` |
 //! | `EINVAL`, `EPROTONOSUPPORT` of an endpoint | [`EndpointError`](crate::EndpointError), with the reason |
 //! | `EADDRINUSE` | [`BindError::AddressInUse`](crate::BindError::AddressInUse); an ipc path is taken over only if nobody listens there |

@@ -46,7 +46,7 @@
 //! | [`send_hwm`](crate::Options::send_hwm) | Most messages queued for one peer. A full queue blocks or drops, as the socket type says. | 1000 | messages | 23 | next bind or connect |
 //! | [`recv_hwm`](crate::Options::recv_hwm) | Most messages from one peer that wait to be received. The peer has to wait when there are more. | 1000 | messages | 24 | next bind or connect |
 //! | [`send_hwm_octets`](crate::Options::send_hwm_octets) | Most octets queued for one peer, beside the limit in messages; exact to a quarter of it or 128 KiB, whatever is less. A single message of any size finds room in an empty queue. | unlimited | octets | -1 | next bind or connect |
-//! | [`recv_hwm_octets`](crate::Options::recv_hwm_octets) | Most octets from one peer that wait to be received, as for `send_hwm_octets`. | unlimited | octets | -2 | next bind or connect |
+//! | [`recv_hwm_octets`](crate::Options::recv_hwm_octets) | Most octets from one peer that wait to be received, as for `send_hwm_octets`. A message of several frames counts as it arrives: beyond the limit its rest waits until those before it are received. | unlimited | octets | -2 | next bind or connect |
 //! | [`linger`](crate::Options::linger) | How long a closed socket keeps trying to send what is queued. | for ever | time | 17 | at once |
 //! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | never | time | 28 | at once |
 //! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | never | time | 27 | at once |
@@ -59,7 +59,7 @@
 //! | [`heartbeat_interval`](crate::Options::heartbeat_interval) | How often a peer is asked for a sign of life (PING). Off: never. | off | time | 75 | next bind or connect |
 //! | [`heartbeat_timeout`](crate::Options::heartbeat_timeout) | How long a PING may go without any sign of life until the connection is closed; a dialer connects again. | the interval | time | 77 | next bind or connect |
 //! | [`heartbeat_ttl`](crate::Options::heartbeat_ttl) | What our PINGs tell the peer: close when nothing comes from here for so long. | none | time | 76 | next bind or connect |
-//! | [`max_message_size`](crate::Options::max_message_size) | Longest frame that a peer may send. A longer one ends the connection before its body is read. | unlimited | octets | 22 | next bind or connect |
+//! | [`max_message_size`](crate::Options::max_message_size) | Longest message that a peer may send, all its frames together. The header of the frame that goes beyond ends the connection, before its body is read. libzmq looks at each frame alone. Messages within a process are not measured. | unlimited | octets | 22 | next bind or connect |
 //! | [`backlog`](crate::Options::backlog) | Most connections that wait to be accepted by a bound endpoint. | 100 | connections | 19 | next bind or connect |
 //! | [`immediate`](crate::Options::immediate) | Queue messages for finished connections only, not for peers that may never answer. | false | boolean | 39 | next bind or connect |
 //! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it. | false | boolean | 54 | next bind or connect |

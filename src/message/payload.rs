@@ -7,6 +7,7 @@
 use bytes::Bytes;
 
 use super::{Frame, Message};
+use crate::limits::PARTS_MAX;
 
 /// What `send` accepts: octets borrowed from the caller (copied once, straight into the queue) or a message.
 ///
@@ -75,6 +76,17 @@ impl Payload<'_> {
             PayloadKind::Borrowed(message) => message.body(),
             PayloadKind::Owned(message) => message.body(),
         }
+    }
+
+    /// Whether a peer like us would refuse a message of these frames behind so many others.
+    #[inline]
+    pub(crate) fn has_too_many_parts(&self, in_front: usize) -> bool {
+        let message = match &self.0 {
+            PayloadKind::Slice(_) => return in_front >= PARTS_MAX as usize,
+            PayloadKind::Borrowed(message) => message,
+            PayloadKind::Owned(message) => message,
+        };
+        message.frame_count() + in_front > PARTS_MAX as usize
     }
 
     /// The octets of each frame.

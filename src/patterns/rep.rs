@@ -88,6 +88,9 @@ impl Strategy for Rep {
     }
 
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        if self.asker.is_some() && payload.has_too_many_parts(self.envelope.len()) {
+            return Err(SendError::TooManyParts);
+        }
         let asker = self.asker.take().ok_or(SendError::OutOfTurn)?;
         // Pipes of a REP end with their connection: a peer that is back is another one, and did not ask.
         match pipes.send_behind(asker, &self.envelope, payload) {

@@ -200,6 +200,9 @@ impl Strategy for Req {
     }
 
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        if payload.has_too_many_parts(self.envelope.len()) {
+            return Err(SendError::TooManyParts);
+        }
         if self.is_waiting() {
             if !self.is_relaxed {
                 return Err(SendError::OutOfTurn);

@@ -60,7 +60,7 @@ impl Subscribing for XSub {
     }
 
     fn unsubscribe(&mut self, topic: &[u8]) -> bool {
-        self.upstream.unsubscribe(topic) != TakenBack::Nothing
+        topic.len() <= TOPIC_OCTETS_MAX && self.upstream.unsubscribe(topic) != TakenBack::Nothing
     }
 
     fn topic_count(&self) -> usize {
@@ -74,6 +74,10 @@ impl XSub {
         match Subscription::from_octets(octets) {
             Some(Subscription::Subscribe(topic)) => {
                 self.subscribe(topic).map_err(|_| SendError::TopicTooLong)
+            }
+            // Publishers would end the connection, and nobody can have subscribed to it.
+            Some(Subscription::Unsubscribe(topic)) if topic.len() > TOPIC_OCTETS_MAX => {
+                Err(SendError::TopicTooLong)
             }
             Some(Subscription::Unsubscribe(topic)) => {
                 self.unsubscribe(topic);

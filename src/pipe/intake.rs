@@ -40,6 +40,8 @@ pub(crate) struct Intake {
     needed: usize,
     /// Frames of the message under way.
     parts: u32,
+    /// Octets of their bodies, as the headers say.
+    octets: u64,
     has_news: bool,
     large: Option<LargeBody>,
     shelf: Shelf,
@@ -48,7 +50,16 @@ pub(crate) struct Intake {
 impl Intake {
     pub(super) fn new(producer: Producer) -> Self {
         let raw_end = producer.written.octets as usize;
-        Self { producer, raw_end, needed: 0, parts: 0, has_news: false, large: None, shelf: Shelf::default() }
+        Self {
+            producer,
+            raw_end,
+            needed: 0,
+            parts: 0,
+            octets: 0,
+            has_news: false,
+            large: None,
+            shelf: Shelf::default(),
+        }
     }
 
     /// Lends room for one read, never empty, and tells how large it is: the tail; or the rest of a large body
@@ -137,7 +148,8 @@ impl Intake {
         }
     }
 
-    /// Finds whole messages in what was read and publishes them. Each command's body goes to `on_command`,
+    /// Finds whole messages in what was read and publishes them. A message has `max_octets` in all its frames at most, and
+    /// is refused with the header of the frame that goes beyond. Each command's body goes to `on_command`,
     /// which says whether it is a note for the socket.
     ///
     /// # Errors
@@ -145,13 +157,13 @@ impl Intake {
     /// What the peer did wrong, or `on_command`'s error. Whole messages before it are published.
     pub(crate) fn skim(
         &mut self,
-        max_body_octets: u64,
+        max_octets: u64,
         mut on_command: impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         if self.is_skimmed() {
             return Ok(Skimmed::Dry);
         }
-        let skimmed = self.skim_frames(max_body_octets, &mut on_command);
+        let skimmed = self.skim_frames(max_octets, &mut on_command);
         if self.parts == 0 && self.large.is_none() {
             self.publish();
         }
@@ -179,6 +191,7 @@ impl Intake {
         self.raw_end = self.producer.written.octets as usize;
         self.needed = 0;
         self.parts = 0;
+        self.octets = 0;
         self.large = None;
     }
 
@@ -215,7 +228,7 @@ impl Intake {
 
     fn skim_frames(
         &mut self,
-        max_body_octets: u64,
+        max_octets: u64,
         on_command: &mut impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         loop {
@@ -228,7 +241,7 @@ impl Intake {
                 self.producer.put_body(large.into_bytes(&self.shelf));
                 self.end_frame(has_more);
             }
-            if max_body_octets >= u64::from(u8::MAX) {
+            if max_octets >= u64::from(u8::MAX) {
                 self.skim_small_messages(); // which looks at no size: none in short form is over the limit
             }
             let from = self.producer.written.octets as usize;
@@ -237,7 +250,7 @@ impl Intake {
             let octets = unsafe { self.producer.tail().octets(from, raw_end) };
             self.needed = HEADER_MAX;
             let Some(header) = Header::parse(octets) else { return Ok(Skimmed::Dry) };
-            let header = header.check(max_body_octets.max(TRAFFIC_COMMAND_MAX))?;
+            let header = header.check(max_octets.max(TRAFFIC_COMMAND_MAX))?;
             let length = usize::try_from(header.body_octets).unwrap_or(usize::MAX);
             let total = length.saturating_add(header.header_octets);
             if header.is_command() {
@@ -267,17 +280,21 @@ impl Intake {
                 }
                 continue;
             }
-            header.check(max_body_octets)?;
+            header.check(max_octets)?;
             let is_whole = octets.len() >= total;
-            if self.parts == 0 {
-                match self.producer.has_room() {
-                    Ok(()) => {}
-                    Err(Refused::Full) => return Ok(Skimmed::Full),
-                    Err(Refused::Closed) => return Ok(Skimmed::Closed),
-                }
+            let room =
+                if self.parts == 0 { self.producer.has_room() } else { self.producer.has_room_to_go_on() };
+            match room {
+                Ok(()) => {}
+                Err(Refused::Full) => return Ok(Skimmed::Full),
+                Err(Refused::Closed) => return Ok(Skimmed::Closed),
             }
             if self.parts >= PARTS_MAX {
                 return Err(ProtocolError::TooManyParts);
+            }
+            let message_octets = self.octets.saturating_add(header.body_octets);
+            if message_octets > max_octets {
+                return Err(ProtocolError::MessageTooLarge(message_octets));
             }
             if !is_whole && length <= COPIED_BODY_MAX {
                 self.needed = total;
@@ -286,6 +303,7 @@ impl Intake {
             if self.parts == 0 && (header.has_more() || !is_whole) {
                 self.publish(); // what is whole so far: the message that starts here may take long
             }
+            self.octets = message_octets;
             if is_whole {
                 self.producer.advance(total);
                 self.end_frame(header.has_more());
@@ -326,7 +344,7 @@ impl Intake {
         if has_more {
             self.parts += 1;
         } else {
-            self.parts = 0;
+            (self.parts, self.octets) = (0, 0);
             self.producer.end_messages(1);
             self.has_news = true;
         }

@@ -210,6 +210,12 @@ impl Producer {
         if self.sent == self.credit { self.refresh_credit() } else { Ok(()) }
     }
 
+    /// Whether a message under way may grow: its octets count, and wait as those of a new one would. One that has the pipe
+    /// for itself may.
+    pub(super) fn has_room_to_go_on(&self) -> Result<(), Refused> {
+        if self.octets_limit == u64::MAX || self.has_octets_left() { Ok(()) } else { Err(Refused::Full) }
+    }
+
     /// Watches for room for a moment, if many messages went since the last time. Whether there is some.
     pub(crate) fn watch_for_room(&mut self) -> bool {
         let is_streaming = self.sent - self.watched_at >= STREAM_MESSAGES;

@@ -332,6 +332,59 @@ fn commands_without_messages_take_no_memory() {
 }
 
 #[test]
+fn a_limit_on_octets_is_one_on_all_frames_of_a_message() {
+    let part = |flags, octets: u8| [&[flags, octets], &vec![7; octets.into()][..]].concat();
+    let skim = |intake: &mut Intake, octets: &[u8]| {
+        intake.push(octets);
+        intake.skim(100, |_| Ok(false))
+    };
+    for _ in 0..2 {
+        let (producer, mut consumer) = pipe(None);
+        let mut intake = producer.into_intake();
+        // To the octet, message for message, with a command between the frames, and for a connection that is new.
+        for _ in 0..3 {
+            for octets in [part(1, 60), b"\x04\x04\x03FOO".to_vec(), part(1, 0), part(0, 40)] {
+                assert_eq!(skim(&mut intake, &octets), Ok(Skimmed::Dry));
+            }
+            assert_eq!(recv(&mut consumer).unwrap().size(), 100);
+            assert_eq!(skim(&mut intake, &part(1, 99)), Ok(Skimmed::Dry));
+            intake.roll_back();
+        }
+        assert_eq!(skim(&mut intake, &part(1, 60)), Ok(Skimmed::Dry));
+        // The header is enough.
+        let refused = skim(&mut intake, b"\0\x29");
+        assert_eq!(refused, Err(crate::ProtocolError::MessageTooLarge(101)));
+    }
+}
+
+#[test]
+fn octets_of_a_message_under_way_wait_for_those_before_it() {
+    for large in [4 * 1024_u32, 16 * 1024] {
+        let (mut producer, mut consumer) = pipe(None);
+        producer.limit_octets(64 * 1024);
+        let mut intake = producer.into_intake();
+        feed(&mut intake, b"\0\x01a");
+        let part = [&[3][..], &u64::from(large).to_be_bytes(), &vec![7; large as usize]].concat();
+        let go_on = |intake: &mut Intake| {
+            for parts in 0..100_u32 {
+                intake.push(&part);
+                if intake.skim(u64::MAX, |_| Ok(false)) == Ok(Skimmed::Full) {
+                    return parts * large;
+                }
+            }
+            u32::MAX
+        };
+        let waits = go_on(&mut intake);
+        assert!((32 * 1024..=80 * 1024).contains(&waits), "{waits}");
+        assert!(intake.wait_for_room());
+        assert_eq!(recv(&mut consumer).unwrap(), "a");
+        // It has the pipe for itself now, and may be as long as it likes.
+        assert_eq!(intake.skim(u64::MAX, |_| Ok(false)), Ok(Skimmed::Dry));
+        assert_eq!(go_on(&mut intake), u32::MAX);
+    }
+}
+
+#[test]
 fn endless_more_ends_at_the_limit_of_parts() {
     // B-40: frames with MORE and no end.
     let (producer, _consumer) = pipe(None);

@@ -78,6 +78,7 @@ impl Core {
         let pipes = Pipes::default();
         let peers = Arc::new(Peers::new(Arc::clone(pipes.books())));
         let id = context.enter(&mailbox, pipes.books())?;
+        let patience = patience(options.recv_timeout(), context.is_interruptible);
         Ok(Self {
             id,
             context,
@@ -89,7 +90,7 @@ impl Core {
             socket_type,
             upstream,
             names,
-            patience: patience(options.recv_timeout()),
+            patience,
             live: Arc::new(Live::new(&options)),
             options,
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
@@ -119,7 +120,7 @@ impl Core {
                 OpenError::ForeignOption { .. } | OpenError::Terminated => OptionError::Terminated,
             })?);
         }
-        self.patience = patience(options.recv_timeout());
+        self.patience = patience(options.recv_timeout(), self.context.is_interruptible);
         self.live.set(&options);
         self.options = options;
         if self.mailbox.is_observed() {
@@ -282,7 +283,7 @@ impl Core {
     ) -> Result<(), RecvError> {
         self.pipes.start(match limit {
             Limit::Option => self.patience,
-            Limit::After(time) => patience(Timeout::After(time)),
+            Limit::After(time) => patience(Timeout::After(time), self.context.is_interruptible),
         });
         match self.poll_recv(pattern, &mut verb) {
             Ok(()) => Ok(()),
@@ -318,6 +319,9 @@ impl Core {
         loop {
             if self.is_terminated {
                 return Err(SendError::Terminated);
+            }
+            if payload.has_too_many_parts(0) {
+                return Err(SendError::TooManyParts);
             }
             match verb(pattern, &mut self.pipes, payload) {
                 Err(SendError::WouldBlock) if self.goes_on(pattern) => {}
@@ -525,8 +529,9 @@ impl Core {
 }
 
 /// That of a `recv` that waits so long.
-fn patience(timeout: Timeout) -> Patience {
+fn patience(timeout: Timeout, is_interruptible: bool) -> Patience {
     match timeout {
+        _ if is_interruptible => Patience::Short, // a read tells nobody of signals
         Timeout::After(limit) if limit < PATIENT_CALL => Patience::Short,
         Timeout::After(_) | Timeout::Never => Patience::Long,
     }

@@ -356,7 +356,9 @@ impl Way {
                     Ok(()) => self.stage = Stage::ToCapture,
                     Err(RecvError::Terminated) => return Turn::Over,
                     Err(RecvError::OutOfTurn) => return Turn::WaitsForOther,
-                    Err(RecvError::WouldBlock | RecvError::NotSupported) => return Turn::Waits,
+                    Err(RecvError::WouldBlock | RecvError::Interrupted | RecvError::NotSupported) => {
+                        return Turn::Waits;
+                    }
                 }
             }
             if let Some(turn) = self.send(destination, capture) {
@@ -388,13 +390,14 @@ impl Way {
                     self.passed.messages += 1;
                     self.passed.octets += octets as u64;
                 }
-                Err(SendError::WouldBlock) => return Some(Turn::Waits),
+                Err(SendError::WouldBlock | SendError::Interrupted) => return Some(Turn::Waits),
                 Err(SendError::OutOfTurn) => return Some(Turn::WaitsForOther),
                 Err(SendError::Terminated) => return Some(Turn::Over),
                 // It will never be sent: nobody has this name, or there is nothing behind it.
                 Err(
                     SendError::MissingBody
                     | SendError::NotSupported
+                    | SendError::TooManyParts
                     | SendError::TopicTooLong
                     | SendError::Unroutable,
                 ) => self.passed.refused += 1,
