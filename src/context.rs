@@ -16,6 +16,7 @@ use crate::limits::{DROP_LINGER, SPIN_MAX};
 use crate::options::Linger;
 use crate::patterns::{AnyPattern, Pattern};
 use crate::pipe::Books;
+use crate::session::Manner;
 use crate::socket::inproc::InprocNames;
 use crate::socket::zap::ZapDesk;
 use crate::socket::{Archive, Totals};
@@ -69,6 +70,8 @@ pub(crate) struct ContextInner {
     pub(crate) zap_desk: Arc<ZapDesk>,
     /// How long a call looks before it sleeps.
     pub(crate) spin: Duration,
+    /// Signals end waits.
+    pub(crate) is_interruptible: bool,
     linger: Linger,
 }
 
@@ -93,6 +96,7 @@ pub struct ContextBuilder {
     io_threads: Option<NonZeroUsize>,
     cores: Vec<usize>,
     spin: Duration,
+    is_interruptible: bool,
     linger: Option<Linger>,
 }
 
@@ -193,6 +197,11 @@ impl Default for Context {
 }
 
 impl ContextInner {
+    /// How a call waits.
+    pub(crate) fn manner(&self) -> Manner {
+        Manner { spin: self.spin, is_interruptible: self.is_interruptible }
+    }
+
     /// Makes every call on every socket say so.
     fn shut_down(&self) {
         self.is_terminated.store(true, Ordering::SeqCst);
@@ -264,6 +273,33 @@ impl ContextBuilder {
         self
     }
 
+    /// Sets whether a signal ends a call that waits: with [`Interrupted`](crate::RecvError::Interrupted), once the
+    /// program's handler has run on the thread that waits. Default: no, calls go on, as most of those of `std` do.
+    ///
+    /// Holds for what receives and sends, for `wait_for_subscribers`, and for a [`Poller`](crate::Poller) with a socket
+    /// of this context; not for a [`SharedSocket`](crate::SharedSocket), nor for handles and monitors. A handler that
+    /// runs just before the call sleeps does not end it. Has no effect where there are no signals. Whatever is set,
+    /// handlers run on threads of the program's only: those of this library block all signals, but for those that tell
+    /// of faults, and `SIGPROF`.
+    ///
+    /// ```
+    /// use peermq::{Context, Pull, RecvError};
+    ///
+    /// let context = Context::builder().interruptible(true).build();
+    /// let mut pull = context.open::<Pull>()?;
+    /// # context.shutdown();
+    /// match pull.recv() {
+    ///     Err(RecvError::Interrupted) => println!("look at what the handler has noted"),
+    ///     received => println!("{received:?}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn interruptible(mut self, interruptible: bool) -> Self {
+        self.is_interruptible = interruptible;
+        self
+    }
+
     /// Sets how long the drop of the last handle waits for messages that [`linger`](crate::Options::linger): sockets
     /// that are gone send no longer than that, whatever their own option says. Default: 30 seconds.
     /// [`Linger::Forever`] is for ever, [`Linger::DISCARD`] not at all.
@@ -303,6 +339,7 @@ impl ContextBuilder {
                 is_terminated: AtomicBool::new(false),
                 zap_desk: Arc::new(ZapDesk::new()),
                 spin: self.spin,
+                is_interruptible: self.is_interruptible,
                 linger: self.linger.unwrap_or(Linger::AtMost(DROP_LINGER)),
             }),
         };

@@ -20,7 +20,7 @@ use crate::io::{SocketMailbox, unique_id};
 #[cfg(unix)]
 use crate::pipe::Sleepers;
 use crate::pipe::{Observer, Signal};
-use crate::session;
+use crate::session::{self, Manner, Waited};
 use crate::socket::Pollable;
 use crate::sync::{Mutex, lock};
 
@@ -73,8 +73,8 @@ pub struct Poller<K> {
     /// removed and added again has another seat, which is listed itself.
     pub(crate) listed: VecDeque<(u64, u64)>,
     events: Vec<PollEvent<K>>,
-    /// How long it looks before it sleeps: as the most patient of its sockets.
-    spin: Duration,
+    /// How it waits: as the most patient of its sockets, and signals end that if they do for any.
+    manner: Manner,
     #[cfg(unix)]
     descriptors: Option<Descriptors>,
     #[cfg(unix)]
@@ -177,7 +177,7 @@ impl<K: Clone> Poller<K> {
         Self {
             desk: Arc::new(Desk { signal: Signal::new() }),
             sockets: HashMap::new(),
-            spin: Duration::ZERO,
+            manner: Manner::default(),
             listed: VecDeque::new(),
             events: Vec::new(),
             #[cfg(unix)]
@@ -208,7 +208,9 @@ impl<K: Clone> Poller<K> {
         let state = Mutex::new(SeatState { interest, ..SeatState::default() });
         let seat = Arc::new(Seat { number: unique_id(), socket: id, desk: Arc::clone(&self.desk), state });
         let mailbox = socket.observe(Arc::clone(&seat) as _);
-        self.spin = self.spin.max(socket.spin());
+        let manner = socket.manner();
+        self.manner.spin = self.manner.spin.max(manner.spin);
+        self.manner.is_interruptible |= manner.is_interruptible;
         self.sockets.insert(id, Entry { key, seat, mailbox });
         Ok(())
     }
@@ -312,7 +314,7 @@ impl<K: Clone> Poller<K> {
     /// # Errors
     ///
     /// [`PollError::Empty`] when the poller is empty and the wait would never end; [`PollError::Io`] when the system
-    /// cannot wait for descriptors.
+    /// cannot wait for descriptors; [`PollError::Interrupted`] if the context of a socket wants that.
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<&[PollEvent<K>], PollError> {
         self.wait_at_most(usize::MAX, timeout)
     }
@@ -412,11 +414,18 @@ impl<K: Clone> Poller<K> {
                 // What it finds is found again by the next look.
                 let waited = descriptors.wait(left);
                 self.desk.signal.unregister(Sleepers::POLL);
-                waited.map_err(|error| PollError::Io(error.into()))?;
+                let was_interrupted = waited.map_err(|error| PollError::Io(error.into()))?;
+                if was_interrupted && self.manner.is_interruptible {
+                    return Err(PollError::Interrupted);
+                }
             }
             return Ok(deadline.is_none_or(|deadline| Instant::now() < deadline));
         }
-        Ok(session::wait(std::iter::once(&self.desk.signal), deadline, self.spin))
+        match session::wait_as(std::iter::once(&self.desk.signal), deadline, self.manner) {
+            Waited::News => Ok(true),
+            Waited::InVain => Ok(false),
+            Waited::Interrupted => Err(PollError::Interrupted),
+        }
     }
 }
 

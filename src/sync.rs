@@ -8,7 +8,7 @@
 //!
 //! Measured in a prototype (64 B over tcp, two pinned cores): 42 million messages/s with a full fence for
 //! every message, 58 million with the asymmetric one.
-#![allow(unsafe_code, reason = "the membarrier system call, and to hear of forks")]
+#![allow(unsafe_code, reason = "the membarrier system call, signals, and to hear of forks")]
 #![allow(clippy::disallowed_types, reason = "this is the door")]
 
 #[cfg(loom)]
@@ -28,7 +28,9 @@ mod held;
 pub(crate) use held::Holding;
 pub(crate) use held::{Held, wake};
 
+use std::io;
 use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, TryLockError};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// Locks, also when a thread panicked while it held the lock: what is behind our locks is valid at each
@@ -165,7 +167,6 @@ pub(crate) fn at_exit(_: fn()) {}
 #[cfg(all(unix, not(loom)))]
 mod exits {
     use std::sync::OnceLock;
-    use std::thread;
 
     static ACT: OnceLock<fn()> = OnceLock::new();
 
@@ -181,7 +182,7 @@ mod exits {
 
     extern "C" fn run() {
         // A thread of its own: this one's variables may be gone, which those who listen may need.
-        if let Some(thread) = ACT.get().and_then(|act| thread::Builder::new().spawn(act).ok()) {
+        if let Some(thread) = ACT.get().and_then(|act| super::spawn("peermq-exit".to_owned(), act).ok()) {
             let _ = thread.join(); // a panic has been told of
         }
     }
@@ -191,6 +192,63 @@ mod exits {
 mod forks {
     pub(super) fn counted() -> u64 {
         0
+    }
+}
+
+/// Starts a thread on which no signal handlers of the program run: those are for its own threads, and what one has
+/// interrupted goes on there. Except for those that tell of what the thread itself does: faults, and a profiler's clock.
+pub(crate) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    let _blocked = signals::Blocked::new(); // what this thread blocks, the new one does from its start
+    thread::Builder::new().name(name).spawn(run)
+}
+
+#[cfg(unix)]
+mod signals {
+    use std::mem::MaybeUninit;
+    use std::ptr;
+
+    use libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGPROF, SIGSEGV, SIGSYS, SIGTRAP};
+
+    const OF_THE_THREAD: [libc::c_int; 8] =
+        [SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGPROF, SIGSEGV, SIGSYS, SIGTRAP];
+
+    /// While it is there this thread gets no signals; then, those that it got before.
+    pub(super) struct Blocked(Option<libc::sigset_t>);
+
+    impl Blocked {
+        pub(super) fn new() -> Self {
+            let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+            // SAFETY: room for a set, which is filled.
+            unsafe { libc::sigfillset(all.as_mut_ptr()) };
+            for signal in OF_THE_THREAD {
+                // SAFETY: a set that was filled, and the number of a signal.
+                unsafe { libc::sigdelset(all.as_mut_ptr(), signal) };
+            }
+            // SAFETY: a set that was filled, and room for another one.
+            let failed = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr()) };
+            // SAFETY: written, unless it failed.
+            Self((failed == 0).then(|| unsafe { before.assume_init() }))
+        }
+    }
+
+    impl Drop for Blocked {
+        fn drop(&mut self) {
+            if let Some(before) = &self.0 {
+                // SAFETY: the set that this thread had. It cannot fail with a set that was in force.
+                unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before, ptr::null_mut()) };
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+mod signals {
+    pub(super) struct Blocked;
+
+    impl Blocked {
+        pub(super) fn new() -> Self {
+            Self
+        }
     }
 }
 

@@ -85,8 +85,8 @@ impl Descriptors {
         }
     }
 
-    /// Waits until one of them is ready, the waker is called, or the time is over.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Waits until one of them is ready, the waker is called, or the time is over. Whether a signal ended the wait.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
         let registry = self.poll.registry();
         for fd in self.reported.drain(..) {
             if let Some(wanted) = self.entered.get(&fd).copied().and_then(wanted) {
@@ -95,11 +95,14 @@ impl Descriptors {
             }
         }
         match faults::before(Call::Poll).and_then(|()| self.poll.poll(&mut self.events, timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                self.events.clear();
+                return Ok(true);
+            }
             done => done?,
         }
         self.reported.extend(self.events.iter().filter_map(fd));
-        Ok(())
+        Ok(false)
     }
 
     /// Which of them are ready, and for what, as the last wait has found.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use crate::io::thread::IoThread;
 use crate::io::{Finish, IoMailbox, Resolver, ToIo};
 use crate::options::IoAffinity;
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, wait, wait_until, wake};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, spawn, wait, wait_until, wake};
 use crate::transport::{Call, faults};
 
 /// Where I/O threads come from.
@@ -185,7 +185,7 @@ impl Pool {
             }
             io_thread.run();
         });
-        let thread = thread::Builder::new().name(format!("peermq-io-{index}")).spawn(run)?;
+        let thread = spawn(format!("peermq-io-{index}"), run)?;
         Ok(Handle { number: index, mailbox, load, thread })
     }
 }

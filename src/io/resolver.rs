@@ -12,11 +12,10 @@ pub(crate) mod names;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::thread;
 
 use crate::io::{IoMailbox, Notice, ToIo};
 use crate::limits::LOOKUPS_AT_ONCE;
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, spawn};
 use crate::transport::{Call, faults};
 
 #[cfg(not(test))]
@@ -103,8 +102,7 @@ impl Resolver {
     fn start(self: &Arc<Self>, state: &mut State) -> bool {
         let resolver = Arc::clone(self);
         let run = move || while resolver.answer_next(look_up) {};
-        let thread = faults::before(Call::Spawn)
-            .and_then(|()| thread::Builder::new().name("peermq-dns".into()).spawn(run));
+        let thread = faults::before(Call::Spawn).and_then(|()| spawn("peermq-dns".to_owned(), run));
         state.threads += usize::from(thread.is_ok());
         thread.is_ok()
     }

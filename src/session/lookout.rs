@@ -30,6 +30,8 @@ pub(super) struct Lookout {
     was_in_vain: bool,
     /// It began when its time was over.
     was_late: bool,
+    /// A signal handler ran instead.
+    was_interrupted: bool,
     calls: Calls,
 }
 
@@ -69,6 +71,7 @@ impl Lookout {
             desk,
             was_in_vain: false,
             was_late: false,
+            was_interrupted: false,
             calls: Calls::default(),
         })
     }
@@ -124,10 +127,16 @@ impl Lookout {
     fn poll(&mut self, timeout: Option<Duration>) -> bool {
         self.calls.count();
         let polled = faults::before(Call::Poll).and_then(|()| self.poll.poll(&mut self.events, timeout));
+        self.was_interrupted = polled.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted);
         if polled.is_err() {
             self.events.clear();
         }
         !self.events.is_empty()
+    }
+
+    /// Whether a signal ended the last wait.
+    pub(super) fn was_interrupted(&self) -> bool {
+        self.was_interrupted
     }
 
     /// Whether the time of the last wait was over when it began.

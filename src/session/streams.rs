@@ -100,9 +100,41 @@ pub(crate) fn wait<'a, T: 'a>(
     deadline: Option<Instant>,
     spin: Duration,
 ) -> bool {
+    wait_as(signals, deadline, Manner { spin, is_interruptible: false }) != Waited::InVain
+}
+
+/// The same, and ends when a handler of signals has run on this thread while it slept, if the manner is such.
+pub(crate) fn wait_as<'a, T: 'a>(
+    signals: impl Iterator<Item = &'a Signal<T>> + Clone,
+    deadline: Option<Instant>,
+    manner: Manner,
+) -> Waited {
     note_wait();
-    let waited = with_streams(|streams| streams.wait(signals.clone(), deadline, spin));
-    waited.flatten().unwrap_or_else(|| wait_for_mail(signals, deadline, spin))
+    let waited = with_streams(|streams| streams.wait(signals.clone(), deadline, manner));
+    // Where nothing tells of signals.
+    waited.flatten().unwrap_or_else(|| match wait_for_mail(signals, deadline, manner.spin) {
+        true => Waited::News,
+        false => Waited::InVain,
+    })
+}
+
+/// How a thread waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// How long it looks before it sleeps.
+    pub(crate) spin: Duration,
+    /// Signals end its waits.
+    pub(crate) is_interruptible: bool,
+}
+
+/// Why a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The deadline has passed.
+    InVain,
+    /// A handler of signals ran on this thread.
+    Interrupted,
+    News,
 }
 
 fn wait_for_mail<'a, T: 'a>(
@@ -233,14 +265,15 @@ impl Streams {
         });
     }
 
-    /// As the function of this name. `None`: nothing is lent to this thread.
+    /// As the function of this name. `None`: nothing is lent to this thread, which need not hear of signals, either.
     fn wait<'a, T: 'a>(
         &mut self,
         signals: impl Iterator<Item = &'a Signal<T>> + Clone,
         deadline: Option<Instant>,
-        spin: Duration,
-    ) -> Option<bool> {
-        if self.links.is_empty() {
+        manner: Manner,
+    ) -> Option<Waited> {
+        let Manner { spin, is_interruptible } = manner;
+        if self.links.is_empty() && !is_interruptible {
             return None;
         }
         if self.lookout.is_none() {
@@ -256,7 +289,7 @@ impl Streams {
             is_any_lent |= lookout.as_ref().is_some_and(|lookout| link.lend(Some(lookout.desk())));
             true
         });
-        let lookout = lookout.take().filter(|_| is_any_lent)?;
+        let lookout = lookout.take().filter(|_| is_any_lent || is_interruptible)?;
         lookout.forget_ringing();
         let mut is_quiet = true;
         for mailbox in signals.clone() {
@@ -264,6 +297,7 @@ impl Streams {
         }
         let mut has_news = !is_quiet;
         let mut is_late = has_news && !is_in_time(deadline);
+        let mut was_interrupted = false;
         while !has_news && lookout.wait(deadline, is_streaming, spin) {
             has_news = lookout.has_rung();
             for (id, ready) in lookout.reports() {
@@ -277,10 +311,18 @@ impl Streams {
             }
             has_news |= !due.is_empty();
             is_late = lookout.was_late();
+            if is_interruptible && !has_news && lookout.was_interrupted() {
+                was_interrupted = true;
+                break;
+            }
         }
         signals.for_each(Signal::stop_listening);
         due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
-        Some(has_news && !is_late)
+        Some(match has_news && !is_late {
+            true => Waited::News,
+            false if was_interrupted => Waited::Interrupted,
+            false => Waited::InVain,
+        })
     }
 }
 

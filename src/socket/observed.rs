@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::error::{RecvError, SendError};
 use crate::interest::Interest;
@@ -14,6 +13,7 @@ use crate::io::SocketMailbox;
 use crate::message::Payload;
 use crate::patterns::{Pattern, Strategy};
 use crate::pipe::{Heed, Observer};
+use crate::session::Manner;
 use crate::socket::Socket;
 use crate::socket::core::{Core, RecvVerb, SendVerb};
 use crate::socket_type::SocketType;
@@ -26,8 +26,8 @@ pub trait Pollable: Observed {}
 pub(crate) trait Observed {
     /// Names the socket among all of this process.
     fn id(&self) -> u64;
-    /// How long a call looks before it sleeps.
-    fn spin(&self) -> Duration;
+    /// How a call waits.
+    fn manner(&self) -> Manner;
     /// From now on `observer` is shown what the socket can do, until the mailbox ignores it.
     fn observe(&mut self, observer: Arc<dyn Observer>) -> Arc<SocketMailbox>;
 }
@@ -39,8 +39,8 @@ impl<P: Pattern> Observed for Socket<P> {
         self.core.id
     }
 
-    fn spin(&self) -> Duration {
-        self.core.context.spin
+    fn manner(&self) -> Manner {
+        self.core.context.manner()
     }
 
     fn observe(&mut self, observer: Arc<dyn Observer>) -> Arc<SocketMailbox> {

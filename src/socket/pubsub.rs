@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::error::{NotSubscribed, SubscribeError, SubscribersError};
 use crate::patterns::{Publisher, Publishes, Strategy, Subscribes, Subscribing as _, XPub};
 use crate::pipe::{Question, WakeUp};
+use crate::session::Waited;
 use crate::socket::Socket;
 use crate::socket::call::Call;
 use crate::socket::core::Core;
@@ -236,7 +237,7 @@ pub(super) fn wait_for_subscribers<P: Strategy>(
     mut counted: impl FnMut(&mut Publisher) -> usize,
 ) -> Result<(), SubscribersError> {
     let deadline = Instant::now().checked_add(timeout);
-    let mut is_over = false;
+    let mut waited = Waited::News;
     loop {
         let subscribers = match count_subscribers(core, pattern, &mut counted)? {
             enough if enough >= count => return Ok(()),
@@ -245,10 +246,11 @@ pub(super) fn wait_for_subscribers<P: Strategy>(
         if core.is_terminated() {
             return Err(SubscribersError::Terminated);
         }
-        if is_over {
-            return Err(SubscribersError::TimedOut { subscribers });
+        match waited {
+            Waited::News => waited = core.wait_in_call(deadline),
+            Waited::InVain => return Err(SubscribersError::TimedOut { subscribers }),
+            Waited::Interrupted => return Err(SubscribersError::Interrupted),
         }
-        is_over = !core.wait(deadline);
     }
 }
 

@@ -9,7 +9,7 @@ use crate::limits::STREAM_TICK;
 use crate::message::Payload;
 use crate::patterns::Strategy;
 use crate::pipe::Patience;
-use crate::session;
+use crate::session::{self, Waited};
 use crate::socket::core::{Core, Limit, RecvVerb, SendVerb};
 
 impl Core {
@@ -24,12 +24,16 @@ impl Core {
     ) -> Result<(), Unsent> {
         let deadline = deadline(self);
         while error == SendError::WouldBlock {
-            let is_over = !self.wait(deadline);
+            let waited = self.wait_in_call(deadline);
+            let is_over = waited != Waited::News;
             self.pipes.start_attempt();
             // Also when the time is over: a queue tells of room when half of it is free, and less will do.
             match self.poll_send(pattern, &mut payload, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
+            }
+            if waited == Waited::Interrupted && error == SendError::WouldBlock {
+                error = SendError::Interrupted;
             }
             if is_over {
                 break;
@@ -48,7 +52,8 @@ impl Core {
     ) -> Result<(), RecvError> {
         let deadline = self.recv_timeout(limit).limit().and_then(|limit| Instant::now().checked_add(limit));
         while error == RecvError::WouldBlock {
-            let is_over = !self.wait(deadline);
+            let waited = self.wait_in_call(deadline);
+            let is_over = waited != Waited::News;
             if is_over {
                 self.pipes.set_patience(Patience::None);
             }
@@ -57,6 +62,9 @@ impl Core {
             match self.poll_recv(pattern, &mut verb) {
                 Ok(()) => return Ok(()),
                 Err(again) => error = again,
+            }
+            if waited == Waited::Interrupted && error == RecvError::WouldBlock {
+                error = RecvError::Interrupted;
             }
             if is_over {
                 break;
@@ -69,6 +77,11 @@ impl Core {
     /// `deadline` has passed.
     pub(super) fn wait(&self, deadline: Option<Instant>) -> bool {
         session::wait(iter::once(&*self.mailbox), deadline, self.context.spin)
+    }
+
+    /// The same in a call that signals may end.
+    pub(super) fn wait_in_call(&self, deadline: Option<Instant>) -> Waited {
+        session::wait_as(iter::once(&*self.mailbox), deadline, self.context.manner())
     }
 
     /// A sender that is far ahead of the kernel gives it one tick. What is queued stays in the cache until it

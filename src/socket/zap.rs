@@ -13,7 +13,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
 use crate::context::{Context, ContextInner};
 use crate::error::{AuthStatus, OpenError, Reason, RecvError};
@@ -26,7 +26,7 @@ use crate::patterns::{Dealer, Pull, Push};
 use crate::poller::Poller;
 use crate::session::{Doorkeeper, Inquiry, Link, zap};
 use crate::socket::{Connection, Socket};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, lock, spawn};
 use crate::transport::{Call, faults};
 
 /// Where handlers are bound: RFC 27.
@@ -134,8 +134,7 @@ fn open(context: &Arc<ContextInner>, pending: &Arc<Pending>) -> Result<Open, Ope
     let handler = context.builder_for::<Dealer>().linger(Linger::DISCARD).open()?;
     let desk = Desk { requests, handler, connection: None, pending: Arc::clone(pending) };
     let run = faults::inherit(move || desk.run());
-    let started = faults::before(Call::Spawn)
-        .and_then(|()| thread::Builder::new().name("peermq zap".to_owned()).spawn(run));
+    let started = faults::before(Call::Spawn).and_then(|()| spawn("peermq zap".to_owned(), run));
     let thread = started.map_err(|error| OpenError::Io(error.into()))?;
     Ok((push, thread))
 }

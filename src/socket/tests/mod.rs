@@ -55,6 +55,8 @@ mod routing;
 mod security;
 mod shared;
 mod shared_tasks;
+#[cfg(unix)]
+mod signals;
 mod stats;
 mod stream;
 mod subscribed;
@@ -67,6 +69,7 @@ mod unreceived;
 mod verbs;
 mod wait;
 mod wakers;
+mod whole;
 mod xpubsub;
 mod zap;
 
