@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 
 mod reason;
+mod status;
+#[cfg(test)]
+mod tests;
 
+use std::fmt;
 use std::io;
 
 use thiserror::Error;
 
 pub use self::reason::Reason;
+pub use self::status::AuthStatus;
 use crate::message::Message;
 use crate::socket_type::SocketType;
 
@@ -90,7 +95,7 @@ pub enum BindError {
     AddressInUse,
     /// The text is not an endpoint.
     #[error("invalid endpoint: {0}")]
-    Endpoint(#[from] EndpointError),
+    Endpoint(EndpointError),
     /// The operating system refused.
     #[error("cannot bind: {0}")]
     Io(OsError),
@@ -126,7 +131,7 @@ pub enum BindError {
 pub enum ConnectError {
     /// The text is not an endpoint.
     #[error("invalid endpoint: {0}")]
-    Endpoint(#[from] EndpointError),
+    Endpoint(EndpointError),
     /// The socket bound under this inproc name has a type that this one cannot talk to.
     #[error("the socket bound there is a {0:?}, which cannot talk to this one")]
     IncompatibleSocketTypes(SocketType),
@@ -158,6 +163,27 @@ pub enum ConnectError {
     Wildcard,
 }
 
+/// Of errors that say all of what they wrap, so that it is not their [`source`](std::error::Error::source), too: whoever
+/// prints the chain would print it twice.
+macro_rules! wraps {
+    ($($outer:ident :: $variant:ident ($inner:ty);)*) => {
+        $(
+            impl From<$inner> for $outer {
+                fn from(inner: $inner) -> Self {
+                    Self::$variant(inner)
+                }
+            }
+        )*
+    };
+}
+
+wraps! {
+    BindError::Endpoint(EndpointError);
+    ConnectError::Endpoint(EndpointError);
+    RequestError::NoReply(RecvError);
+    RequestError::NotSent(Unsent);
+}
+
 /// Why a connection ended, or could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -178,10 +204,10 @@ pub enum ConnectionError {
     #[error("the peer closed the connection")]
     PeerClosed,
     /// One end broke the protocol, or refused the other.
-    #[error("{0}")]
+    #[error(transparent)]
     Protocol(#[from] ProtocolError),
     /// The SOCKS5 proxy did not connect us.
-    #[error("{0}")]
+    #[error(transparent)]
     Proxy(#[from] ProxyError),
     /// The peer gave no sign of life in time.
     #[error("the peer gave no sign of life")]
@@ -313,14 +339,24 @@ pub enum SendError {
     WouldBlock,
 }
 
-/// A message that was not sent, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+/// A message that was not sent, and why. What `{:?}` shows of the message is its size: it may hold secrets.
+#[derive(Clone, PartialEq, Eq, Error)]
 #[error("{error}")]
 pub struct Unsent {
     /// Why it was not sent.
     pub error: SendError,
     /// The message, whole and unchanged.
     pub message: Message,
+}
+
+impl fmt::Debug for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsent")
+            .field("error", &self.error)
+            .field("frames", &self.message.frame_count())
+            .field("octets", &self.message.size())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a [`Poller`](crate::Poller) does not do what it was asked to.
@@ -371,10 +407,10 @@ pub enum RecvError {
 pub enum RequestError {
     /// It was sent, and no reply came: not in time, or the context was shut down. The request is given up.
     #[error("no reply: {0}")]
-    NoReply(#[from] RecvError),
+    NoReply(RecvError),
     /// It was not sent, and is handed back: it was not this thread's turn in time, or no peer had room.
     #[error("not sent: {0}")]
-    NotSent(#[from] Unsent),
+    NotSent(Unsent),
 }
 
 /// Why a subscription was not made.
@@ -522,49 +558,6 @@ pub enum ProtocolError {
     /// A version that does not exist, or an old one at a socket that demands more than it can give.
     #[error("ZMTP {0} is not spoken")]
     UnsupportedVersion(u8),
-}
-
-/// Why a peer was not let in, by the codes of RFC 27/ZAP.
-///
-/// ```
-/// use peermq::AuthStatus;
-///
-/// assert_eq!(AuthStatus::Refused.code(), 400);
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AuthStatus {
-    /// 500: whoever decides could not. The peer is told.
-    Failed,
-    /// 300: not now. The peer is not told, and may come back.
-    NotNow,
-    /// 400: not with these credentials. The peer is told.
-    Refused,
-}
-
-impl AuthStatus {
-    /// The code: 300, 400 or 500.
-    #[must_use]
-    pub const fn code(self) -> u16 {
-        match self {
-            Self::Failed => 500,
-            Self::NotNow => 300,
-            Self::Refused => 400,
-        }
-    }
-
-    /// The code as text, as it is on the wire.
-    pub(crate) const fn text(self) -> &'static str {
-        match self {
-            Self::Failed => "500",
-            Self::NotNow => "300",
-            Self::Refused => "400",
-        }
-    }
-
-    pub(crate) fn from_text(text: &[u8]) -> Option<Self> {
-        [Self::Failed, Self::NotNow, Self::Refused].into_iter().find(|it| it.text().as_bytes() == text)
-    }
 }
 
 /// A value outside the range of its option.

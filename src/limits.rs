@@ -66,6 +66,10 @@ pub(crate) const PASSED_MAX: u32 = 100;
 /// some 10 µs of small messages, 20 ms of messages of 1 MiB. To give way costs some 100 ns with tokio, futures and smol.
 pub(crate) const READY_RESULTS_MAX: u32 = 128;
 
+/// The same where what they find is a whole exchange of request and reply, which takes as long as a switch of threads, or
+/// as long as the peer likes.
+pub(crate) const EXCHANGES_PASSED_MAX: u32 = 2;
+
 /// Looks at a lock before a thread sleeps: a few microseconds, as long as some ten others need for a message each.
 pub(crate) const LOCK_LOOKS: u32 = 8;
 

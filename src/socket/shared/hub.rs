@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::PASSED_MAX;
+use crate::limits::{EXCHANGES_PASSED_MAX, PASSED_MAX};
 use crate::patterns::Pattern;
 use crate::pipe::{Ready, Sleepers};
 use crate::session;
@@ -49,6 +49,8 @@ struct Inside<P: Pattern> {
     told: u64,
     /// Those who wait for room wait for that of different peers: none of them is before another.
     is_addressed: bool,
+    /// How often those who wait are passed.
+    passed_max: u32,
 }
 
 /// Those who wait for the same, in their order.
@@ -75,7 +77,9 @@ impl<P: Pattern> Hub<P> {
         let (spin, told) = (socket.core.context.spin, socket.core.changes());
         let is_addressed = matches!(socket.socket_type(), SocketType::Router | SocketType::Stream);
         let (messages, room) = (Line::default(), Line::default());
-        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed };
+        let is_exchange = socket.socket_type().takes_turns();
+        let passed_max = if is_exchange { EXCHANGES_PASSED_MAX } else { PASSED_MAX };
+        let inside = Inside { socket, messages, room, watcher: None, told, is_addressed, passed_max };
         Self { inside: FairLock::new(inside), mailbox, spin }
     }
 
@@ -202,7 +206,7 @@ impl<P: Pattern> Inside<P> {
         side: Side,
         attempt: impl FnOnce(&mut Socket<P>) -> Option<R>,
     ) -> Option<R> {
-        if self.line(side).passed >= PASSED_MAX {
+        if self.line(side).passed >= self.passed_max {
             return None;
         }
         let done = attempt(&mut self.socket);
@@ -501,5 +505,25 @@ mod tests {
             });
             assert!(is_called, "{side:?}");
         }
+    }
+
+    #[test]
+    fn whoever_waits_for_an_exchange_is_passed_by_few() {
+        let context = crate::Context::new();
+        let hub = Hub::new(context.open::<crate::Req>().unwrap());
+        let is_there = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let late = Instant::now().checked_add(3 * PATIENCE);
+                hub.wait(Side::Room, |_| late, |_| is_there.load(Ordering::SeqCst).then_some(()))
+            });
+            let is_waiting = until(|| hub.waiting(Side::Room) == (1, true));
+            let passed =
+                (0..PASSED_MAX).take_while(|_| hub.attempt(Side::Room, |_| Some(())).is_some()).count();
+            is_there.store(true, Ordering::SeqCst);
+            hub.call_first(Side::Room); // so that the test ends, whatever it found
+            assert!(is_waiting);
+            assert_eq!(passed, EXCHANGES_PASSED_MAX as usize);
+        });
     }
 }
