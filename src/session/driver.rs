@@ -348,6 +348,8 @@ impl Session {
             drop(slices);
             let done = match done {
                 Err(end @ End::Io(_)) => {
+                    // Not every such error ends the connection, and only a peer that hears of it closes its side.
+                    self.stream.finish();
                     self.listen(end, link);
                     break;
                 }

@@ -148,7 +148,8 @@ impl Session {
     fn read_on(&mut self, written: Progress) -> Result<Progress, End> {
         let progress = written.and(self.read()?);
         match self.failed {
-            Some(end) if self.input == Input::Ended => Err(end),
+            // Not every such error ends the connection: a peer that goes on is not waited for.
+            Some(end) if self.input == Input::Ended || !self.is_readable => Err(end),
             Some(_) | None => Ok(progress),
         }
     }

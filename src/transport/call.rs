@@ -21,7 +21,6 @@ pub(crate) enum Call {
     /// To enter a descriptor into a poll, or what is wanted of it.
     Register,
     SetOption,
-    Shutdown,
     Socket,
     /// To start a thread.
     Spawn,

@@ -77,7 +77,6 @@ impl Call {
             Self::Register => &[ENOMEM, ENOSPC],
             Self::Ring => &[ENOBUFS, ENOMEM],
             Self::SetOption => &[EINVAL, ENOBUFS, ENOMEM, EPERM],
-            Self::Shutdown => &[ENOBUFS],
             Self::Socket => &[EACCES, EMFILE, ENFILE, ENOBUFS, ENOMEM],
             Self::Spawn => &[EAGAIN, ENOMEM],
             Self::Write => &[ECONNRESET, EHOSTUNREACH, ENETDOWN, ENOBUFS, ENOMEM, EPERM, EPIPE, ETIMEDOUT],
@@ -102,6 +101,7 @@ pub(crate) struct Plan {
     seed: u64,
     harm: Harm,
     is_over: AtomicBool,
+    next: Mutex<Option<(Call, i32)>>,
     threads: AtomicU64,
     panics: AtomicU64,
     breaks: AtomicU64,
@@ -130,12 +130,25 @@ impl Plan {
             seed,
             harm,
             is_over: AtomicBool::new(false),
+            next: Mutex::default(),
             threads: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             breaks: AtomicU64::new(0),
             tally: Mutex::default(),
             edges: Mutex::default(),
         })
+    }
+
+    /// A plan in which nothing fails but what [`fail_next`](Self::fail_next) names.
+    pub(crate) fn quiet() -> Arc<Self> {
+        let plan = Self::new(0, Harm::None);
+        plan.end();
+        plan
+    }
+
+    /// Has the next such call fail so, once.
+    pub(crate) fn fail_next(&self, call: Call, errno: i32) {
+        *lock(&self.next) = Some((call, errno));
     }
 
     /// From now on the calls of this thread fail as planned.
@@ -204,6 +217,10 @@ impl Player {
 
     /// What becomes of the next call. `can_wait`: readiness is reported anew if it is to be tried later.
     fn draw(&mut self, call: Call, can_wait: bool) -> Option<Fault> {
+        let named = lock(&self.plan.next).take_if(|(named, _)| *named == call);
+        if let Some((_, errno)) = named {
+            return Some(Fault::Errno(errno));
+        }
         if self.plan.is_over.load(Ordering::Relaxed) {
             return None;
         }

@@ -251,9 +251,7 @@ impl Stream {
 
     /// Tells the peer that nothing more will come. An error means that the peer is gone already.
     pub(crate) fn finish(&self) {
-        if faults::before(Call::Shutdown).is_ok() {
-            let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Write));
-        }
+        let _ = each!(self, Self, stream => stream.shutdown(Shutdown::Write));
     }
 
     /// Whether the peer has closed its side, or the connection is broken, whatever is still to be read: what is written

@@ -18,6 +18,7 @@ use super::tasks::Parked;
 use super::*;
 use crate::io::names;
 use crate::sync::AtomicBool;
+use crate::transport::Call;
 use crate::transport::faults::{self, Harm, Plan, Tally};
 use crate::{
     Authorizer, Builder, Candidate, Dealer, Decision, Descriptor, Interest, Pair, Poller, Pub, Publishes,
@@ -46,8 +47,8 @@ impl Trial {
         let harm = if seed % 3 == 0 { Harm::None } else { Harm::Any };
         let mut dice = Dice(seed * 0x9E37_79B9 + 1);
         let place = Place::new(WIRES[dice.roll(WIRES.len())]);
-        // Without CURVE, as yet.
-        let sides = if dice.roll(2) == 0 { Sides::null() } else { Sides::plain() };
+        let sides = Sides::all();
+        let sides = sides[dice.roll(sides.len())].clone();
         let patience = if harm == Harm::None { PATIENCE } else { TURN };
         Self { seed, place, plan: Plan::new(seed, harm), dice, sides, patience }
     }
@@ -549,4 +550,26 @@ fn req_and_rep_outlive_all_faults() {
 #[test]
 fn dealer_and_router_outlive_all_faults() {
     campaign("DEALER and ROUTER", asked::<Dealer, Router>);
+}
+
+#[test]
+fn a_write_that_fails_on_a_connection_that_lives_ends_it() {
+    // a firewall's rule, or no memory, of which the peer knows nothing.
+    over(WIRES, |place| {
+        let plan = Plan::quiet();
+        let _entered = plan.enter();
+        let context = Context::new();
+        let place = Place::in_context(place.transport, context);
+        let mut pull: Socket<Pull> = narrow(&place).open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap();
+        let mut push: Socket<Push> = narrow(&place).open().unwrap();
+        push.connect(&endpoint).unwrap();
+        for errno in [libc::EPERM, libc::ENOBUFS, libc::EHOSTUNREACH, libc::EPIPE] {
+            send(&mut push, "before");
+            assert_eq!(recv(&mut pull), "before");
+            plan.fail_next(Call::Write, errno);
+            send(&mut push, "behind");
+            assert_eq!(recv(&mut pull), "behind");
+        }
+    });
 }
