@@ -339,6 +339,15 @@ pub(crate) const PACE_WRITES: u32 = 16;
 /// stream, or a command of the peer, waits for it.
 pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
 
+/// How often an I/O thread looks for what is left of a burst in the first tick of a stream, and how many times: the end
+/// of one whose caller does something else then. Later a stream has gone on for so long that a tick more is little.
+pub(crate) const BURST_LOOK: Duration = Duration::from_micros(250);
+pub(crate) const BURST_LOOKS: u32 = 3;
+
+/// Waits of I/O threads below this are counted in nanoseconds, which takes a system call more; longer ones in
+/// milliseconds, as the kernel's poll does, rounded up.
+pub(crate) const BRIEF_WAIT: Duration = Duration::from_micros(500);
+
 /// How soon a caller must look for messages again, with some in between, to be in step with its peer.
 pub(crate) const IN_STEP_PAUSE: Duration = Duration::from_millis(50);
 

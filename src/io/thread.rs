@@ -15,10 +15,10 @@ use mio::{Events, Poll, Token, Waker};
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
 use crate::io::{Finish, IoMailbox, Notice, Pool, ToIo};
-use crate::limits::{EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
+use crate::limits::{BRIEF_WAIT, EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::pipe::Sleepers;
 use crate::sync::{AtomicU64, Ordering};
-use crate::transport::{Call, faults};
+use crate::transport::{Call, faults, wait_briefly};
 
 /// The token of the mailbox; tasks are numbered from 1.
 const MAILBOX: Token = Token(0);
@@ -106,6 +106,12 @@ impl IoThread {
             next.map(|at| at.saturating_duration_since(Instant::now()))
         } else {
             Some(Duration::ZERO)
+        };
+        let timeout = match timeout {
+            Some(brief) if !brief.is_zero() && brief < BRIEF_WAIT && wait_briefly(&self.poll, brief) => {
+                Some(Duration::ZERO)
+            }
+            timeout => timeout,
         };
         if faults::before(Call::Poll).and_then(|()| self.poll.poll(events, timeout)).is_err() {
             // EINTR: a signal. Whatever else there could be, the next round looks at mail and timers too.

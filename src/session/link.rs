@@ -510,6 +510,13 @@ impl Link {
         gait
     }
 
+    /// Writes what the caller of a stream has left.
+    pub(super) fn look_between_ticks(&self) {
+        if self.drive(work::PIPES) {
+            self.post_drive();
+        }
+    }
+
     fn run(&self, place: &mut Place, work: u8, turn: Turn) -> bool {
         let session = match place {
             Place::Up(session) => session,

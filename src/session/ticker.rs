@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::io::{IoMailbox, Turn};
-use crate::limits::{IN_STEP_TICK, QUIET_LOOK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK};
+use crate::limits::{
+    BURST_LOOK, BURST_LOOKS, IN_STEP_TICK, QUIET_LOOK, STREAM_TICK, STREAM_TICKS_MAX, TICKING_PER_TICK,
+};
 use crate::session::Link;
 use crate::session::care::Gait;
 use crate::session::work;
@@ -19,7 +21,32 @@ pub(super) struct Ticker(Option<Ticking>);
 #[derive(Debug)]
 struct Ticking {
     at: Instant,
+    looks: Looks,
     thread: Arc<IoMailbox>,
+}
+
+/// Looks between the ticks of a stream that has just begun. It may be a burst, behind which its caller does something else
+/// and leaves the end of it to the I/O thread.
+#[derive(Debug, Default)]
+struct Looks {
+    is_stream: bool,
+    left: u32,
+}
+
+impl Looks {
+    /// A tick is over, and the next one is due after `pause`. How long until that, or until a look.
+    fn begin(&mut self, gait: Gait, pause: Duration) -> Duration {
+        let was_stream = std::mem::replace(&mut self.is_stream, gait == Gait::Stream);
+        let is_new = self.is_stream && !was_stream;
+        self.left = if is_new && pause == STREAM_TICK { BURST_LOOKS } else { 0 };
+        if self.left > 0 { BURST_LOOK } else { pause }
+    }
+
+    /// How long until the next look, or the tick, if it is time for a look now.
+    fn take(&mut self) -> Option<Duration> {
+        self.left = self.left.checked_sub(1)?;
+        Some(BURST_LOOK)
+    }
 }
 
 impl Ticker {
@@ -33,15 +60,17 @@ impl Ticker {
         let ticking = self.0.get_or_insert_with(|| Ticking::new(turn));
         let is_stream = gait == Gait::Stream;
         let pause = if is_stream { length(ticking.thread.ticking()) } else { IN_STEP_TICK };
-        ticking.at = later(turn.now, pause);
+        ticking.at = later(turn.now, ticking.looks.begin(gait, pause));
         turn.wake_at(ticking.at);
     }
 
-    /// Ticks if it is time.
+    /// Ticks if it is time, or looks.
     pub(super) fn on_timer(&mut self, link: &Link, turn: &mut Turn<'_>) {
-        if self.0.as_ref().is_some_and(|ticking| turn.now >= ticking.at) {
-            self.start(link, turn);
-        }
+        let Some(ticking) = self.0.as_mut().filter(|ticking| turn.now >= ticking.at) else { return };
+        let Some(pause) = ticking.looks.take() else { return self.start(link, turn) };
+        ticking.at = later(turn.now, pause);
+        turn.wake_at(ticking.at);
+        link.look_between_ticks();
     }
 }
 
@@ -49,7 +78,7 @@ impl Ticking {
     fn new(turn: &Turn<'_>) -> Self {
         let thread = Arc::clone(turn.mailbox);
         thread.count_ticking(1);
-        Self { at: turn.now, thread }
+        Self { at: turn.now, looks: Looks::default(), thread }
     }
 }
 
@@ -98,6 +127,25 @@ impl Beat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Looks from the begin of a tick to its end, and when that is.
+    fn looks(looks: &mut Looks, gait: Gait, pause: Duration) -> (usize, Duration) {
+        let first = looks.begin(gait, pause);
+        let more: Vec<_> = std::iter::from_fn(|| looks.take()).collect();
+        (more.len(), first + more.iter().sum::<Duration>())
+    }
+
+    #[test]
+    fn a_stream_that_begins_is_looked_at_within_its_first_tick_and_in_no_other() {
+        let mut stream = Looks::default();
+        for _ in 0..2 {
+            assert_eq!(looks(&mut stream, Gait::Stream, STREAM_TICK), (BURST_LOOKS as usize, STREAM_TICK));
+            assert_eq!(looks(&mut stream, Gait::Stream, STREAM_TICK), (0, STREAM_TICK));
+            assert_eq!(looks(&mut stream, Gait::InStep, IN_STEP_TICK), (0, IN_STEP_TICK));
+        }
+        // Where many tick, the looks would be what a thread does.
+        assert_eq!(looks(&mut stream, Gait::Stream, 2 * STREAM_TICK), (0, 2 * STREAM_TICK));
+    }
 
     #[test]
     fn many_tick_less_often() {

@@ -34,6 +34,14 @@ use crate::endpoint::{Address, Endpoint, Host, IpcAddress, SourceAddress};
 use crate::error::{BindError, OsError};
 use crate::options::{Options, ProcessCredentials};
 pub(crate) use call::Call;
+#[cfg(target_os = "linux")]
+pub(crate) use syscalls::wait_briefly;
+
+/// See the Linux form: elsewhere waits are counted in milliseconds.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn wait_briefly<T>(_: &T, _: Duration) -> bool {
+    false
+}
 
 /// What one read brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -66,6 +66,18 @@ pub(super) fn pause(time: Duration) {
     let _ = unsafe { libc::poll(ptr::null_mut(), 0, milliseconds) };
 }
 
+/// Waits until `poll`, which polls for others, has something to report, or `timeout` has passed. `false`: this system
+/// cannot wait so briefly.
+#[cfg(target_os = "linux")]
+pub(crate) fn wait_briefly(poll: &impl AsRawFd, timeout: Duration) -> bool {
+    let mut fd = libc::pollfd { fd: poll.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let time = libc::timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos().into() };
+    // SAFETY: the descriptor is open as long as `poll` is borrowed, there is one as the number says, and both structures
+    // live until the call returns. It changes no signal mask. What it returns does not matter: the caller polls next.
+    unsafe { libc::ppoll(&raw mut fd, 1, &raw const time, ptr::null()) };
+    true
+}
+
 /// Glibc's `recv` can be cancelled, which costs two atomic changes a call (until its version 2.41): the bare call saves
 /// a hundredth of a round trip.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -187,4 +199,22 @@ pub(super) fn peer_process(stream: &UnixStream) -> Option<ProcessCredentials> {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) fn peer_process(_: &UnixStream) -> Option<ProcessCredentials> {
     None
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_brief_wait_lasts_its_time_unless_there_is_something_to_report() {
+        let poll = mio::Poll::new().unwrap();
+        let (begin, time) = (Instant::now(), Duration::from_micros(200));
+        assert!(wait_briefly(&poll, time));
+        assert!(begin.elapsed() >= time);
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0)).unwrap();
+        waker.wake().unwrap();
+        assert!(wait_briefly(&poll, Duration::from_secs(3600))); // or this test would never end
+    }
 }
