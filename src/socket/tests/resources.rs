@@ -15,7 +15,7 @@ use socket2::{Domain, Socket as TcpSocket, Type};
 use super::*;
 use crate::limits::ACCEPT_PAUSE;
 use crate::session;
-use crate::{BindError, BindingState, Dealer, EventKind, OsError, Pair, Router};
+use crate::{BindError, BindingState, EventKind, OsError, Pair};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -159,31 +159,27 @@ fn the_connections_of_one_socket_spread_over_all_io_threads() {
     for transport in WIRES {
         let places =
             [(); 2].map(|()| Place::in_context(*transport, Context::builder().io_threads(4).build()));
-        let (mut router, endpoint) = places[0].bound::<Router>();
-        let mut dealer: Socket<Dealer> = places[1].open();
+        let (mut pull, endpoint) = places[0].bound::<Pull>();
+        let mut push: Socket<Push> = places[1].open();
         let loads = || places.each_ref().map(|place| place.context.inner.pool.loads());
         for round in 1..=2 {
             for _ in 0..200 {
-                dealer.connect(&endpoint).unwrap();
+                push.connect(&endpoint).unwrap();
             }
-            eventually("all are there", || (router.peers().len(), dealer.peers().len()) == (200, 200));
+            eventually("all are there", || (pull.peers().len(), push.peers().len()) == (200, 200));
             // The listener is one more.
             let is_even =
                 |loads: &Vec<u64>| loads.len() == 4 && loads.iter().all(|load| (45..=55).contains(load));
             eventually("the loads are even", || loads().iter().all(is_even));
             // All of them carry messages.
             for number in 0..200 {
-                send(&mut dealer, &numbered(number));
+                send(&mut push, &numbered(number));
             }
-            for _ in 0..200 {
-                let (from, message) = router.recv_timeout(PATIENCE).unwrap();
-                router.send_to(&from, message).unwrap();
-            }
-            let mut answers: Vec<u32> = (0..200).map(|_| number_of(&recv(&mut dealer))).collect();
-            answers.sort_unstable();
-            assert_eq!(answers, (0..200).collect::<Vec<_>>(), "round {round}");
-            (0..200).for_each(|_| dealer.disconnect(&endpoint).unwrap());
-            eventually("all are gone", || router.peers().is_empty() && loads()[1].iter().sum::<u64>() == 0);
+            let mut heard: Vec<u32> = (0..200).map(|_| number_of(&recv(&mut pull))).collect();
+            heard.sort_unstable();
+            assert_eq!(heard, (0..200).collect::<Vec<_>>(), "round {round}");
+            (0..200).for_each(|_| push.disconnect(&endpoint).unwrap());
+            eventually("all are gone", || pull.peers().is_empty() && loads()[1].iter().sum::<u64>() == 0);
         }
     }
 }

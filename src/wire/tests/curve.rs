@@ -245,7 +245,7 @@ fn every_other_length_is_refused() {
         let header = [&[6], &size.to_be_bytes()[..]].concat();
         let outcome = served(&[&hello(), &header]);
         assert_eq!(outcome.error(), ProtocolError::CommandTooLarge(size));
-        assert!(outcome.commands().ends_with(b"\x05ERROR\x1bHandshake-Command-Too-Large"));
+        assert!(outcome.commands().ends_with(ERROR_TOO_LARGE));
     }
 }
 

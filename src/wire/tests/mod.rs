@@ -311,6 +311,7 @@ fn ready_of(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
 
 /// Our READY for a PULL, and the ERROR that answers a wrong socket type.
 const READY_PULL: &[u8] = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL";
+const ERROR_TOO_LARGE: &[u8] = b"\x04\x22\x05ERROR\x1bHandshake-Command-Too-Large";
 const ERROR_SOCKET_TYPE: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";
 
 /// Xorshift64: the same sequence in every run.
