@@ -73,9 +73,10 @@ impl<P: Pattern> Crowd<P> {
                 peers.extend((0..CONNECTIONS).map(|_| Peer::connect(&endpoint)));
             }
             Role::Connects => {
-                let listener = Listener::bind(transport);
                 before = Account::take(&ALLOCATOR);
                 for _ in 0..CONNECTIONS {
+                    // Of its own: some types connect once to the same.
+                    let listener = Listener::bind(transport);
                     socket.connect(listener.endpoint()).unwrap();
                     peers.push(listener.accept());
                 }
@@ -175,8 +176,7 @@ fn a_half_open_connection_is_tiny() {
             crowd.say(&G_NULL31[..32]);
             crowd.hear_greeting();
             crowd.assert_costs(0, HALF_OPEN_MAX, "half a greeting");
-            crowd.say(&G_NULL31[32..]);
-            crowd.hear_ready();
+            crowd.say(&G_NULL31[32..]); // no answer: a ROUTER hears the name first
             crowd.assert_costs(0, HALF_OPEN_MAX, "a greeting");
             let [high, low] = LONGEST_COMMAND.to_be_bytes();
             let most = usize::from(LONGEST_COMMAND) - 1;

@@ -104,7 +104,14 @@ impl OldPeer {
         assert_eq!(peer.read(first_heard), heard[..first_heard], "{version:?} {theirs:?} {ours:?}");
         peer.write(&said[first_said..]);
         let rest = &heard[first_heard..];
-        assert_eq!(peer.read(rest.len()), rest, "{version:?} {theirs:?} {ours:?}");
+        if version == Version::Three {
+            let ready = peer.frame().expect("READY").body;
+            // Ours say behind a routing id whether they come back when it is in use.
+            let known = ready.strip_suffix(b"\x0aName-Retry\0\0\0\x011").unwrap_or(&ready);
+            assert_eq!(known, &rest[2..], "{version:?} {theirs:?} {ours:?}");
+        } else {
+            assert_eq!(peer.read(rest.len()), rest, "{version:?} {theirs:?} {ours:?}");
+        }
         Self { peer, version }
     }
 
