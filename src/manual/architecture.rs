@@ -21,7 +21,7 @@
 //!
 //! | floor | files | what it is | never |
 //! |---|---|---|---|
-//! | 0 | `sync` `limits` `error` | the only door to atomics, cells and locks (`std`, or loom in the models); every tuning number; one error enum for each operation | |
+//! | 0 | `sync` `limits` `time` `error` | the only door to atomics, cells and locks (`std`, or loom in the models); every tuning number; the only sums of times; one error enum for each operation | |
 //! | 0 | `message` `frame` `endpoint` `socket_type` `options` | messages, frame headers, parsed endpoints, and the two tables: socket types and options | |
 //! | 1 | `wire/` | the ZMTP conversation of one connection, sans-IO | mio, sockets, threads, clocks |
 //! | 1 | `pipe/` | one direction, one producer, one consumer, whole messages as ZMTP frames | mio, the wire |
