@@ -99,6 +99,13 @@ struct Asker {
     id: u32,
 }
 
+/// Hears a question, if there is one, and answers nothing.
+fn hear_one(rep: &mut Socket<Rep>, questions: &mut Ledger) -> u64 {
+    let Ok(request) = rep.try_recv() else { return 0 };
+    questions.delivered(0, request.message());
+    1
+}
+
 /// Clients ask, leave with their questions open, and take answers; a REP answers what it hears.
 ///
 /// The figures are those of the questions and of the answers together.
@@ -119,7 +126,11 @@ fn rep_answers(place: &Place, seed: u64) -> Figures {
                 Asker { socket, id: came }
             })
             .collect();
-        until_peers(&mut rep, askers.len(), askers.len());
+        eventually("all have come", || {
+            // A client that gives a question up is connected again at once, and may leave only then.
+            unheard -= hear_one(&mut rep, &mut questions);
+            rep.peers().len() == askers.len() && rep.core.pipes.iter().count() == askers.len()
+        });
         for _ in 0..dice.roll(8) {
             let octets = dice.roll(OCTETS);
             let (mut open, mut gone) = (Vec::new(), Vec::new());
@@ -173,10 +184,7 @@ fn rep_answers(place: &Place, seed: u64) -> Figures {
             drop(socket);
         }
         eventually("all of them are gone", || {
-            if let Ok(request) = rep.try_recv() {
-                questions.delivered(0, request.message());
-                unheard -= 1;
-            }
+            unheard -= hear_one(&mut rep, &mut questions);
             rep.peers().is_empty() && rep.core.pipes.iter().count() == 0
         });
     }

@@ -364,6 +364,9 @@ fn an_empty_message_closes_behind_everything_that_is_queued() {
     let mut heard = Vec::new();
     plain.read_to_end(&mut heard).unwrap();
     assert!(heard == octets.repeat(80));
+    // What it has not read was thrown away; the connection is over when the peer closes its half, too.
+    assert_eq!(stream.peers().len(), 1);
+    drop(plain);
     eventually("the connection is over", || stream.peers().is_empty());
 }
 
