@@ -13,7 +13,7 @@ use interop_tests::raw::{
     ALLOCATOR_LIMIT, Account, DEADLINE, FIGURE, Listener, Peer, Role, Transport, alone,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use peermq::{Context, Dealer, Pattern, Pub, Pull, Push, Rep, Router, Socket};
+use peermq::{Context, Dealer, Pattern, Pub, Pull, Push, Rep, Router, Socket, SocketType};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, ALLOCATOR_LIMIT);
@@ -41,6 +41,11 @@ const GONE_MAX: usize = 512;
 
 /// Half-open connections do not give up while they are counted.
 const NEVER: Duration = Duration::from_secs(3600);
+
+/// Whether sockets of this type connect once to the same endpoint.
+fn connects_once(socket_type: SocketType) -> bool {
+    matches!(socket_type, SocketType::Dealer | SocketType::Pub | SocketType::Req | SocketType::Sub)
+}
 
 /// A socket of ours and its raw peers, of which each knows the first octets of our greeting.
 struct Crowd<P: Pattern> {
@@ -73,10 +78,13 @@ impl<P: Pattern> Crowd<P> {
                 peers.extend((0..CONNECTIONS).map(|_| Peer::connect(&endpoint)));
             }
             Role::Connects => {
+                let mut listener = Listener::bind(transport);
                 before = Account::take(&ALLOCATOR);
-                for _ in 0..CONNECTIONS {
-                    // Of its own: some types connect once to the same.
-                    let listener = Listener::bind(transport);
+                for number in 0..CONNECTIONS {
+                    if number > 0 && connects_once(socket.socket_type()) {
+                        // Of its own.
+                        listener = Listener::bind(transport);
+                    }
                     socket.connect(listener.endpoint()).unwrap();
                     peers.push(listener.accept());
                 }

@@ -34,6 +34,9 @@ struct Progress {
     /// Messages sent, and octets of their frames, when the producer last wrote them down, which is rare.
     sent: AtomicU64,
     sent_octets: AtomicU64,
+    /// Connections that came and went, of which the consumer does not know. Here, as there is room: with it the rarely
+    /// written part would take another two cache lines.
+    passages: Mutex<Passages>,
 }
 
 /// Rarely written.
@@ -49,8 +52,6 @@ struct Flags {
     is_busy: AtomicBool,
     /// Emptied segments on their way back.
     spares: [AtomicPtr<Segment>; SPARE_SEGMENTS],
-    /// Connections that came and went, of which the consumer does not know.
-    passages: Mutex<Passages>,
     reader: Mutex<Option<WakeUp>>,
     writer: Mutex<Option<WakeUp>>,
     /// The segment the consumer stopped in, and how many of its bodies it took.
@@ -78,6 +79,7 @@ impl Ring {
                 resume_at: AtomicU64::new(NOT_WAITING),
                 sent: AtomicU64::new(0),
                 sent_octets: AtomicU64::new(0),
+                passages: Mutex::new(Passages::default()),
             }),
             flags: CachePadded(Flags {
                 is_reader_waiting: AtomicBool::new(false),
@@ -87,7 +89,6 @@ impl Ring {
                 first: AtomicPtr::new(ptr::null_mut()),
                 is_busy: AtomicBool::new(true),
                 spares: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-                passages: Mutex::new(Passages::default()),
                 reader: Mutex::new(None),
                 writer: Mutex::new(None),
                 rest: UnsafeCell::new(None),
@@ -103,17 +104,17 @@ impl Ring {
 
     /// Notes what became of the connection behind so many messages. `true`: the consumer has to be told to look.
     pub(super) fn note_passage(&self, messages: u64, note: impl FnOnce(&mut Passage)) -> bool {
-        lock(&self.flags().passages).note(messages, note)
+        lock(&self.progress.0.passages).note(messages, note)
     }
 
     #[cfg(test)]
     pub(super) fn passages(&self) -> usize {
-        lock(&self.flags().passages).len()
+        lock(&self.progress.0.passages).len()
     }
 
     /// What became of connections, behind the messages that were taken: the consumer's call.
     pub(super) fn take_passage(&self) -> Option<Passage> {
-        lock(&self.flags().passages).take()
+        lock(&self.progress.0.passages).take()
     }
 
     pub(super) fn start(&self, segment: NonNull<Segment>) {

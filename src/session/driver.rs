@@ -94,7 +94,7 @@ impl Session {
         let owner = link.owner();
         let mut outbox = Outbox::new();
         let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
-        let heartbeat = HeartbeatSettings::from(&owner.options);
+        let heartbeat = HeartbeatSettings::from(&*owner.options);
         let metadata = owner.options.metadata.clone();
         let socket_type = owner.socket_type;
         let (settings, has_judge) = (Arc::clone(&owner.security), gate::has_judge(&owner.options));

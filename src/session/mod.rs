@@ -84,7 +84,7 @@ use crate::socket_type::SocketType;
 #[derive(Debug)]
 pub(crate) struct Owner {
     pub(crate) socket_type: SocketType,
-    pub(crate) options: Options,
+    pub(crate) options: Arc<Options>,
     /// As in the options, for all connections.
     pub(crate) security: Arc<Security>,
     pub(crate) mailbox: Arc<SocketMailbox>,

@@ -38,7 +38,8 @@ pub(super) struct Core {
     pub(super) upstream: Option<Arc<Upstream>>,
     /// The names of its peers, if it is one that knows them by name.
     pub(super) names: Option<Arc<Names>>,
-    options: Options,
+    /// Shared with everything that is bound or connected; another one after a change.
+    options: Arc<Options>,
     /// That of a `recv` that waits as the option says.
     patience: Patience,
     mail: Vec<ToSocket>,
@@ -92,7 +93,7 @@ impl Core {
             names,
             patience,
             live: Arc::new(Live::new(&options)),
-            options,
+            options: Arc::new(options),
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
             changes: 0,
             is_terminated: false,
@@ -122,7 +123,7 @@ impl Core {
         }
         self.patience = patience(options.recv_timeout(), self.context.is_interruptible);
         self.live.set(&options);
-        self.options = options;
+        self.options = Arc::new(options);
         if self.mailbox.is_observed() {
             self.mailbox.set_heed(self.heed());
         }
@@ -134,7 +135,7 @@ impl Core {
     pub(super) fn owner(&self, endpoint: &Endpoint, peer_name: RoutingId) -> Arc<Owner> {
         Arc::new(Owner {
             socket_type: self.socket_type,
-            options: self.options.clone(),
+            options: Arc::clone(&self.options),
             security: Arc::new(self.options.security.clone()),
             mailbox: Arc::clone(&self.mailbox),
             peer_name,

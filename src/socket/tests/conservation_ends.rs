@@ -228,7 +228,10 @@ fn go(terms: &Terms, context: Context, mut socket: Socket<AnyPattern>, endpoint:
         }
     }
     match terms.exit {
-        Exit::Close => {
+        Exit::Close | Exit::Shutdown => {
+            if terms.exit == Exit::Shutdown {
+                context.shutdown();
+            }
             let CloseReport { dropped, uncertain, unconfirmed, .. } = socket.close(PATIENCE);
             assert_eq!((dropped, uncertain, unconfirmed), (0, 0, 0), "{terms:?}");
         }
@@ -237,10 +240,6 @@ fn go(terms: &Terms, context: Context, mut socket: Socket<AnyPattern>, endpoint:
             eventually("it has said everything", || socket.peers().is_empty());
         }
         Exit::Drop => drop(socket),
-        Exit::Shutdown => {
-            context.shutdown();
-            drop(socket);
-        }
     }
 }
 
