@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -119,12 +120,17 @@ fn a_subscriber_and_a_recorder_are_told_what_monitors_are_told() {
     let at = binding.to_string();
     let mut push = context.open::<Push>().unwrap();
     push.connect(&binding).unwrap().wait_ready(Duration::from_secs(30)).unwrap();
-    let stranger = TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
-    let address = format!("tcp://{}", stranger.local_addr().unwrap());
-    drop(stranger);
-    let has_failed = || counted("handshake_failed", &at) == 1;
-    eventually("a handshake has failed", has_failed);
-    assert_eq!((counted("listening", &at), counted("accepted", &at), counted("ready", &at)), (1, 2, 2));
+    let stranger = || TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
+    let mut talker = stranger();
+    let address = format!("tcp://{}", talker.local_addr().unwrap());
+    talker.write_all(&[0xFF]).unwrap();
+    drop(talker);
+    eventually("a handshake has failed", || counted("handshake_failed", &at) == 1);
+    // As a health check does.
+    drop(stranger());
+    eventually("one that said nothing has left", || counted("left", &at) == 1);
+    assert_eq!((counted("listening", &at), counted("accepted", &at), counted("ready", &at)), (1, 3, 2));
+    assert_eq!(counted("handshake_failed", &at), 1);
 
     let is_told = |level: Level, event: &str, more: &[(&str, &str)]| {
         let told = TOLD.lock().unwrap();
@@ -140,4 +146,5 @@ fn a_subscriber_and_a_recorder_are_told_what_monitors_are_told() {
             [("address", &*address), ("accepted", "true"), ("reason", "the peer closed the connection")];
         is_told(Level::WARN, "handshake_failed", &of_it)
     });
+    eventually("and so is that one", || is_told(Level::DEBUG, "left", &[("endpoint", &at)]));
 }
