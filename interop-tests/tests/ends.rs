@@ -62,13 +62,14 @@ impl Terms {
         body
     }
 
-    /// A socket of ours and one of theirs, connected or about to be, and their context.
-    fn meet(&self) -> (Socket<AnyPattern>, zmq::Context, zmq::Socket) {
+    /// A socket of ours and one of theirs, which lingers so long in milliseconds, connected or about to be, and their
+    /// context.
+    fn meet(&self, linger: i32) -> (Socket<AnyPattern>, zmq::Context, zmq::Socket) {
         let their_context = zmq::Context::new();
         let theirs = their_context.socket(self.theirs).unwrap();
         theirs.set_sndhwm(0).unwrap();
         theirs.set_rcvhwm(i32::try_from(self.recv_hwm).unwrap()).unwrap();
-        theirs.set_linger(-1).unwrap();
+        theirs.set_linger(linger).unwrap();
         theirs.set_rcvtimeo(1).unwrap();
         let wait = i32::try_from(DEADLINE.as_millis()).unwrap();
         if self.their_heartbeats > 0 {
@@ -122,9 +123,8 @@ fn number_of(body: &[u8]) -> u32 {
 
 /// Theirs receives everything that ours has sent before it was closed.
 fn ours_goes(terms: &Terms) {
-    let (mut ours, _context, theirs) = terms.meet();
     // What theirs still has to say when ours is gone is nobody's.
-    theirs.set_linger(0).unwrap();
+    let (mut ours, _context, theirs) = terms.meet(0);
     thread::scope(|scope| {
         let hearing = scope.spawn(|| {
             let (theirs, mut next) = (theirs, 0);
@@ -158,7 +158,7 @@ fn ours_goes(terms: &Terms) {
 
 /// Ours receives everything that theirs has handed over before it was closed.
 fn theirs_goes(terms: &Terms) {
-    let (mut ours, context, theirs) = terms.meet();
+    let (mut ours, context, theirs) = terms.meet(-1);
     thread::scope(|scope| {
         scope.spawn(move || {
             for number in 0..terms.messages {
