@@ -58,8 +58,8 @@ impl Kernel {
     /// Where its sockets are: what it says in its connection file.
     fn endpoint(&self, socket: &str) -> String {
         let connection = eventually("a connection file with ports", || {
-            let text = fs::read(self.directory.path().join("connection.json")).unwrap();
-            // Being written, it is no JSON.
+            // Being written, it is not there, or no JSON.
+            let text = fs::read(self.directory.path().join("connection.json")).ok()?;
             let connection: Value = serde_json::from_slice(&text).ok()?;
             (connection["hb_port"] != 0).then_some(connection)
         });

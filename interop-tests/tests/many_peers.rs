@@ -1,6 +1,6 @@
 //! Thousands of peers of one ROUTER, over tcp: all are answered, cost nothing while idle, and come back when it does.
 //!
-//! 500 of them; with `PEERMQ_FULL` 10,000. They are the connections of a DEALER in a process of its own, because few
+//! 500 of them; with `PEERMQ_FULL` 10,000. They are DEALERs in a process of their own, because few
 //! systems let one process have the descriptors of both ends. Figures are printed: run with `--nocapture`.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
@@ -162,13 +162,17 @@ fn be_the_peers(server: &str) {
     let count: usize = count.parse().unwrap();
     raise_descriptor_limit();
     let context = Context::new();
-    let mut dealer: Socket<Dealer> = context.builder_for().linger(Duration::ZERO).open().unwrap();
-    for _ in 0..count {
-        dealer.connect(server).unwrap();
-    }
+    let mut dealers: Vec<Socket<Dealer>> = (0..count)
+        .map(|_| {
+            // One each: a DEALER connects once to the same.
+            let mut dealer: Socket<Dealer> = context.builder_for().linger(Duration::ZERO).open().unwrap();
+            dealer.connect(server).unwrap();
+            dealer
+        })
+        .collect();
     for _ in io::stdin().lines() {
-        (0..count).for_each(|_| dealer.send_timeout("question", DEADLINE).unwrap());
-        (0..count).for_each(|_| assert_eq!(dealer.recv_timeout(DEADLINE).unwrap(), "question"));
+        dealers.iter_mut().for_each(|dealer| dealer.send_timeout("question", DEADLINE).unwrap());
+        dealers.iter_mut().for_each(|dealer| assert_eq!(dealer.recv_timeout(DEADLINE).unwrap(), "question"));
         println!("\n{ANSWERED}{count}");
     }
 }
