@@ -1,9 +1,9 @@
-//! Many connections with peermq: a ROUTER, and a DEALER that connects again and again.
+//! Many connections with peermq: a ROUTER, and DEALERs, of which each connects once to the same endpoint.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Result, anyhow};
 use peermq::{Backlog, Dealer, Message, RecvError, Router, RoutingId, SendError, Socket};
 
 use super::connections::{GREETING, ManyImplementation, Peers, Server};
@@ -17,11 +17,12 @@ pub(crate) struct PeermqServer {
     ids: HashSet<RoutingId>,
 }
 
-/// One DEALER with all connections.
+/// DEALERs of one context.
 #[derive(Debug)]
 pub(crate) struct PeermqPeers {
-    socket: Socket<Dealer>,
-    count: u32,
+    sockets: Vec<Socket<Dealer>>,
+    /// The one whose answer is awaited next: each gets one.
+    next: usize,
 }
 
 impl ManyImplementation for Peermq {
@@ -36,11 +37,12 @@ impl ManyImplementation for Peermq {
 
     /// All from one address, whose 28,000 ports are enough for as many as there may be descriptors.
     fn connect_peers(&self, endpoint: &str, count: u32) -> Result<PeermqPeers> {
-        let mut socket = self.open_to_connect::<Dealer>()?;
-        for _ in 0..count {
+        let sockets = (0..count).map(|_| {
+            let mut socket = self.open_to_connect::<Dealer>()?;
             socket.connect(endpoint)?;
-        }
-        Ok(PeermqPeers { socket, count })
+            Ok(socket)
+        });
+        Ok(PeermqPeers { sockets: sockets.collect::<Result<_>>()?, next: 0 })
     }
 }
 
@@ -64,11 +66,10 @@ impl Server for PeermqServer {
 }
 
 impl Peers for PeermqPeers {
-    /// In turn: each connection takes one.
     fn greet(&mut self) -> Result<()> {
-        for _ in 0..self.count {
-            match self.socket.try_send(&GREETING) {
-                Err(unsent) if unsent.error == SendError::WouldBlock => break,
+        for socket in &mut self.sockets {
+            match socket.try_send(&GREETING) {
+                Err(unsent) if unsent.error == SendError::WouldBlock => {}
                 sent => sent.map_err(|unsent| anyhow!("not sent: {unsent}"))?,
             }
         }
@@ -76,8 +77,13 @@ impl Peers for PeermqPeers {
     }
 
     fn await_answer(&mut self, within: Duration) -> Result<Option<u64>> {
-        match self.socket.recv_timeout(within) {
-            Ok(message) => stamp::read(message.body(), stamp::OCTETS).map(Some),
+        let at = self.next % self.sockets.len().max(1);
+        let socket = self.sockets.get_mut(at).context("there are no peers")?;
+        match socket.recv_timeout(within) {
+            Ok(message) => {
+                self.next += 1;
+                stamp::read(message.body(), stamp::OCTETS).map(Some)
+            }
             Err(RecvError::WouldBlock) => Ok(None),
             Err(error) => Err(error.into()),
         }
