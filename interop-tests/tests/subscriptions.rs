@@ -267,7 +267,7 @@ fn a_publisher_keeps_nothing_of_what_is_sent_to_it() {
                     peer.write(&round);
                     let mark = [&b"mark"[..], &number.to_be_bytes()].concat();
                     peer.write(&subscribe(&mark));
-                    meeting.socket.wait_for_subscribers(1, DEADLINE).unwrap();
+                    meeting.socket.wait_for_subscribers_to(&mark, 1, DEADLINE).unwrap();
                     peer.write(&cancel(&mark));
                     while meeting.socket.subscriber_count() > 0 {
                         thread::yield_now();
