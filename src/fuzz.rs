@@ -21,7 +21,7 @@ use crate::frame::{COMMAND, Header, LONG, MORE};
 use crate::limits::TRAFFIC_COMMAND_MAX;
 use crate::message::{Frame, Message};
 use crate::options::{
-    AddressRanges, CurveKeyPair, CurvePublicKey, Decision, DeviceName, Metadata, PlainCredentials, Security,
+    AddressRanges, CurveKeyPair, CurvePublicKey, Decision, DeviceName, Options, PlainCredentials, Security,
     ZapDomain,
 };
 use crate::pipe::{self, Consumer};
@@ -91,9 +91,7 @@ fn random(room: &mut [u8]) -> bool {
 fn local(socket_type: SocketType, settings: Security, routing_id: &[u8], is_accepted: bool) -> Local {
     Local {
         socket_type,
-        routing_id: bytes::Bytes::copy_from_slice(routing_id),
-        heartbeat: Default::default(),
-        metadata: Metadata::default(),
+        options: Arc::new(Options { routing_id: RoutingId::from_peer(routing_id), ..Options::default() }),
         security: wire::Security::new(Arc::new(settings), true, is_accepted, random),
         naming: None,
         comes_back: !is_accepted,

@@ -13,8 +13,6 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use crate::io::{End, Notice};
 use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, LARGE_READ_MAX, STREAM_READ_OCTETS};
 use crate::options::fill_random;
@@ -28,7 +26,7 @@ use crate::session::translator::{Translator, Written};
 use crate::session::work;
 use crate::session::{Ends, gate};
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, HeartbeatSettings, Local, Outbox, Security, Signs};
+use crate::wire::{Connection, Local, Outbox, Security, Signs};
 
 /// One connection at work.
 #[derive(Debug)]
@@ -93,14 +91,11 @@ impl Session {
     pub(super) fn new(stream: Stream, link: &Link, ends: Option<Box<Ends>>) -> Self {
         let owner = link.owner();
         let mut outbox = Outbox::new();
-        let routing_id = Bytes::copy_from_slice(owner.options.routing_id.as_bytes());
-        let heartbeat = HeartbeatSettings::from(&*owner.options);
-        let metadata = owner.options.metadata.clone();
-        let socket_type = owner.socket_type;
+        let (socket_type, options) = (owner.socket_type, Arc::clone(&owner.options));
         let (settings, has_judge) = (Arc::clone(&owner.security), gate::has_judge(&owner.options));
         let security = Security::new(settings, has_judge, link.is_accepted(), fill_random);
         let (naming, comes_back) = (link.naming(), !link.is_accepted());
-        let local = Local { socket_type, routing_id, heartbeat, metadata, security, naming, comes_back };
+        let local = Local { socket_type, options, security, naming, comes_back };
         // Pipes that are made for one connection come and go with it: no note needs to tell.
         let takes_notes = ends.is_some() && owner.socket_type.takes_notes();
         Self {

@@ -326,7 +326,8 @@ impl Connection {
     }
 
     fn begin_traffic(&mut self, peer: Peer) -> Phase {
-        self.heartbeat = peer.knows_commands().then(|| Box::new(Heartbeat::new(self.local.heartbeat)));
+        let settings = || (&*self.local.options).into();
+        self.heartbeat = peer.knows_commands().then(|| Box::new(Heartbeat::new(settings())));
         Phase::Traffic(peer)
     }
 

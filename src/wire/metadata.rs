@@ -14,21 +14,17 @@ use bytes::Bytes;
 
 use crate::error::ProtocolError;
 use crate::limits::ROUTING_ID_MAX;
-use crate::options::{Admission, Metadata};
+use crate::options::{Admission, Options};
 use crate::socket_type::SocketType;
 use crate::wire::greeting::Version;
-use crate::wire::heartbeat;
 use crate::wire::mechanism::Security;
 
 /// What we say of ourselves, and how we keep the connection alive.
 #[derive(Debug, Clone)]
 pub(crate) struct Local {
     pub(crate) socket_type: SocketType,
-    /// May be empty. Sent as `Identity` by those types that announce one, and by no others.
-    pub(crate) routing_id: Bytes,
-    pub(crate) heartbeat: heartbeat::Settings,
-    /// The application's own properties.
-    pub(crate) metadata: Metadata,
+    /// Its routing id is sent as `Identity` by those types that announce one, and by no others.
+    pub(crate) options: Arc<Options>,
     pub(crate) security: Security,
     /// Who knows which names are taken, at a socket that addresses its peers by name.
     pub(crate) naming: Option<Naming>,
@@ -128,12 +124,13 @@ pub(super) fn encode(local: &Local) -> Vec<u8> {
     let mut octets = Vec::new();
     push_property(&mut octets, SOCKET_TYPE, local.socket_type.name().as_bytes());
     if local.socket_type.announces_routing_id() {
-        push_property(&mut octets, IDENTITY, &local.routing_id);
-        if local.comes_back && !local.routing_id.is_empty() {
+        let routing_id = &local.options.routing_id;
+        push_property(&mut octets, IDENTITY, routing_id.as_bytes());
+        if local.comes_back && !routing_id.is_none() {
             push_property(&mut octets, COMES_BACK, b"1");
         }
     }
-    for (name, value) in local.metadata.properties() {
+    for (name, value) in local.options.metadata.properties() {
         push_property(&mut octets, name, value);
     }
     octets

@@ -19,7 +19,7 @@ mod old;
 mod outbox;
 
 pub(crate) use connection::Connection;
-pub(crate) use heartbeat::{Settings as HeartbeatSettings, Signs};
+pub(crate) use heartbeat::Signs;
 pub(crate) use mechanism::{Boxes, Opener, Question, Sealer, Security};
 pub(crate) use metadata::{Local, Naming, Peer, Registrar, parse as parse_metadata};
 pub(crate) use outbox::Outbox;

@@ -122,7 +122,7 @@ pub(super) fn peer_type(local: &Local, code: u8) -> Result<SocketType, ProtocolE
 
 /// The routing id, of those types that announce one: the others send the frame empty.
 fn routing_id(local: &Local) -> &[u8] {
-    if local.socket_type.announces_routing_id() { &local.routing_id } else { &[] }
+    if local.socket_type.announces_routing_id() { local.options.routing_id.as_bytes() } else { &[] }
 }
 
 /// Whether a ZMTP 1.0 peer's first frame may have this header. RFC 13 has us not look at the flags; but HTTP, TLS and

@@ -34,7 +34,7 @@ fn local_of(conversation: &Conversation) -> Local {
         }
         None => local(socket_type).security,
     };
-    Local { routing_id: Bytes::from(conversation.routing_id.clone()), security, ..local(socket_type) }
+    Local { options: named(&conversation.routing_id), security, ..local(socket_type) }
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod rfc37_metadata;
 mod rfc37_null;
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -34,7 +34,8 @@ use super::metadata::Peer;
 use super::{Connection, Local, Outbox, Security};
 use crate::error::{ProtocolError, Reason};
 use crate::limits;
-use crate::options::{Decision, Security as Settings};
+use crate::options::{Decision, Options, Security as Settings};
+use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
 
 /// Most octets a connection may hold for its peer: the inline greeting, or one whole command.
@@ -74,13 +75,15 @@ impl From<SocketType> for Local {
 fn local(socket_type: SocketType) -> Local {
     Local {
         socket_type,
-        routing_id: Bytes::new(),
-        heartbeat: Default::default(),
-        metadata: Default::default(),
+        options: Arc::default(),
         security: Security::none(),
         naming: None,
         comes_back: false,
     }
+}
+
+fn named(routing_id: &[u8]) -> Arc<Options> {
+    Arc::new(Options { routing_id: RoutingId::from_peer(routing_id), ..Options::default() })
 }
 
 /// What a socket demands that asks somebody about its peers.

@@ -20,8 +20,8 @@ const RFC15: [SocketType; 9] = [
     SocketType::Push,
 ];
 
-fn named(socket_type: SocketType, routing_id: &'static [u8]) -> Local {
-    Local { routing_id: Bytes::from_static(routing_id), ..local(socket_type) }
+fn local_named(socket_type: SocketType, routing_id: &[u8]) -> Local {
+    Local { options: named(routing_id), ..local(socket_type) }
 }
 
 /// A frame of ZMTP 1.0, in short form if it fits.
@@ -75,7 +75,7 @@ fn our_signature_is_the_header_of_our_routing_id_in_zmtp_1() {
     for &socket_type in SocketType::ALL {
         let announces = matches!(socket_type, SocketType::Dealer | SocketType::Req | SocketType::Router);
         let routing_id = if announces { &b"me"[..] } else { b"" };
-        let outcome = every_cut(named(socket_type, b"me"), b"\x01\0");
+        let outcome = every_cut(local_named(socket_type, b"me"), b"\x01\0");
         let ours = [&signature(routing_id.len() as u8), routing_id].concat();
         assert_eq!(outcome.sent, ours);
         let theirs = crate::frame::zmtp1::parse(&ours).unwrap().unwrap();
@@ -98,7 +98,8 @@ fn a_peer_of_zmtp_2_is_known_by_its_revision() {
     for revision in [1, 2] {
         for routing_id in [&b""[..], b"a", &longest] {
             let greeting = greeting2(revision, 8, routing_id);
-            let outcome = every_cut(named(SocketType::Pull, b"me"), &[&greeting[..], b"\0\x01m"].concat());
+            let outcome =
+                every_cut(local_named(SocketType::Pull, b"me"), &[&greeting[..], b"\0\x01m"].concat());
             assert_eq!(outcome.result, Ok(greeting.len()), "the message is left to the caller");
             let peer = outcome.peer();
             assert_eq!((peer.major, peer.minor, &peer.routing_id[..]), (2, 0, routing_id));
@@ -115,7 +116,7 @@ fn a_peer_of_zmtp_2_is_known_by_its_revision() {
 #[test]
 fn a_peer_of_zmtp_2_hears_our_type_and_routing_id_behind_its_revision() {
     for sent in 0..=14 {
-        let outcome = feed(named(SocketType::Dealer, b"me"), &greeting2(1, 6, b"")[..sent], []);
+        let outcome = feed(local_named(SocketType::Dealer, b"me"), &greeting2(1, 6, b"")[..sent], []);
         assert_eq!((outcome.result, outcome.peer.is_some()), (Ok(sent), sent == 14));
         let ours = [&signature(2)[..], &[3, 5, 0, 2], b"me"].concat();
         let heard = match sent {
@@ -205,7 +206,7 @@ fn in_old_traffic(ours: SocketType, major: u8) -> (Connection, Outbox) {
         ..Options::default()
     };
     let mut out = Outbox::new();
-    let mut connection = Connection::new(Local { heartbeat: (&options).into(), ..local(ours) }, &mut out);
+    let mut connection = Connection::new(Local { options: options.into(), ..local(ours) }, &mut out);
     let theirs = ours.peers()[0].revision_1();
     let stream = if major == 1 { b"\x01\0".to_vec() } else { greeting2(1, theirs, b"") };
     assert_eq!(connection.handle_octets(&stream, now(), &mut out), Ok(stream.len()));
@@ -283,7 +284,7 @@ fn demanding() -> Vec<Local> {
         #[cfg(feature = "curve")]
         guarded(curve::client()),
     ];
-    let named = |security| Local { security, ..named(SocketType::Router, b"me") };
+    let named = |security| Local { security, ..local_named(SocketType::Router, b"me") };
     all.into_iter().map(named).collect()
 }
 

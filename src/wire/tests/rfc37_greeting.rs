@@ -35,8 +35,8 @@ fn a_socket_that_never_falls_back_sends_64_octets_at_once() {
     for &socket_type in SocketType::ALL {
         let mut out = Outbox::new();
         let security = guarded(Settings::Null);
-        let routing_id = Bytes::from_static(b"id");
-        let connection = Connection::new(Local { security, routing_id, ..local(socket_type) }, &mut out);
+        let options = named(b"id");
+        let connection = Connection::new(Local { security, options, ..local(socket_type) }, &mut out);
         assert_eq!(out.octets(), G_NULL31);
         assert_eq!(connection.peer(), None);
     }

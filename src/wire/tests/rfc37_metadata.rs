@@ -130,7 +130,7 @@ fn our_routing_id_is_announced_by_types_that_have_a_use_for_it_only() {
     // N-23; N-24: "For all other socket types, the Identity property shall be ignored."
     for &socket_type in SocketType::ALL {
         let mut out = Outbox::new();
-        let local = Local { routing_id: Bytes::from_static(b"me"), ..local(socket_type) };
+        let local = Local { options: named(b"me"), ..local(socket_type) };
         let mut connection = Connection::new(local, &mut out);
         connection.handle_octets(&greeting(3, 1, b"NULL"), now(), &mut out).unwrap();
         assert_eq!(out.octets()[64..], ready_of(socket_type, b"me"));
