@@ -6,7 +6,7 @@
 use std::io::IoSliceMut;
 
 use crate::message::{Message, Payload};
-use crate::pipe::{self, Consumer, Drain, Intake, Producer, Slices};
+use crate::pipe::{self, Chores, Consumer, Drain, Intake, Producer, Slices};
 use crate::routing;
 
 /// The writing end of a pipe.
@@ -70,7 +70,7 @@ impl Decoder {
             let (mut room, _) = self.intake.room().ok()?;
             let filled = room.iter_mut().map(|room| take(&mut octets, room)).sum();
             self.intake.filled(filled);
-            self.intake.skim(u64::MAX, |_| Ok(false)).ok()?;
+            self.intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)).ok()?;
             while self.consumer.try_recv(&mut self.message).is_ok() {
                 count += 1;
             }

@@ -24,7 +24,7 @@ use crate::options::{
     AddressRanges, CurveKeyPair, CurvePublicKey, Decision, DeviceName, Options, PlainCredentials, Security,
     ZapDomain,
 };
-use crate::pipe::{self, Consumer};
+use crate::pipe::{self, Chores, Consumer};
 use crate::routing::{Removed, Seat, Topics};
 use crate::routing_id::RoutingId;
 use crate::session::zap;
@@ -333,7 +333,7 @@ pub fn frames(data: &[u8]) {
                 piece = rest;
             }
             intake.filled(filled);
-            let skimmed = intake.skim(max, |command| {
+            let skimmed = intake.skim(max, &mut Chores::of_turn(), |command| {
                 commands.push(command.to_vec());
                 Ok(false)
             });

@@ -91,6 +91,22 @@ pub(crate) const CHANGES_PER_CALL: usize = (CALL_BUDGET / TOPIC_WORK / 2) as usi
 /// What a look costs for what a peer has sent, which is a system call.
 pub(crate) const LOOK_WORK: u32 = 16;
 
+/// Chores in a unit of work: a chore is a frame of a peer that is looked at, some 8 ns.
+pub(crate) const CHORES_PER_WORK: u32 = 8;
+
+/// Chores of one look at a connection by a call that has spent its budget: 64 commands. Each look costs more than that in
+/// system calls, and a look without any would find none of the messages behind them.
+pub(crate) const CHORES_PER_LOOK: u32 = 512;
+
+/// Chores of one connection before the others of its I/O thread get their turn: 8,192 commands, or some 0.8 ms of PINGs.
+pub(crate) const CHORES_PER_TURN: u32 = 65_536;
+
+/// Chores that a command of a peer makes: answering a PING takes some 70 ns, the write of many answers included.
+pub(crate) const COMMAND_CHORES: u32 = 8;
+
+/// Chores that a frame makes which its session throws away, because the socket does not receive.
+pub(crate) const UNHEARD_CHORES: u32 = 2;
+
 /// What a notice to the socket costs, such as that a peer has something to say.
 pub(crate) const NOTICE_WORK: u32 = 4;
 
@@ -218,10 +234,6 @@ pub(crate) const EVENTS_PER_POLL: usize = 256;
 
 /// Most octets one connection reads before the others of its thread get their turn.
 pub(crate) const READ_OCTETS_PER_TURN: u32 = 1024 * 1024;
-
-/// What a command counts for in a turn of reading, in octets: answering a PING takes as long as reading so many. A turn
-/// may be a call's, and ends after a read that brought 16,384 of them.
-pub(crate) const COMMAND_OCTETS: usize = 64;
 
 /// How often in a row one thread works on a connection for which others find work meanwhile. It may be a call's, and
 /// its peer decides how often the kernel reports something.

@@ -358,6 +358,11 @@
 //! ends as if nothing were there; the mailbox is reminded, so that whoever waits looks at the deadline, at mail and at a
 //! shutdown, and tries again. The price is that `try_recv` may find nothing although something is behind all that.
 //!
+//! Commands (PINGs, and what nobody knows) and frames of unfinished messages are taken in below the pipe, by whoever reads
+//! from the kernel. A call pays for them from the same budget, eight frames or one command for each piece, and its I/O
+//! thread goes on with what is left, in turns of 8,192 commands. With ten peers that send nothing but PINGs a call took
+//! up to 339 ms; now it is over 1 ms after its deadline.
+//!
 //! A PUSH receives nothing, so its sessions drop what comes, on the I/O thread, whose turns are bounded. libzmq leaves
 //! it in the pipe up to the mark and then reads no more of that peer, not even its PINGs.
 //!

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::pipe::Chores;
+
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -19,13 +21,13 @@ pub(crate) enum Patience {
 pub(crate) trait Assist: Send + Sync {
     /// Its number: a newer connection has a greater one.
     fn id(&self) -> u64;
-    /// Writes what the outbound pipe holds. `true`: the kernel takes no more now.
-    fn flush(&self) -> bool;
-    /// Writes the message for which the session waited, now or soon.
-    fn hand_on(&self);
+    /// Writes what the outbound pipe holds, and may read. `true`: the kernel takes no more now.
+    fn flush(&self, chores: &mut Chores) -> bool;
+    /// Writes the message for which the session waited, now or soon, and may read.
+    fn hand_on(&self, chores: &mut Chores);
     /// Reads into the inbound pipe what has arrived, or what arrives soon. A caller that may wait for it need not be
     /// told at once.
-    fn fill(&self, patience: Patience);
+    fn fill(&self, patience: Patience, chores: &mut Chores);
     /// Does `act` while the session stands still. `false`: not done, somebody is at work on it.
     fn hold(&self, act: &mut dyn FnMut()) -> bool;
     /// Ends the connection at once, as if the peer had: a connect is tried again.

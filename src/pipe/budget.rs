@@ -5,9 +5,12 @@
 //! [`Pipes::spend`] is asked before the next piece of such work. Without any left the attempt ends as if nothing were
 //! there; the socket's mailbox is reminded, so that whoever waits, in whatever way, tries again after it has looked at
 //! its deadline, at its mail, and whether its context is shut down.
+//!
+//! Commands, and frames of no message yet, are taken in below, by whoever works on the connection. For a call that is a
+//! part of its attempt: it gives its budget along as [`Chores`], and leaves to the I/O thread what goes beyond.
 #![forbid(unsafe_code)]
 
-use crate::limits::{CALL_BUDGET, LOOK_WORK};
+use crate::limits::{CALL_BUDGET, CHORES_PER_LOOK, CHORES_PER_TURN, CHORES_PER_WORK, LOOK_WORK};
 use crate::message::Message;
 use crate::pipe::{PipeKey, Pipes};
 
@@ -18,6 +21,60 @@ pub(super) struct Budget {
     was_cut_short: bool,
     /// Peers that were not attended to because of that.
     put_off: Vec<PipeKey>,
+}
+
+/// What may still be done on behalf of a connection's peer, in frames that are looked at.
+#[derive(Debug)]
+pub(crate) struct Chores(u32);
+
+impl Chores {
+    /// Of a turn that no call waits for.
+    pub(crate) const fn of_turn() -> Self {
+        Self(CHORES_PER_TURN)
+    }
+
+    /// Of a call that looks after several connections, before it waits or after it was told of them.
+    pub(crate) const fn of_call() -> Self {
+        Self(CALL_BUDGET * CHORES_PER_WORK)
+    }
+
+    /// Of one look beside what a call does.
+    pub(crate) const fn of_look() -> Self {
+        Self(CHORES_PER_LOOK)
+    }
+
+    /// Gives a connection its share, however much others have taken.
+    pub(crate) fn top_up(&mut self) {
+        self.0 = self.0.max(CHORES_PER_LOOK);
+    }
+
+    #[inline]
+    pub(crate) fn is_any_left(&self) -> bool {
+        self.0 > 0
+    }
+
+    /// Counts what is done.
+    #[inline]
+    pub(crate) fn note(&mut self, chores: u32) {
+        self.0 = self.0.saturating_sub(chores);
+        #[cfg(test)]
+        tests::DONE.set(tests::DONE.get() + u64::from(chores));
+    }
+}
+
+impl Budget {
+    /// What one look at a connection may cost beside the look itself.
+    pub(super) fn chores(&self) -> Chores {
+        let mut chores = Chores(CALL_BUDGET.saturating_sub(self.spent) * CHORES_PER_WORK);
+        chores.top_up();
+        chores
+    }
+
+    /// Counts what a look has cost which could cost no more than [`chores`](Self::chores) just said.
+    pub(super) fn note_chores(&mut self, left: &Chores) {
+        let done = self.chores().0 - left.0.min(self.chores().0);
+        self.spent = self.spent.saturating_add(done / CHORES_PER_WORK);
+    }
 }
 
 impl Pipes {
@@ -103,5 +160,41 @@ impl Pipes {
         }
         self.drops().unwanted.add(count);
         is_left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// Chores that this thread has done.
+        pub(super) static DONE: Cell<u64> = const { Cell::new(0) };
+    }
+
+    impl Chores {
+        /// Chores that this thread has done so far.
+        pub(crate) fn done() -> u64 {
+            DONE.get()
+        }
+    }
+
+    #[test]
+    fn an_attempt_pays_for_the_chores_of_its_looks() {
+        let mut budget = Budget::default();
+        let mut chores = budget.chores();
+        assert_eq!(chores.0, Chores::of_call().0);
+        chores.note(CHORES_PER_WORK * 24 + 1);
+        budget.note_chores(&chores);
+        assert_eq!(budget.spent, 24);
+        let mut chores = budget.chores();
+        chores.note(u32::MAX);
+        assert!(!chores.is_any_left());
+        budget.note_chores(&chores);
+        assert_eq!(budget.spent, CALL_BUDGET);
+        // And a look finds something all the same.
+        assert_eq!(budget.chores().0, CHORES_PER_LOOK);
     }
 }

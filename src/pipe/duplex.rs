@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::message::Payload;
 use crate::pipe::assist::Assist;
-use crate::pipe::{Consumer, Feed, Latest, Producer, Refused};
+use crate::pipe::{Chores, Consumer, Feed, Latest, Producer, Refused};
 use crate::routing_id::RoutingId;
 
 /// A socket's ends of the two pipes to one peer.
@@ -48,13 +48,17 @@ impl Pipe {
 
     /// What becomes of a message for which the queue has no room, if its sender does not wait.
     #[cold]
-    pub(super) fn offer_to_full(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
+    pub(super) fn offer_to_full(
+        &mut self,
+        payload: &mut Payload<'_>,
+        chores: &mut Chores,
+    ) -> Result<(), Refused> {
         if let Some(latest) = &self.latest_out {
             latest.put_behind(&[], payload);
             return Ok(());
         }
         let Some(assist) = &self.assist else { return Err(Refused::Full) };
-        assist.flush();
+        assist.flush(chores);
         self.outbound.try_send(payload)
     }
 

@@ -10,7 +10,10 @@ use std::io::IoSliceMut;
 
 use crate::error::ProtocolError;
 use crate::frame::{COUNTED, HEADER_MAX, Header, NOTE};
-use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
+use crate::limits::{
+    BEHIND_LARGE_BODY, COMMAND_CHORES, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX,
+};
+use crate::pipe::budget::Chores;
 use crate::pipe::large_body::{LargeBody, Shelf};
 use crate::pipe::note;
 use crate::pipe::passage::Passage;
@@ -21,6 +24,8 @@ use crate::pipe::producer::{Producer, Refused};
 pub(crate) enum Skimmed {
     /// The application's end is gone.
     Closed,
+    /// No chores are left; there is more in the pipe's own octets.
+    Cut,
     /// The high-water mark is reached; there may be more messages in the pipe's own octets.
     Full,
     /// All that was read is skimmed.
@@ -150,7 +155,7 @@ impl Intake {
 
     /// Finds whole messages in what was read and publishes them. A message has `max_octets` in all its frames at most, and
     /// is refused with the header of the frame that goes beyond. Each command's body goes to `on_command`,
-    /// which says whether it is a note for the socket.
+    /// which says whether it is a note for the socket. Goes on as long as there are chores left.
     ///
     /// # Errors
     ///
@@ -158,12 +163,13 @@ impl Intake {
     pub(crate) fn skim(
         &mut self,
         max_octets: u64,
+        chores: &mut Chores,
         mut on_command: impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         if self.is_skimmed() {
             return Ok(Skimmed::Dry);
         }
-        let skimmed = self.skim_frames(max_octets, &mut on_command);
+        let skimmed = self.skim_frames(max_octets, chores, &mut on_command);
         if self.parts == 0 && self.large.is_none() {
             self.publish();
         }
@@ -229,6 +235,7 @@ impl Intake {
     fn skim_frames(
         &mut self,
         max_octets: u64,
+        chores: &mut Chores,
         on_command: &mut impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         loop {
@@ -250,6 +257,10 @@ impl Intake {
             let octets = unsafe { self.producer.tail().octets(from, raw_end) };
             self.needed = HEADER_MAX;
             let Some(header) = Header::parse(octets) else { return Ok(Skimmed::Dry) };
+            if !chores.is_any_left() {
+                return Ok(Skimmed::Cut);
+            }
+            chores.note(if header.is_command() { COMMAND_CHORES } else { 1 });
             let header = header.check(max_octets.max(TRAFFIC_COMMAND_MAX))?;
             let length = usize::try_from(header.body_octets).unwrap_or(usize::MAX);
             let total = length.saturating_add(header.header_octets);

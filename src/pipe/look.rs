@@ -6,13 +6,16 @@ use crate::pipe::{NoMessage, Patience, Pipe, PipeKey, Pipes, Refused};
 impl Pipes {
     /// Whether there is a message, or a note, to be taken. Dry: the pipe will tell when there is one.
     pub(crate) fn look(&mut self, key: PipeKey) -> Result<(), NoMessage> {
+        let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         if pipe.has_message() {
             return Ok(());
         }
         if let Some(assist) = &pipe.assist {
-            assist.fill(Patience::Short);
+            assist.fill(Patience::Short, &mut chores);
         }
+        self.budget.note_chores(&chores);
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         loop {
             if pipe.has_message() {
                 return Ok(());
@@ -33,13 +36,16 @@ impl Pipes {
 
     /// Whether [`send`](Self::send) would queue a message. Full: the pipe will tell when there is room.
     pub(crate) fn look_for_room(&mut self, key: PipeKey) -> Result<(), Refused> {
+        let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match pipe.outbound.has_room() {
             Err(Refused::Full) if pipe.latest_out.is_some() => Ok(()),
             Err(Refused::Full) => {
                 if let Some(assist) = &pipe.assist {
-                    assist.flush();
+                    assist.flush(&mut chores);
                 }
+                self.budget.note_chores(&chores);
+                let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
                 loop {
                     match pipe.outbound.has_room() {
                         Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}

@@ -98,7 +98,10 @@ mod publish {
                 let mut intake = producer.producer.into_intake();
                 for octets in ["\0\x01a\x01\x01b", "\0\x01c\x01\x05large", "\x01\x01d", "\x01\x09half"] {
                     intake.push(octets.as_bytes());
-                    assert_eq!(intake.skim(u64::MAX, |_| Ok(false)), Ok(Skimmed::Dry));
+                    assert_eq!(
+                        intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)),
+                        Ok(Skimmed::Dry)
+                    );
                 }
             });
             assert_eq!(receiver.recv().unwrap(), "a");
@@ -203,7 +206,7 @@ mod sleep {
                 let mut intake = sender.producer.into_intake();
                 intake.push(b"\0\x01a\x01\x01b\0\x01c");
                 loop {
-                    match intake.skim(u64::MAX, |_| Ok(false)).unwrap() {
+                    match intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)).unwrap() {
                         Skimmed::Dry => break,
                         Skimmed::Full if intake.wait_for_room() => sender.bell.wait(),
                         Skimmed::Full => {}

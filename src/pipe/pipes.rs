@@ -227,11 +227,20 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         let mut sent = pipe.outbound.try_send(payload);
         if sent == Err(Refused::Full) {
-            sent = pipe.offer_to_full(payload);
+            sent = self.offer_to_full(key, payload);
         }
-        if sent.is_ok() && pipe.outbound.take_batch() {
+        if sent.is_ok() && self.get_mut(key).is_some_and(|pipe| pipe.outbound.take_batch()) {
             self.hand_on_batch(key);
         }
+        sent
+    }
+
+    #[cold]
+    fn offer_to_full(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
+        let mut chores = self.budget.chores();
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        let sent = pipe.offer_to_full(payload, &mut chores);
+        self.budget.note_chores(&chores);
         sent
     }
 
@@ -341,10 +350,13 @@ impl Pipes {
         message: &mut Message,
         mut try_recv: impl FnMut(Source<'_>, &mut Message) -> Result<T, NoMessage>,
     ) -> Result<T, NoMessage> {
+        let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         if let Some(assist) = &pipe.assist {
-            assist.fill(Patience::None);
+            assist.fill(Patience::None, &mut chores);
         }
+        self.budget.note_chores(&chores);
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         loop {
             let latest = pipe.latest_in.as_ref();
             if let Some(found) = latest.and_then(Latest::take) {
@@ -377,14 +389,15 @@ impl Pipes {
     /// After a batch's worth of octets: to the kernel with it, or a moment for the thread at the other end.
     #[cold]
     fn hand_on_batch(&mut self, key: PipeKey) {
-        let may_watch = self.may_watch();
+        let (may_watch, mut chores) = (self.may_watch(), self.budget.chores());
         let Some(pipe) = self.get_mut(key) else { return };
         match &pipe.assist {
-            Some(assist) if pipe.outbound.take_due() => assist.hand_on(),
-            Some(assist) => self.is_far_ahead = assist.flush(),
+            Some(assist) if pipe.outbound.take_due() => assist.hand_on(&mut chores),
+            Some(assist) => self.is_far_ahead = assist.flush(&mut chores),
             None if may_watch => pipe.outbound.let_catch_up(),
             None => {}
         }
+        self.budget.note_chores(&chores);
     }
 
     /// Before this thread waits for another one to make room, it does the write itself.
@@ -395,13 +408,15 @@ impl Pipes {
         payload: &mut Payload<'_>,
         try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let may_watch = self.may_watch();
+        let (may_watch, mut chores) = (self.may_watch(), self.budget.chores());
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match &pipe.assist {
-            Some(assist) => drop(assist.flush()),
+            Some(assist) => drop(assist.flush(&mut chores)),
             None if may_watch => drop(pipe.outbound.watch_for_room()),
             None => {}
         }
+        self.budget.note_chores(&chores);
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         loop {
             match try_send(&mut pipe.outbound, payload) {
                 Err(Refused::Full) if pipe.outbound.wait_for_room() => return Err(Refused::Full),
@@ -424,12 +439,15 @@ impl Pipes {
         let is_shared = self.patience == Patience::Long && !may_watch;
         let patience = if is_shared { Patience::Short } else { self.patience };
         self.note_look();
+        let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         match &pipe.assist {
-            Some(assist) => assist.fill(patience),
+            Some(assist) => assist.fill(patience, &mut chores),
             None if may_watch => drop(pipe.inbound.watch_for_messages()),
             None => {}
         }
+        self.budget.note_chores(&chores);
+        let Some(pipe) = self.get_mut(key) else { return Err(NoMessage::Closed) };
         loop {
             match try_recv(Source::Queue(&mut pipe.inbound), message) {
                 Err(NoMessage::Dry) if pipe.wait_for_messages() => return Err(NoMessage::Dry),

@@ -201,7 +201,7 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
         while !rest.is_empty() {
             let most = 1 + dice.roll(most);
             read(&mut intake, &mut rest, most);
-            let skimmed = intake.skim(u64::MAX, |body| {
+            let skimmed = intake.skim(u64::MAX, &mut Chores::of_turn(), |body| {
                 assert_eq!(body, b"\x04PONG");
                 seen += 1;
                 Ok(false)
@@ -266,7 +266,7 @@ fn an_intake_stops_at_the_high_water_mark_and_goes_on() {
     intake.push(&stream);
     let mut received = Vec::new();
     while received.len() < 10 {
-        let skimmed = intake.skim(u64::MAX, |_| Ok(false)).unwrap();
+        let skimmed = intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)).unwrap();
         let mut count = 0;
         while let Ok(message) = recv(&mut consumer) {
             received.push(message.body()[0]);
@@ -299,7 +299,7 @@ fn half_a_multipart_is_never_seen() {
 
 fn feed(intake: &mut Intake, mut octets: &[u8]) {
     loop {
-        intake.skim(u64::MAX, |_| Ok(false)).unwrap();
+        intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)).unwrap();
         if octets.is_empty() {
             break;
         }
@@ -336,7 +336,7 @@ fn a_limit_on_octets_is_one_on_all_frames_of_a_message() {
     let part = |flags, octets: u8| [&[flags, octets], &vec![7; octets.into()][..]].concat();
     let skim = |intake: &mut Intake, octets: &[u8]| {
         intake.push(octets);
-        intake.skim(100, |_| Ok(false))
+        intake.skim(100, &mut Chores::of_turn(), |_| Ok(false))
     };
     for _ in 0..2 {
         let (producer, mut consumer) = pipe(None);
@@ -368,7 +368,7 @@ fn octets_of_a_message_under_way_wait_for_those_before_it() {
         let go_on = |intake: &mut Intake| {
             for parts in 0..100_u32 {
                 intake.push(&part);
-                if intake.skim(u64::MAX, |_| Ok(false)) == Ok(Skimmed::Full) {
+                if intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)) == Ok(Skimmed::Full) {
                     return parts * large;
                 }
             }
@@ -379,7 +379,7 @@ fn octets_of_a_message_under_way_wait_for_those_before_it() {
         assert!(intake.wait_for_room());
         assert_eq!(recv(&mut consumer).unwrap(), "a");
         // It has the pipe for itself now, and may be as long as it likes.
-        assert_eq!(intake.skim(u64::MAX, |_| Ok(false)), Ok(Skimmed::Dry));
+        assert_eq!(intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)), Ok(Skimmed::Dry));
         assert_eq!(go_on(&mut intake), u32::MAX);
     }
 }
@@ -392,7 +392,7 @@ fn endless_more_ends_at_the_limit_of_parts() {
     let mut frames = 0;
     let refused = loop {
         intake.push(b"\x01\x00");
-        match intake.skim(u64::MAX, |_| Ok(false)) {
+        match intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)) {
             Ok(_) => frames += 1,
             Err(error) => break error,
         }

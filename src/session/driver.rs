@@ -14,9 +14,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::io::{End, Notice};
-use crate::limits::{BATCH_OCTETS, COMMAND_OCTETS, LARGE_READ_MAX, STREAM_READ_OCTETS};
+use crate::limits::{BATCH_OCTETS, LARGE_READ_MAX, STREAM_READ_OCTETS};
 use crate::options::fill_random;
-use crate::pipe::{Assist, Feed, Passage, Skimmed, Slices};
+use crate::pipe::{Assist, Chores, Feed, Passage, Skimmed, Slices};
 use crate::session::calls::Calls;
 use crate::session::care::{Care, Gait};
 use crate::session::link::Link;
@@ -48,7 +48,7 @@ pub(super) struct Session {
     is_wide: bool,
     is_readable: bool,
     is_writable: bool,
-    /// The inbound pipe was full: octets that were read may wait in it.
+    /// The inbound pipe was full, or no chores were left: octets that were read may wait in it.
     is_full: bool,
     /// The peer has closed its side: read on until the end shows.
     is_closed: bool,
@@ -187,12 +187,18 @@ impl Session {
     }
 
     /// Does what was noted.
-    pub(super) fn run(&mut self, noted: u8, turn: Turn, link: &Link) -> Result<Progress, End> {
+    pub(super) fn run(
+        &mut self,
+        noted: u8,
+        turn: Turn,
+        chores: &mut Chores,
+        link: &Link,
+    ) -> Result<Progress, End> {
         let (moved, heard, messages) = (self.moved, self.heard, self.messages());
         self.is_stopped = link.is_stopped();
         // What there was no room for may be what the caller waits for.
         self.turn = if self.is_full && turn == Turn::Wait { Turn::Call } else { turn };
-        let progress = self.go_on(noted, link);
+        let progress = self.go_on(noted, chores, link);
         let (moved, heard, messages) = (self.moved - moved, self.heard - heard, self.messages() - messages);
         // The handshake counts as heard only.
         let is_turn = self.steps.note_turn(heard, moved.saturating_sub(heard), messages);
@@ -235,7 +241,7 @@ impl Session {
         !self.is_writable
     }
 
-    fn read_and_write(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    fn read_and_write(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if noted == work::WRITABLE && self.is_writable && self.care.is_stream() {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
             return Ok(Progress::Waits);
@@ -258,7 +264,7 @@ impl Session {
         let mut progress = if only_read { Progress::Waits } else { self.write(link)? };
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
-            match self.read(link) {
+            match self.read(chores, link) {
                 Ok(read) if progress == Progress::Waits => progress = read,
                 Ok(_) => {}
                 Err(end) => {
@@ -415,8 +421,8 @@ impl Session {
         Ok(self.care.is_stream() || ends.wait_for_messages(self.turn != Turn::Task))
     }
 
-    /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
-    fn read(&mut self, link: &Link) -> Result<Progress, End> {
+    /// Reads until the kernel has no more, the pipe is full, or the budget or the chores are spent.
+    fn read(&mut self, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         while self.is_shaking_hands {
             if !self.shake_hands(link)? {
                 return Ok(Progress::Waits);
@@ -427,21 +433,21 @@ impl Session {
         let mut budget = if is_short { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
-            let (connection, outbox, mut commands) = (&mut self.connection, &mut self.outbox, 0);
-            let skimmed = ends.inbound.skim(self.max_body_octets, |body| {
-                commands += 1;
-                connection.handle_command(body, outbox)
-            });
-            budget = budget.saturating_sub(commands * COMMAND_OCTETS);
-            let goes_on = ends.hand_over();
+            let (connection, outbox) = (&mut self.connection, &mut self.outbox);
+            let skimmed = ends
+                .inbound
+                .skim(self.max_body_octets, chores, |body| connection.handle_command(body, outbox));
+            let goes_on = ends.hand_over(chores);
             if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
                 self.asked.on_answer(answer, feed, connection, outbox);
             }
-            self.is_full = skimmed == Ok(Skimmed::Full);
+            self.is_full = matches!(skimmed, Ok(Skimmed::Cut | Skimmed::Full));
             match skimmed.map_err(End::Protocol)? {
                 _ if !goes_on => return self.discard(),
                 Skimmed::Closed => return self.discard(),
                 Skimmed::Dry => {}
+                Skimmed::Cut => return Ok(Progress::Again),
+                Skimmed::Full if ends.is_diverting() && !chores.is_any_left() => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() => continue,
                 Skimmed::Full => {
                     if self.care.is_stream() || ends.inbound.wait_for_room() {
@@ -454,7 +460,7 @@ impl Session {
             if !self.is_readable && !waits {
                 return Ok(Progress::Waits);
             }
-            if budget == 0 {
+            if budget == 0 || !chores.is_any_left() {
                 return Ok(Progress::Again);
             }
             if self.outbox.is_full() {

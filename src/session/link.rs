@@ -16,7 +16,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
-use crate::pipe::{Assist, Handover, Pipe, Ready, Wake, WakeUp};
+use crate::pipe::{Assist, Chores, Handover, Pipe, Ready, Wake, WakeUp};
 use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
 use crate::session::half_open;
@@ -316,7 +316,7 @@ impl Link {
     }
 
     /// Writes what is queued, if the connection is still streamed, by `streamer`. `false`: it leaves the list.
-    pub(super) fn flush_stream(&self, streamer: u64) -> bool {
+    pub(super) fn flush_stream(&self, streamer: u64, chores: &mut Chores) -> bool {
         // Relaxed: whoever misses it finds out at the next sleep.
         if self.streamer.load(Ordering::Relaxed) != streamer {
             return false;
@@ -325,50 +325,27 @@ impl Link {
         if !is_lendable {
             self.streamer.store(0, Ordering::Relaxed);
         } else if self.is_streamed() && !self.owner.socket_type.only_receives() {
-            self.drive_for_caller(work::PIPES);
+            self.drive_for_caller(work::PIPES, chores);
         }
         is_lendable
     }
 
     /// Leaves what the kernel reported to the socket's own thread, or to the next tick; but what waits for room is
     /// written now.
-    pub(super) fn leave(&self, work: u8) {
-        let is_urgent = work & work::WRITABLE != 0 && self.is_stuffed();
+    pub(super) fn leave(&self, work: u8, chores: &mut Chores) {
+        let is_urgent = work & work::WRITABLE != 0 && self.is_stuffed(chores);
         self.place.note(work);
         if is_urgent {
-            self.drive_for_caller(0);
+            self.drive_for_caller(0, chores);
         }
     }
 
     /// Whether the kernel takes no more, as far as is known.
-    fn is_stuffed(&self) -> bool {
+    fn is_stuffed(&self, chores: &mut Chores) -> bool {
         let is_stuffed =
             matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_stuffed());
-        self.drive_rest();
+        self.drive_rest_for(chores);
         is_stuffed
-    }
-
-    /// Does `work` on the thread that streams, which may be about to sleep.
-    pub(super) fn drive_for_caller(&self, work: u8) {
-        if self.drive(work | work::CALLER) {
-            self.post_drive();
-        }
-    }
-
-    /// Does `work` during a call of the socket, which cannot send meanwhile.
-    fn drive_in_call(&self, work: u8) {
-        self.drive_turn(work, Turn::Call);
-    }
-
-    fn drive_turn(&self, work: u8, mut turn: Turn) {
-        let mut run = |place: &mut Place, work| {
-            // Waiting is the first thing that it does, and the last.
-            let turn = std::mem::replace(&mut turn, Turn::Call);
-            self.run(place, work, turn)
-        };
-        if self.place.drive(work | work::CALLER, &mut run) {
-            self.post_drive();
-        }
     }
 
     /// Lends the connection to the thread at `desk`, if it may be lent and nobody is at work on it; without one gives
@@ -463,7 +440,12 @@ impl Link {
 
     /// Does what was noted while this thread held the session.
     fn drive_rest(&self) {
-        if self.drive(0) {
+        self.drive_rest_for(&mut Chores::of_look());
+    }
+
+    /// The same during a call that has so many chores left.
+    fn drive_rest_for(&self, chores: &mut Chores) {
+        if self.place.drive(0, |place, work| self.run(place, work, Turn::Task, chores)) {
             self.post_drive();
         }
     }
@@ -485,7 +467,7 @@ impl Link {
 
     /// Does `work`, or leaves it to whoever holds the session. `true`: there is more, come again.
     pub(crate) fn drive(&self, work: u8) -> bool {
-        self.place.drive(work, |place, work| self.run(place, work, Turn::Task))
+        self.place.drive(work, |place, work| self.run(place, work, Turn::Task, &mut Chores::of_turn()))
     }
 
     /// Looks after a connection that may be lent: see [`Session::tick`]. `Quiet`: no more ticks.
@@ -517,7 +499,7 @@ impl Link {
         }
     }
 
-    fn run(&self, place: &mut Place, work: u8, turn: Turn) -> bool {
+    fn run(&self, place: &mut Place, work: u8, turn: Turn, chores: &mut Chores) -> bool {
         let session = match place {
             Place::Up(session) => session,
             Place::Down(ends) => {
@@ -526,7 +508,7 @@ impl Link {
                 return false;
             }
         };
-        let progress = session.run(work, turn, self);
+        let progress = session.run(work, turn, chores, self);
         self.has_more(place, progress)
     }
 

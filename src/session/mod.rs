@@ -71,10 +71,11 @@ use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
+use crate::limits::UNHEARD_CHORES;
 use crate::message::Message;
 use crate::options::{Options, Security};
 use crate::pipe::{
-    Books, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, pipe,
+    Books, Chores, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, pipe,
 };
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
@@ -203,11 +204,13 @@ impl Ends {
     }
 
     /// Moves the last of the inbound messages to the socket, or drops them. `false`: the socket is gone.
-    fn hand_over(&mut self) -> bool {
+    fn hand_over(&mut self, chores: &mut Chores) -> bool {
         let Some(diverted) = &mut self.diverted else { return true };
         let mut message = Message::new();
         let mut dropped = 0;
         while diverted.inbound.try_recv(&mut message).is_ok() {
+            let frames = u32::try_from(message.frame_count()).unwrap_or(u32::MAX);
+            chores.note(frames.saturating_mul(UNHEARD_CHORES));
             match &diverted.to {
                 Destination::Latest(latest) => latest.put(std::mem::take(&mut message)),
                 Destination::Nowhere(_) => dropped += 1,
@@ -264,7 +267,7 @@ impl Ends {
             out.outbound.rest();
         }
         self.outbound.rest();
-        self.hand_over();
+        self.hand_over(&mut Chores::of_turn());
     }
 
     /// Asks to be told of the next message to send. `false`: there is one already, look again. `is_alone`: the

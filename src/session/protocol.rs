@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::io::End;
+use crate::pipe::Chores;
 use crate::session::care::Gait;
 use crate::session::link::Link;
 use crate::session::lookout::Desk;
@@ -138,10 +139,16 @@ impl Session {
 
     /// See [`driver::Session::run`].
     #[inline]
-    pub(super) fn run(&mut self, noted: u8, turn: Turn, link: &Link) -> Result<Progress, End> {
+    pub(super) fn run(
+        &mut self,
+        noted: u8,
+        turn: Turn,
+        chores: &mut Chores,
+        link: &Link,
+    ) -> Result<Progress, End> {
         match self {
             Self::Raw(session) => session.run(noted, link),
-            Self::Zmtp(session) => session.run(noted, turn, link),
+            Self::Zmtp(session) => session.run(noted, turn, chores, link),
         }
     }
 

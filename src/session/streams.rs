@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::io::unique_id;
 use crate::limits::{QUIET, STREAMS_FEW};
-use crate::pipe::Signal;
+use crate::pipe::{Chores, Signal};
 use crate::session::link::Link;
 use crate::session::lookout::Lookout;
 use crate::session::protocol::Turn;
@@ -257,9 +257,10 @@ impl Streams {
     }
 
     fn leave(&mut self) {
-        let id = self.id;
+        let (id, mut chores) = (self.id, Chores::of_call());
         self.links.retain(|_, link| {
-            let Some(link) = link.upgrade().filter(|link| link.flush_stream(id)) else { return false };
+            let flushed = link.upgrade().filter(|link| link.flush_stream(id, &mut chores));
+            let Some(link) = flushed else { return false };
             link.lend(None);
             true
         });
@@ -283,8 +284,10 @@ impl Streams {
         let Self { id, links, lookout, due, .. } = self;
         let mut lookout = lookout.as_mut();
         let (mut is_streaming, mut is_any_lent) = (false, false);
+        let mut chores = Chores::of_call();
         links.retain(|_, link| {
-            let Some(link) = link.upgrade().filter(|link| link.flush_stream(*id)) else { return false };
+            let flushed = link.upgrade().filter(|link| link.flush_stream(*id, &mut chores));
+            let Some(link) = flushed else { return false };
             is_streaming |= link.is_streamed();
             is_any_lent |= lookout.as_ref().is_some_and(|lookout| link.lend(Some(lookout.desk())));
             true
@@ -306,7 +309,7 @@ impl Streams {
                     due.push((link, noted(ready)));
                 } else {
                     // Its socket reads more at once when it is its turn.
-                    link.leave(noted(ready));
+                    link.leave(noted(ready), &mut chores);
                 }
             }
             has_news |= !due.is_empty();
@@ -317,7 +320,8 @@ impl Streams {
             }
         }
         signals.for_each(Signal::stop_listening);
-        due.drain(..).for_each(|(link, work)| link.drive_for_caller(work));
+        let mut chores = Chores::of_call();
+        due.drain(..).for_each(|(link, work)| link.drive_for_caller(work, &mut chores));
         Some(match has_news && !is_late {
             true => Waited::News,
             false if was_interrupted => Waited::Interrupted,

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 use crate::io::End;
+use crate::pipe::Chores;
 use crate::session::driver::Session;
 use crate::session::leave::{Discarded, Leave, discard};
 use crate::session::link::Link;
@@ -36,12 +37,12 @@ impl Session {
     }
 
     /// Does what was noted, as far as the connection is.
-    pub(super) fn go_on(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    pub(super) fn go_on(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if let Stage::Leaves(leave) = &mut self.stage {
             self.calls.count();
             return leave.go_on(&mut self.stream, noted, self.read_batch, link);
         }
-        match self.read_and_write(noted, link) {
+        match self.read_and_write(noted, chores, link) {
             Err(End::Sent) if self.has_told() => self.leave(link),
             // The end was found at last; why it came is known.
             Err(End::PeerClosed) => Err(match self.stage {

@@ -4,33 +4,59 @@
 use std::time::Instant;
 
 use crate::io::Notice;
-use crate::pipe::{Assist, Patience, Ready, Vitals, Wake};
-use crate::session::link::Link;
+use crate::pipe::{Assist, Chores, Patience, Ready, Vitals, Wake};
+use crate::session::link::{Link, Place};
 use crate::session::protocol::Turn;
 use crate::session::streams::{self, WaitsFor};
 use crate::session::work;
 use crate::sync::Ordering;
+
+impl Link {
+    /// Does `work` on the thread that streams, which may be about to sleep.
+    pub(in crate::session) fn drive_for_caller(&self, work: u8, chores: &mut Chores) {
+        chores.top_up();
+        if self.place.drive(work | work::CALLER, |place, work| self.run(place, work, Turn::Task, chores)) {
+            self.post_drive();
+        }
+    }
+
+    /// Does `work` during a call of the socket, which cannot send meanwhile.
+    fn drive_in_call(&self, work: u8, chores: &mut Chores) {
+        self.drive_turn(work, Turn::Call, chores);
+    }
+
+    fn drive_turn(&self, work: u8, mut turn: Turn, chores: &mut Chores) {
+        let mut run = |place: &mut Place, work| {
+            // Waiting is the first thing that it does, and the last.
+            let turn = std::mem::replace(&mut turn, Turn::Call);
+            self.run(place, work, turn, chores)
+        };
+        if self.place.drive(work | work::CALLER, &mut run) {
+            self.post_drive();
+        }
+    }
+}
 
 impl Assist for Link {
     fn id(&self) -> u64 {
         self.id
     }
 
-    fn flush(&self) -> bool {
-        self.drive_in_call(work::PIPES);
+    fn flush(&self, chores: &mut Chores) -> bool {
+        self.drive_in_call(work::PIPES, chores);
         self.enter_stream();
-        self.is_stuffed()
+        self.is_stuffed(chores)
     }
 
-    fn hand_on(&self) {
+    fn hand_on(&self, chores: &mut Chores) {
         match streams::may_write() {
-            Some(turn) => self.drive_turn(work::PIPES, turn),
+            Some(turn) => self.drive_turn(work::PIPES, turn, chores),
             None => self.wake(self.id, Ready::Readable),
         }
         self.enter_stream();
     }
 
-    fn fill(&self, patience: Patience) {
+    fn fill(&self, patience: Patience, chores: &mut Chores) {
         // The poll in which this thread is about to wait tells of what has come, unless it has told.
         let is_told = patience != Patience::None
             && self.is_lent.load(Ordering::Relaxed)
@@ -38,10 +64,10 @@ impl Assist for Link {
             && !self.place.is_noted();
         let waits_for = if is_told { streams::waits_for(&self.streamer) } else { WaitsFor::Others };
         match waits_for {
-            WaitsFor::Others => self.drive_in_call(work::FILL),
+            WaitsFor::Others => self.drive_in_call(work::FILL, chores),
             WaitsFor::ThisAlone if patience == Patience::Long && self.is_patient.load(Ordering::Relaxed) => {
                 streams::note_wait();
-                self.drive_turn(work::FILL, Turn::Wait);
+                self.drive_turn(work::FILL, Turn::Wait, chores);
             }
             WaitsFor::ThisAlone | WaitsFor::This => {}
         }
@@ -76,8 +102,8 @@ impl Assist for Link {
     #[cfg(test)]
     fn calls(&self) -> u64 {
         let calls = match &*self.place.lock() {
-            super::Place::Up(session) => session.calls(),
-            super::Place::Down(_) => 0,
+            Place::Up(session) => session.calls(),
+            Place::Down(_) => 0,
         };
         self.drive_rest();
         calls

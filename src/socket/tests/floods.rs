@@ -1,7 +1,7 @@
 //! Peers that send what nobody wants, as fast as they can: no call stays with them.
 //!
-//! A call that does not wait is judged by the messages and notes that it has taken; one that waits, or a shutdown, by
-//! coming back at all while the flood goes on.
+//! A call that does not wait is judged by the messages and notes that it has taken, and by the frames and commands that
+//! it has looked at; one that waits, or a shutdown, by coming back at all while the flood goes on.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -11,7 +11,8 @@ use std::task::{Context as TaskContext, Poll, Wake, Waker};
 use std::thread::JoinHandle;
 
 use super::*;
-use crate::limits::CALL_BUDGET;
+use crate::limits::{CALL_BUDGET, CHORES_PER_LOOK, CHORES_PER_WORK};
+use crate::pipe::Chores;
 use crate::sync::AtomicBool;
 use crate::{
     AnyPattern, Interest, Poller, Proxy, Pub, RecvError, Rep, Req, SharedSocket, SocketType, Sub, XPub,
@@ -19,6 +20,12 @@ use crate::{
 
 /// More than what a call handles for its peers, by the notices that come with them.
 const MOST: u64 = CALL_BUDGET as u64 + 64;
+
+/// More than the chores that a call does for so many peers: its budget, what is thrown away of it once more, and what each
+/// look is granted.
+fn most_chores(peers: usize) -> u64 {
+    u64::from(4 * CALL_BUDGET * CHORES_PER_WORK) + 4 * u64::from(CHORES_PER_LOOK) * peers as u64
+}
 
 /// Connections that send the same octets for ever.
 struct Flood {
@@ -157,6 +164,8 @@ fn cases() -> Vec<Case> {
         (XSub, "PUB"),
     ] {
         add(ours, theirs, "PINGs", b"\x04\x07\x04PING\0\0");
+        add(ours, theirs, "PINGs with a context", b"\x04\x16\x04PING\0\x07a context of 15");
+        add(ours, theirs, "PONGs", b"\x04\x0D\x04PONGquestion");
         add(ours, theirs, "unknown commands", b"\x04\x05\x04WHAT");
     }
     cases
@@ -165,18 +174,23 @@ fn cases() -> Vec<Case> {
 /// Makes each call of the socket under the flood.
 fn call_all(socket: &mut Socket<AnyPattern>, flood: &Flood, what: &str) {
     let is_asked = |socket: &mut Socket<AnyPattern>| socket.socket_type() == SocketType::Req;
+    let most_chores = most_chores(flood.threads.len());
     for round in 0..20 {
-        let before = handled(socket);
+        let (before, chores_before) = (handled(socket), Chores::done());
         flood.during(what, || {
             let _ = socket.try_send("a message");
         });
-        let sent = handled(socket);
+        let (sent, chores_sent) = (handled(socket), Chores::done());
         assert!(sent - before <= MOST, "{what}: {} in a send", sent - before);
+        let chores = chores_sent - chores_before;
+        assert!(chores <= most_chores, "{what}: {chores} chores in a send");
         flood.during(what, || {
             let _ = socket.try_recv();
         });
         let received = handled(socket) - sent;
         assert!(received <= MOST, "{what}: {received} in a receive");
+        let chores = Chores::done() - chores_sent;
+        assert!(chores <= most_chores, "{what}: {chores} chores in a receive");
         if round % 5 == 0 || is_asked(socket) {
             let _ = flood.during(what, || socket.recv_timeout(TURN));
             let _ = flood.during(what, || socket.send_timeout("another message", TURN));
