@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use crate::endpoint::{Address, Endpoint, Host};
 use crate::error::{ConnectionError, ProtocolError};
 use crate::io::{End, Fate, Finish, Notice, Question, Readiness, Task, Turn};
-use crate::limits::{GIVE_UPS_AT_ONCE, HANDSHAKE_READ};
+use crate::limits::{GIVE_UPS_AT_ONCE, HANDSHAKE_READ, IN_STEP_TICK};
 use crate::options::{Options, ReconnectInterval, ReconnectStop};
 use crate::pipe::Assist;
 use crate::session::attempts::{Attempts, Progress, interleaved};
@@ -414,12 +414,15 @@ impl Task for Dialer {
                 self.proxy_failed(ConnectionError::TimedOut, turn)
             }
             State::Connected { shake_hands_by: Some(by) } if turn.now >= *by => {
-                if self.link.end_handshake() {
-                    let error = ProtocolError::HandshakeTimeout.into();
-                    self.tell(EventKind::HandshakeFailed(error));
-                    return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);
+                match self.link.end_handshake() {
+                    Some(true) => {
+                        let error = ProtocolError::HandshakeTimeout.into();
+                        self.tell(EventKind::HandshakeFailed(error));
+                        return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);
+                    }
+                    Some(false) => self.state = State::Connected { shake_hands_by: None },
+                    None => turn.wake_at(later(turn.now, IN_STEP_TICK)),
                 }
-                self.state = State::Connected { shake_hands_by: None };
                 // And work that was noted while we held the session.
                 let noted = self.beat.due(turn.now);
                 self.drive(noted, turn)
@@ -438,7 +441,7 @@ impl Drop for Dialer {
         // Unless it failed: then the handle says why.
         self.link.show(ConnectionState::Closed);
         // The pipes lead back to the link: dropping the ends lets both go.
-        drop(self.link.take_ends());
+        self.link.let_go();
         self.link.release_name();
         self.tell(EventKind::Closed(self.link.status.as_ref().and_then(|status| status.failure())));
         if let Some(upstream) = &self.link.owner().upstream {

@@ -6,6 +6,7 @@
 
 mod assist;
 mod names;
+mod orders;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -25,9 +26,7 @@ use crate::session::protocol::{Farewell, Progress, Session, Turn};
 use crate::session::streams;
 use crate::session::vitals::Pulse;
 use crate::session::work;
-use crate::session::{
-    CloseReason, ConnectionState, Ends, Owner, PeerInfo, Reach, Said, Status, connect_pipes,
-};
+use crate::session::{ConnectionState, Ends, Owner, PeerInfo, Reach, Said, Status, connect_pipes};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
 use crate::transport::Stream;
 use crate::wire;
@@ -73,6 +72,7 @@ pub(crate) struct Link {
     name: Mutex<Option<Box<RoutingId>>>,
     /// Somebody else wants that name: the peer has to show that it is there.
     is_doubted: AtomicBool,
+    orders: orders::Orders,
 }
 
 /// A question that waits for an answer, and the answer.
@@ -107,6 +107,7 @@ impl Link {
             asked: Mutex::new(None),
             name: Mutex::new(None),
             is_doubted: AtomicBool::new(false),
+            orders: orders::Orders::default(),
         })
     }
 
@@ -249,9 +250,10 @@ impl Link {
         self.wake(self.id, Ready::Readable);
     }
 
-    /// Ends the session without a notice, if it has not finished its handshake. `false`: it has, or is gone.
-    pub(super) fn end_handshake(&self) -> bool {
-        let mut place = self.place.lock();
+    /// Ends the session without a notice, if it has not finished its handshake. `false`: it has, or is gone. `None`:
+    /// somebody is at work on it, perhaps for longer than an I/O thread should wait.
+    pub(super) fn end_handshake(&self) -> Option<bool> {
+        let mut place = self.place.try_lock()?;
         let is_late = matches!(&*place, Place::Up(session) if session.is_shaking_hands());
         if is_late {
             if let Place::Up(session) = std::mem::replace(&mut *place, Place::Down(None)) {
@@ -259,7 +261,7 @@ impl Link {
             }
             self.release_passing_name();
         }
-        is_late
+        Some(is_late)
     }
 
     fn end_given_up(&self, place: &mut Place) {
@@ -277,7 +279,11 @@ impl Link {
 
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
-        let ends = match std::mem::replace(&mut *self.place.lock(), Place::Down(None)) {
+        self.take_from(&mut self.place.lock())
+    }
+
+    fn take_from(&self, place: &mut Place) -> Option<Box<Ends>> {
+        let ends = match std::mem::replace(place, Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => {
                 self.owner.peers.end(self.id, &self.owner.endpoint, None);
@@ -356,9 +362,14 @@ impl Link {
             return desk.is_some();
         }
         let Some(mut place) = self.place.try_lock() else { return false };
-        let Place::Up(session) = &mut *place else { return false };
-        let lent = session.lend(desk, self);
-        self.is_patient.store(session.is_patient(), Ordering::Relaxed);
+        let lent = match &mut *place {
+            Place::Up(session) => {
+                let lent = session.lend(desk, self);
+                self.is_patient.store(session.is_patient(), Ordering::Relaxed);
+                lent
+            }
+            Place::Down(_) => Ok(false),
+        };
         let is_lent = lent.unwrap_or_else(|error| {
             // Nobody would hear of this connection again.
             self.end(&mut place, End::Io(error.into()));
@@ -420,22 +431,9 @@ impl Link {
         self.owner.peers.insert(self.id, &self.owner.endpoint, info, reach);
     }
 
-    /// Ends the connection to this peer, if it is still the one.
-    pub(super) fn close(&self, peer: &Arc<PeerInfo>, reason: CloseReason) {
-        let mut place = self.place.lock();
-        if self.owner.peers.is_current(self.id, peer) {
-            if let (Place::Up(session), CloseReason::Refused) = (&mut *place, reason) {
-                session.refuse(self);
-            }
-            self.end(&mut place, End::Dismissed);
-        }
-        drop(place);
-        self.drive_rest();
-    }
-
-    /// Whether a session is in place that has not finished its handshake.
+    /// Whether a session is in place that has not finished its handshake, on which nobody is at work.
     pub(crate) fn is_shaking_hands(&self) -> bool {
-        matches!(&*self.place.lock(), Place::Up(session) if session.is_shaking_hands())
+        matches!(self.place.try_lock().as_deref(), Some(Place::Up(session)) if session.is_shaking_hands())
     }
 
     /// Does what was noted while this thread held the session.
@@ -500,6 +498,9 @@ impl Link {
     }
 
     fn run(&self, place: &mut Place, work: u8, turn: Turn, chores: &mut Chores) -> bool {
+        if self.orders.is_any() {
+            self.obey(place);
+        }
         let session = match place {
             Place::Up(session) => session,
             Place::Down(ends) => {

@@ -10,7 +10,7 @@ use mio::Token;
 use crate::endpoint::Endpoint;
 use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::io::{End, Fate, IoMailbox, Notice, Readiness, Task, ToIo, Turn};
-use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN};
+use crate::limits::{ACCEPT_PAUSE, ACCEPTS_PER_TURN, IN_STEP_TICK};
 use crate::session::link::Link;
 use crate::session::protocol::Session;
 use crate::session::ticker::{Beat, Ticker};
@@ -308,9 +308,14 @@ impl Task for Accepted {
         self.ticker.on_timer(&self.link, turn);
         // The handshake's deadline is the only other timer; a late stop timer finds the handshake done. Behind it nobody
         // has to wait for a caller that waits in a read.
-        if self.link.is_half_open() && self.link.end_handshake() {
-            self.tell(EventKind::HandshakeFailed(ProtocolError::HandshakeTimeout.into()));
-            return Fate::Done;
+        let was_ended = if self.link.is_half_open() { self.link.end_handshake() } else { Some(false) };
+        match was_ended {
+            Some(true) => {
+                self.tell(EventKind::HandshakeFailed(ProtocolError::HandshakeTimeout.into()));
+                return Fate::Done;
+            }
+            Some(false) => {}
+            None => turn.wake_at(later(turn.now, IN_STEP_TICK)),
         }
         // And work that was noted while we held the session.
         let noted = self.beat.due(turn.now);
@@ -324,6 +329,6 @@ impl Drop for Accepted {
             self.tell(EventKind::Disconnected(None));
         }
         // The pipes lead back to the link: dropping the ends lets both go.
-        drop(self.link.take_ends());
+        self.link.let_go();
     }
 }

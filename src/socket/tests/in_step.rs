@@ -4,7 +4,7 @@ use std::sync::mpsc;
 
 use super::security::Sides;
 use super::*;
-use crate::{Authorizer, Dealer, Pair, RecvError, Rep, Req};
+use crate::{Authorizer, CloseReason, Dealer, Pair, RecvError, Rep, Req};
 
 /// Round trips after which both sides are surely in step.
 const STEPS: u32 = 50;
@@ -308,5 +308,83 @@ fn an_io_thread_does_not_wait_for_whoever_works_on_a_connection() {
             }
         };
         eventually("nobody is at work on it", || accepted.hold(&mut hold));
+    });
+}
+
+/// Whether the I/O thread of a context that has one only does its work: it connects two new sockets.
+fn is_at_work(context: &Context, transport: Transport) -> bool {
+    let place = Place::in_context(transport, context.clone());
+    let (_there, endpoint) = place.bound::<Pair>();
+    let mut here: Socket<Pair> = place.open();
+    here.connect(&endpoint).unwrap().wait_ready(PATIENCE).is_ok()
+}
+
+#[test]
+fn nobody_waits_for_who_is_at_work_on_a_connection() {
+    // As a caller is that waits in a read. Neither the deadline of its handshake, nor a close, nor its end stops those who
+    // have something else to do, be it a connection that was made or one that was accepted.
+    let limit = Duration::from_millis(200);
+    over(WIRES, |place| {
+        for is_accepted in [false, true] {
+            let context = Context::builder().io_threads(1).build();
+            let ours = Place::in_context(place.transport, context.clone());
+            let theirs = Place::new(place.transport);
+            let mut here: Socket<Pair> = ours.builder().handshake_interval(limit).open().unwrap();
+            let mut there: Socket<Pair> = theirs.open();
+            let (binds, connects) =
+                if is_accepted { (&mut here, &mut there) } else { (&mut there, &mut here) };
+            let endpoint: Endpoint = binds.bind(ours.address()).unwrap().into();
+            connects.connect(&endpoint).unwrap();
+            send(&mut there, "hello");
+            assert_eq!(recv(&mut here), "hello");
+            let (begin, peer) = (Instant::now(), here.peers().remove(0));
+            let assist = Arc::clone(here.core.pipes.iter().next().unwrap().assist.as_ref().unwrap());
+            let mut here = Some(here);
+            thread::scope(|scope| {
+                let mut meanwhile = || {
+                    let Some(here) = here.take() else { return };
+                    while begin.elapsed() < 2 * limit {
+                        assert!(is_at_work(&context, place.transport), "a deadline waits");
+                    }
+                    let (tell, told) = mpsc::channel();
+                    let (peer, tell_too) = (&peer, tell.clone());
+                    scope.spawn(move || {
+                        peer.close(CloseReason::Dismissed);
+                        tell_too.send(()).unwrap();
+                    });
+                    assert_eq!(told.recv_timeout(PATIENCE), Ok(()), "a close waits");
+                    assert!(is_at_work(&context, place.transport));
+                    scope.spawn(move || {
+                        drop(here);
+                        tell.send(()).unwrap();
+                    });
+                    assert_eq!(told.recv_timeout(PATIENCE), Ok(()), "the end of the socket waits");
+                    for _ in 0..10 {
+                        assert!(is_at_work(&context, place.transport), "its task waits");
+                    }
+                };
+                eventually("nobody else is at work on it", || assist.hold(&mut meanwhile));
+            });
+            eventually("it is closed", || there.try_recv().is_err() && there.peers().is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_close_is_carried_out_by_who_is_at_work_on_the_connection() {
+    over(WIRES, |place| {
+        let (mut there, endpoint) = place.bound::<Pair>();
+        let mut here: Socket<Pair> = place.connected(&endpoint);
+        send(&mut there, "hello");
+        assert_eq!(recv(&mut here), "hello");
+        let peer = there.peers().remove(0);
+        let assist = Arc::clone(there.core.pipes.iter().next().unwrap().assist.as_ref().unwrap());
+        eventually("nobody else is at work on it", || {
+            assist.hold(&mut || {
+                peer.close(CloseReason::Dismissed);
+                assert_eq!(there.peers().len(), 1, "it cannot be done yet");
+            })
+        });
+        assert!(there.peers().is_empty(), "it was done when it was given back");
     });
 }
