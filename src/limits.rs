@@ -317,6 +317,16 @@ pub(crate) const LEAVE_LOOK: Duration = Duration::from_secs(5);
 /// reads nothing must not hold a descriptor for ever.
 pub(crate) const LEAVE_LOOKS_MAX: u8 = 12;
 
+/// How long a connection outlives its session that this side has ended against its peer's will: a peer that is there reads
+/// what it was told in far less, and longer nobody owes it anything.
+pub(crate) const PARTING_TIME: Duration = Duration::from_secs(1);
+
+/// Most octets that are thrown away for that: what the kernels of both sides may hold by default.
+pub(crate) const PARTING_OCTETS: usize = 8 * 1024 * 1024;
+
+/// Most such connections of one context; others are closed at once. Each holds a descriptor, and some 100 octets.
+pub(crate) const PARTINGS_MAX: usize = 64;
+
 /// How long dropping the last handle of a context waits for messages that linger: a reachable peer takes
 /// everything long before; an unreachable one must not hang the program for ever.
 pub(crate) const DROP_LINGER: Duration = Duration::from_secs(30);

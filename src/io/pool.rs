@@ -22,6 +22,8 @@ pub(crate) struct Pool {
     /// The last thread has ended.
     ended: Condvar,
     resolver: Arc<Resolver>,
+    /// Held by each connection that is parted from.
+    parting: Arc<()>,
     process: Process,
 }
 
@@ -48,12 +50,25 @@ impl Pool {
     pub(crate) fn new(most_threads: usize, cores: Vec<usize>) -> Self {
         let (state, process) = (Mutex::default(), Process::current());
         let (ended, resolver) = (Condvar::new(), Arc::default());
-        Self { most_threads: most_threads.max(1), cores, state, ended, resolver, process }
+        let (most_threads, parting) = (most_threads.max(1), Arc::default());
+        Self { most_threads, cores, state, ended, resolver, parting, process }
     }
 
     /// Looks names up for the tasks of all threads.
     pub(crate) fn resolver(&self) -> &Arc<Resolver> {
         &self.resolver
+    }
+
+    /// A place for a connection that is parted from, until it is dropped. `None`: so many have one, or a few more where
+    /// threads ask at the same time.
+    pub(crate) fn enter_parting(&self, most: usize) -> Option<Arc<()>> {
+        (Arc::strong_count(&self.parting) <= most).then(|| Arc::clone(&self.parting))
+    }
+
+    /// Connections that are parted from.
+    #[cfg(test)]
+    pub(crate) fn partings(&self) -> usize {
+        Arc::strong_count(&self.parting) - 1
     }
 
     /// Whether this process was forked since: then it has none of the threads.

@@ -36,4 +36,5 @@
 //! | what is held | bound | option | test |
 //! |---|---|---|---|
 //! | questions that a ZAP handler has not answered | 10,000; more peers are refused | | `src/socket/zap.rs`: `only_so_many_questions_wait_for_an_answer` |
+//! | connections that were ended because their peer broke the protocol, or by [`Peer::close`](crate::Peer::close) | 64, of a second and 8 mebioctets that are thrown away; more are closed at once | | `src/socket/tests/ends.rs`: `those_that_are_parted_from_have_few_places_and_not_for_long` |
 //! | I/O threads | one for each core | [`io_threads`](crate::ContextBuilder::io_threads) | `src/socket/tests/resources.rs`: `io_threads_are_as_many_as_asked_for_and_start_when_needed` |

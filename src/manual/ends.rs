@@ -31,7 +31,8 @@
 //! | [`Context::finish`](crate::Context::finish), drop of the last handle | arrives, if the peers take it in the time that these give | dropped |
 //! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, see [`compatibility`](super::compatibility#how-things-end) | gone |
 //! | `_exit`, a signal that kills | what the kernel has arrives, unless the peer says something meanwhile or had said something that was not read: that makes the kernel reset the connection (tcp). A message that the kernel has in part arrives not at all | gone |
-//! | [`Peer::close`](crate::Peer::close), a REQ that gives up, a ROUTER that lets a name change hands | of what the kernel has nobody knows; a side that connected keeps the rest for its next connection | what had come is received, of a peer that connects again before anything that comes later |
+//! | [`Peer::close`](crate::Peer::close), and the end of a peer that breaks the protocol | what the kernel has arrives, with an ERROR behind it if there is one, if the peer reads on and closes within a second; a side that connected keeps the rest for its next connection | as below |
+//! | a REQ that gives up, a ROUTER that lets a name change hands | of what the kernel has nobody knows; a side that connected keeps the rest for its next connection | what had come is received, of a peer that connects again before anything that comes later |
 //! | heartbeats find the peer silent | the same | the same |
 //!
 //! | the other side | what it has sent | what is queued for it |

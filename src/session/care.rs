@@ -135,6 +135,18 @@ impl Care {
         stream.hush_writer(registry, token)
     }
 
+    /// From now on nobody hears of `stream`.
+    pub(super) fn let_go(
+        &mut self,
+        stream: &mut Stream,
+        registry: &Registry,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        calls.count();
+        let desk = self.desk.take();
+        stream.deregister(desk.as_ref().map_or(registry, |desk| &desk.registry))
+    }
+
     /// Puts `stream` back where its I/O thread hears of it; what can be read now is reported at once.
     pub(super) fn take_back(
         &mut self,

@@ -167,18 +167,18 @@ impl Session {
         let _ = self.write(link);
     }
 
-    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`, unless that is the last.
+    /// Gives the pipe ends back, with nothing of this connection in them but `farewell`, unless that is the last; and the
+    /// stream, of which nobody hears any more, if that is possible.
+    pub(super) fn part(mut self, farewell: Farewell<'_>, link: &Link) -> (Option<Box<Ends>>, Option<Stream>) {
+        let released = self.care.let_go(&mut self.stream, link.registry(), &mut self.calls);
+        let ends = self.ends.take();
+        let ends = ends.and_then(|ends| ends_again(ends, self.is_shaking_hands, self.takes_notes, farewell));
+        (ends, released.is_ok().then_some(self.stream))
+    }
+
+    /// Gives the pipe ends back, as [`part`](Self::part), and closes the stream.
     pub(super) fn into_ends(self, farewell: Farewell<'_>) -> Option<Box<Ends>> {
-        let mut ends = self.ends?;
-        ends.start_again();
-        if let (Some(octets), false) = (farewell.octets, self.is_shaking_hands) {
-            ends.inbound.deliver(octets, farewell.is_last);
-        }
-        if self.takes_notes && !self.is_shaking_hands {
-            ends.inbound.note_passage(Passage::leave);
-        }
-        // The last ones go before the stream: the socket hears of this end before the peer can be back.
-        if farewell.is_last { None } else { Some(ends) }
+        ends_again(self.ends?, self.is_shaking_hands, self.takes_notes, farewell)
     }
 
     /// Whether a read can wait: see [`Turn::Wait`].
@@ -505,4 +505,22 @@ impl Session {
             }
         }
     }
+}
+
+/// Pipe ends without anything of their last connection but `farewell`; none if that is the last.
+fn ends_again(
+    mut ends: Box<Ends>,
+    is_shaking_hands: bool,
+    takes_notes: bool,
+    farewell: Farewell<'_>,
+) -> Option<Box<Ends>> {
+    ends.start_again();
+    if let (Some(octets), false) = (farewell.octets, is_shaking_hands) {
+        ends.inbound.deliver(octets, farewell.is_last);
+    }
+    if takes_notes && !is_shaking_hands {
+        ends.inbound.note_passage(Passage::leave);
+    }
+    // The last ones go before the stream: the socket hears of this end before the peer can be back.
+    if farewell.is_last { None } else { Some(ends) }
 }

@@ -22,6 +22,7 @@ use crate::routing_id::RoutingId;
 use crate::session::care::Gait;
 use crate::session::half_open;
 use crate::session::lookout::Desk;
+use crate::session::parting::part;
 use crate::session::protocol::{Farewell, Progress, Session, Turn};
 use crate::session::streams;
 use crate::session::vitals::Pulse;
@@ -534,7 +535,19 @@ impl Link {
                 end = End::Unheard;
             }
             self.owner.peers.end(self.id, &self.owner.endpoint, end.error());
-            *place = Place::Down(session.into_ends(self.farewell()));
+            *place = Place::Down(match end {
+                End::Dismissed | End::Protocol(_) => {
+                    let (ends, stream) = session.part(self.farewell(), self);
+                    stream.into_iter().for_each(|stream| part(stream, &self.mailbox));
+                    ends
+                }
+                End::GivenUp { .. }
+                | End::Io(_)
+                | End::PeerClosed
+                | End::Sent
+                | End::Silent
+                | End::Unheard => session.into_ends(self.farewell()),
+            });
             self.release_passing_name();
         }
         self.post(Notice::Ended { end, was_ready });

@@ -25,6 +25,7 @@ mod meters;
 mod meters;
 mod monitor;
 mod pace;
+mod parting;
 mod peers;
 mod protocol;
 mod quiet;

@@ -227,7 +227,9 @@ impl Peer {
     /// [`Connection::disconnect`](crate::Connection::disconnect). inproc does not come back, and goes when its
     /// socket makes its next call.
     ///
-    /// Messages on their way are lost as with a connection that breaks.
+    /// Messages that the kernel has arrive if the peer reads on and closes within a second; others on their way are lost as
+    /// with a connection that breaks. Does not wait: while a call of the socket is at work on the connection, it ends when
+    /// that has done, some milliseconds later.
     pub fn close(&self, reason: CloseReason) {
         match &self.reach {
             Reach::Pipe(mailbox, id) => mailbox.post(ToSocket::LetGo(*id)),

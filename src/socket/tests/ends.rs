@@ -11,6 +11,7 @@ use socket2::{Domain, SockAddr, Socket as Octets, Type};
 use super::conservation_ends::{MECHANISMS, secured};
 use super::*;
 use crate::endpoint::{Address, Host, IpcAddress};
+use crate::limits::PARTINGS_MAX;
 use crate::sync::AtomicBool;
 use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream};
 
@@ -327,5 +328,73 @@ fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
                 is_over.store(true, Ordering::SeqCst);
             });
         }
+    });
+}
+
+/// What a peer reads until the end, which is no reset.
+fn rest(raw: &mut Raw) -> Vec<u8> {
+    let mut octets = Vec::new();
+    raw.0.read_to_end(&mut octets).unwrap();
+    octets
+}
+
+#[test]
+fn a_peer_that_is_refused_hears_of_it_behind_all_that_the_kernel_has() {
+    // Whatever it has said meanwhile and goes on saying: closing at once would reset the connection.
+    const MESSAGES: usize = 200;
+    over(TCP_AND_IPC, |place| {
+        let mut dealer: Socket<Dealer> = place.builder().recv_hwm(1).send_hwm(10_000).open().unwrap();
+        let endpoint: Endpoint = dealer.bind(place.address()).unwrap().into();
+        let mut raw = Raw::connect(&endpoint, "DEALER");
+        for number in 0..MESSAGES {
+            let body = [u8::try_from(number % 200).unwrap(); 250];
+            send(&mut dealer, &body[..]);
+        }
+        eventually("the kernel has it", || dealer.stats().total.outgoing.queued == 0);
+        raw.say(&b"\0\x01x".repeat(20_000));
+        eventually("some of it is not read", || dealer.stats().total.received.messages + 1 < 20_000);
+        dealer.peers()[0].close(CloseReason::Refused);
+        assert!(dealer.peers().is_empty());
+        let _ = raw.0.write_all(&b"\0\x01y".repeat(1000));
+        let heard = rest(&mut raw);
+        assert_eq!(heard.len(), MESSAGES * 252 + 15);
+        assert!(heard.ends_with(b"\x04\x0D\x05ERROR\x06Closed"));
+    });
+}
+
+#[test]
+fn a_peer_that_breaks_the_protocol_hears_why_although_it_says_more() {
+    // E-01: "A peer SHALL ... send an ERROR command", which a reset would take back.
+    over(TCP_AND_IPC, |place| {
+        let (_dealer, endpoint) = place.bound::<Dealer>();
+        let (domain, address) = system_address(&endpoint);
+        let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+        octets.connect(&address).unwrap();
+        let mut raw = Raw(octets);
+        raw.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        raw.say(&[matrix::greeting_and_ready("PUB"), b"\0\x01x".repeat(20_000)].concat());
+        assert!(rest(&mut raw).ends_with(b"\x05ERROR\x13Invalid-Socket-Type"), "{:?}", rest(&mut raw));
+    });
+}
+
+#[test]
+fn those_that_are_parted_from_have_few_places_and_not_for_long() {
+    over(&[Transport::Tcp], |place| {
+        let (_dealer, endpoint) = place.bound::<Dealer>();
+        let mut raws: Vec<_> = (0..2 * PARTINGS_MAX).map(|_| Raw::connect(&endpoint, "DEALER")).collect();
+        let pool = &place.context.inner.pool;
+        let mut most = 0;
+        for raw in &mut raws {
+            raw.say(b"\x04\x02\x02x"); // a command whose name is longer than itself
+            most = most.max(pool.partings());
+        }
+        // They stay, and those who find no place are closed at once.
+        eventually("all hear the end", || {
+            most = most.max(pool.partings());
+            raws.iter()
+                .all(|raw| matches!(raw.0.peek(&mut [std::mem::MaybeUninit::uninit()]), Ok(0) | Err(_)))
+        });
+        assert!((1..=PARTINGS_MAX + 8).contains(&most), "{most}");
+        eventually("none is left", || pool.partings() == 0);
     });
 }
