@@ -23,7 +23,8 @@ pub(crate) enum Fate {
 pub(crate) struct Readiness {
     pub(crate) is_readable: bool,
     pub(crate) is_writable: bool,
-    /// The peer closed its half, or there is an error to fetch by reading.
+    /// The peer closed its half, there is an error to fetch by reading, or an urgent octet has come: in each case a short
+    /// read was not the last.
     pub(crate) is_closed: bool,
 }
 
@@ -32,7 +33,7 @@ impl From<&Event> for Readiness {
         Self {
             is_readable: event.is_readable(),
             is_writable: event.is_writable(),
-            is_closed: event.is_read_closed() || event.is_error(),
+            is_closed: event.is_read_closed() || event.is_error() || event.is_priority(),
         }
     }
 }

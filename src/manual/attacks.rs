@@ -21,6 +21,13 @@
 //! | | one peer's topics of 1 KiB, until it is let go (B-33); always |
 //! | `timers.rs` | 10^5 connections that end within a millisecond of each timer (B-16), with real clocks |
 //!
+//! # Urgent octets
+//!
+//! A peer may send an octet as urgent (`MSG_OOB`). As in libzmq it is no part of the stream: nobody is told of it, and the
+//! messages around it arrive. But a read ends where it was, so a connection whose peer sends such octets is read until
+//! nothing is left: `src/socket/tests/urgent.rs`. Of several that have not been passed yet tcp takes only the last out of
+//! the stream: the others break the framing, which ends the connection.
+//!
 //! # No test of their own
 //!
 //! These rows do not apply, or are excluded by construction:

@@ -50,7 +50,7 @@ pub(super) struct Session {
     is_writable: bool,
     /// The inbound pipe was full, or no chores were left: octets that were read may wait in it.
     is_full: bool,
-    /// The peer has closed its side: read on until the end shows.
+    /// The peer has closed its side, or sends urgent octets: read on until the end shows, or nothing is left.
     is_closed: bool,
     stage: ending::Stage,
     is_shaking_hands: bool,

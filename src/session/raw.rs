@@ -46,7 +46,7 @@ pub(super) struct Session {
     write_batch: usize,
     is_readable: bool,
     is_writable: bool,
-    /// The kernel has reported an end: read until it shows.
+    /// The kernel has reported an end, or an urgent octet: read until the end shows, or nothing is left.
     is_closed: bool,
     /// The kernel has had something for the peer.
     has_told: bool,

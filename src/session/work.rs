@@ -7,7 +7,7 @@ use crate::io::Readiness;
 pub(crate) const READABLE: u8 = 1;
 /// The kernel has room again.
 pub(crate) const WRITABLE: u8 = 2;
-/// The peer has closed, or there is an error: read to the end.
+/// The peer has closed, there is an error, or an urgent octet is in the way: read until nothing is left.
 pub(crate) const CLOSED: u8 = 4;
 /// A pipe has changed: messages to write, or room to read into.
 pub(crate) const PIPES: u8 = 8;

@@ -75,6 +75,13 @@ impl Target {
 /// System calls of [`Stream::set_patience`]: one for the timeout, two to read the descriptor's flags and to change them.
 pub(crate) const PATIENCE_CALLS: u64 = 3;
 
+/// To hear of what can be read, and of the end. And of an urgent octet, which is no part of the stream: a read ends there,
+/// so that a short one does not mean that nothing is left.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const READER: Interest = Interest::READABLE.add(Interest::PRIORITY);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const READER: Interest = Interest::READABLE;
+
 /// A connected, or connecting, stream of octets.
 #[derive(Debug)]
 pub(crate) enum Stream {
@@ -286,22 +293,22 @@ impl Stream {
     }
 
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.enter(registry, token, Interest::READABLE | Interest::WRITABLE)
+        self.enter(registry, token, READER | Interest::WRITABLE)
     }
 
     /// From now on only of what can be read, and the end.
     pub(crate) fn hush_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.change(registry, token, Interest::READABLE)
+        self.change(registry, token, READER)
     }
 
     /// Only of what can be read, and the end.
     pub(crate) fn register_reader(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.enter(registry, token, Interest::READABLE)
+        self.enter(registry, token, READER)
     }
 
     /// From now on of room to write into as well.
     pub(crate) fn tell_writer(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        self.change(registry, token, Interest::READABLE | Interest::WRITABLE)
+        self.change(registry, token, READER | Interest::WRITABLE)
     }
 
     fn enter(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {

@@ -18,11 +18,11 @@ use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream};
 const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
 
 /// A peer of ZMTP 3.1 that says what it is told to, and reads when it is told to.
-struct Raw(Octets);
+pub(super) struct Raw(pub(super) Octets);
 
 impl Raw {
     /// Connects, and shakes hands.
-    fn connect(endpoint: &Endpoint, socket_type: &str) -> Self {
+    pub(super) fn connect(endpoint: &Endpoint, socket_type: &str) -> Self {
         let (domain, address) = system_address(endpoint);
         let octets = Octets::new(domain, Type::STREAM, None).unwrap();
         octets.connect(&address).unwrap();
@@ -55,7 +55,7 @@ impl Raw {
         self
     }
 
-    fn say(&mut self, octets: &[u8]) {
+    pub(super) fn say(&mut self, octets: &[u8]) {
         self.0.write_all(octets).unwrap();
     }
 

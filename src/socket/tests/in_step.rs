@@ -312,7 +312,7 @@ fn an_io_thread_does_not_wait_for_whoever_works_on_a_connection() {
 }
 
 /// Whether the I/O thread of a context that has one only does its work: it connects two new sockets.
-fn is_at_work(context: &Context, transport: Transport) -> bool {
+pub(super) fn is_at_work(context: &Context, transport: Transport) -> bool {
     let place = Place::in_context(transport, context.clone());
     let (_there, endpoint) = place.bound::<Pair>();
     let mut here: Socket<Pair> = place.open();

@@ -66,6 +66,7 @@ mod tapped;
 mod tasks;
 mod topology;
 mod unreceived;
+mod urgent;
 mod verbs;
 mod wait;
 mod wakers;
