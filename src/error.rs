@@ -306,7 +306,7 @@ pub enum OptionError {
     Terminated,
 }
 
-/// Why a message was not queued. It is always handed back: see [`Unsent::message`].
+/// Why a message was not queued. The caller has it still, or gets it back: see [`Unsent::message`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -340,22 +340,35 @@ pub enum SendError {
 }
 
 /// A message that was not sent, and why. What `{:?}` shows of the message is its size: it may hold secrets.
+///
+/// ```
+/// use peermq::{Context, Message, Push};
+///
+/// let mut push = Context::new().open::<Push>()?;
+/// let unsent = push.try_send(Message::from("given away")).expect_err("nobody is there");
+/// assert_eq!(unsent.message, Some(Message::from("given away")));
+/// let unsent = push.try_send("lent").expect_err("nobody is there");
+/// assert_eq!(unsent.message, None);
+/// # Ok::<(), peermq::OpenError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, Error)]
 #[error("{error}")]
 pub struct Unsent {
     /// Why it was not sent.
     pub error: SendError,
-    /// The message, whole and unchanged.
-    pub message: Message,
+    /// The message, whole and unchanged, if it was given away. `None` if it was lent (`&[u8]`, `&str`, `&Message` and
+    /// the like): the caller has it still, and nothing of it was copied.
+    pub message: Option<Message>,
 }
 
 impl fmt::Debug for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unsent")
-            .field("error", &self.error)
-            .field("frames", &self.message.frame_count())
-            .field("octets", &self.message.size())
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Unsent");
+        shown.field("error", &self.error);
+        if let Some(message) = &self.message {
+            shown.field("frames", &message.frame_count()).field("octets", &message.size());
+        }
+        shown.finish_non_exhaustive()
     }
 }
 

@@ -99,7 +99,7 @@ impl Message {
     /// Iterates over the frames in order.
     #[must_use]
     pub fn frames(&self) -> Frames<'_> {
-        Frames { first: Some(&self.first), rest: self.rest.iter() }
+        Frames::new(&self.first, &self.rest)
     }
 
     /// Takes the message apart into its frames, in order.
@@ -111,6 +111,10 @@ impl Message {
     #[must_use]
     pub fn size(&self) -> usize {
         self.frames().map(|frame| frame.len()).sum()
+    }
+
+    pub(crate) fn copy_of(first: &Frame, rest: &[Frame]) -> Self {
+        Self { first: first.clone(), rest: rest.to_vec() }
     }
 
     /// Drops every frame but the first and returns that one, to be assigned to.
@@ -258,6 +262,12 @@ single_frame_equality! {
 pub struct Frames<'a> {
     first: Option<&'a Frame>,
     rest: slice::Iter<'a, Frame>,
+}
+
+impl<'a> Frames<'a> {
+    pub(crate) fn new(first: &'a Frame, rest: &'a [Frame]) -> Self {
+        Self { first: Some(first), rest: rest.iter() }
+    }
 }
 
 impl<'a> Iterator for Frames<'a> {

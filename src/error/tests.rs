@@ -15,7 +15,7 @@ fn chain(error: &dyn Error) -> Vec<String> {
 
 #[test]
 fn no_error_says_the_same_as_its_source() {
-    let unsent = || Unsent { error: SendError::WouldBlock, message: Message::from("x") };
+    let unsent = || Unsent { error: SendError::WouldBlock, message: Some(Message::from("x")) };
     let os_error = OsError { kind: io::ErrorKind::PermissionDenied, code: Some(13) };
     let errors: [&dyn Error; 10] = [
         &BindError::from(EndpointError::EmptyHost),
@@ -44,7 +44,7 @@ fn no_error_says_the_same_as_its_source() {
 
 #[test]
 fn a_failed_send_shows_how_large_its_message_is_and_not_what_it_says() {
-    let unsent = Unsent { error: SendError::WouldBlock, message: Message::from(["secret", "secret"]) };
+    let unsent = Unsent { error: SendError::WouldBlock, message: Some(Message::from(["secret", "secret"])) };
     let shown = "Unsent { error: WouldBlock, frames: 2, octets: 12, .. }";
     assert_eq!(format!("{unsent:?}"), shown);
     assert_eq!(format!("{:?}", RequestError::from(unsent)), format!("NotSent({shown})"));

@@ -75,4 +75,4 @@
 //! | half of a multipart message at the receiver | only whole messages are published in a pipe |
 //! | a message of a pipe that is gone | keys of pipes have a generation |
 //! | an option out of range | value types, parsed once |
-//! | a message lost because a queue is full | a failed `send` hands it back: [`Unsent`](crate::Unsent) |
+//! | a message lost because a queue is full | a failed `send` hands it back, or leaves it with the caller: [`Unsent`](crate::Unsent) |

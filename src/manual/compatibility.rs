@@ -363,7 +363,7 @@
 //!
 //! | libzmq | here |
 //! |---|---|
-//! | `EAGAIN` | `WouldBlock` of [`SendError`](crate::SendError) and [`RecvError`](crate::RecvError); a send hands the message back |
+//! | `EAGAIN` | `WouldBlock` of [`SendError`](crate::SendError) and [`RecvError`](crate::RecvError); a send hands back what it was given |
 //! | `EINTR` | `Interrupted`, in a context that is [`interruptible`](crate::ContextBuilder::interruptible); else calls go on after a signal. To end a call that waits, use a timeout, or [`shutdown`](crate::Context::shutdown) from another thread |
 //! | `ETERM` | `Terminated` |
 //! | `EINVAL`, `EPROTONOSUPPORT` of an endpoint | [`EndpointError`](crate::EndpointError), with the reason |

@@ -1,12 +1,12 @@
 //! What `send` accepts: anything that is a message, borrowed where that saves a copy.
 //!
-//! A slice goes from the caller's memory straight into the queue; it becomes a [`Message`] only when it has to
-//! be handed back.
+//! What is lent goes from the caller's memory straight into the queue, and is copied nowhere else: a send that fails
+//! leaves it where it is. Only what was given away is handed back.
 #![forbid(unsafe_code)]
 
 use bytes::Bytes;
 
-use super::{Frame, Message};
+use super::{Frame, Frames, Message};
 use crate::limits::PARTS_MAX;
 
 /// What `send` accepts: octets borrowed from the caller (copied once, straight into the queue) or a message.
@@ -36,7 +36,8 @@ pub struct Payload<'a>(pub(crate) PayloadKind<'a>);
 #[derive(Debug)]
 pub(crate) enum PayloadKind<'a> {
     Slice(&'a [u8]),
-    Borrowed(&'a Message),
+    /// Frames of a message of the caller's: at least the first.
+    Borrowed(&'a Frame, &'a [Frame]),
     Owned(Message),
 }
 
@@ -51,20 +52,28 @@ impl Payload<'_> {
     pub fn into_message(self) -> Message {
         match self.0 {
             PayloadKind::Slice(octets) => Message::from(octets),
-            PayloadKind::Borrowed(message) => message.clone(),
+            PayloadKind::Borrowed(first, rest) => Message::copy_of(first, rest),
             PayloadKind::Owned(message) => message,
+        }
+    }
+
+    /// What is handed back when it was not sent: nothing, if it was lent.
+    #[cold]
+    pub(crate) fn take_back(&mut self) -> Option<Message> {
+        match &mut self.0 {
+            PayloadKind::Slice(_) | PayloadKind::Borrowed(..) => None,
+            PayloadKind::Owned(message) => Some(std::mem::take(message)),
         }
     }
 
     /// The octets of the only frame, if there is only one.
     #[inline]
     pub(crate) fn only_body(&self) -> Option<&[u8]> {
-        let message = match &self.0 {
+        let (first, rest) = match &self.0 {
             PayloadKind::Slice(octets) => return Some(octets),
-            PayloadKind::Borrowed(message) => message,
-            PayloadKind::Owned(message) => message,
+            PayloadKind::Borrowed(first, rest) => (*first, *rest),
+            PayloadKind::Owned(message) => message.first_and_rest(),
         };
-        let (first, rest) = message.first_and_rest();
         rest.is_empty().then_some(first)
     }
 
@@ -73,7 +82,7 @@ impl Payload<'_> {
     pub(crate) fn body(&self) -> &[u8] {
         match &self.0 {
             PayloadKind::Slice(octets) => octets,
-            PayloadKind::Borrowed(message) => message.body(),
+            PayloadKind::Borrowed(first, _) => first,
             PayloadKind::Owned(message) => message.body(),
         }
     }
@@ -81,22 +90,22 @@ impl Payload<'_> {
     /// Whether a peer like us would refuse a message of these frames behind so many others.
     #[inline]
     pub(crate) fn has_too_many_parts(&self, in_front: usize) -> bool {
-        let message = match &self.0 {
-            PayloadKind::Slice(_) => return in_front >= PARTS_MAX as usize,
-            PayloadKind::Borrowed(message) => message,
-            PayloadKind::Owned(message) => message,
+        let count = match &self.0 {
+            PayloadKind::Slice(_) => 1,
+            PayloadKind::Borrowed(_, rest) => 1 + rest.len(),
+            PayloadKind::Owned(message) => message.frame_count(),
         };
-        message.frame_count() + in_front > PARTS_MAX as usize
+        count + in_front > PARTS_MAX as usize
     }
 
     /// The octets of each frame.
     pub(crate) fn frames(&self) -> impl Iterator<Item = &[u8]> {
-        let (slice, message) = match &self.0 {
+        let (slice, frames) = match &self.0 {
             PayloadKind::Slice(octets) => (Some(*octets), None),
-            PayloadKind::Borrowed(message) => (None, Some(*message)),
-            PayloadKind::Owned(message) => (None, Some(message)),
+            PayloadKind::Borrowed(first, rest) => (None, Some(Frames::new(first, rest))),
+            PayloadKind::Owned(message) => (None, Some(message.frames())),
         };
-        slice.into_iter().chain(message.into_iter().flatten().map(Frame::as_bytes))
+        slice.into_iter().chain(frames.into_iter().flatten().map(Frame::as_bytes))
     }
 
     /// The same payload, not to be moved out of.
@@ -104,8 +113,11 @@ impl Payload<'_> {
     pub(crate) fn borrow(&self) -> Payload<'_> {
         Payload(match &self.0 {
             PayloadKind::Slice(octets) => PayloadKind::Slice(octets),
-            PayloadKind::Borrowed(message) => PayloadKind::Borrowed(message),
-            PayloadKind::Owned(message) => PayloadKind::Borrowed(message),
+            PayloadKind::Borrowed(first, rest) => PayloadKind::Borrowed(first, rest),
+            PayloadKind::Owned(message) => {
+                let (first, rest) = message.first_and_rest();
+                PayloadKind::Borrowed(first, rest)
+            }
         })
     }
 
@@ -115,27 +127,17 @@ impl Payload<'_> {
         let message = match &mut self.0 {
             PayloadKind::Slice(body) if body.len() <= octets => return,
             PayloadKind::Slice(body) => Message::from(Bytes::copy_from_slice(body)),
-            PayloadKind::Borrowed(message) if message.frames().all(|frame| frame.len() <= octets) => return,
-            PayloadKind::Borrowed(message) => Message::clone(message),
+            PayloadKind::Borrowed(first, rest) => {
+                if Frames::new(first, rest).all(|frame| frame.len() <= octets) {
+                    return;
+                }
+                Message::copy_of(first, rest)
+            }
             PayloadKind::Owned(message) => return message.share_above(octets),
         };
         let mut message = message;
         message.share_above(octets);
         self.0 = PayloadKind::Owned(message);
-    }
-}
-
-impl Payload<'_> {
-    /// The payload as a message of its own; copies what was borrowed.
-    pub(crate) fn make_message(&mut self) -> &mut Message {
-        let owned = match &mut self.0 {
-            PayloadKind::Slice(octets) => Message::from(*octets),
-            PayloadKind::Borrowed(message) => message.clone(),
-            PayloadKind::Owned(message) => std::mem::take(message),
-        };
-        self.0 = PayloadKind::Owned(owned);
-        let PayloadKind::Owned(message) = &mut self.0 else { unreachable!("just made") };
-        message
     }
 }
 
@@ -184,7 +186,8 @@ impl<'a> From<&'a Frame> for Payload<'a> {
 impl<'a> From<&'a Message> for Payload<'a> {
     #[inline]
     fn from(message: &'a Message) -> Self {
-        Self(PayloadKind::Borrowed(message))
+        let (first, rest) = message.first_and_rest();
+        Self(PayloadKind::Borrowed(first, rest))
     }
 }
 

@@ -40,7 +40,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::error::{ConnectError, RecvError, SendError, SubscribeError};
-use crate::message::{Message, Payload};
+use crate::message::{Message, Payload, PayloadKind};
 use crate::options::Options;
 use crate::pipe::{Names, PipeKey, Pipes, Upstream};
 use crate::routing_id::RoutingId;
@@ -183,11 +183,18 @@ fn send_behind_name<P: Addressing>(
     pipes: &mut Pipes,
     payload: &mut Payload<'_>,
 ) -> Result<(), SendError> {
-    let message = payload.make_message();
-    let name = message.take_first().ok_or(SendError::MissingBody)?;
-    let sent = pattern.send_to(pipes, name.as_bytes(), payload);
-    if sent.is_err() {
-        payload.make_message().prepend(name);
+    let name = match &mut payload.0 {
+        PayloadKind::Slice(_) => return Err(SendError::MissingBody),
+        PayloadKind::Borrowed(name, rest) => {
+            let (first, rest) = rest.split_first().ok_or(SendError::MissingBody)?;
+            let mut behind = Payload(PayloadKind::Borrowed(first, rest));
+            return pattern.send_to(pipes, name, &mut behind);
+        }
+        PayloadKind::Owned(message) => message.take_first().ok_or(SendError::MissingBody)?,
+    };
+    let sent = pattern.send_to(pipes, &name, payload);
+    if let (Err(_), PayloadKind::Owned(message)) = (sent, &mut payload.0) {
+        message.prepend(name);
     }
     sent
 }

@@ -161,10 +161,9 @@ impl Producer {
     fn write(&mut self, payload: &mut Payload<'_>) {
         match &mut payload.0 {
             PayloadKind::Slice(body) => self.write_slice(body),
-            PayloadKind::Borrowed(message) => {
-                let (first, rest) = message.first_and_rest();
+            PayloadKind::Borrowed(first, rest) => {
                 self.write_frame(flags(rest.is_empty()), first);
-                for (left, frame) in (0..rest.len()).rev().zip(rest) {
+                for (left, frame) in (0..rest.len()).rev().zip(*rest) {
                     self.write_frame(flags(left == 0), frame);
                 }
             }

@@ -110,7 +110,7 @@ impl Core {
             match core.poll_send(pattern, &mut payload, &mut verb) {
                 Ok(()) => Poll::Ready(Ok(())),
                 Err(SendError::WouldBlock) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(Unsent { error, message: payload.take_message() })),
+                Err(error) => Poll::Ready(Err(Unsent { error, message: payload.take_back() })),
             }
         })
     }

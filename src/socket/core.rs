@@ -186,7 +186,7 @@ impl Core {
         self.pipes.start(Patience::None);
         match self.poll_send(pattern, &mut payload, &mut verb) {
             Ok(()) => Ok(()),
-            Err(error) => Err(Unsent { error, message: payload.into_message() }),
+            Err(error) => Err(Unsent { error, message: payload.take_back() }),
         }
     }
 

@@ -281,7 +281,8 @@ impl<P: Sends> Socket<P> {
     ///
     /// [`WouldBlock`](crate::SendError::WouldBlock) when the time is over,
     /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; and what the socket type
-    /// does not allow, see [`SendError`](crate::SendError). All hand the message back.
+    /// does not allow, see [`SendError`](crate::SendError). All hand the message back, if
+    /// it was given away and not lent: see [`Unsent`].
     #[inline]
     pub fn send<'a>(&mut self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
         self.core.send(&mut self.pattern, message.into(), Core::send_deadline)

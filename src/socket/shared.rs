@@ -474,11 +474,11 @@ impl<P: Pattern> Socket<P> {
 
 /// What a verb that sends says; `None`: there was no room in time.
 #[inline]
-fn sent_or_back(sent: Option<Result<(), SendError>>, payload: Payload<'_>) -> Result<(), Unsent> {
+fn sent_or_back(sent: Option<Result<(), SendError>>, mut payload: Payload<'_>) -> Result<(), Unsent> {
     match sent {
         Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(Unsent { error, message: payload.into_message() }),
-        None => Err(Unsent { error: SendError::WouldBlock, message: payload.into_message() }),
+        Some(Err(error)) => Err(Unsent { error, message: payload.take_back() }),
+        None => Err(Unsent { error: SendError::WouldBlock, message: payload.take_back() }),
     }
 }
 

@@ -39,7 +39,7 @@ impl Core {
                 break;
             }
         }
-        Err(Unsent { error, message: payload.into_message() })
+        Err(Unsent { error, message: payload.take_back() })
     }
 
     #[cold]

@@ -32,7 +32,7 @@ fn shutdown_ends_calls_that_wait_in_other_threads() {
                     start.send(()).unwrap();
                     let unsent = push.send(["handed", "back"]).unwrap_err();
                     assert_eq!(unsent.error, SendError::Terminated);
-                    assert_eq!(unsent.message, ["handed", "back"]);
+                    assert_eq!(unsent.message, Some(["handed", "back"].into()));
                 });
                 scope.spawn(move || {
                     ready.send(()).unwrap();

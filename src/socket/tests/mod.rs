@@ -219,7 +219,7 @@ fn fill_with(make: impl Fn() -> Message, mut send: impl FnMut(Message) -> Result
         let (mut message, mut turns) = (make(), 0);
         while let Err(unsent) = send(message) {
             assert_eq!(unsent.error, SendError::WouldBlock);
-            (message, turns) = (unsent.message, turns + 1);
+            (message, turns) = (unsent.message.unwrap(), turns + 1);
             if turns == TURNS {
                 return accepted;
             }

@@ -333,7 +333,7 @@ fn a_shutdown_ends_what_shared_futures_wait_for() {
             assert_eq!(waiting.join().unwrap(), Err(RecvError::Terminated));
         }
         let unsent = sending.join().unwrap().unwrap_err();
-        assert_eq!((unsent.error, unsent.message), (SendError::Terminated, "to nobody".into()));
+        assert_eq!((unsent.error, unsent.message), (SendError::Terminated, None));
         assert!(matches!(asking.join().unwrap(), Err(RequestError::NotSent(_))));
         assert_eq!(answering.join().unwrap(), Err(RecvError::Terminated));
     });

@@ -142,8 +142,8 @@ fn a_signal_ends_calls_of_a_context_that_wants_it() {
         let mut pull = context.open::<Pull>().unwrap();
         assert_eq!(in_a_storm("a receive", || pull.recv()), Err(RecvError::Interrupted));
         let mut push = context.open::<Push>().unwrap();
-        let unsent = in_a_storm("a send", || push.send("kept")).unwrap_err();
-        assert_eq!((unsent.error, &unsent.message), (SendError::Interrupted, &Message::from("kept")));
+        let unsent = in_a_storm("a send", || push.send(Message::from("kept"))).unwrap_err();
+        assert_eq!((unsent.error, unsent.message), (SendError::Interrupted, Some("kept".into())));
         let mut publisher = context.open::<Pub>().unwrap();
         let waited = in_a_storm("a wait", || publisher.wait_for_subscribers(1, 2 * PATIENCE));
         assert_eq!(waited, Err(SubscribersError::Interrupted));

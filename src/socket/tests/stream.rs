@@ -75,8 +75,8 @@ fn rest(stream: &mut Socket<Stream>, peer: &RoutingId) -> Vec<u8> {
 }
 
 fn try_send_error(stream: &mut Socket<Stream>, to: &RoutingId) -> SendError {
-    let unsent = stream.try_send_to(to, "octets").unwrap_err();
-    assert_eq!(unsent.message, "octets");
+    let unsent = stream.try_send_to(to, Message::from("octets")).unwrap_err();
+    assert_eq!(unsent.message, Some("octets".into()));
     unsent.error
 }
 
@@ -239,7 +239,7 @@ fn a_peer_that_does_not_read_is_full_and_harms_nobody_else() {
                 turns = 0;
             }
             Err(unsent) => {
-                assert_eq!((unsent.error, unsent.message), (SendError::WouldBlock, octets.into()));
+                assert_eq!((unsent.error, unsent.message), (SendError::WouldBlock, None));
                 turns += 1;
             }
         }
