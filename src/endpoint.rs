@@ -9,14 +9,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::EndpointError;
+use crate::error::{EndpointError, EndpointErrorKind};
 use crate::limits::{DEVICE_NAME_MAX, HOST_NAME_MAX, INPROC_NAME_MAX, IPC_PATH_MAX};
 
 /// Where a socket binds or connects.
@@ -36,15 +35,16 @@ use crate::limits::{DEVICE_NAME_MAX, HOST_NAME_MAX, INPROC_NAME_MAX, IPC_PATH_MA
 /// Displays as its canonical text, which parses back to an equal endpoint.
 ///
 /// ```
-/// use peermq::{Endpoint, EndpointError};
+/// use peermq::{Endpoint, EndpointErrorKind};
 ///
 /// let endpoint: Endpoint = "tcp://[::1]:5555".parse()?;
 /// assert_eq!(endpoint.scheme(), "tcp");
 /// assert_eq!(endpoint.port(), Some(5555));
 /// assert_eq!(endpoint, Endpoint::tcp("[::1]:5555".parse().unwrap()));
 /// assert_eq!(Endpoint::try_from("tcp://*:*")?, "tcp://*:0"); // as it is displayed
-/// assert_eq!(Endpoint::try_from("tcp://host:70000"), Err(EndpointError::InvalidPort));
-/// # Ok::<(), EndpointError>(())
+/// let error = Endpoint::try_from("tcp://host:70000").unwrap_err();
+/// assert_eq!(error.kind(), EndpointErrorKind::InvalidPort);
+/// # Ok::<(), peermq::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
@@ -123,8 +123,8 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`EmptyPath`](EndpointError::EmptyPath), [`InvalidPath`](EndpointError::InvalidPath) with a NUL octet,
-    /// [`PathTooLong`](EndpointError::PathTooLong) beyond 107 octets.
+    /// [`EmptyPath`](EndpointErrorKind::EmptyPath), [`InvalidPath`](EndpointErrorKind::InvalidPath) with a NUL octet,
+    /// [`PathTooLong`](EndpointErrorKind::PathTooLong) beyond 107 octets.
     pub fn ipc(path: impl AsRef<Path>) -> Result<Self, EndpointError> {
         let path = path.as_ref();
         let octets = path.as_os_str().as_encoded_bytes();
@@ -134,7 +134,8 @@ impl Endpoint {
             Some(b'*') if octets.len() == 1 => Path::new(".").join(path),
             _ => path.to_path_buf(),
         };
-        check_path(path.as_os_str().as_encoded_bytes())?;
+        check_path(path.as_os_str().as_encoded_bytes())
+            .map_err(|kind| EndpointError::new(format!("{IPC}{SEPARATOR}{}", path.display()), kind))?;
         Ok(Self { address: Address::Ipc(IpcAddress::Path(path)) })
     }
 
@@ -142,13 +143,11 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`EmptyName`](EndpointError::EmptyName), [`NameTooLong`](EndpointError::NameTooLong) beyond 256 octets.
+    /// [`EmptyName`](EndpointErrorKind::EmptyName), [`NameTooLong`](EndpointErrorKind::NameTooLong) beyond 256 octets.
     pub fn inproc(name: impl Into<String>) -> Result<Self, EndpointError> {
-        let name = name.into();
-        match name.len() {
-            0 => Err(EndpointError::EmptyName),
-            1..=INPROC_NAME_MAX => Ok(Self { address: Address::Inproc(name) }),
-            _ => Err(EndpointError::NameTooLong),
+        match parse_inproc(name.into()) {
+            Ok(address) => Ok(Self { address }),
+            Err((name, kind)) => Err(EndpointError::new(format!("{INPROC}{SEPARATOR}{name}"), kind)),
         }
     }
 
@@ -253,12 +252,16 @@ impl FromStr for Endpoint {
     type Err = EndpointError;
 
     fn from_str(text: &str) -> Result<Self, EndpointError> {
-        match text.split_once(SEPARATOR) {
-            None | Some(("", _)) => Err(EndpointError::MissingScheme),
-            Some((TCP, rest)) => parse_tcp(rest).map(|address| Self { address }),
-            Some((IPC, rest)) => parse_ipc(rest).map(|address| Self { address: Address::Ipc(address) }),
-            Some((INPROC, rest)) => Self::inproc(rest),
-            Some(_) => Err(EndpointError::UnknownScheme),
+        let address = match text.split_once(SEPARATOR) {
+            None | Some(("", _)) => Err(EndpointErrorKind::MissingScheme),
+            Some((TCP, rest)) => parse_tcp(rest),
+            Some((IPC, rest)) => parse_ipc(rest).map(Address::Ipc),
+            Some((INPROC, rest)) => parse_inproc(rest.to_owned()).map_err(|(_, kind)| kind),
+            Some(_) => Err(EndpointErrorKind::UnknownScheme),
+        };
+        match address {
+            Ok(address) => Ok(Self { address }),
+            Err(kind) => Err(EndpointError::new(text, kind)),
         }
     }
 }
@@ -308,14 +311,7 @@ impl From<&Self> for Endpoint {
     }
 }
 
-/// Lets `bind` and `connect` take an endpoint that is already parsed: that conversion cannot fail.
-impl From<Infallible> for EndpointError {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
-
-fn parse_tcp(text: &str) -> Result<Address, EndpointError> {
+fn parse_tcp(text: &str) -> Result<Address, EndpointErrorKind> {
     let (source, text) = match text.split_once(';') {
         Some((source, text)) => (Some(source), text),
         None => (None, text),
@@ -326,15 +322,15 @@ fn parse_tcp(text: &str) -> Result<Address, EndpointError> {
     Ok(Address::Tcp { host, port, source })
 }
 
-fn parse_host_and_port(text: &str) -> Result<(Host, u16), EndpointError> {
+fn parse_host_and_port(text: &str) -> Result<(Host, u16), EndpointErrorKind> {
     let (host, port) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (address, port) = rest.split_once(']').ok_or(EndpointError::InvalidHost)?;
+            let (address, port) = rest.split_once(']').ok_or(EndpointErrorKind::InvalidHost)?;
             let host = parse_ipv6(address)?;
             let port = match port.strip_prefix(':') {
                 Some(port) => port,
-                None if port.is_empty() => return Err(EndpointError::MissingPort),
-                None => return Err(EndpointError::InvalidHost),
+                None if port.is_empty() => return Err(EndpointErrorKind::MissingPort),
+                None => return Err(EndpointErrorKind::InvalidHost),
             };
             (host, port)
         }
@@ -347,17 +343,17 @@ fn parse_host_and_port(text: &str) -> Result<(Host, u16), EndpointError> {
 }
 
 /// Parses what is in brackets.
-fn parse_ipv6(text: &str) -> Result<Host, EndpointError> {
+fn parse_ipv6(text: &str) -> Result<Host, EndpointErrorKind> {
     if text.is_empty() {
-        return Err(EndpointError::EmptyHost);
+        return Err(EndpointErrorKind::EmptyHost);
     }
     let (address, zone) = match text.split_once('%') {
         Some((address, zone)) => (address, Some(zone)),
         None => (text, None),
     };
-    let address = address.parse::<Ipv6Addr>().map_err(|_| EndpointError::InvalidHost)?;
+    let address = address.parse::<Ipv6Addr>().map_err(|_| EndpointErrorKind::InvalidHost)?;
     Ok(match zone {
-        Some(zone) => Host::Zoned(address, parse_zone(zone).ok_or(EndpointError::InvalidHost)?),
+        Some(zone) => Host::Zoned(address, parse_zone(zone).ok_or(EndpointErrorKind::InvalidHost)?),
         None => Host::Ip(address.into()),
     })
 }
@@ -372,9 +368,9 @@ fn parse_zone(text: &str) -> Option<Zone> {
 }
 
 /// Parses a host without brackets.
-fn parse_host(text: &str) -> Result<Host, EndpointError> {
+fn parse_host(text: &str) -> Result<Host, EndpointErrorKind> {
     if text.is_empty() {
-        return Err(EndpointError::EmptyHost);
+        return Err(EndpointErrorKind::EmptyHost);
     }
     if text == WILDCARD {
         return Ok(Host::Any);
@@ -382,9 +378,9 @@ fn parse_host(text: &str) -> Result<Host, EndpointError> {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V4(address)) => Ok(Host::Ip(address.into())),
         // `::1:5555` could be an address and a port, or an address alone.
-        Ok(IpAddr::V6(_)) => Err(EndpointError::InvalidHost),
+        Ok(IpAddr::V6(_)) => Err(EndpointErrorKind::InvalidHost),
         Err(_) if is_host_name(text) => Ok(Host::Name(text.to_owned())),
-        Err(_) => Err(EndpointError::InvalidHost),
+        Err(_) => Err(EndpointErrorKind::InvalidHost),
     }
 }
 
@@ -400,19 +396,19 @@ fn is_host_name(text: &str) -> bool {
     labels.len() <= HOST_NAME_MAX && labels.split('.').all(is_label) && !is_numeric
 }
 
-fn parse_port(text: &str) -> Result<u16, EndpointError> {
+fn parse_port(text: &str) -> Result<u16, EndpointErrorKind> {
     match text {
-        "" => Err(EndpointError::MissingPort),
+        "" => Err(EndpointErrorKind::MissingPort),
         WILDCARD => Ok(0),
         // `u16::from_str` takes a plus sign.
         _ if text.bytes().all(|octet| octet.is_ascii_digit()) => {
-            text.parse().map_err(|_| EndpointError::InvalidPort)
+            text.parse().map_err(|_| EndpointErrorKind::InvalidPort)
         }
-        _ => Err(EndpointError::InvalidPort),
+        _ => Err(EndpointErrorKind::InvalidPort),
     }
 }
 
-fn parse_ipc(text: &str) -> Result<IpcAddress, EndpointError> {
+fn parse_ipc(text: &str) -> Result<IpcAddress, EndpointErrorKind> {
     if text == WILDCARD {
         return Ok(IpcAddress::Any);
     }
@@ -424,16 +420,25 @@ fn parse_ipc(text: &str) -> Result<IpcAddress, EndpointError> {
     })
 }
 
+/// Checks a name, which is handed back if it is none.
+fn parse_inproc(name: String) -> Result<Address, (String, EndpointErrorKind)> {
+    match name.len() {
+        0 => Err((name, EndpointErrorKind::EmptyName)),
+        1..=INPROC_NAME_MAX => Ok(Address::Inproc(name)),
+        _ => Err((name, EndpointErrorKind::NameTooLong)),
+    }
+}
+
 /// Checks what `sun_path` asks of a path, and of a name in the abstract namespace.
-fn check_path(octets: &[u8]) -> Result<(), EndpointError> {
+fn check_path(octets: &[u8]) -> Result<(), EndpointErrorKind> {
     if octets.is_empty() {
-        return Err(EndpointError::EmptyPath);
+        return Err(EndpointErrorKind::EmptyPath);
     }
     if octets.contains(&0) {
-        return Err(EndpointError::InvalidPath);
+        return Err(EndpointErrorKind::InvalidPath);
     }
     if octets.len() > IPC_PATH_MAX {
-        return Err(EndpointError::PathTooLong);
+        return Err(EndpointErrorKind::PathTooLong);
     }
     Ok(())
 }

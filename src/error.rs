@@ -4,6 +4,7 @@
 //! kind and raw code, so that every error can be compared and cloned.
 #![forbid(unsafe_code)]
 
+mod endpoint;
 mod reason;
 mod status;
 #[cfg(test)]
@@ -14,6 +15,9 @@ use std::io;
 
 use thiserror::Error;
 
+pub use self::endpoint::{
+    BindError, BindErrorKind, ConnectError, ConnectErrorKind, EndpointError, EndpointErrorKind,
+};
 pub use self::reason::Reason;
 pub use self::status::AuthStatus;
 use crate::message::Message;
@@ -47,122 +51,6 @@ impl From<io::Error> for OsError {
     }
 }
 
-/// Why a text is not an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum EndpointError {
-    /// `tcp://:5555`: a host is missing. Use `*` to bind to every interface.
-    #[error("the host is empty; write `*` to bind to every interface")]
-    EmptyHost,
-    /// `inproc://` without a name.
-    #[error("the inproc name is empty")]
-    EmptyName,
-    /// `ipc://` without a path, or `ipc://@` without a name.
-    #[error("the ipc path is empty")]
-    EmptyPath,
-    /// A host with characters that no host, interface or address has.
-    #[error("the host is not a name, an interface or an address; IPv6 goes in brackets: tcp://[::1]:5555")]
-    InvalidHost,
-    /// An ipc path with a NUL octet.
-    #[error("the ipc path holds a NUL octet")]
-    InvalidPath,
-    /// A port that is not a number from 0 to 65535 or `*`.
-    #[error("the port is not `*` or a number from 0 to 65535")]
-    InvalidPort,
-    /// `tcp://host` without a port.
-    #[error("the port is missing; write tcp://host:port, with port 0 or * for any free one")]
-    MissingPort,
-    /// No `://`.
-    #[error("the scheme is missing; write tcp://host:port, ipc://path or inproc://name")]
-    MissingScheme,
-    /// An inproc name longer than 256 octets.
-    #[error("the inproc name is longer than {max} octets", max = crate::limits::INPROC_NAME_MAX)]
-    NameTooLong,
-    /// An ipc path that does not fit a socket address.
-    #[error("the ipc path is longer than {max} octets", max = crate::limits::IPC_PATH_MAX)]
-    PathTooLong,
-    /// A scheme other than tcp, ipc and inproc.
-    #[error("the scheme is not tcp, ipc or inproc")]
-    UnknownScheme,
-}
-
-/// Why `bind` or `unbind` failed. The socket is as it was before the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum BindError {
-    /// Another socket is bound to this address, or another process listens at this path.
-    #[error("the address is in use")]
-    AddressInUse,
-    /// The text is not an endpoint.
-    #[error("invalid endpoint: {0}")]
-    Endpoint(EndpointError),
-    /// The operating system refused.
-    #[error("cannot bind: {0}")]
-    Io(OsError),
-    /// No interface has this name, or the name has no local address.
-    #[error("no local interface has this name or address")]
-    NoSuchInterface,
-    /// The path holds something that is not a socket, or another program is listening there.
-    #[error("the path exists and is not a socket")]
-    NotASocket,
-    /// `bind_fd` of a descriptor that does not listen.
-    #[error("the descriptor is not a socket that listens")]
-    NotListening,
-    /// `unbind` of an endpoint that this socket did not bind.
-    #[error("this socket is not bound to this endpoint")]
-    NotBound,
-    /// This transport does not exist on this platform.
-    #[error("this platform has no such transport")]
-    NotSupported,
-    /// An endpoint with a source address, from which one can connect.
-    #[error("a source address is where connections come from: it cannot be bound to")]
-    SourceAddress,
-    /// A STREAM socket on anything but tcp.
-    #[error("a socket of this type has tcp only")]
-    TcpOnly,
-    /// The context was shut down.
-    #[error("the context was shut down")]
-    Terminated,
-}
-
-/// Why `connect` or `disconnect` failed. The socket is as it was before the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum ConnectError {
-    /// The text is not an endpoint.
-    #[error("invalid endpoint: {0}")]
-    Endpoint(EndpointError),
-    /// The socket bound under this inproc name has a type that this one cannot talk to.
-    #[error("the socket bound there is a {0:?}, which cannot talk to this one")]
-    IncompatibleSocketTypes(SocketType),
-    /// The operating system refused.
-    #[error("cannot connect: {0}")]
-    Io(OsError),
-    /// `disconnect` of an endpoint that this socket is not connected to.
-    #[error("this socket is not connected to this endpoint")]
-    NotConnected,
-    /// This transport does not exist on this platform; or `connect_as` on a socket of a type that does not know
-    /// its peers by name.
-    #[error("this platform, or this socket type, has no such thing")]
-    NotSupported,
-    /// The socket type has one peer only, and there is one.
-    #[error("this socket has its one peer already")]
-    OnePeerOnly,
-    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set). With inproc also: the
-    /// ROUTER that is bound there has another peer of our routing id.
-    #[error("another peer has this routing id")]
-    RoutingIdInUse,
-    /// A STREAM socket on anything but tcp.
-    #[error("a socket of this type has tcp only")]
-    TcpOnly,
-    /// The context was shut down.
-    #[error("the context was shut down")]
-    Terminated,
-    /// A wildcard host or port, which only `bind` can use.
-    #[error("a wildcard host or port can be bound, not connected to")]
-    Wildcard,
-}
-
 /// Of errors that say all of what they wrap, so that it is not their [`source`](std::error::Error::source), too: whoever
 /// prints the chain would print it twice.
 macro_rules! wraps {
@@ -178,8 +66,6 @@ macro_rules! wraps {
 }
 
 wraps! {
-    BindError::Endpoint(EndpointError);
-    ConnectError::Endpoint(EndpointError);
     RequestError::NoReply(RecvError);
     RequestError::NotSent(Unsent);
 }

@@ -17,10 +17,13 @@ fn chain(error: &dyn Error) -> Vec<String> {
 fn no_error_says_the_same_as_its_source() {
     let unsent = || Unsent { error: SendError::WouldBlock, message: Some(Message::from("x")) };
     let os_error = OsError { kind: io::ErrorKind::PermissionDenied, code: Some(13) };
-    let errors: [&dyn Error; 10] = [
-        &BindError::from(EndpointError::EmptyHost),
-        &BindError::Io(os_error),
-        &ConnectError::from(EndpointError::MissingPort),
+    let endpoint = crate::Endpoint::inproc("name").unwrap();
+    let no_endpoint = || EndpointError::new("tcp://:1", EndpointErrorKind::EmptyHost);
+    let errors: [&dyn Error; 11] = [
+        &no_endpoint(),
+        &BindError::from(no_endpoint()),
+        &BindError::new(Some(&endpoint), BindErrorKind::Io(os_error)),
+        &ConnectError::from(no_endpoint()),
         &ConnectionError::from(ProtocolError::FrameTooLarge(7)),
         &ConnectionError::from(ProxyError::Refused(5)),
         &ConnectionError::Io(os_error),
@@ -35,10 +38,6 @@ fn no_error_says_the_same_as_its_source() {
             assert!(texts[..at].iter().all(|before| !before.contains(text)), "{texts:?}");
         }
     }
-    assert_eq!(
-        chain(&BindError::from(EndpointError::EmptyName)),
-        ["invalid endpoint: the inproc name is empty"]
-    );
     assert_eq!(chain(&RequestError::from(RecvError::WouldBlock)), ["no reply: no message is waiting"]);
 }
 
@@ -48,4 +47,37 @@ fn a_failed_send_shows_how_large_its_message_is_and_not_what_it_says() {
     let shown = "Unsent { error: WouldBlock, frames: 2, octets: 12, .. }";
     assert_eq!(format!("{unsent:?}"), shown);
     assert_eq!(format!("{:?}", RequestError::from(unsent)), format!("NotSent({shown})"));
+}
+
+#[test]
+fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
+    let endpoint: crate::Endpoint = "tcp://host:1".parse().unwrap();
+    let bind = |kind| BindError::new(Some(&endpoint), kind).to_string();
+    let connect = |kind| ConnectError::new(&endpoint, kind).to_string();
+    let ended = "the context was shut down";
+    assert_eq!(bind(BindErrorKind::Terminated), format!("cannot bind to tcp://host:1: {ended}"));
+    assert_eq!(connect(ConnectErrorKind::Terminated), format!("cannot connect to tcp://host:1: {ended}"));
+    assert_eq!(
+        bind(BindErrorKind::NotBound),
+        "cannot unbind from tcp://host:1: this socket is not bound to it"
+    );
+    assert_eq!(
+        connect(ConnectErrorKind::NotConnected),
+        "cannot disconnect from tcp://host:1: this socket is not connected to it"
+    );
+    assert_eq!(
+        BindError::new(None, BindErrorKind::NotListening).to_string(),
+        "cannot bind to the descriptor: it is not a socket that listens"
+    );
+    let reason = "it is not an endpoint: the host is empty; write `*` to bind to every interface";
+    let no_endpoint = || EndpointError::new("tcp://:1", EndpointErrorKind::EmptyHost);
+    assert_eq!(
+        no_endpoint().to_string(),
+        "`tcp://:1` is not an endpoint: the host is empty; write `*` to bind to every interface"
+    );
+    assert_eq!(BindError::from(no_endpoint()).to_string(), format!("cannot bind to tcp://:1: {reason}"));
+    assert_eq!(
+        ConnectError::from(no_endpoint()).to_string(),
+        format!("cannot connect to tcp://:1: {reason}")
+    );
 }

@@ -141,7 +141,7 @@
 //! | how long the system may take to connect | as long as it tries, about two minutes; [`connect_timeout`](crate::Options::connect_timeout) is off | 5 s, then it is asked anew: a peer that is back after a long outage is found in a few seconds, not at the system's next attempt, which may be half a minute away. [`Timeout::Never`](crate::Timeout::Never) is libzmq's |
 //! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn; the first that connects is taken, the others are closed. The addresses of a proxy as well |
 //! | `connect` to the same endpoint once more | DEALER, PUB, REQ and SUB stay as they are, except over inproc; the others have one more connection | the same; the handle that is returned is the first one's, and one `disconnect` ends it |
-//! | source address, `tcp://source:port;host:port` | an interface or address of its own, for `connect` | the same; a `bind` to it says [`SourceAddress`](crate::BindError::SourceAddress) |
+//! | source address, `tcp://source:port;host:port` | an interface or address of its own, for `connect` | the same; a `bind` to it says [`SourceAddress`](crate::BindErrorKind::SourceAddress) |
 //! | looking a name up | on the I/O thread | on 8 threads of the context at most, once for all that connect to it. One that the system does not answer keeps its thread, also when the context is gone |
 //!
 //! # Heartbeats
@@ -367,8 +367,8 @@
 //! | `EINTR` | `Interrupted`, in a context that is [`interruptible`](crate::ContextBuilder::interruptible); else calls go on after a signal. To end a call that waits, use a timeout, or [`shutdown`](crate::Context::shutdown) from another thread |
 //! | `ETERM` | `Terminated` |
 //! | `EINVAL`, `EPROTONOSUPPORT` of an endpoint | [`EndpointError`](crate::EndpointError), with the reason |
-//! | `EADDRINUSE` | [`BindError::AddressInUse`](crate::BindError::AddressInUse); an ipc path is taken over only if nobody listens there |
-//! | `ENODEV`, `EADDRNOTAVAIL` | [`BindError::NoSuchInterface`](crate::BindError::NoSuchInterface), or `Io` with the system's code |
+//! | `EADDRINUSE` | [`BindErrorKind::AddressInUse`](crate::BindErrorKind::AddressInUse); an ipc path is taken over only if nobody listens there |
+//! | `ENODEV`, `EADDRNOTAVAIL` | [`BindErrorKind::NoSuchInterface`](crate::BindErrorKind::NoSuchInterface), or `Io` with the system's code |
 //! | `ENOENT` of unbind and disconnect | `NotBound`, `NotConnected` |
 //! | `ENOTSUP`, `EFSM` | does not compile: a verb exists only where it means something |
 //! | `EHOSTUNREACH` of a ROUTER | [`SendError::Unroutable`](crate::SendError::Unroutable) |

@@ -125,7 +125,7 @@ fn claims() -> Vec<(&'static str, String)> {
         ("src/context.rs", format!("before it sleeps; at most {}", millis(limits::SPIN_MAX))),
         ("src/endpoint.rs", format!("a Unix domain socket, at most {} octets", limits::IPC_PATH_MAX)),
         ("src/endpoint.rs", format!("in the same context, at most {} octets", limits::INPROC_NAME_MAX)),
-        ("src/error.rs", format!("An inproc name longer than {} octets", limits::INPROC_NAME_MAX)),
+        ("src/error/endpoint.rs", format!("An inproc name longer than {} octets", limits::INPROC_NAME_MAX)),
         ("src/options.rs", format!("a quarter of it or {}", kib(limits::SEGMENT_OCTETS_MAX))),
         (
             "src/options.rs",

@@ -6,7 +6,7 @@ use std::ops::BitOr;
 
 use super::value::{OCTETS, Unit};
 use crate::endpoint::Endpoint;
-use crate::error::{EndpointError, InvalidValue};
+use crate::error::{EndpointError, EndpointErrorKind, InvalidValue};
 use crate::limits::{READ_OCTETS_PER_TURN, WRITE_OCTETS_PER_TURN};
 
 /// After which ends of a connection a dialer does not try again.
@@ -171,11 +171,11 @@ impl Unit for BatchSize {
 /// A SOCKS5 proxy through which tcp connections are made.
 ///
 /// ```
-/// use peermq::{EndpointError, SocksProxy};
+/// use peermq::{EndpointErrorKind, SocksProxy};
 ///
 /// assert_eq!(SocksProxy::new("localhost:1080")?.to_string(), "localhost:1080");
-/// assert_eq!(SocksProxy::new("localhost"), Err(EndpointError::MissingPort));
-/// # Ok::<(), EndpointError>(())
+/// assert_eq!(SocksProxy::new("localhost").unwrap_err().kind(), EndpointErrorKind::MissingPort);
+/// # Ok::<(), peermq::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SocksProxy(Option<Box<Endpoint>>);
@@ -191,11 +191,12 @@ impl SocksProxy {
     /// See [`EndpointError`]; a wildcard is an invalid host or port.
     pub fn new(address: &str) -> Result<Self, EndpointError> {
         let endpoint: Endpoint = format!("tcp://{address}").parse()?;
+        let refused = |kind| Err(EndpointError::new(endpoint.to_string(), kind));
         if endpoint.port() == Some(0) {
-            return Err(EndpointError::InvalidPort);
+            return refused(EndpointErrorKind::InvalidPort);
         }
         if endpoint.is_wildcard() || endpoint.source().is_some() {
-            return Err(EndpointError::InvalidHost);
+            return refused(EndpointErrorKind::InvalidHost);
         }
         Ok(Self(Some(Box::new(endpoint))))
     }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use crate::error::{ConnectError, RecvError, SendError};
+use crate::error::{ConnectErrorKind, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
@@ -111,7 +111,7 @@ impl Strategy for AnyPattern {
         each!(&mut self.0, inner => inner.as_subscriber())
     }
 
-    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
+    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectErrorKind> {
         each!(&self.0, inner => inner.check_name(pipes, name))
     }
 

@@ -39,7 +39,7 @@ pub(crate) use publisher::Publisher;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::error::{ConnectError, RecvError, SendError, SubscribeError};
+use crate::error::{ConnectErrorKind, RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload, PayloadKind};
 use crate::options::Options;
 use crate::pipe::{Names, PipeKey, Pipes, Upstream};
@@ -86,8 +86,8 @@ pub(crate) trait Strategy: fmt::Debug + Send + 'static {
     }
 
     /// Whether the next connect may give its peer this name.
-    fn check_name(&self, _: &mut Pipes, _: &RoutingId) -> Result<(), ConnectError> {
-        Err(ConnectError::NotSupported)
+    fn check_name(&self, _: &mut Pipes, _: &RoutingId) -> Result<(), ConnectErrorKind> {
+        Err(ConnectErrorKind::NotSupported)
     }
 
     /// Messages that it has taken out of pipes and nobody has received yet.

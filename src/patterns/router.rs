@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 
-use crate::error::{ConnectError, RecvError, SendError};
+use crate::error::{ConnectErrorKind, RecvError, SendError};
 use crate::limits::ROUTER_NEWS_MAX;
 use crate::message::{Message, Payload};
 use crate::options::{Options, RouterNotify};
@@ -287,8 +287,8 @@ impl Strategy for Router {
         Some(&self.names)
     }
 
-    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
-        if self.refuses(pipes, name) { Err(ConnectError::RoutingIdInUse) } else { Ok(()) }
+    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectErrorKind> {
+        if self.refuses(pipes, name) { Err(ConnectErrorKind::RoutingIdInUse) } else { Ok(()) }
     }
 
     fn on_options(&mut self, options: &Options) {

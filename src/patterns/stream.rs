@@ -8,7 +8,7 @@
 use std::mem;
 use std::time::Duration;
 
-use crate::error::{ConnectError, RecvError, SendError};
+use crate::error::{ConnectErrorKind, RecvError, SendError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{
@@ -171,9 +171,9 @@ impl Strategy for Stream {
         }
     }
 
-    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectError> {
+    fn check_name(&self, pipes: &mut Pipes, name: &RoutingId) -> Result<(), ConnectErrorKind> {
         match self.peers.find(name.as_bytes()) {
-            Some(other) if !pipes.is_gone(other) => Err(ConnectError::RoutingIdInUse),
+            Some(other) if !pipes.is_gone(other) => Err(ConnectErrorKind::RoutingIdInUse),
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::endpoint::Endpoint;
-use crate::error::{BindError, ConnectionError, OsError};
+use crate::error::{BindErrorKind, ConnectionError, OsError};
 use crate::pipe::Dropped;
 use crate::routing_id::RoutingId;
 use crate::session::Peer;
@@ -68,7 +68,7 @@ pub enum EventKind {
     /// A peer has connected; the handshake comes next.
     Accepted,
     /// Nothing was bound.
-    BindFailed(BindError),
+    BindFailed(BindErrorKind),
     /// Nobody listens there any more, or it is not connected to any more; and why, if this side did not want it so.
     Closed(Option<ConnectionError>),
     /// The system, or a proxy, could not connect to this address.

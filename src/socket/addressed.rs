@@ -125,15 +125,16 @@ impl<P: Addresses> Socket<P> {
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]; [`RoutingIdInUse`](ConnectError::RoutingIdInUse) when another peer has this name
+    /// See [`ConnectErrorKind`](crate::ConnectErrorKind); [`RoutingIdInUse`](crate::ConnectErrorKind::RoutingIdInUse) when another peer has this name
     /// and [`router_handover`](crate::Options::router_handover) is not set.
     pub fn connect_as<E>(&mut self, name: &RoutingId, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
-        self.core.connect_as(&mut self.pattern, endpoint, name)
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::from(error.into()))?;
+        let connected = self.core.connect_as(&mut self.pattern, endpoint.clone(), name);
+        connected.map_err(|kind| ConnectError::new(&endpoint, kind))
     }
 
     fn recv_from_within(&mut self, timeout: Duration) -> Result<(RoutingId, Message), RecvError> {

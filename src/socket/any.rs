@@ -15,15 +15,16 @@ impl Socket<AnyPattern> {
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]; [`NotSupported`](ConnectError::NotSupported) when this type does not know its peers
+    /// See [`ConnectErrorKind`](crate::ConnectErrorKind); [`NotSupported`](crate::ConnectErrorKind::NotSupported) when this type does not know its peers
     /// by name.
     pub fn connect_as<E>(&mut self, name: &RoutingId, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
-        self.core.connect_as(&mut self.pattern, endpoint, name)
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::from(error.into()))?;
+        let connected = self.core.connect_as(&mut self.pattern, endpoint.clone(), name);
+        connected.map_err(|kind| ConnectError::new(&endpoint, kind))
     }
 
     /// Subscribes to all messages whose first frame begins with `topic`; an XPUB does so for the peer whose

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectError, ConnectionError};
+use crate::error::{BindErrorKind, ConnectErrorKind, ConnectionError};
 use crate::io::{IoMailbox, unique_id};
 use crate::patterns::Strategy;
 use crate::pipe::{Assist, Claim, PipeKey};
@@ -86,23 +86,27 @@ impl Core {
     pub(super) fn bind<P: Strategy>(
         &mut self,
         pattern: &mut P,
-        endpoint: Endpoint,
-    ) -> Result<Binding, BindError> {
+        endpoint: &Endpoint,
+    ) -> Result<Binding, BindErrorKind> {
         self.handle_mail(pattern);
-        let bound = self.try_bind(pattern, &endpoint);
+        let bound = self.try_bind(pattern, endpoint);
         if let Err(error) = bound {
-            let scene = Scene { endpoint: Some(&endpoint), ..Scene::default() };
+            let scene = Scene { endpoint: Some(endpoint), ..Scene::default() };
             self.peers.watchers().tell(scene, EventKind::BindFailed(error));
         }
         bound
     }
 
-    fn try_bind<P: Strategy>(&mut self, pattern: &mut P, endpoint: &Endpoint) -> Result<Binding, BindError> {
+    fn try_bind<P: Strategy>(
+        &mut self,
+        pattern: &mut P,
+        endpoint: &Endpoint,
+    ) -> Result<Binding, BindErrorKind> {
         if self.is_terminated() {
-            return Err(BindError::Terminated);
+            return Err(BindErrorKind::Terminated);
         }
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
-            return Err(BindError::TcpOnly);
+            return Err(BindErrorKind::TcpOnly);
         }
         self.endpoints.bound.retain(|binding| binding.state() != BindingState::Closed);
         if let Address::Inproc(name) = endpoint.address() {
@@ -118,19 +122,19 @@ impl Core {
 
     /// Listens on a descriptor that is bound and listens already.
     #[cfg(unix)]
-    pub(super) fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindError> {
+    pub(super) fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindErrorKind> {
         if self.is_terminated() {
-            return Err(BindError::Terminated);
+            return Err(BindErrorKind::Terminated);
         }
         let (listener, endpoint) = Listener::from_fd(fd)?;
         let mailbox = self.pick_for_binding()?;
         Ok(self.listen(listener, endpoint, mailbox))
     }
 
-    fn pick_for_binding(&self) -> Result<Arc<IoMailbox>, BindError> {
+    fn pick_for_binding(&self) -> Result<Arc<IoMailbox>, BindErrorKind> {
         self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
-            Some(error) => BindError::Io(error.into()),
-            None => BindError::Terminated,
+            Some(error) => BindErrorKind::Io(error.into()),
+            None => BindErrorKind::Terminated,
         })
     }
 
@@ -141,9 +145,9 @@ impl Core {
         binding
     }
 
-    pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindError> {
+    pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindErrorKind> {
         let is_it = |bound: &Binding| bound.state() != BindingState::Closed && bound.endpoint() == endpoint;
-        let position = self.endpoints.bound.iter().position(is_it).ok_or(BindError::NotBound)?;
+        let position = self.endpoints.bound.iter().position(is_it).ok_or(BindErrorKind::NotBound)?;
         self.endpoints.bound.swap_remove(position).unbind();
         Ok(())
     }
@@ -152,7 +156,7 @@ impl Core {
         &mut self,
         pattern: &mut P,
         endpoint: Endpoint,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Connection, ConnectErrorKind> {
         self.handle_mail(pattern);
         let connected = self.connect_named(pattern, endpoint, RoutingId::NONE);
         self.show(pattern, true);
@@ -165,12 +169,12 @@ impl Core {
         pattern: &mut P,
         endpoint: Endpoint,
         peer_name: &RoutingId,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Connection, ConnectErrorKind> {
         self.handle_mail(pattern);
         pattern.check_name(&mut self.pipes, peer_name)?;
         // The pattern does not know of a STREAM's connection before it stands.
         if self.socket_type.is_raw() && self.endpoints.has_named(peer_name) {
-            return Err(ConnectError::RoutingIdInUse);
+            return Err(ConnectErrorKind::RoutingIdInUse);
         }
         let connected = self.connect_named(pattern, endpoint, peer_name.clone());
         self.show(pattern, true);
@@ -182,18 +186,18 @@ impl Core {
         pattern: &mut P,
         endpoint: Endpoint,
         peer_name: RoutingId,
-    ) -> Result<Connection, ConnectError> {
+    ) -> Result<Connection, ConnectErrorKind> {
         if self.is_terminated() {
-            return Err(ConnectError::Terminated);
+            return Err(ConnectErrorKind::Terminated);
         }
         if endpoint.is_wildcard() {
-            return Err(ConnectError::Wildcard);
+            return Err(ConnectErrorKind::Wildcard);
         }
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
-            return Err(ConnectError::TcpOnly);
+            return Err(ConnectErrorKind::TcpOnly);
         }
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
-            return Err(ConnectError::NotSupported);
+            return Err(ConnectErrorKind::NotSupported);
         }
         if let Some(standing) =
             self.endpoints.standing(&endpoint).filter(|_| self.socket_type.connects_once())
@@ -212,20 +216,20 @@ impl Core {
             return Ok(connection);
         }
         let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
-            Some(error) => ConnectError::Io(error.into()),
-            None => ConnectError::Terminated,
+            Some(error) => ConnectErrorKind::Io(error.into()),
+            None => ConnectErrorKind::Terminated,
         })?;
         let owner = self.owner(&endpoint, peer_name.clone());
         let link = Link::new(mailbox, owner, Some(Arc::clone(&status)));
         let mut pipe_id = None;
         if link.owner().keeps_pipes() {
             if !peer_name.is_none() && !link.claim_name(peer_name.clone()) {
-                return Err(ConnectError::RoutingIdInUse);
+                return Err(ConnectErrorKind::RoutingIdInUse);
             }
             let (mut pipe, ends) = connect_pipes(link.owner(), &link);
             pipe.peer = (!peer_name.is_none()).then_some(peer_name);
             pipe_id = Some(pipe.id);
-            self.attach(pattern, pipe).ok_or(ConnectError::OnePeerOnly)?;
+            self.attach(pattern, pipe).ok_or(ConnectErrorKind::OnePeerOnly)?;
             link.set_ends(Box::new(ends));
         }
         Dialer::start(&link);
@@ -240,12 +244,13 @@ impl Core {
         &mut self,
         pattern: &mut P,
         endpoint: &Endpoint,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<(), ConnectErrorKind> {
         self.handle_mail(pattern);
         let is_it = |connected: &Connected| {
             connected.connection.endpoint() == endpoint && !connected.connection.state().is_final()
         };
-        let position = self.endpoints.connected.iter().position(is_it).ok_or(ConnectError::NotConnected)?;
+        let position =
+            self.endpoints.connected.iter().position(is_it).ok_or(ConnectErrorKind::NotConnected)?;
         let connected = self.endpoints.connected.swap_remove(position);
         self.let_connection_go(pattern, connected);
         self.show(pattern, true);

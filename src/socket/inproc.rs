@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 
 use crate::endpoint::Endpoint;
-use crate::error::{BindError, ConnectError, ProtocolError};
+use crate::error::{BindErrorKind, ConnectErrorKind, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
 use crate::options::{FixedMessage, Hwm, HwmOctets};
@@ -101,11 +101,11 @@ impl Core {
         pattern: &mut P,
         endpoint: &Endpoint,
         name: &str,
-    ) -> Result<(), BindError> {
+    ) -> Result<(), BindErrorKind> {
         let ours = self.party();
         let (mailbox, peers) = (Arc::clone(&self.mailbox), Arc::clone(&self.peers));
         let binder = Binder { party: ours.clone(), mailbox, peers, names: self.names.clone() };
-        let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindError::AddressInUse)?;
+        let waiting = lock(&self.context.inproc).bind(name, binder).ok_or(BindErrorKind::AddressInUse)?;
         let scene = Scene { endpoint: Some(endpoint), ..Scene::default() };
         self.peers.watchers().tell(scene, EventKind::Listening);
         for waiting in waiting {
@@ -174,18 +174,18 @@ impl Core {
         name: &str,
         peer_name: RoutingId,
         status: &Arc<Status>,
-    ) -> Result<(u64, Lease), ConnectError> {
+    ) -> Result<(u64, Lease), ConnectErrorKind> {
         let ours = self.party();
         let context = Arc::clone(&self.context);
         let (their_id, lease) = (unique_id(), Lease::default());
         let mut names = lock(&context.inproc);
         let theirs = match names.bound(name) {
             Some(binder) if !ours.socket_type.talks_to(binder.party.socket_type) => {
-                return Err(ConnectError::IncompatibleSocketTypes(binder.party.socket_type));
+                return Err(ConnectErrorKind::IncompatibleSocketTypes(binder.party.socket_type));
             }
             Some(Binder { party, mailbox, peers, names }) => {
                 let claim = ours.claim(names.as_ref(), peers, endpoint, their_id);
-                *lock(&lease) = claim.map_err(|_| ConnectError::RoutingIdInUse)?;
+                *lock(&lease) = claim.map_err(|_| ConnectErrorKind::RoutingIdInUse)?;
                 Some((party.clone(), Arc::clone(mailbox), Arc::clone(peers)))
             }
             None => None,
@@ -225,8 +225,11 @@ impl Core {
         pipe.feed = theirs.as_ref().and_then(|(party, ..)| party.feed(pipe.id, &self.mailbox));
         let id = pipe.id;
         // Peers that are known by name may be any number.
-        let refused =
-            if self.names.is_some() { ConnectError::RoutingIdInUse } else { ConnectError::OnePeerOnly };
+        let refused = if self.names.is_some() {
+            ConnectErrorKind::RoutingIdInUse
+        } else {
+            ConnectErrorKind::OnePeerOnly
+        };
         self.attach(pattern, pipe).ok_or(refused)?;
         let latest = LatestBoth { out: back, back: out };
         match theirs {

@@ -115,16 +115,16 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// See [`BindError`]; the socket is as before.
+    /// See [`BindErrorKind`](crate::BindErrorKind); the socket is as before.
     pub fn bind<E>(&mut self, endpoint: E) -> Result<Binding, BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
-        let bound = self.core.bind(&mut self.pattern, endpoint);
+        let endpoint = endpoint.try_into().map_err(|error| BindError::from(error.into()))?;
+        let bound = self.core.bind(&mut self.pattern, &endpoint);
         self.core.show(&mut self.pattern, true);
-        bound
+        bound.map_err(|kind| BindError::new(Some(&endpoint), kind))
     }
 
     /// Listens on a descriptor that is bound and listens already: from systemd's socket activation, or from a
@@ -133,7 +133,7 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`BindError::NotListening`], [`BindError::NotSupported`] for other kinds of sockets, `Io` and `Terminated`;
+    /// [`BindErrorKind::NotListening`](crate::BindErrorKind::NotListening), [`BindErrorKind::NotSupported`](crate::BindErrorKind::NotSupported) for other kinds of sockets, `Io` and `Terminated`;
     /// the descriptor is closed.
     ///
     /// ```
@@ -147,7 +147,7 @@ impl<P: Pattern> Socket<P> {
     /// ```
     #[cfg(unix)]
     pub fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindError> {
-        self.core.bind_fd(fd)
+        self.core.bind_fd(fd).map_err(|kind| BindError::new(None, kind))
     }
 
     /// Connects to an endpoint, which need not exist yet.
@@ -164,14 +164,15 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// See [`ConnectError`]; the socket is as before.
+    /// See [`ConnectErrorKind`](crate::ConnectErrorKind); the socket is as before.
     pub fn connect<E>(&mut self, endpoint: E) -> Result<Connection, ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
-        self.core.connect(&mut self.pattern, endpoint)
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::from(error.into()))?;
+        let connected = self.core.connect(&mut self.pattern, endpoint.clone());
+        connected.map_err(|kind| ConnectError::new(&endpoint, kind))
     }
 
     /// Stops listening on an endpoint, given as [`bind`](Self::bind) returned it. Its address is free when
@@ -179,14 +180,14 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`BindError::NotBound`] when this socket is not bound to it.
+    /// [`BindErrorKind::NotBound`](crate::BindErrorKind::NotBound) when this socket is not bound to it.
     pub fn unbind<E>(&mut self, endpoint: E) -> Result<(), BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
-        self.core.unbind(&endpoint)
+        let endpoint = endpoint.try_into().map_err(|error| BindError::from(error.into()))?;
+        self.core.unbind(&endpoint).map_err(|kind| BindError::new(Some(&endpoint), kind))
     }
 
     /// Ends the connection to an endpoint, given as to [`connect`](Self::connect). Messages queued for it
@@ -195,14 +196,15 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`ConnectError::NotConnected`] when this socket is not connected to it.
+    /// [`ConnectErrorKind::NotConnected`](crate::ConnectErrorKind::NotConnected) when this socket is not connected to it.
     pub fn disconnect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| ConnectError::Endpoint(error.into()))?;
-        self.core.disconnect(&mut self.pattern, &endpoint)
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::from(error.into()))?;
+        let disconnected = self.core.disconnect(&mut self.pattern, &endpoint);
+        disconnected.map_err(|kind| ConnectError::new(&endpoint, kind))
     }
 
     /// Closes the socket: hands everything over that is queued, and waits until each peer has closed its end of the

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindError, ConnectionError, EndpointError, OsError, ProtocolError};
+use crate::error::{BindError, BindErrorKind, ConnectionError, EndpointError, OsError, ProtocolError};
 use crate::message::Message;
 use crate::patterns::{Pair, Pattern};
 use crate::session::{Event, EventKind, Monitor, Watcher};
@@ -33,7 +33,7 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// As for [`bind`](Self::bind); [`BindError::NotSupported`] for what is no inproc endpoint.
+    /// As for [`bind`](Self::bind); [`BindErrorKind::NotSupported`] for what is no inproc endpoint.
     ///
     /// ```
     /// use peermq::{Context, Pair, Pull};
@@ -78,12 +78,13 @@ impl<P: Pattern> Socket<P> {
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| BindError::Endpoint(error.into()))?;
+        let endpoint = endpoint.try_into().map_err(|error| BindError::from(error.into()))?;
         if !is_inproc(&endpoint) {
-            return Err(BindError::NotSupported);
+            return Err(BindError::new(Some(&endpoint), BindErrorKind::NotSupported));
         }
         let context = Context { inner: self.core.context.clone() };
-        let mut pair = context.open::<Pair>().map_err(|_| BindError::Terminated)?;
+        let mut pair =
+            context.open::<Pair>().map_err(|_| BindError::new(Some(&endpoint), BindErrorKind::Terminated))?;
         pair.bind(endpoint)?;
         self.core.peers.watchers().add(Box::new(MonitorPair { pair, events, form }));
         Ok(())
@@ -254,17 +255,18 @@ fn protocol_code(error: ProtocolError) -> i32 {
     }
 }
 
-fn bind_errno(error: BindError) -> i32 {
+fn bind_errno(error: BindErrorKind) -> i32 {
     match error {
-        BindError::AddressInUse => libc::EADDRINUSE,
-        BindError::Endpoint(_) | BindError::NotBound | BindError::NotListening | BindError::SourceAddress => {
-            libc::EINVAL
-        }
-        BindError::Io(error) => errno(error),
-        BindError::NoSuchInterface => libc::ENODEV,
-        BindError::NotASocket => libc::ENOTSOCK,
-        BindError::NotSupported | BindError::TcpOnly => libc::EPROTONOSUPPORT,
-        BindError::Terminated => libc::ECANCELED,
+        BindErrorKind::AddressInUse => libc::EADDRINUSE,
+        BindErrorKind::Endpoint(_)
+        | BindErrorKind::NotBound
+        | BindErrorKind::NotListening
+        | BindErrorKind::SourceAddress => libc::EINVAL,
+        BindErrorKind::Io(error) => errno(error),
+        BindErrorKind::NoSuchInterface => libc::ENODEV,
+        BindErrorKind::NotASocket => libc::ENOTSOCK,
+        BindErrorKind::NotSupported | BindErrorKind::TcpOnly => libc::EPROTONOSUPPORT,
+        BindErrorKind::Terminated => libc::ECANCELED,
     }
 }
 

@@ -17,7 +17,7 @@ use mio::net::{UnixListener, UnixStream};
 use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 
 use crate::endpoint::{Endpoint, IpcAddress};
-use crate::error::BindError;
+use crate::error::BindErrorKind;
 use crate::limits::{BIND_LOOKS, BIND_PAUSE};
 use crate::options::Options;
 use crate::transport::{Call, faults, kernel, syscalls};
@@ -48,7 +48,7 @@ struct File {
 }
 
 impl Listener {
-    pub(super) fn bind(address: &IpcAddress, options: &Options) -> Result<(Self, Endpoint), BindError> {
+    pub(super) fn bind(address: &IpcAddress, options: &Options) -> Result<(Self, Endpoint), BindErrorKind> {
         let address = match address {
             IpcAddress::Any => &IpcAddress::Path(temporary_path()),
             named @ (IpcAddress::Abstract(_) | IpcAddress::Path(_)) => named,
@@ -75,11 +75,11 @@ impl Listener {
     }
 
     /// A listener that somebody else has made, and whose file is somebody else's.
-    pub(super) fn from_socket(socket: Socket, address: &SockAddr) -> Result<(Self, Endpoint), BindError> {
+    pub(super) fn from_socket(socket: Socket, address: &SockAddr) -> Result<(Self, Endpoint), BindErrorKind> {
         let endpoint = match (address.as_pathname(), address.as_abstract_namespace()) {
             (Some(path), _) => Endpoint::ipc(path)?,
             (None, Some(name)) => format!("ipc://@{}", String::from_utf8_lossy(name)).parse()?,
-            (None, None) => return Err(BindError::NotSupported),
+            (None, None) => return Err(BindErrorKind::NotSupported),
         };
         let listener = UnixListener::from_std(socket.into());
         Ok((Self { listener, file: None, is_ours: false }, endpoint))
@@ -186,19 +186,19 @@ fn socket_address(address: &IpcAddress) -> io::Result<SockAddr> {
 }
 
 /// Makes way at `path`: a socket file that nobody listens on is removed, anything else is left alone.
-fn remove_stale(path: &Path) -> Result<(), BindError> {
+fn remove_stale(path: &Path) -> Result<(), BindErrorKind> {
     let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
     if !metadata.file_type().is_socket() {
-        return Err(BindError::NotASocket);
+        return Err(BindErrorKind::NotASocket);
     }
-    let probe = new_socket().map_err(|error| BindError::Io(error.into()))?;
-    let address = SockAddr::unix(path).map_err(|error| BindError::Io(error.into()))?;
+    let probe = new_socket().map_err(|error| BindErrorKind::Io(error.into()))?;
+    let address = SockAddr::unix(path).map_err(|error| BindErrorKind::Io(error.into()))?;
     match probe.connect(&address) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BindError::Io(error.into())),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BindErrorKind::Io(error.into())),
             Ok(()) | Err(_) => Ok(()),
         },
-        _ => Err(BindError::AddressInUse),
+        _ => Err(BindErrorKind::AddressInUse),
     }
 }
 

@@ -31,7 +31,7 @@ use mio::{Interest, Registry, Token};
 use socket2::SockRef;
 
 use crate::endpoint::{Address, Endpoint, Host, IpcAddress, SourceAddress};
-use crate::error::{BindError, OsError};
+use crate::error::{BindErrorKind, OsError};
 use crate::options::{Options, ProcessCredentials};
 pub(crate) use call::Call;
 #[cfg(target_os = "linux")]
@@ -358,9 +358,9 @@ pub(crate) enum Listener {
 
 impl Listener {
     /// Binds, and tells the endpoint that it got. Looks a host name up, so it may block.
-    pub(crate) fn bind(address: &Address, options: &Options) -> Result<(Self, Endpoint), BindError> {
+    pub(crate) fn bind(address: &Address, options: &Options) -> Result<(Self, Endpoint), BindErrorKind> {
         match address {
-            Address::Tcp { source: Some(_), .. } => Err(BindError::SourceAddress),
+            Address::Tcp { source: Some(_), .. } => Err(BindErrorKind::SourceAddress),
             Address::Tcp { host, port, source: None } => {
                 let (listener, address) = bind_tcp(host, *port, options)?;
                 Ok((Self::Tcp(tcp::Listener::ours(listener)), Endpoint::tcp(address)))
@@ -371,20 +371,20 @@ impl Listener {
                 Ok((Self::Ipc(listener), endpoint))
             }
             #[cfg(not(unix))]
-            Address::Ipc(_) => Err(BindError::NotSupported),
-            Address::Inproc(_) => Err(BindError::NotSupported),
+            Address::Ipc(_) => Err(BindErrorKind::NotSupported),
+            Address::Inproc(_) => Err(BindErrorKind::NotSupported),
         }
     }
 
     /// Takes over a descriptor that listens already, and tells its endpoint.
     #[cfg(unix)]
-    pub(crate) fn from_fd(fd: std::os::fd::OwnedFd) -> Result<(Self, Endpoint), BindError> {
+    pub(crate) fn from_fd(fd: std::os::fd::OwnedFd) -> Result<(Self, Endpoint), BindErrorKind> {
         let socket = socket2::Socket::from(fd);
-        let os_error = |error: io::Error| BindError::Io(error.into());
+        let os_error = |error: io::Error| BindErrorKind::Io(error.into());
         let address = socket.local_addr().map_err(os_error)?;
         // Only Linux tells; elsewhere the first accept does.
         if cfg!(target_os = "linux") && !matches!(socket.is_listener(), Ok(true)) {
-            return Err(BindError::NotListening);
+            return Err(BindErrorKind::NotListening);
         }
         socket.set_nonblocking(true).map_err(os_error)?;
         match address.as_socket() {
@@ -450,8 +450,8 @@ fn bind_tcp(
     host: &Host,
     port: u16,
     options: &Options,
-) -> Result<(mio::net::TcpListener, SocketAddr), BindError> {
-    let mut failed = BindError::NoSuchInterface;
+) -> Result<(mio::net::TcpListener, SocketAddr), BindErrorKind> {
+    let mut failed = BindErrorKind::NoSuchInterface;
     for address in tcp::local_addresses(host, port, options)? {
         match tcp::bind(address, options) {
             Ok(bound) => return Ok(bound),
@@ -461,11 +461,11 @@ fn bind_tcp(
     Err(failed)
 }
 
-fn bind_error(error: &io::Error) -> BindError {
+fn bind_error(error: &io::Error) -> BindErrorKind {
     match error.kind() {
-        io::ErrorKind::AddrInUse => BindError::AddressInUse,
-        io::ErrorKind::AddrNotAvailable => BindError::NoSuchInterface,
-        _ => BindError::Io(error.into()),
+        io::ErrorKind::AddrInUse => BindErrorKind::AddressInUse,
+        io::ErrorKind::AddrNotAvailable => BindErrorKind::NoSuchInterface,
+        _ => BindErrorKind::Io(error.into()),
     }
 }
 

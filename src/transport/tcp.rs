@@ -9,7 +9,7 @@ use mio::net::{TcpListener, TcpStream};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::endpoint::{Host, SourceAddress, Zone};
-use crate::error::BindError;
+use crate::error::BindErrorKind;
 use crate::options::Options;
 use crate::transport::{Call, faults, kernel};
 
@@ -112,7 +112,7 @@ pub(super) fn local_addresses(
     host: &Host,
     port: u16,
     options: &Options,
-) -> Result<Vec<SocketAddr>, BindError> {
+) -> Result<Vec<SocketAddr>, BindErrorKind> {
     let any4 = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
     match host {
         Host::Any if options.ipv6() => Ok(vec![SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)), any4]),

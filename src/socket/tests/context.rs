@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use super::ledger::count;
 use super::promises::spread;
 use super::*;
-use crate::{BindError, ConnectError, OpenError, Pair, RecvError, SendError};
+use crate::{BindErrorKind, ConnectErrorKind, OpenError, Pair, RecvError, SendError};
 
 #[test]
 fn shutdown_ends_calls_that_wait_in_other_threads() {
@@ -65,8 +65,8 @@ fn after_a_shutdown_nothing_begins() {
         let mut fresh: Socket<Pair> = place.open();
         place.context.clone().shutdown();
         assert_eq!(place.context.open::<Pull>().unwrap_err(), OpenError::Terminated);
-        assert_eq!(fresh.bind(place.address()), Err(BindError::Terminated));
-        assert_eq!(fresh.connect(&endpoint), Err(ConnectError::Terminated));
+        assert_eq!(fresh.bind(place.address()).map_err(|error| error.kind()), Err(BindErrorKind::Terminated));
+        assert_eq!(fresh.connect(&endpoint).map_err(|error| error.kind()), Err(ConnectErrorKind::Terminated));
         for socket in [&mut ours, &mut theirs, &mut fresh] {
             assert_eq!(socket.try_send("late").unwrap_err().error, SendError::Terminated);
             assert_eq!(socket.send("late").unwrap_err().error, SendError::Terminated);

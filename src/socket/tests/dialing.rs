@@ -318,8 +318,8 @@ fn a_source_that_cannot_be_had_is_told() {
     }
     let mut pull: Socket<Pull> = place.open();
     let bound = pull.bind(format!("tcp://127.0.0.1:0;{address}"));
-    assert_eq!(bound.unwrap_err(), crate::BindError::SourceAddress);
-    assert_eq!(SocksProxy::new("lo:0;host:1080"), Err(crate::EndpointError::InvalidHost));
+    assert_eq!(bound.unwrap_err().kind(), crate::BindErrorKind::SourceAddress);
+    assert_eq!(SocksProxy::new("lo:0;host:1080").unwrap_err().kind(), crate::EndpointErrorKind::InvalidHost);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::sync::Barrier;
 
 use super::*;
 use crate::{
-    BindError, ConnectError, Connection, ConnectionState, Dealer, EndpointError, Pub, Rep, Req, Router, Sub,
-    XPub, XSub,
+    BindErrorKind, ConnectErrorKind, Connection, ConnectionState, Dealer, EndpointErrorKind, Pub, Rep, Req,
+    Router, Sub, XPub, XSub,
 };
 
 /// A message goes to `pull`, bound to `endpoint`.
@@ -58,7 +58,45 @@ fn ipv6_is_bound_and_connected_to_where_the_machine_has_it() {
 fn connect_refuses_what_only_bind_can_use() {
     let mut push: Socket<Push> = Place::new(Transport::Tcp).open();
     for text in ["tcp://*:5555", "tcp://127.0.0.1:0", "tcp://127.0.0.1:*", "ipc://*"] {
-        assert_eq!(push.connect(text), Err(ConnectError::Wildcard), "{text}");
+        assert_eq!(
+            push.connect(text).map_err(|error| error.kind()),
+            Err(ConnectErrorKind::Wildcard),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn an_error_names_the_endpoint_that_it_is_about() {
+    let place = Place::new(Transport::Tcp);
+    let (_bound, endpoint) = place.bound::<Pull>();
+    let (mut pull, mut router): (Socket<Pull>, Socket<Router>) = (place.open(), place.open());
+    let mut any = place.context.open_any(crate::SocketType::Router).unwrap();
+    let name = crate::RoutingId::new("name").unwrap();
+    let (text, wildcard) = (endpoint.to_string(), "tcp://*:1");
+    for (named, of_bind) in [
+        (&*text, pull.bind(&endpoint).unwrap_err()),
+        (&*text, pull.bind(&text).unwrap_err()),
+        (&*text, pull.unbind(&endpoint).unwrap_err()),
+        ("nothing", pull.bind("nothing").unwrap_err()),
+        ("nothing", pull.unbind("nothing").unwrap_err()),
+        ("nothing", pull.monitor_pair("nothing", 1).unwrap_err()),
+        (&*text, pull.monitor_pair(&text, 1).unwrap_err()),
+    ] {
+        assert_eq!(of_bind.endpoint(), Some(named));
+        assert!(of_bind.to_string().contains(named), "{of_bind}");
+    }
+    for (named, of_connect) in [
+        (wildcard, pull.connect(wildcard).unwrap_err()),
+        (&*text, pull.disconnect(&endpoint).unwrap_err()),
+        (wildcard, router.connect_as(&name, wildcard).unwrap_err()),
+        (wildcard, any.connect_as(&name, wildcard).unwrap_err()),
+        ("nothing", pull.connect("nothing").unwrap_err()),
+        ("nothing", pull.disconnect("nothing").unwrap_err()),
+        ("nothing", any.connect_as(&name, "nothing").unwrap_err()),
+    ] {
+        assert_eq!(of_connect.endpoint(), named);
+        assert!(of_connect.to_string().contains(named), "{of_connect}");
     }
 }
 
@@ -67,19 +105,31 @@ fn a_text_that_is_no_endpoint_is_refused_with_the_reason() {
     let mut pull: Socket<Pull> = Place::new(Transport::Tcp).open();
     let long = format!("ipc:///{}", "x".repeat(200));
     for (text, reason) in [
-        ("", EndpointError::MissingScheme),
-        ("127.0.0.1:5555", EndpointError::MissingScheme),
-        ("udp://127.0.0.1:5555", EndpointError::UnknownScheme),
-        ("tcp://127.0.0.1", EndpointError::MissingPort),
-        ("tcp://:5555", EndpointError::EmptyHost),
-        ("tcp://127.0.0.1:70000", EndpointError::InvalidPort),
-        ("ipc://", EndpointError::EmptyPath),
-        ("inproc://", EndpointError::EmptyName),
-        (&long, EndpointError::PathTooLong),
+        ("", EndpointErrorKind::MissingScheme),
+        ("127.0.0.1:5555", EndpointErrorKind::MissingScheme),
+        ("udp://127.0.0.1:5555", EndpointErrorKind::UnknownScheme),
+        ("tcp://127.0.0.1", EndpointErrorKind::MissingPort),
+        ("tcp://:5555", EndpointErrorKind::EmptyHost),
+        ("tcp://127.0.0.1:70000", EndpointErrorKind::InvalidPort),
+        ("ipc://", EndpointErrorKind::EmptyPath),
+        ("inproc://", EndpointErrorKind::EmptyName),
+        (&long, EndpointErrorKind::PathTooLong),
     ] {
-        assert_eq!(pull.bind(text), Err(BindError::Endpoint(reason)), "{text}");
-        assert_eq!(pull.connect(text), Err(ConnectError::Endpoint(reason)), "{text}");
-        assert_eq!(pull.unbind(text), Err(BindError::Endpoint(reason)), "{text}");
+        assert_eq!(
+            pull.bind(text).map_err(|error| error.kind()),
+            Err(BindErrorKind::Endpoint(reason)),
+            "{text}"
+        );
+        assert_eq!(
+            pull.connect(text).map_err(|error| error.kind()),
+            Err(ConnectErrorKind::Endpoint(reason)),
+            "{text}"
+        );
+        assert_eq!(
+            pull.unbind(text).map_err(|error| error.kind()),
+            Err(BindErrorKind::Endpoint(reason)),
+            "{text}"
+        );
     }
 }
 
@@ -89,8 +139,8 @@ fn an_address_is_bound_once() {
     over(ALL, |place| {
         let (mut first, endpoint) = place.bound::<Pull>();
         let mut second: Socket<Pull> = place.open();
-        assert_eq!(second.bind(&endpoint), Err(BindError::AddressInUse));
-        assert_eq!(first.bind(&endpoint), Err(BindError::AddressInUse));
+        assert_eq!(second.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::AddressInUse));
+        assert_eq!(first.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::AddressInUse));
         let mut push: Socket<Push> = place.connected(&endpoint);
         send(&mut push, "for the first");
         assert_eq!(recv(&mut first), "for the first");
@@ -107,7 +157,7 @@ fn unbind_frees_the_address_at_once_and_keeps_the_peers() {
         assert_eq!(recv(&mut pull), "before");
         for _ in 0..20 {
             pull.unbind(&endpoint).unwrap();
-            assert_eq!(pull.unbind(&endpoint), Err(BindError::NotBound));
+            assert_eq!(pull.unbind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::NotBound));
             let mut other: Socket<Pull> = place.open();
             other.bind(&endpoint).unwrap();
             drop(other);
@@ -122,7 +172,11 @@ fn unbind_frees_the_address_at_once_and_keeps_the_peers() {
 fn an_address_that_is_not_ours_is_no_interface() {
     let mut pull: Socket<Pull> = Place::new(Transport::Tcp).open();
     for text in ["tcp://192.0.2.1:0", "tcp://nosuchinterface0:0"] {
-        assert_eq!(pull.bind(text), Err(BindError::NoSuchInterface), "{text}");
+        assert_eq!(
+            pull.bind(text).map_err(|error| error.kind()),
+            Err(BindErrorKind::NoSuchInterface),
+            "{text}"
+        );
     }
 }
 
@@ -156,7 +210,7 @@ fn struggle(path: &Path, rounds: u32) {
         let mut pull: Socket<Pull> = place.open();
         match pull.bind(&endpoint) {
             Ok(_) => won += 1,
-            Err(BindError::AddressInUse) => return false,
+            Err(error) if error.kind() == BindErrorKind::AddressInUse => return false,
             Err(error) => panic!("{error}"),
         }
         // One that has it too would find the mark.
@@ -206,14 +260,14 @@ fn of_all_who_bind_a_path_one_has_it() {
         let bind = |context: &Context| {
             let mut pull = context.open::<Pull>().unwrap();
             together.wait();
-            let bound = pull.bind(&endpoint).map(drop);
+            let bound = pull.bind(&endpoint).map(drop).map_err(|error| error.kind());
             (pull, bound)
         };
         let bound: Vec<_> = thread::scope(|scope| {
             let all = contexts.each_ref().map(|context| scope.spawn(move || bind(context)));
             all.into_iter().map(|one| one.join().unwrap()).collect()
         });
-        let losers = bound.iter().filter(|(_, bound)| *bound == Err(BindError::AddressInUse)).count();
+        let losers = bound.iter().filter(|(_, bound)| *bound == Err(BindErrorKind::AddressInUse)).count();
         assert_eq!(losers, contexts.len() - 1, "round {round}: {bound:?}");
     }
     for child in children {
@@ -231,25 +285,25 @@ fn a_path_in_use_or_of_another_kind_is_left_alone() {
 
     let (live, endpoint) = path(&place, "live");
     let listener = UnixListener::bind(&live).unwrap();
-    assert_eq!(pull.bind(&endpoint), Err(BindError::AddressInUse));
+    assert_eq!(pull.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::AddressInUse));
     drop(listener);
 
     let (file, endpoint) = path(&place, "file");
     fs::write(&file, "precious").unwrap();
-    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+    assert_eq!(pull.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::NotASocket));
     assert_eq!(fs::read(&file).unwrap(), b"precious");
 
     let (directory, endpoint) = path(&place, "directory");
     fs::create_dir(&directory).unwrap();
-    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+    assert_eq!(pull.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::NotASocket));
 
     let (link, endpoint) = path(&place, "link");
     symlink(&live, &link).unwrap();
-    assert_eq!(pull.bind(&endpoint), Err(BindError::NotASocket));
+    assert_eq!(pull.bind(&endpoint).map_err(|error| error.kind()), Err(BindErrorKind::NotASocket));
     assert!(live.exists() && link.exists() && directory.exists());
 
     let (_, endpoint) = path(&place, "no/such/directory");
-    let Err(BindError::Io(error)) = pull.bind(&endpoint) else { panic!("bound nowhere") };
+    let BindErrorKind::Io(error) = pull.bind(&endpoint).unwrap_err().kind() else { panic!("another error") };
     assert_eq!(error.kind, ErrorKind::NotFound);
 }
 
@@ -301,7 +355,10 @@ fn what_is_queued_is_sent_after_a_disconnect() {
             push.try_send(&numbered(number)).unwrap();
         }
         push.disconnect(&endpoint).unwrap();
-        assert_eq!(push.disconnect(&endpoint), Err(ConnectError::NotConnected));
+        assert_eq!(
+            push.disconnect(&endpoint).map_err(|error| error.kind()),
+            Err(ConnectErrorKind::NotConnected)
+        );
         push.try_send("nobody").unwrap_err();
         let mut pull: Socket<Pull> = place.open();
         pull.bind(&endpoint).unwrap();
@@ -360,7 +417,7 @@ fn a_descriptor_that_listens_can_be_bound() {
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::os::unix::net::UnixListener;
 
-    use crate::BindError;
+    use crate::BindErrorKind;
 
     let place = Place::new(Transport::Ipc);
     let path = place.directory.path().join("activated");
@@ -380,7 +437,7 @@ fn a_descriptor_that_listens_can_be_bound() {
     }
     assert!(path.exists(), "the file is not ours");
     for fd in [UdpSocket::bind("127.0.0.1:0").unwrap().into(), stream.into()] {
-        assert_eq!(pull.bind_fd(fd), Err(BindError::NotListening));
+        assert_eq!(pull.bind_fd(fd).map_err(|error| error.kind()), Err(BindErrorKind::NotListening));
     }
 }
 
@@ -402,7 +459,10 @@ fn the_second_connect_is_the_first<P: Pattern, Q: Pattern>(place: &Place) {
     // One disconnect ends it; then there can be another one.
     socket.disconnect(first.endpoint()).unwrap();
     assert_eq!(second.state(), ConnectionState::Closed);
-    assert_eq!(socket.disconnect(first.endpoint()), Err(ConnectError::NotConnected));
+    assert_eq!(
+        socket.disconnect(first.endpoint()).map_err(|error| error.kind()),
+        Err(ConnectErrorKind::NotConnected)
+    );
     let third = socket.connect(first.endpoint()).unwrap();
     third.wait_ready(PATIENCE).unwrap();
     assert_ne!(third, first);

@@ -1,17 +1,17 @@
 //! inproc: names of one context, bound and connected to in any order.
 
 use super::*;
-use crate::{BindError, ConnectError, Pair, RecvError, SocketType};
+use crate::{BindErrorKind, ConnectErrorKind, Pair, RecvError, SocketType};
 
 #[test]
 fn a_name_is_bound_once_and_free_after_unbind_or_drop() {
     let place = Place::new(Transport::Inproc);
     let (mut first, name) = place.bound::<Pull>();
     let mut second: Socket<Pull> = place.open();
-    assert_eq!(second.bind(&name), Err(BindError::AddressInUse));
-    assert_eq!(first.bind(&name), Err(BindError::AddressInUse));
+    assert_eq!(second.bind(&name).map_err(|error| error.kind()), Err(BindErrorKind::AddressInUse));
+    assert_eq!(first.bind(&name).map_err(|error| error.kind()), Err(BindErrorKind::AddressInUse));
     first.unbind(&name).unwrap();
-    assert_eq!(first.unbind(&name), Err(BindError::NotBound));
+    assert_eq!(first.unbind(&name).map_err(|error| error.kind()), Err(BindErrorKind::NotBound));
     assert_eq!(second.bind(&name).as_deref(), Ok(&name));
     drop(second);
     assert_eq!(first.bind(&name).as_deref(), Ok(&name));
@@ -49,9 +49,9 @@ fn names_of_two_contexts_are_apart() {
 fn a_type_that_cannot_be_talked_to_is_named() {
     let place = Place::new(Transport::Inproc);
     let (mut pull, name) = place.bound::<Pull>();
-    let refused = Err(ConnectError::IncompatibleSocketTypes(SocketType::Pull));
-    assert_eq!(place.open::<Pull>().connect(&name), refused);
-    assert_eq!(place.open::<Pair>().connect(&name), refused);
+    let refused = Err(ConnectErrorKind::IncompatibleSocketTypes(SocketType::Pull));
+    assert_eq!(place.open::<Pull>().connect(&name).map_err(|error| error.kind()), refused);
+    assert_eq!(place.open::<Pair>().connect(&name).map_err(|error| error.kind()), refused);
     let mut push: Socket<Push> = place.connected(&name);
     send(&mut push, "unharmed");
     assert_eq!(recv(&mut pull), "unharmed");

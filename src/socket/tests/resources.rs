@@ -15,7 +15,7 @@ use socket2::{Domain, Socket as TcpSocket, Type};
 use super::*;
 use crate::limits::ACCEPT_PAUSE;
 use crate::session;
-use crate::{BindError, BindingState, EventKind, OsError, Pair};
+use crate::{BindErrorKind, BindingState, EventKind, OsError, Pair};
 
 fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").unwrap().count()
@@ -308,8 +308,8 @@ fn bind_and_connect_survive_the_lack_of_descriptors() {
             let (fresh, address) = (Place::new(*transport), place.address());
             let mut files = use_up_descriptors();
             let error = loop {
-                match place.open::<Pull>().bind(&address) {
-                    Err(BindError::Io(error)) => break error,
+                match place.open::<Pull>().bind(&address).map_err(|error| error.kind()) {
+                    Err(BindErrorKind::Io(error)) => break error,
                     // Some are still being given back.
                     _ => files.extend(use_up_descriptors()),
                 }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use super::reconnect::{lose_again, quick};
 use super::*;
 use crate::socket::core::Limit;
-use crate::{ConnectError, Dealer, KernelBuffer, RecvError, Req, Router, RouterNotify, RoutingId, SendError};
+use crate::{
+    ConnectErrorKind, Dealer, KernelBuffer, RecvError, Req, Router, RouterNotify, RoutingId, SendError,
+};
 
 fn name(text: &str) -> RoutingId {
     RoutingId::new(text).unwrap()
@@ -108,7 +110,7 @@ fn a_peer_named_by_connect_as_has_its_queue_at_once() {
         send(&mut dealer, "done");
         assert_eq!(hear(&mut router), (name("worker"), "done".into()));
         let taken = router.connect_as(&name("worker"), place.address());
-        assert_eq!(taken, Err(ConnectError::RoutingIdInUse));
+        assert_eq!(taken.map_err(|error| error.kind()), Err(ConnectErrorKind::RoutingIdInUse));
     });
 }
 

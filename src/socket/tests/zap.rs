@@ -6,8 +6,8 @@ use super::*;
 #[cfg(unix)]
 use crate::transport::faults::{Harm, Plan};
 use crate::{
-    AnyPattern, AuthStatus, Authorizer, BindError, ConnectionError, Decision, EventKind, NotReady, OpenError,
-    ProtocolError, Reason, RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
+    AnyPattern, AuthStatus, Authorizer, BindErrorKind, ConnectionError, Decision, EventKind, NotReady,
+    OpenError, ProtocolError, Reason, RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
 };
 
 const HANDLER: &str = "inproc://zeromq.zap.01";
@@ -287,7 +287,7 @@ fn one_handler_is_enough() {
     let place = Place::new(Transport::Tcp);
     let _handler = place.handler();
     let mut second = place.open::<Rep>();
-    assert_eq!(second.bind(HANDLER).err(), Some(BindError::AddressInUse));
+    assert_eq!(second.bind(HANDLER).unwrap_err().kind(), BindErrorKind::AddressInUse);
 }
 
 #[cfg(unix)]

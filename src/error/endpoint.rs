@@ -1,0 +1,279 @@
+//! Errors about an endpoint: which it was, and why.
+//!
+//! The reasons are enums to be matched; the errors around them keep the text of the endpoint, for who prints them.
+#![forbid(unsafe_code)]
+
+use std::convert::Infallible;
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::endpoint::Endpoint;
+use crate::error::OsError;
+use crate::socket_type::SocketType;
+
+/// A text that is not an endpoint, and why.
+///
+/// ```
+/// use peermq::{Endpoint, EndpointErrorKind};
+///
+/// let error = "tcp://host:70000".parse::<Endpoint>().unwrap_err();
+/// assert_eq!(error.kind(), EndpointErrorKind::InvalidPort);
+/// assert!(error.to_string().starts_with("`tcp://host:70000` is not an endpoint: the port"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("`{text}` is not an endpoint: {kind}")]
+pub struct EndpointError {
+    text: Box<str>,
+    kind: EndpointErrorKind,
+}
+
+impl EndpointError {
+    pub(crate) fn new(text: impl Into<Box<str>>, kind: EndpointErrorKind) -> Self {
+        Self { text: text.into(), kind }
+    }
+
+    /// Returns the text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Returns why it is not an endpoint.
+    #[must_use]
+    pub fn kind(&self) -> EndpointErrorKind {
+        self.kind
+    }
+}
+
+/// Lets `bind` and `connect` take an endpoint that is already parsed: that conversion cannot fail.
+impl From<Infallible> for EndpointError {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// Why a text is not an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum EndpointErrorKind {
+    /// `tcp://:5555`: a host is missing. Use `*` to bind to every interface.
+    #[error("the host is empty; write `*` to bind to every interface")]
+    EmptyHost,
+    /// `inproc://` without a name.
+    #[error("the inproc name is empty")]
+    EmptyName,
+    /// `ipc://` without a path, or `ipc://@` without a name.
+    #[error("the ipc path is empty")]
+    EmptyPath,
+    /// A host with characters that no host, interface or address has.
+    #[error("the host is not a name, an interface or an address; IPv6 goes in brackets: tcp://[::1]:5555")]
+    InvalidHost,
+    /// An ipc path with a NUL octet.
+    #[error("the ipc path holds a NUL octet")]
+    InvalidPath,
+    /// A port that is not a number from 0 to 65535 or `*`.
+    #[error("the port is not `*` or a number from 0 to 65535")]
+    InvalidPort,
+    /// `tcp://host` without a port.
+    #[error("the port is missing; write tcp://host:port, with port 0 or * for any free one")]
+    MissingPort,
+    /// No `://`.
+    #[error("the scheme is missing; write tcp://host:port, ipc://path or inproc://name")]
+    MissingScheme,
+    /// An inproc name longer than 256 octets.
+    #[error("the inproc name is longer than {max} octets", max = crate::limits::INPROC_NAME_MAX)]
+    NameTooLong,
+    /// An ipc path that does not fit a socket address.
+    #[error("the ipc path is longer than {max} octets", max = crate::limits::IPC_PATH_MAX)]
+    PathTooLong,
+    /// A scheme other than tcp, ipc and inproc.
+    #[error("the scheme is not tcp, ipc or inproc")]
+    UnknownScheme,
+}
+
+/// A `bind` or `unbind` that failed: of what, and why. The socket is as it was before the call.
+///
+/// ```
+/// use peermq::{BindErrorKind, Context, Pull};
+///
+/// let context = Context::new();
+/// context.open::<Pull>()?.unbind("inproc://jobs").expect_err("it was not bound");
+/// let mut pull = context.open::<Pull>()?;
+/// pull.bind("inproc://jobs")?;
+/// let error = context.open::<Pull>()?.bind("inproc://jobs").unwrap_err();
+/// assert_eq!(error.kind(), BindErrorKind::AddressInUse);
+/// assert_eq!(error.endpoint(), Some("inproc://jobs"));
+/// assert!(error.to_string().starts_with("cannot bind to inproc://jobs: the address is in use"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct BindError {
+    endpoint: Option<Box<str>>,
+    kind: BindErrorKind,
+}
+
+impl BindError {
+    /// None: it was a descriptor.
+    pub(crate) fn new(endpoint: Option<&Endpoint>, kind: BindErrorKind) -> Self {
+        Self { endpoint: endpoint.map(|endpoint| endpoint.to_string().into()), kind }
+    }
+
+    /// Returns the endpoint, or the text that is none; `None` for a descriptor.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// Returns why it failed.
+    #[must_use]
+    pub fn kind(&self) -> BindErrorKind {
+        self.kind
+    }
+}
+
+impl From<EndpointError> for BindError {
+    fn from(error: EndpointError) -> Self {
+        Self { endpoint: Some(error.text), kind: BindErrorKind::Endpoint(error.kind) }
+    }
+}
+
+impl From<EndpointError> for BindErrorKind {
+    fn from(error: EndpointError) -> Self {
+        Self::Endpoint(error.kind)
+    }
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.kind;
+        let call = if kind == BindErrorKind::NotBound { "unbind from" } else { "bind to" };
+        write!(f, "cannot {call} {}: {kind}", self.endpoint().unwrap_or("the descriptor"))
+    }
+}
+
+/// Why `bind` or `unbind` failed. The socket is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum BindErrorKind {
+    /// Another socket is bound to this address, or another process listens at this path.
+    #[error("the address is in use; choose another one, or end the socket or program that is bound there")]
+    AddressInUse,
+    /// The text is not an endpoint.
+    #[error("it is not an endpoint: {0}")]
+    Endpoint(EndpointErrorKind),
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(OsError),
+    /// No interface has this name, or the name has no local address.
+    #[error("no local interface has this name or address; `*` is every interface")]
+    NoSuchInterface,
+    /// The path holds something that is not a socket, or another program is listening there.
+    #[error("the path exists and is not a socket; choose another one, or remove it")]
+    NotASocket,
+    /// `bind_fd` of a descriptor that does not listen.
+    #[error("it is not a socket that listens")]
+    NotListening,
+    /// `unbind` of an endpoint that this socket did not bind.
+    #[error("this socket is not bound to it")]
+    NotBound,
+    /// This transport does not exist on this platform; or `monitor_pair` at what is no inproc endpoint.
+    #[error("this platform, or this call, has no such transport")]
+    NotSupported,
+    /// An endpoint with a source address, from which one can connect.
+    #[error("a source address is where connections come from; bind to an endpoint without one")]
+    SourceAddress,
+    /// A STREAM socket on anything but tcp.
+    #[error("a socket of this type has tcp only")]
+    TcpOnly,
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+}
+
+/// A `connect` or `disconnect` that failed: of what, and why. The socket is as it was before the call.
+///
+/// ```
+/// use peermq::{ConnectErrorKind, Context, Push};
+///
+/// let mut push = Context::new().open::<Push>()?;
+/// let error = push.connect("tcp://*:5555").unwrap_err();
+/// assert_eq!(error.kind(), ConnectErrorKind::Wildcard);
+/// assert!(error.to_string().starts_with("cannot connect to tcp://*:5555: a wildcard"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct ConnectError {
+    endpoint: Box<str>,
+    kind: ConnectErrorKind,
+}
+
+impl ConnectError {
+    pub(crate) fn new(endpoint: &Endpoint, kind: ConnectErrorKind) -> Self {
+        Self { endpoint: endpoint.to_string().into(), kind }
+    }
+
+    /// Returns the endpoint, or the text that is none.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Returns why it failed.
+    #[must_use]
+    pub fn kind(&self) -> ConnectErrorKind {
+        self.kind
+    }
+}
+
+impl From<EndpointError> for ConnectError {
+    fn from(error: EndpointError) -> Self {
+        Self { endpoint: error.text, kind: ConnectErrorKind::Endpoint(error.kind) }
+    }
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, kind } = self;
+        let call = if *kind == ConnectErrorKind::NotConnected { "disconnect from" } else { "connect to" };
+        write!(f, "cannot {call} {endpoint}: {kind}")
+    }
+}
+
+/// Why `connect` or `disconnect` failed. The socket is as it was before the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ConnectErrorKind {
+    /// The text is not an endpoint.
+    #[error("it is not an endpoint: {0}")]
+    Endpoint(EndpointErrorKind),
+    /// The socket bound under this inproc name has a type that this one cannot talk to.
+    #[error("the socket bound there is a {0:?}, which cannot talk to this one")]
+    IncompatibleSocketTypes(SocketType),
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(OsError),
+    /// `disconnect` of an endpoint that this socket is not connected to.
+    #[error("this socket is not connected to it")]
+    NotConnected,
+    /// This transport does not exist on this platform; or `connect_as` on a socket of a type that does not know
+    /// its peers by name.
+    #[error("this platform, or this socket type, has no such thing")]
+    NotSupported,
+    /// The socket type has one peer only, and there is one.
+    #[error("a socket of this type has one peer only, and this one has it; disconnect from that first")]
+    OnePeerOnly,
+    /// `connect_as` with a routing id that another peer has (unless `router_handover` is set). With inproc also: the
+    /// ROUTER that is bound there has another peer of our routing id.
+    #[error("another peer has this routing id")]
+    RoutingIdInUse,
+    /// A STREAM socket on anything but tcp.
+    #[error("a socket of this type has tcp only")]
+    TcpOnly,
+    /// The context was shut down.
+    #[error("the context was shut down")]
+    Terminated,
+    /// A wildcard host or port, which only `bind` can use.
+    #[error("a wildcard host or port can be bound to only; name a host and a port")]
+    Wildcard,
+}
