@@ -276,9 +276,11 @@ impl ContextBuilder {
     /// Sets whether a signal ends a call that waits: with [`Interrupted`](crate::RecvError::Interrupted), once the
     /// program's handler has run on the thread that waits. Default: no, calls go on, as most of those of `std` do.
     ///
-    /// Holds for what receives and sends, for `wait_for_subscribers`, and for a [`Poller`](crate::Poller) with a socket
-    /// of this context; not for a [`SharedSocket`](crate::SharedSocket), nor for handles and monitors. A handler that
-    /// runs just before the call sleeps does not end it. Has no effect where there are no signals. Whatever is set,
+    /// Holds for what receives and sends, also on a [`SharedSocket`](crate::SharedSocket), for the waits for subscribers
+    /// and subscriptions, for [`wait_ready`](crate::Connection::wait_ready), for [`Monitor`](crate::Monitor)s, but for
+    /// their iterators, and for a [`Poller`](crate::Poller) with a socket of this context. What ends something goes on
+    /// to its end or its time: [`close`](crate::Socket::close), [`finish`](Context::finish) and drops; and so does a
+    /// [`Proxy`](crate::Proxy), which its control ends. A handler that runs just before the call sleeps does not end it. Has no effect where there are no signals. Whatever is set,
     /// handlers run on threads of the program's only: those of this library block all signals, but for those that tell
     /// of faults, and `SIGPROF`.
     ///

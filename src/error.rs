@@ -114,6 +114,9 @@ pub enum NotReady {
     /// It will never be: it is not tried again.
     #[error("the connection failed for good: {0}")]
     Failed(ConnectionError),
+    /// A signal came during the wait: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// Not yet; and what went wrong last, if anything did.
     #[error("the connection is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
     TimedOut(Option<ConnectionError>),
@@ -331,6 +334,9 @@ pub enum SubscribeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotSubscribed {
+    /// A signal came while the call waited: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
     /// This socket type does not subscribe.
     #[error("a socket of this type does not subscribe")]
     NotSupported,

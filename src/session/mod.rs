@@ -63,7 +63,7 @@ pub use status::ConnectionState;
 pub(crate) use status::Status;
 #[cfg(test)]
 pub(crate) use streams::polls;
-pub(crate) use streams::{Manner, Waited, leave, wait, wait_as};
+pub(crate) use streams::{Manner, Waited, leave, wait, wait_as, wait_aside};
 pub(crate) use traces::tell_left;
 pub use vitals::ConnectionCounts;
 

@@ -17,10 +17,11 @@ use crate::io::unique_id;
 use crate::limits::{DROPPED_LOOK, DROPPED_PAUSE, MONITOR_EVENTS_MAX};
 use crate::pipe::{Books, Dropped, Sleepers};
 use crate::session::give_way::poll_in_turn;
+use crate::session::streams::{Manner, Waited};
 use crate::session::tasks::Tasks;
 use crate::session::vitals::Tally;
 use crate::session::{ConnectionCounts, Event, EventKind, meters, traces};
-use crate::sync::{AtomicBool, Condvar, Mutex, Ordering, lock, wait_until, wake};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock, wake};
 use crate::time::later;
 
 /// What happens to the endpoints and peers of one socket: [`Socket::monitor`](crate::Socket::monitor) begins to watch.
@@ -55,6 +56,8 @@ use crate::time::later;
 #[derive(Debug)]
 pub struct Monitor {
     queue: Arc<Queue>,
+    /// How a thread waits for it.
+    manner: Manner,
 }
 
 impl Monitor {
@@ -62,18 +65,19 @@ impl Monitor {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Terminated`] behind [`EventKind::Stopped`].
+    /// [`RecvError::Terminated`] behind [`EventKind::Stopped`]; [`RecvError::Interrupted`] by a signal, if the context
+    /// is [`interruptible`](crate::ContextBuilder::interruptible).
     pub fn recv(&self) -> Result<Event, RecvError> {
-        self.queue.recv(None)
+        self.queue.recv(None, self.manner)
     }
 
     /// Receives the next event, but waits no longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// [`RecvError::WouldBlock`] when the time is over, [`RecvError::Terminated`] behind [`EventKind::Stopped`].
+    /// [`RecvError::WouldBlock`] when the time is over, and as for [`recv`](Self::recv).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Event, RecvError> {
-        self.queue.recv(Instant::now().checked_add(timeout))
+        self.queue.recv(Instant::now().checked_add(timeout), self.manner)
     }
 
     /// Receives the next event in a task: the future is ready as soon as there is one. For any executor.
@@ -127,15 +131,16 @@ impl Iterator for Monitor {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        self.recv().ok()
+        (&*self).next()
     }
 }
 
+/// No signal ends it.
 impl Iterator for &Monitor {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        self.recv().ok()
+        self.queue.recv(None, Manner::default()).ok()
     }
 }
 
@@ -166,7 +171,6 @@ impl Drop for NextEvent<'_> {
 /// Events on their way to one monitor.
 struct Queue {
     told: Mutex<Told>,
-    news: Condvar,
     /// Woken by the next event.
     tasks: Tasks,
     drops: Mutex<Drops>,
@@ -210,25 +214,22 @@ impl Drops {
 
 impl Queue {
     fn new(drops: Drops) -> Self {
-        Self {
-            told: Mutex::default(),
-            news: Condvar::new(),
-            tasks: Tasks::default(),
-            drops: Mutex::new(drops),
-        }
+        Self { told: Mutex::default(), tasks: Tasks::default(), drops: Mutex::new(drops) }
     }
 
-    fn recv(&self, deadline: Option<Instant>) -> Result<Event, RecvError> {
+    fn recv(&self, deadline: Option<Instant>, manner: Manner) -> Result<Event, RecvError> {
+        let look = || Some(self.next()).filter(|next| !matches!(next, Err(RecvError::WouldBlock)));
         loop {
-            match self.next() {
-                Err(RecvError::WouldBlock) if deadline.is_none_or(|at| Instant::now() < at) => {}
-                event_or_end => return event_or_end,
-            }
-            let told = lock(&self.told);
-            if !told.has_news() {
-                // Nobody tells of dropped messages.
-                let look_at = later(Instant::now(), DROPPED_LOOK);
-                drop(wait_until(&self.news, told, deadline.map_or(look_at, |at| at.min(look_at))));
+            // Nobody tells of dropped messages.
+            let look_at = later(Instant::now(), DROPPED_LOOK);
+            let until = deadline.map_or(look_at, |at| at.min(look_at));
+            match self.tasks.wait(Some(until), manner, look) {
+                Ok(event_or_end) => return event_or_end,
+                Err(Waited::Interrupted) => return Err(RecvError::Interrupted),
+                Err(_) if deadline.is_some_and(|at| Instant::now() >= at) => {
+                    return Err(RecvError::WouldBlock);
+                }
+                Err(_) => {}
             }
         }
     }
@@ -376,13 +377,14 @@ impl Watchers {
         &self.books
     }
 
-    pub(crate) fn monitor(&self) -> Monitor {
+    /// A monitor that threads wait for in this manner.
+    pub(crate) fn monitor(&self, manner: Manner) -> Monitor {
         let drops = Drops { books: Arc::clone(&self.books), told: self.books.dropped(), look_at: None };
         let queue = Arc::new(Queue::new(drops));
         lock(&self.list).monitors.push(Arc::downgrade(&queue));
         // Relaxed: whoever asked to watch sees what it does next itself; what others do meanwhile is before or behind.
         self.is_any.store(true, Ordering::Relaxed);
-        Monitor { queue }
+        Monitor { queue, manner }
     }
 
     pub(crate) fn add(&self, watcher: Box<dyn Watcher>) {
@@ -438,7 +440,6 @@ impl Watchers {
         list.monitors.retain(|monitor| {
             let Some(queue) = monitor.upgrade() else { return false };
             lock(&queue.told).push(&event);
-            queue.news.notify_all();
             queue.tasks.take().for_each(wake);
             true
         });
@@ -452,7 +453,6 @@ impl Drop for Watchers {
     fn drop(&mut self) {
         for queue in lock(&self.list).monitors.drain(..).filter_map(|monitor| monitor.upgrade()) {
             lock(&queue.told).stopped_at = Some(Instant::now());
-            queue.news.notify_all();
             queue.tasks.take().for_each(wake);
         }
     }
@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn a_full_monitor_counts_what_it_misses_and_tells_so_in_its_place() {
         let watchers = Watchers::default();
-        let monitor = watchers.monitor();
+        let monitor = watchers.monitor(Manner::default());
         for _ in 0..MONITOR_EVENTS_MAX + 7 {
             watchers.tell(Scene::default(), EventKind::Accepted);
         }
@@ -494,7 +494,7 @@ mod tests {
     #[test]
     fn events_at_the_end_of_a_full_monitor_are_told_as_missed() {
         let watchers = Watchers::default();
-        let monitor = watchers.monitor();
+        let monitor = watchers.monitor(Manner::default());
         for _ in 0..MONITOR_EVENTS_MAX + 3 {
             watchers.tell(Scene::default(), EventKind::Accepted);
         }
@@ -509,7 +509,7 @@ mod tests {
     #[test]
     fn a_monitor_that_is_dropped_watches_no_more() {
         let watchers = Watchers::default();
-        let (first, second) = (watchers.monitor(), watchers.monitor());
+        let (first, second) = (watchers.monitor(Manner::default()), watchers.monitor(Manner::default()));
         drop(first);
         watchers.tell(Scene::default(), EventKind::Accepted);
         assert!(watchers.is_any() && second.try_recv().is_ok());

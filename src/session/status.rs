@@ -16,8 +16,9 @@ use std::time::Instant;
 
 use crate::error::{ConnectionError, NotReady};
 use crate::io::unique_id;
+use crate::session::streams::{Manner, Waited};
 use crate::session::tasks::Tasks;
-use crate::sync::{Condvar, Mutex, lock, wait, wait_until, wake};
+use crate::sync::{Mutex, lock, wake};
 
 /// What a connection that this side made is doing.
 ///
@@ -62,7 +63,6 @@ impl ConnectionState {
 #[derive(Debug)]
 pub(crate) struct Status {
     now: Mutex<(ConnectionState, Option<ConnectionError>)>,
-    change: Condvar,
     /// Woken by the next change.
     tasks: Tasks,
 }
@@ -70,7 +70,7 @@ pub(crate) struct Status {
 impl Status {
     pub(crate) fn new() -> Self {
         let now = Mutex::new((ConnectionState::Connecting, None));
-        Self { now, change: Condvar::new(), tasks: Tasks::default() }
+        Self { now, tasks: Tasks::default() }
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
@@ -98,20 +98,12 @@ impl Status {
     }
 
     /// Waits until the connection is ready.
-    pub(crate) fn wait_ready(&self, deadline: Option<Instant>) -> Result<(), NotReady> {
-        let mut now = lock(&self.now);
-        loop {
-            if let Some(outcome) = outcome(*now) {
-                return outcome;
-            }
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                return Err(NotReady::TimedOut(now.1));
-            }
-            now = match deadline {
-                Some(deadline) => wait_until(&self.change, now, deadline),
-                None => wait(&self.change, now),
-            };
-        }
+    pub(crate) fn wait_ready(&self, deadline: Option<Instant>, manner: Manner) -> Result<(), NotReady> {
+        let waited = self.tasks.wait(deadline, manner, || outcome(*lock(&self.now)));
+        waited.unwrap_or_else(|waited| match waited {
+            Waited::Interrupted => Err(NotReady::Interrupted),
+            Waited::InVain | Waited::News => Err(NotReady::TimedOut(self.last_error())),
+        })
     }
 
     /// Waits until the connection is ready, in a task.
@@ -127,7 +119,6 @@ impl Status {
         now.0 = state;
         now.1 = error.or(now.1);
         drop(now);
-        self.change.notify_all();
         self.tasks.take().for_each(wake);
         true
     }
@@ -176,17 +167,23 @@ mod tests {
         let status = Status::new();
         status.fail(ConnectionState::Waiting, ConnectionError::Silent);
         assert!(status.set(ConnectionState::Ready));
-        assert_eq!((status.wait_ready(None), status.last_error()), (Ok(()), Some(ConnectionError::Silent)));
+        assert_eq!(
+            (status.wait_ready(None, Manner::default()), status.last_error()),
+            (Ok(()), Some(ConnectionError::Silent))
+        );
         assert!(status.set(ConnectionState::Closed));
         assert!(!status.set(ConnectionState::Ready));
-        assert_eq!(status.wait_ready(None), Err(NotReady::Closed));
+        assert_eq!(status.wait_ready(None, Manner::default()), Err(NotReady::Closed));
     }
 
     #[test]
     fn waiting_ends_with_the_deadline_and_says_what_went_wrong() {
         let status = Status::new();
-        assert_eq!(status.wait_ready(Some(Instant::now())), Err(NotReady::TimedOut(None)));
+        assert_eq!(status.wait_ready(Some(Instant::now()), Manner::default()), Err(NotReady::TimedOut(None)));
         status.fail(ConnectionState::Failed, ConnectionError::NoAddress);
-        assert_eq!(status.wait_ready(None), Err(NotReady::Failed(ConnectionError::NoAddress)));
+        assert_eq!(
+            status.wait_ready(None, Manner::default()),
+            Err(NotReady::Failed(ConnectionError::NoAddress))
+        );
     }
 }

@@ -118,6 +118,21 @@ pub(crate) fn wait_as<'a, T: 'a>(
     })
 }
 
+/// Waits for what no connection of this thread tells of: those are left to their I/O threads meanwhile.
+pub(crate) fn wait_aside<T>(signal: &Signal<T>, deadline: Option<Instant>, manner: Manner) -> Waited {
+    leave();
+    let waited = if manner.is_interruptible {
+        with_streams(|streams| streams.wait_aside(signal, deadline)).flatten()
+    } else {
+        None
+    };
+    // Where nothing tells of signals.
+    waited.unwrap_or_else(|| match signal.wait(deadline) {
+        true => Waited::News,
+        false => Waited::InVain,
+    })
+}
+
 /// How a thread waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Manner {
@@ -266,6 +281,32 @@ impl Streams {
         });
     }
 
+    /// As the function of this name. `None`: there is no descriptor for it.
+    fn wait_aside<T>(&mut self, signal: &Signal<T>, deadline: Option<Instant>) -> Option<Waited> {
+        let lookout = self.lookout()?;
+        lookout.forget_ringing();
+        let mut waited = if signal.listen(lookout.ring()) { Waited::InVain } else { Waited::News };
+        while waited == Waited::InVain && lookout.wait(deadline, false, Duration::ZERO) {
+            if lookout.has_rung() {
+                waited = Waited::News;
+            } else if lookout.was_interrupted() {
+                waited = Waited::Interrupted;
+            } else if lookout.was_late() {
+                break;
+            }
+        }
+        signal.stop_listening();
+        Some(waited)
+    }
+
+    /// Without a descriptor for it the I/O threads do the work.
+    fn lookout(&mut self) -> Option<&mut Lookout> {
+        if self.lookout.is_none() {
+            self.lookout = Lookout::new().ok();
+        }
+        self.lookout.as_mut()
+    }
+
     /// As the function of this name. `None`: nothing is lent to this thread, which need not hear of signals, either.
     fn wait<'a, T: 'a>(
         &mut self,
@@ -277,10 +318,7 @@ impl Streams {
         if self.links.is_empty() && !is_interruptible {
             return None;
         }
-        if self.lookout.is_none() {
-            // Without a descriptor for it the I/O threads do the work.
-            self.lookout = Lookout::new().ok();
-        }
+        let _ = self.lookout();
         let Self { id, links, lookout, due, .. } = self;
         let mut lookout = lookout.as_mut();
         let (mut is_streaming, mut is_any_lent) = (false, false);

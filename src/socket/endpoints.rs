@@ -209,7 +209,8 @@ impl Core {
         let (id, status) = (unique_id(), Arc::new(Status::new()));
         if let Address::Inproc(name) = endpoint.address() {
             let (pipe, lease) = self.connect_inproc(pattern, &endpoint, name, peer_name, &status)?;
-            let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), None);
+            let connection =
+                Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), self.context.manner(), None);
             let lease = Some(lease);
             let entry = Connected { connection: connection.clone(), link: None, pipe: Some(pipe), lease };
             self.endpoints.connected.push(entry);
@@ -233,7 +234,14 @@ impl Core {
             link.set_ends(Box::new(ends));
         }
         Dialer::start(&link);
-        let connection = Connection::new(id, endpoint, status, Arc::clone(&self.mailbox), Some(&link));
+        let connection = Connection::new(
+            id,
+            endpoint,
+            status,
+            Arc::clone(&self.mailbox),
+            self.context.manner(),
+            Some(&link),
+        );
         let entry =
             Connected { connection: connection.clone(), link: Some(link), pipe: pipe_id, lease: None };
         self.endpoints.connected.push(entry);

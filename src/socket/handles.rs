@@ -11,7 +11,7 @@ use crate::endpoint::{Address, Endpoint};
 use crate::error::{ConnectionError, NotReady, OsError};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::pipe::Assist;
-use crate::session::{Bound, ConnectionState, EventKind, Link, Peers, Scene, Status};
+use crate::session::{Bound, ConnectionState, EventKind, Link, Manner, Peers, Scene, Status};
 use crate::sync::{Mutex, lock};
 
 /// One endpoint that a socket is connected to, as [`Socket::connect`](crate::Socket::connect) returns it.
@@ -54,6 +54,8 @@ struct Connected {
     endpoint: Endpoint,
     status: Arc<Status>,
     mailbox: Arc<SocketMailbox>,
+    /// How a thread waits for it.
+    manner: Manner,
     /// None for inproc. The link holds descriptors of its I/O thread, a forgotten handle should not.
     link: Option<Weak<Link>>,
 }
@@ -64,10 +66,11 @@ impl Connection {
         endpoint: Endpoint,
         status: Arc<Status>,
         mailbox: Arc<SocketMailbox>,
+        manner: Manner,
         link: Option<&Arc<Link>>,
     ) -> Self {
         let link = link.map(Arc::downgrade);
-        Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, link }) }
+        Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, manner, link }) }
     }
 
     /// Ends the connection. Messages queued for it are still sent, as long as [`linger`](crate::Options::linger) says;
@@ -91,7 +94,7 @@ impl Connection {
     ///
     /// [`NotReady`] says whether it is too early, and what went wrong last, or that it will never be.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), NotReady> {
-        self.inner.status.wait_ready(Instant::now().checked_add(timeout))
+        self.inner.status.wait_ready(Instant::now().checked_add(timeout), self.inner.manner)
     }
 
     /// Waits until messages flow, in a task, for any executor and without a timeout.

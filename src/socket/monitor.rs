@@ -19,7 +19,7 @@ impl<P: Pattern> Socket<P> {
     /// Watches what happens to this socket's endpoints and peers from now on. A socket can have several monitors.
     #[must_use = "a monitor that is dropped watches no more"]
     pub fn monitor(&self) -> Monitor {
-        self.core.peers.watchers().monitor()
+        self.core.peers.watchers().monitor(self.core.context.manner())
     }
 
     /// Tells what happens from now on as libzmq's `zmq_socket_monitor` does: a PAIR socket that is bound to an inproc

@@ -288,13 +288,15 @@ pub(super) fn wait_subscribed<P: Strategy>(
 ) -> Result<(), NotSubscribed> {
     let deadline = Instant::now().checked_add(timeout);
     let question = ask(core)?;
-    let mut is_over = false;
+    let mut waited = Waited::News;
     loop {
-        match look_for_answers(core, pattern, &question) {
-            Err(NotSubscribed::TimedOut { .. }) if !is_over => {}
-            outcome => return outcome,
+        match (look_for_answers(core, pattern, &question), waited) {
+            (Err(NotSubscribed::TimedOut { .. }), Waited::News) => waited = core.wait_in_call(deadline),
+            (Err(NotSubscribed::TimedOut { .. }), Waited::Interrupted) => {
+                return Err(NotSubscribed::Interrupted);
+            }
+            (outcome, _) => return outcome,
         }
-        is_over = !core.wait(deadline);
     }
 }
 

@@ -14,15 +14,16 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::{RecvError, SendError, Unsent};
+use crate::error::{OptionError, RecvError, SendError, Unsent};
 use crate::message::{Message, Payload};
 use crate::patterns::{Addresses, Pattern, Receives, Router, Sends, Splits, Stream};
 use crate::pipe::Pipes;
 use crate::routing_id::RoutingId;
-use crate::socket::Socket;
+use crate::session::Waited;
 use crate::socket::core::{Core, RecvVerb, SendVerb};
 use crate::socket::shared::hub::Hub;
 pub(super) use crate::socket::shared::hub::Side;
+use crate::socket::{Change, Socket};
 
 /// A socket for many threads: a handle whose clones are the same socket.
 ///
@@ -195,6 +196,30 @@ impl<P: Pattern, H> SharedSocket<P, H> {
         self.hub.with(act)
     }
 
+    /// Changes options, as [`Socket::change`] does: those that `set` names, all or none. Verbs that wait already go on
+    /// with the timeouts that they have.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Change::apply`].
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use peermq::{Context, Push, SendError, SharedSocket};
+    ///
+    /// let push = SharedSocket::new(Context::new().open::<Push>()?);
+    /// push.change(|change| change.send_timeout(Duration::from_millis(1)).linger(Duration::ZERO))?;
+    /// assert_eq!(push.send("nobody is there").unwrap_err().error, SendError::WouldBlock);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn change(
+        &self,
+        set: impl for<'a> FnOnce(Change<'a, P>) -> Change<'a, P>,
+    ) -> Result<(), OptionError> {
+        self.with(|socket| set(socket.change()).apply())
+    }
+
     /// Takes the socket out, if this is the last handle; else it is handed back.
     ///
     /// # Errors
@@ -223,7 +248,7 @@ impl<P: Pattern, H> SharedSocket<P, H> {
 
     fn send_now(&self, mut payload: Payload<'_>, mut verb: impl SendVerb<P>) -> Result<(), Unsent> {
         let sent = self.hub.attempt(Side::Room, |socket| socket.attempt_send(&mut payload, &mut verb));
-        sent_or_back(sent, payload)
+        sent_or_back(sent.ok_or(Waited::InVain), payload)
     }
 
     fn recv_waiting(
@@ -231,8 +256,7 @@ impl<P: Pattern, H> SharedSocket<P, H> {
         deadline: impl FnOnce(&Core) -> Option<Instant>,
         mut verb: impl RecvVerb<P>,
     ) -> Result<(), RecvError> {
-        let taken = self.hub.wait(Side::Messages, deadline, |socket| socket.attempt_recv(&mut verb));
-        taken.unwrap_or(Err(RecvError::WouldBlock))
+        taken_or_not(self.hub.wait(Side::Messages, deadline, |socket| socket.attempt_recv(&mut verb)))
     }
 
     fn recv_now(&self, mut verb: impl RecvVerb<P>) -> Result<(), RecvError> {
@@ -472,14 +496,25 @@ impl<P: Pattern> Socket<P> {
     }
 }
 
-/// What a verb that sends says; `None`: there was no room in time.
+/// What a verb that sends says, or why there was no room.
 #[inline]
-fn sent_or_back(sent: Option<Result<(), SendError>>, mut payload: Payload<'_>) -> Result<(), Unsent> {
-    match sent {
-        Some(Ok(())) => Ok(()),
-        Some(Err(error)) => Err(Unsent { error, message: payload.take_back() }),
-        None => Err(Unsent { error: SendError::WouldBlock, message: payload.take_back() }),
-    }
+fn sent_or_back(sent: Result<Result<(), SendError>, Waited>, mut payload: Payload<'_>) -> Result<(), Unsent> {
+    let error = match sent {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error,
+        Err(Waited::Interrupted) => SendError::Interrupted,
+        Err(Waited::InVain | Waited::News) => SendError::WouldBlock,
+    };
+    Err(Unsent { error, message: payload.take_back() })
+}
+
+/// What a verb that receives says, or why there was nothing.
+#[inline]
+fn taken_or_not(taken: Result<Result<(), RecvError>, Waited>) -> Result<(), RecvError> {
+    taken.unwrap_or_else(|waited| match waited {
+        Waited::Interrupted => Err(RecvError::Interrupted),
+        Waited::InVain | Waited::News => Err(RecvError::WouldBlock),
+    })
 }
 
 /// When a verb that starts now waits for a message no longer.

@@ -11,25 +11,26 @@ use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{EXCHANGES_PASSED_MAX, PASSED_MAX};
 use crate::patterns::Pattern;
-use crate::pipe::{Ready, Sleepers};
-use crate::session;
+use crate::pipe::{Ready, Signal, Sleepers};
+use crate::session::{self, Manner, Waited};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 use crate::socket::shared::lock::{FairLock, Guard};
 use crate::socket_type::SocketType;
-use crate::sync::{Condvar, Mutex, lock, wait, wait_until, wake};
+use crate::sync::{Mutex, lock, wake};
 
 /// A socket, and who waits for it.
 pub(super) struct Hub<P: Pattern> {
     inside: FairLock<Inside<P>>,
     mailbox: Arc<SocketMailbox>,
-    /// How long a thread looks before it sleeps.
-    spin: Duration,
+    /// How a thread waits.
+    manner: Manner,
 }
 
 /// What a thread waits for.
@@ -64,23 +65,21 @@ struct Line {
 }
 
 /// Where one thread sleeps, or how one task is woken.
-#[derive(Default)]
 struct Waiter {
-    is_called: Mutex<bool>,
-    call: Condvar,
+    call: Signal<()>,
     task: Mutex<Option<Waker>>,
 }
 
 impl<P: Pattern> Hub<P> {
     pub(super) fn new(socket: Socket<P>) -> Self {
         let mailbox = Arc::clone(&socket.core.mailbox);
-        let (spin, told) = (socket.core.context.spin, socket.core.changes());
+        let (manner, told) = (socket.core.context.manner(), socket.core.changes());
         let is_addressed = matches!(socket.socket_type(), SocketType::Router | SocketType::Stream);
         let (messages, room) = (Line::default(), Line::default());
         let is_exchange = socket.socket_type().takes_turns();
         let passed_max = if is_exchange { EXCHANGES_PASSED_MAX } else { PASSED_MAX };
         let inside = Inside { socket, messages, room, watcher: None, told, is_addressed, passed_max };
-        Self { inside: FairLock::new(inside), mailbox, spin }
+        Self { inside: FairLock::new(inside), mailbox, manner }
     }
 
     pub(super) fn into_socket(self) -> Socket<P> {
@@ -111,19 +110,19 @@ impl<P: Pattern> Hub<P> {
         done
     }
 
-    /// Tries until it succeeds, or the deadline has passed: then `None`.
+    /// Tries until it succeeds; else: why it ended.
     #[inline]
     pub(super) fn wait<R>(
         &self,
         side: Side,
         deadline: impl FnOnce(&Core) -> Option<Instant>,
         mut attempt: impl FnMut(&mut Socket<P>) -> Option<R>,
-    ) -> Option<R> {
+    ) -> Result<R, Waited> {
         let mut inside = self.inside.take();
         match inside.attempt_passing(side, &mut attempt) {
             Some(done) => {
                 drop(inside);
-                Some(done)
+                Ok(done)
             }
             None => self.wait_in_line(inside, side, deadline, attempt),
         }
@@ -144,27 +143,25 @@ impl<P: Pattern> Hub<P> {
         side: Side,
         deadline: impl FnOnce(&Core) -> Option<Instant>,
         mut attempt: impl FnMut(&mut Socket<P>) -> Option<R>,
-    ) -> Option<R> {
+    ) -> Result<R, Waited> {
         let deadline = deadline(&inside.socket.core);
-        let me = Arc::new(Waiter::default());
+        let me = Arc::new(Waiter::new());
         inside.join(side, &me);
         loop {
             let is_watcher = inside.watch(&me);
             drop(inside);
-            let is_in_time = if is_watcher {
-                session::wait(iter::once(&*self.mailbox), deadline, self.spin)
+            let waited = if is_watcher {
+                session::wait_as(iter::once(&*self.mailbox), deadline, self.manner)
             } else {
-                // What this thread has queued does not wait for a tick while it sleeps elsewhere than its streams know.
-                session::leave();
-                me.wait(deadline)
+                me.wait(deadline, self.manner)
             };
             inside = self.inside.take();
             // Also when the time is over: there may be something by now.
             let done = inside.attempt_in_line(side, &me, &mut attempt);
-            if done.is_some() || !is_in_time {
+            if done.is_some() || waited != Waited::News {
                 inside.leave(side, &me);
                 drop(inside);
-                return done;
+                return done.ok_or(waited);
             }
         }
     }
@@ -392,7 +389,7 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F
                 drop(inside);
                 return Poll::Ready(done);
             }
-            let me = Arc::new(Waiter::default());
+            let me = Arc::new(Waiter::new());
             me.set_task(context.waker());
             inside.join(side, &me);
             self.place = Some(Arc::clone(&me));
@@ -431,6 +428,10 @@ impl<P: Pattern, F> Drop for Call<'_, P, F> {
 }
 
 impl Waiter {
+    fn new() -> Self {
+        Self { call: Signal::new(), task: Mutex::new(None) }
+    }
+
     /// The task is woken by this waker from now on.
     fn set_task(&self, waker: &Waker) {
         let mut task = lock(&self.task);
@@ -441,29 +442,22 @@ impl Waiter {
         }
     }
 
-    /// Sleeps until it is called or `deadline` has passed. `false`: it has.
-    fn wait(&self, deadline: Option<Instant>) -> bool {
-        let mut is_called = lock(&self.is_called);
-        while !*is_called {
-            is_called = match deadline {
-                None => wait(&self.call, is_called),
-                Some(deadline) if Instant::now() >= deadline => return false,
-                Some(deadline) => wait_until(&self.call, is_called, deadline),
-            };
-        }
-        *is_called = false;
-        true
+    /// Sleeps until it is called.
+    fn wait(&self, deadline: Option<Instant>, manner: Manner) -> Waited {
+        let waited = session::wait_aside(&self.call, deadline, manner);
+        self.call.take(&mut Vec::new());
+        waited
     }
 
     fn call(&self) {
-        *lock(&self.is_called) = true;
-        self.call.notify_one();
+        self.call.post_with((), Interest::NONE);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
     use crate::patterns::Pull;

@@ -19,7 +19,7 @@ impl<P: Pattern, H> SharedSocket<P, H> {
     ) -> Result<(), Unsent> {
         let attempt = |socket: &mut Socket<P>| socket.attempt_send(&mut payload, &mut verb);
         let sent = self.hub.call(Side::Room, attempt).await;
-        sent_or_back(Some(sent), payload)
+        sent_or_back(Ok(sent), payload)
     }
 
     fn recv_call<'a>(

@@ -9,7 +9,7 @@ use crate::patterns::{Pattern, Rep, Req, Strategy as _};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 use crate::socket::shared::hub::{Hub, Side};
-use crate::socket::shared::{SharedSocket, recv_deadline, sent_or_back};
+use crate::socket::shared::{SharedSocket, recv_deadline, sent_or_back, taken_or_not};
 
 impl SharedSocket<Req> {
     /// Sends a request and waits for its reply: one exchange, between which no other comes. Other threads' requests
@@ -77,7 +77,7 @@ impl SharedSocket<Req> {
         let mut turn = RequestTurn { hub: &self.hub, is_open: true };
         let mut message = Message::new();
         let taken = self.hub.wait(Side::Messages, reply_deadline, |socket| socket.attempt_take(&mut message));
-        let taken = taken.unwrap_or(Err(RecvError::WouldBlock));
+        let taken = taken_or_not(taken);
         turn.is_open = taken.is_err();
         Ok(taken.map(|()| message)?)
     }
@@ -98,7 +98,7 @@ impl SharedSocket<Req> {
         let mut payload = message.into();
         async move {
             let sent = self.hub.call(Side::Room, |socket| socket.attempt_request(&mut payload)).await;
-            sent_or_back(Some(sent), payload)?;
+            sent_or_back(Ok(sent), payload)?;
             let mut turn = RequestTurn { hub: &self.hub, is_open: true };
             let mut message = Message::new();
             let taken = self.hub.call(Side::Messages, |socket| socket.attempt_take(&mut message)).await;
@@ -196,7 +196,7 @@ impl SharedSocket<Rep> {
         let mut message = Message::new();
         let taken =
             self.hub.wait(Side::Messages, deadline, |socket| socket.attempt_take_request(&mut message));
-        taken.unwrap_or(Err(RecvError::WouldBlock))?;
+        taken_or_not(taken)?;
         self.answer_now(message, answer)
     }
 

@@ -7,8 +7,9 @@ use super::monitor::until;
 use super::security::Sides;
 use super::*;
 use crate::{
-    Authorizer, Binding, CloseReason, ConnectError, ConnectionError, ConnectionState, Dealer, Decision,
-    EventKind, Mechanism, Monitor, ProtocolError, RecvError, Router, RoutingId,
+    Authorizer, Binding, CloseReason, ConnectErrorKind, ConnectionError, ConnectionState, Dealer, Decision,
+    EventKind, Hwm, Mechanism, Monitor, OptionError, ProtocolError, RecvError, Router, RoutingId,
+    SharedSocket,
 };
 
 fn ada() -> RoutingId {
@@ -174,6 +175,33 @@ fn peers_of_old_versions_have_names_too() {
 }
 
 #[test]
+fn a_router_hands_names_over_from_when_it_is_told_so_until_it_is_told_otherwise() {
+    over(ALL, |place| {
+        let (mut router, endpoint) = place.bound::<Router>();
+        let mut first = named(place.builder());
+        first.connect(&endpoint).unwrap();
+        send(&mut first, "first");
+        assert_eq!(hear(&mut router), (ada(), "first".into()));
+        let router = SharedSocket::new(router);
+        router.change(|change| change.router_handover(true)).unwrap();
+        let mut second = named(place.builder());
+        second.connect(&endpoint).unwrap();
+        send(&mut second, "second");
+        assert_eq!(router.recv_timeout(PATIENCE), Ok((ada(), "second".into())));
+        drop(first);
+        router.change(|change| change.router_handover(false)).unwrap();
+        assert!(router.with(|router| !router.options().router_handover()));
+        let monitor = router.with(|router| router.monitor());
+        let mut third = named(place.builder());
+        let _ = third.connect(&endpoint); // over inproc it says so at once
+        until(&monitor, |kind| matches!(kind, EventKind::RoutingIdInUse(_)));
+        let foreign = router.change(|change| change.send_hwm(Hwm::messages(7)).xpub_nodrop(true));
+        assert!(matches!(foreign, Err(OptionError::ForeignOption { option: "xpub_nodrop", .. })));
+        assert_ne!(router.with(|router| router.options().send_hwm()), Hwm::messages(7));
+    });
+}
+
+#[test]
 fn over_inproc_the_connect_fails_or_the_bind_says_so() {
     let place = Place::new(Transport::Inproc);
     let (mut router, endpoint) = place.bound::<Router>();
@@ -182,7 +210,7 @@ fn over_inproc_the_connect_fails_or_the_bind_says_so() {
     first.connect(&endpoint).unwrap();
     send(&mut first, "first");
     let mut second = named(place.builder());
-    assert_eq!(second.connect(&endpoint).unwrap_err(), ConnectError::RoutingIdInUse);
+    assert_eq!(second.connect(&endpoint).unwrap_err().kind(), ConnectErrorKind::RoutingIdInUse);
     let told = until(&monitor, |kind| matches!(kind, EventKind::RoutingIdInUse(_)));
     assert!(matches!(&told.kind, EventKind::RoutingIdInUse(name) if *name == ada()));
     // Nor does it come in by another door.

@@ -4,8 +4,12 @@ use nix::sys::pthread::{Pthread, pthread_kill, pthread_self};
 use nix::sys::signal::Signal;
 
 use super::*;
+use crate::socket::shared::Side;
 use crate::sync::AtomicBool;
-use crate::{Dealer, Interest, PollError, Poller, Pub, RecvError, Router, SubscribersError};
+use crate::{
+    Dealer, Interest, NotReady, NotSubscribed, Pair, PollError, Poller, Pub, RecvError, Rep, Req,
+    RequestError, Router, SharedSocket, Sub, SubscribersError,
+};
 
 /// Has SIGUSR1 run a handler, which the C library does again and again.
 fn handle_signals() {
@@ -158,5 +162,69 @@ fn a_signal_ends_calls_of_a_context_that_wants_it() {
         other.connect(pull.bind("inproc://signals").unwrap().endpoint()).unwrap();
         send(&mut other, "a message");
         assert_eq!(recv(&mut pull), "a message");
+    });
+}
+
+#[test]
+fn a_signal_ends_waits_for_connections_subscriptions_and_events() {
+    alone("signals::a_signal_ends_waits_for_connections_subscriptions_and_events", || {
+        handle_signals();
+        let context = Context::builder().interruptible(true).build();
+        let mut subscriber = context.open::<Sub>().unwrap();
+        for endpoint in ["inproc://nobody", "tcp://127.0.0.1:9"] {
+            let connection = subscriber.connect(endpoint).unwrap();
+            let ready = in_a_storm("a wait for a connection", || connection.wait_ready(2 * PATIENCE));
+            assert_eq!(ready, Err(NotReady::Interrupted), "{endpoint}");
+        }
+        let subscribed = in_a_storm("a wait for subscriptions", || subscriber.wait_subscribed(2 * PATIENCE));
+        assert_eq!(subscribed, Err(NotSubscribed::Interrupted));
+        let mut pair = context.open::<Pair>().unwrap();
+        let monitor = pair.monitor();
+        let heard = || monitor.recv().map(|event| event.kind.name());
+        assert_eq!(in_a_storm("a wait for an event", heard), Err(RecvError::Interrupted));
+        let heard = || monitor.recv_timeout(2 * PATIENCE).map(|event| event.kind.name());
+        assert_eq!(in_a_storm("a wait for an event", heard), Err(RecvError::Interrupted));
+        // An iterator would be over.
+        let next = in_a_storm("the next event", || {
+            thread::scope(|scope| {
+                scope.spawn(|| pair.bind("inproc://somebody").unwrap());
+                (&monitor).next().map(|event| event.kind.name())
+            })
+        });
+        assert_eq!(next, Some("listening"));
+    });
+}
+
+#[test]
+fn a_signal_ends_calls_on_a_shared_socket_whoever_watches_it() {
+    alone("signals::a_signal_ends_calls_on_a_shared_socket_whoever_watches_it", || {
+        handle_signals();
+        let context = Context::builder().interruptible(true).build();
+        let pair = SharedSocket::new(context.open::<Pair>().unwrap());
+        let (req, rep) = (context.open::<Req>().unwrap(), context.open::<Rep>().unwrap());
+        let (req, rep) = (SharedSocket::new(req), SharedSocket::new(rep));
+        let receives = || pair.recv();
+        let sends = || pair.send(Message::from("kept")).map_err(|unsent| (unsent.error, unsent.message));
+        let kept = || Err((SendError::Interrupted, Some(Message::from("kept"))));
+        assert_eq!(in_a_storm("a receive", receives), Err(RecvError::Interrupted));
+        assert_eq!(in_a_storm("a send", sends), kept());
+        let answered = in_a_storm("an answer", || rep.answer(|request| request));
+        assert_eq!(answered, Err(RecvError::Interrupted));
+        let asked = in_a_storm("a request", || req.request("nobody"));
+        assert!(
+            matches!(asked, Err(RequestError::NotSent(unsent)) if unsent.error == SendError::Interrupted)
+        );
+        // Behind another thread, which gets no signal, and sleeps in the socket.
+        thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(pair.recv_timeout(PATIENCE).unwrap(), "for the first"));
+            eventually("it waits", || pair.hub_waiting(Side::Messages) == (1, true));
+            assert_eq!(in_a_storm("a receive", receives), Err(RecvError::Interrupted));
+            assert_eq!(in_a_storm("a send", sends), kept());
+            assert_eq!(pair.hub_waiting(Side::Messages), (1, true));
+            let mut other = context.open::<Pair>().unwrap();
+            other.connect(pair.with(|pair| pair.bind("inproc://shared")).unwrap().endpoint()).unwrap();
+            send(&mut other, "for the first");
+            eventually("it has it", || pair.hub_waiting(Side::Messages) == (0, false));
+        });
     });
 }
