@@ -214,6 +214,10 @@ pub enum SendError {
     /// The context was shut down; this socket will never send again.
     #[error("the context was shut down")]
     Terminated,
+    /// The peer whose turn it is, a socket of this process, has set a
+    /// [`max_message_size`](crate::Options::max_message_size) that is less.
+    #[error("the message is larger than the peer takes")]
+    TooLarge,
     /// An XSUB's subscription to a topic that is longer than publishers accept.
     #[error("the topic is longer than {max} octets", max = crate::limits::TOPIC_OCTETS_MAX)]
     TopicTooLong,

@@ -112,8 +112,9 @@ macro_rules! for_each_option {
             heartbeat_ttl: HeartbeatTtl = HeartbeatTtl::NONE, code 76, when NextConnect;
 
             /// Longest message that a peer may send, all its frames together. The header of the frame that goes beyond
-            /// ends the connection, before its body is read. libzmq looks at each frame alone. Messages within a
-            /// process are not measured.
+            /// ends the connection, before its body is read. libzmq looks at each frame alone. Within a process a
+            /// larger one is refused when it is sent, with `TooLarge`; a PUB, XPUB or XSUB drops it for that peer;
+            /// what was sent before the bind is not measured.
             max_message_size: MaxMessageSize = MaxMessageSize::UNLIMITED, code 22, when NextConnect;
 
             /// Most connections that wait to be accepted by a bound endpoint.

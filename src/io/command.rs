@@ -99,6 +99,8 @@ pub(crate) enum ToSocket {
     LetGo(u64),
     /// What the other end of a pipe of this process subscribes to.
     Feed(u64, Feed),
+    /// The other end of a pipe of this process takes no message of more octets.
+    MessageMax(u64, u64),
     /// A pipe that the socket waits for has changed.
     Ready(u64, Ready),
     /// The context was shut down.
@@ -171,7 +173,7 @@ impl ToSocket {
         match self {
             // A peer that tells of its first message, or what is there already.
             Self::Attach(pipe) if pipe.tells => Interest::WRITABLE,
-            Self::Ready(_, Ready::Closed | Ready::Quiet) => Interest::NONE,
+            Self::MessageMax(..) | Self::Ready(_, Ready::Closed | Ready::Quiet) => Interest::NONE,
             Self::Ready(_, Ready::Readable) => Interest::READABLE,
             Self::Ready(_, Ready::Writable) => Interest::WRITABLE,
             Self::Attach(_) | Self::Disconnect(_) | Self::LetGo(_) | Self::Feed(..) | Self::Terminated => {
@@ -195,7 +197,11 @@ impl SocketMailbox {
             ToSocket::Attach(pipe) => is_over(pipe) && over.insert(pipe.id),
             // Behind the peer that it is about.
             ToSocket::Ready(id, _) => over.contains(id),
-            ToSocket::Disconnect(_) | ToSocket::Feed(..) | ToSocket::LetGo(_) | ToSocket::Terminated => false,
+            ToSocket::Disconnect(_)
+            | ToSocket::Feed(..)
+            | ToSocket::LetGo(_)
+            | ToSocket::MessageMax(..)
+            | ToSocket::Terminated => false,
         })
     }
 }

@@ -97,6 +97,10 @@ impl Strategy for Rep {
             Ok(()) => {}
             Err(Refused::Closed) => pipes.drops().unroutable.add(1),
             Err(Refused::Full) => pipes.drops().full.add(1),
+            Err(Refused::TooLarge) => {
+                self.asker = Some(asker);
+                return Err(SendError::TooLarge);
+            }
         }
         Ok(())
     }

@@ -252,6 +252,7 @@ impl Addressing for Router {
             None => Refused::Closed,
         };
         match (refused, self.is_mandatory) {
+            (Refused::TooLarge, _) => return Err(SendError::TooLarge),
             (Refused::Full, true) => return Err(SendError::WouldBlock),
             (Refused::Closed, true) => return Err(SendError::Unroutable),
             (Refused::Full, false) => pipes.drops().full.add(1),

@@ -149,6 +149,7 @@ impl Addressing for Stream {
         pipes.send(key, payload).map_err(|refused| match refused {
             Refused::Closed => SendError::Unroutable,
             Refused::Full => SendError::WouldBlock,
+            Refused::TooLarge => SendError::TooLarge,
         })
     }
 

@@ -21,7 +21,8 @@ use crate::sync::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
-    /// The queue to the peer was full: of ROUTER and REP, and of PUB, XPUB and XSUB.
+    /// The queue to the peer was full: of ROUTER and REP, and of PUB, XPUB and XSUB, which also count here what is larger
+    /// than a peer of this process takes.
     pub full: u64,
     /// What came is not what peers of this type send: to REQ and REP.
     pub malformed: u64,

@@ -54,6 +54,7 @@ impl Pipe {
         chores: &mut Chores,
     ) -> Result<(), Refused> {
         if let Some(latest) = &self.latest_out {
+            self.outbound.fits(&[], payload)?;
             latest.put_behind(&[], payload);
             return Ok(());
         }

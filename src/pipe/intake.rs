@@ -279,7 +279,7 @@ impl Intake {
                         _ if self.parts > 0 => return Err(ProtocolError::UnexpectedCommand),
                         Ok(()) => {}
                         Err(Refused::Full) => return Ok(Skimmed::Full),
-                        Err(Refused::Closed) => return Ok(Skimmed::Closed),
+                        Err(Refused::Closed | Refused::TooLarge) => return Ok(Skimmed::Closed),
                     }
                     let flags = header.flags | NOTE | COUNTED;
                     // SAFETY: we are the producer, and the octet is behind what is published.
@@ -298,7 +298,7 @@ impl Intake {
             match room {
                 Ok(()) => {}
                 Err(Refused::Full) => return Ok(Skimmed::Full),
-                Err(Refused::Closed) => return Ok(Skimmed::Closed),
+                Err(Refused::Closed | Refused::TooLarge) => return Ok(Skimmed::Closed),
             }
             if self.parts >= PARTS_MAX {
                 return Err(ProtocolError::TooManyParts);

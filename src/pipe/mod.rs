@@ -26,6 +26,7 @@ mod large_body;
 mod latest;
 mod look;
 mod mailbox;
+mod measure;
 mod names;
 pub(crate) mod note;
 mod outstanding;

@@ -500,10 +500,12 @@ impl Pipes {
         mut refused: Refused,
         try_send: impl Fn(&mut Producer, &mut Payload<'_>) -> Result<(), Refused>,
     ) -> Result<(), Refused> {
-        let latest = self.get_mut(key).and_then(|pipe| pipe.latest_out.as_ref());
-        if let (Refused::Full, Some(latest)) = (refused, latest) {
-            latest.put_behind(envelope, payload);
-            return Ok(());
+        if let (Refused::Full, Some(pipe)) = (refused, self.get_mut(key)) {
+            if let Some(latest) = &pipe.latest_out {
+                pipe.outbound.fits(envelope, payload)?;
+                latest.put_behind(envelope, payload);
+                return Ok(());
+            }
         }
         if refused == Refused::Full {
             match self.send_to_full(key, payload, try_send) {

@@ -28,6 +28,8 @@ pub(crate) enum Refused {
     Closed,
     /// The high-water mark is reached.
     Full,
+    /// The other end takes no message of this size.
+    TooLarge,
 }
 
 /// The part of the chain that the producer works on.
@@ -66,7 +68,9 @@ pub(crate) struct Producer {
     /// What `sent` was at the last watch.
     watched_at: u64,
     /// Longest body that is copied.
-    copied_max: usize,
+    pub(super) copied_max: usize,
+    /// Longest message that is taken, all its frames together.
+    pub(super) message_max: usize,
     /// Octets of filled segments and of bodies by reference since the pipe was made.
     pub(super) octets: u64,
     /// Most of them that the consumer may not have let go.
@@ -100,6 +104,7 @@ impl Producer {
             batch_at: 0,
             watched_at: 0,
             copied_max: COPIED_BODY_MAX,
+            message_max: usize::MAX,
             octets: 0,
             octets_limit: u64::MAX,
             segment_max: SEGMENT_OCTETS_MAX,
@@ -114,6 +119,7 @@ impl Producer {
     pub(crate) fn try_send(&mut self, payload: &mut Payload<'_>) -> Result<(), Refused> {
         self.has_room()?;
         if !self.write_small(payload) {
+            self.fits(&[], payload)?;
             self.write(payload);
         }
         self.end_messages(1);
@@ -148,6 +154,7 @@ impl Producer {
         payload: &mut Payload<'_>,
     ) -> Result<(), Refused> {
         self.has_room()?;
+        self.fits(envelope, payload)?;
         for frame in envelope {
             self.write_frame(MORE, frame);
         }
@@ -318,7 +325,7 @@ impl Producer {
 
     /// Bodies longer than `octets` travel by reference.
     pub(crate) fn share_above(&mut self, octets: usize) {
-        self.copied_max = octets;
+        self.copied_max = octets.min(self.message_max);
     }
 
     /// Changes the high-water mark; `None` is no limit.

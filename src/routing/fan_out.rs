@@ -146,8 +146,9 @@ fn offer(places: &mut [Place], pipes: &mut Pipes, seat: Seat, payload: &mut Payl
     if *is_full && pipes.has_room(*key) == Err(Refused::Full) {
         return 1;
     }
-    *is_full = pipes.offer(*key, payload) == Err(Refused::Full);
-    u64::from(*is_full)
+    let offered = pipes.offer(*key, payload);
+    *is_full = offered == Err(Refused::Full);
+    u64::from(*is_full || offered == Err(Refused::TooLarge))
 }
 
 #[cfg(test)]

@@ -23,6 +23,30 @@ use crate::error::{RecvError, SendError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NoneReady;
 
+/// Why a message was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotSent {
+    NoneReady,
+    /// The peer whose turn it is takes no message of this size.
+    TooLarge,
+}
+
+impl From<NoneReady> for NotSent {
+    fn from(_: NoneReady) -> Self {
+        Self::NoneReady
+    }
+}
+
+impl From<NotSent> for SendError {
+    #[inline]
+    fn from(not_sent: NotSent) -> Self {
+        match not_sent {
+            NotSent::NoneReady => Self::WouldBlock,
+            NotSent::TooLarge => Self::TooLarge,
+        }
+    }
+}
+
 impl From<NoneReady> for SendError {
     #[inline]
     fn from(_: NoneReady) -> Self {

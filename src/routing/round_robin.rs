@@ -5,8 +5,8 @@
 
 use crate::message::Payload;
 use crate::pipe::{PipeKey, Pipes, Refused};
-use crate::routing::NoneReady;
 use crate::routing::turns::Turns;
+use crate::routing::{NoneReady, NotSent};
 
 /// Peers in turn.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl RoundRobin {
 
     /// Queues the payload for the next peer with room.
     #[inline]
-    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NotSent> {
         self.send_by(pipes, |pipes, key| pipes.send(key, payload)).map(|_| ())
     }
 
@@ -48,7 +48,7 @@ impl RoundRobin {
         &mut self,
         pipes: &mut Pipes,
         mut try_send: impl FnMut(&mut Pipes, PipeKey) -> Result<(), Refused>,
-    ) -> Result<PipeKey, NoneReady> {
+    ) -> Result<PipeKey, NotSent> {
         loop {
             let Some(key) = self.active.current() else {
                 self.look_at_full(pipes)?;
@@ -64,6 +64,7 @@ impl RoundRobin {
                     self.full.push(key);
                 }
                 Err(Refused::Closed) => self.active.skip(),
+                Err(Refused::TooLarge) => return Err(NotSent::TooLarge),
             }
         }
     }
@@ -83,7 +84,7 @@ impl RoundRobin {
                     self.active.skip();
                     self.full.push(key);
                 }
-                Err(Refused::Closed) => self.active.skip(),
+                Err(Refused::Closed | Refused::TooLarge) => self.active.skip(),
             }
         }
     }

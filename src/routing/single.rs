@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use crate::message::{Message, Payload};
-use crate::pipe::{PipeKey, Pipes};
-use crate::routing::NoneReady;
+use crate::pipe::{PipeKey, Pipes, Refused};
+use crate::routing::{NoneReady, NotSent};
 
 /// The peer, if there is one.
 #[derive(Debug, Default)]
@@ -49,9 +49,12 @@ impl Single {
     }
 
     #[inline]
-    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NoneReady> {
+    pub(crate) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), NotSent> {
         let peer = self.peer.ok_or(NoneReady)?;
-        pipes.send(peer, payload).map_err(|_| NoneReady)
+        pipes.send(peer, payload).map_err(|refused| match refused {
+            Refused::Closed | Refused::Full => NotSent::NoneReady,
+            Refused::TooLarge => NotSent::TooLarge,
+        })
     }
 
     #[inline]

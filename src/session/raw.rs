@@ -220,7 +220,7 @@ impl Session {
                 Input::Open => match self.inbound.has_room() {
                     Ok(()) if budget == 0 => return Ok(Progress::Again),
                     Ok(()) => budget = budget.saturating_sub(self.read_some(&mut octets)?),
-                    Err(Refused::Closed) => self.input = Input::Unwanted,
+                    Err(Refused::Closed | Refused::TooLarge) => self.input = Input::Unwanted,
                     Err(Refused::Full) => {
                         if self.inbound.wait_for_room() {
                             break;

@@ -401,6 +401,10 @@ impl Core {
                     }
                 }
                 ToSocket::Feed(id, feed) => self.on_feed(pattern, id, feed),
+                ToSocket::MessageMax(id, limit) => {
+                    let pipe = self.pipes.key(id).and_then(|key| self.pipes.get_mut(key));
+                    pipe.into_iter().for_each(|pipe| pipe.outbound.limit_message(Some(limit)));
+                }
                 ToSocket::Ready(id, ready) => self.on_ready(pattern, id, ready),
                 ToSocket::Terminated => self.is_terminated = true,
             }

@@ -10,7 +10,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{BindErrorKind, ConnectErrorKind, ProtocolError};
 use crate::io::{SocketMailbox, ToSocket, unique_id};
 use crate::limits::COPIED_BODY_MAX_INPROC;
-use crate::options::{FixedMessage, Hwm, HwmOctets};
+use crate::options::{FixedMessage, Hwm, HwmOctets, MaxMessageSize};
 use crate::patterns::Strategy;
 use crate::pipe::{
     Claim, Consumer, Feed, Latest, Names, Pipe, Producer, Reader, Upstream, WakeUp, note, pipe,
@@ -70,6 +70,7 @@ struct Party {
     recv_hwm: Hwm,
     send_hwm_octets: HwmOctets,
     recv_hwm_octets: HwmOctets,
+    message_max: MaxMessageSize,
     /// What it subscribes to.
     upstream: Option<Arc<Upstream>>,
     hello: FixedMessage,
@@ -91,6 +92,7 @@ impl Core {
             recv_hwm,
             send_hwm_octets,
             recv_hwm_octets,
+            message_max: self.options().max_message_size(),
             upstream,
             hello: self.options().hello_msg(),
         }
@@ -132,6 +134,11 @@ impl Core {
                 to_connecter.set_limit(sum(ours.send_hwm, theirs.recv_hwm));
             }
             limit_octets(&mut to_connecter, ours.send_hwm_octets, theirs.recv_hwm_octets);
+            to_connecter.limit_message(theirs.message_max.limit());
+            if let Some(limit) = ours.message_max.limit() {
+                let (mailbox, their_id) = &reach;
+                mailbox.post(ToSocket::MessageMax(*their_id, limit));
+            }
             if latest.back.is_none() {
                 from_connecter.set_limit(sum(theirs.send_hwm, ours.recv_hwm));
             }
@@ -211,6 +218,8 @@ impl Core {
             });
         limit_octets(&mut to_binder, ours.send_hwm_octets, theirs_in);
         limit_octets(&mut to_connecter, theirs_out, ours.recv_hwm_octets);
+        to_binder.limit_message(binder.and_then(|binder| binder.message_max.limit()));
+        to_connecter.limit_message(ours.message_max.limit());
         if out.is_none() {
             ours.greet(&mut to_binder);
         }

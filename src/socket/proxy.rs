@@ -397,6 +397,7 @@ impl Way {
                 Err(
                     SendError::MissingBody
                     | SendError::NotSupported
+                    | SendError::TooLarge
                     | SendError::TooManyParts
                     | SendError::TopicTooLong
                     | SendError::Unroutable,

@@ -1,7 +1,7 @@
 //! inproc: names of one context, bound and connected to in any order.
 
 use super::*;
-use crate::{BindErrorKind, ConnectErrorKind, Pair, RecvError, SocketType};
+use crate::{BindErrorKind, ConnectErrorKind, Pair, Receives, RecvError, SendError, Sends, SocketType};
 
 #[test]
 fn a_name_is_bound_once_and_free_after_unbind_or_drop() {
@@ -160,4 +160,105 @@ fn threads_that_bind_connect_send_and_drop_at_once_agree() {
         last.bind(&name).unwrap();
         while last.try_recv().is_ok() {}
     }
+}
+
+/// Two sockets: the one takes no more than so many octets. Either binds, before or after the other connects.
+fn with_a_limit<S: Pattern, R: Pattern>(octets: u64, mut act: impl FnMut(Socket<S>, Socket<R>)) {
+    let place = Place::new(Transport::Inproc);
+    for (sender_binds, binds_first) in [(false, false), (false, true), (true, false), (true, true)] {
+        let name = place.address();
+        let mut sender: Socket<S> = place.open();
+        let mut receiver: Socket<R> = place.builder().max_message_size(octets).open().unwrap();
+        for is_binder_s in [binds_first, !binds_first] {
+            match (is_binder_s, sender_binds) {
+                (true, true) => drop(sender.bind(&name).unwrap()),
+                (true, false) => drop(receiver.bind(&name).unwrap()),
+                (false, true) => drop(receiver.connect(&name).unwrap()),
+                (false, false) => drop(sender.connect(&name).unwrap()),
+            }
+        }
+        act(sender, receiver);
+    }
+}
+
+/// Messages of as many octets, and of one more.
+fn of_size(octets: usize) -> [Message; 4] {
+    let body = |octets| vec![7_u8; octets];
+    [
+        Message::from(body(octets)),
+        Message::from([body(octets / 2), body(octets - octets / 2)]),
+        Message::from(body(octets + 1)),
+        Message::from([body(octets / 2), body(octets - octets / 2), body(1)]),
+    ]
+}
+
+fn larger_messages_are_handed_back<S: Sends, R: Receives>() {
+    for octets in [10, 1_000, 1_000_000] {
+        with_a_limit(octets as u64, |mut sender: Socket<S>, mut receiver: Socket<R>| {
+            let [taken, parts, larger, more] = of_size(octets);
+            for refused in [&larger, &more] {
+                let unsent = sender.try_send(refused.clone()).unwrap_err();
+                assert_eq!((unsent.error, unsent.message.as_ref()), (SendError::TooLarge, Some(refused)));
+                assert_eq!(sender.send(refused).unwrap_err().error, SendError::TooLarge);
+            }
+            for message in [&taken, &parts] {
+                send(&mut sender, message);
+                assert_eq!(recv(&mut receiver), *message);
+            }
+        });
+    }
+}
+
+#[test]
+fn what_is_larger_than_the_peer_takes_is_handed_back() {
+    larger_messages_are_handed_back::<Push, Pull>();
+    larger_messages_are_handed_back::<crate::Dealer, crate::Dealer>();
+    larger_messages_are_handed_back::<Pair, Pair>();
+    let [taken, _, larger, _] = of_size(10);
+    with_a_limit(10, |mut req: Socket<crate::Req>, mut rep: Socket<crate::Rep>| {
+        assert_eq!(req.request(&larger).unwrap_err().error, SendError::TooLarge);
+        let reply = req.request(&taken).unwrap();
+        rep.recv_timeout(PATIENCE).unwrap().reply(&larger).unwrap(); // the other way there is no limit
+        assert_eq!(reply.recv().unwrap(), larger);
+    });
+    with_a_limit(10, |mut rep: Socket<crate::Rep>, mut req: Socket<crate::Req>| {
+        let reply = req.request(&larger).unwrap();
+        let request = rep.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(request.reply(&larger).unwrap_err().error, SendError::TooLarge);
+        drop(reply);
+    });
+    with_a_limit(10, |mut router: Socket<crate::Router>, mut dealer: Socket<crate::Dealer>| {
+        send(&mut dealer, "hello");
+        let (from, _) = router.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(router.send_to(&from, &larger).unwrap_err().error, SendError::TooLarge);
+        router.send_to(&from, &taken).unwrap();
+        assert_eq!(recv(&mut dealer), taken);
+    });
+}
+
+#[test]
+fn a_publisher_drops_what_is_larger_than_a_subscriber_takes() {
+    let [taken, _, larger, more] = of_size(10);
+    with_a_limit(10, |mut publisher: Socket<crate::Pub>, mut subscriber: Socket<crate::Sub>| {
+        subscriber.subscribe("").unwrap();
+        publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+        publisher.send(&larger).unwrap();
+        publisher.send(&more).unwrap();
+        publisher.send(&taken).unwrap();
+        assert_eq!(recv(&mut subscriber), taken);
+        assert_eq!(publisher.dropped().full, 2);
+    });
+}
+
+#[test]
+fn what_takes_the_place_of_another_message_is_measured_too() {
+    let place = Place::new(Transport::Inproc);
+    let [taken, _, larger, _] = of_size(1_000);
+    let mut pull: Socket<Pull> = place.builder().max_message_size(1_000).open().unwrap();
+    let name = pull.bind(place.address()).unwrap();
+    let mut push: Socket<Push> = place.builder().conflate(true).open().unwrap();
+    push.connect(&name).unwrap();
+    push.send(&taken).unwrap();
+    assert_eq!(push.send(&larger).unwrap_err().error, SendError::TooLarge);
+    assert_eq!(recv(&mut pull), taken);
 }
