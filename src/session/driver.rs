@@ -276,6 +276,9 @@ impl Session {
         }
         // A peer that has closed its side is not asked for signs of life: that would be answered with a reset.
         if (noted & work::BEAT != 0 || self.connection.wants_timer()) && self.is_talking() {
+            // The task has forgotten what it was asked for: it knows one time only, which may have been another
+            // session's, or one that a call has seen to meanwhile.
+            self.beat_at = self.beat_at.filter(|_| noted & work::BEAT == 0);
             self.beat(link)?;
         }
         if !self.outbox.is_empty() || was_shaking_hands {

@@ -102,7 +102,8 @@ pub(super) struct Beat {
 }
 
 impl Beat {
-    /// Heartbeats: not later than at this time.
+    /// Heartbeats: not later than at this time. Then the session asks again, also for a time that it has asked for: only
+    /// the first of all is known here.
     pub(super) fn wake_at(&mut self, at: Instant, turn: &mut Turn<'_>) {
         self.beat_at = Some(self.beat_at.map_or(at, |before| before.min(at)));
         turn.wake_at(at);

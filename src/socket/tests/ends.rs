@@ -30,7 +30,7 @@ impl Raw {
     }
 
     /// Waits for who connects, and shakes hands.
-    fn accept(listener: &Octets, socket_type: &str) -> Self {
+    pub(super) fn accept(listener: &Octets, socket_type: &str) -> Self {
         Self(listener.accept().unwrap().0).shake_hands(socket_type)
     }
 
@@ -49,14 +49,21 @@ impl Raw {
             [&u32::try_from(socket_type.len()).unwrap().to_be_bytes(), socket_type.as_bytes()].concat();
         let body = [b"\x05READY\x0BSocket-Type", &value[..]].concat();
         self.say(&[&[4, u8::try_from(body.len()).unwrap()], &body[..]].concat());
-        let mut header = [0; 2];
-        self.0.read_exact(&mut header).unwrap();
-        self.0.read_exact(&mut vec![0; header[1].into()]).unwrap();
+        self.frame();
         self
     }
 
     pub(super) fn say(&mut self, octets: &[u8]) {
         self.0.write_all(octets).unwrap();
+    }
+
+    /// The body of the next frame, which is a short one.
+    pub(super) fn frame(&mut self) -> Vec<u8> {
+        let mut header = [0; 2];
+        self.0.read_exact(&mut header).unwrap();
+        let mut body = vec![0; header[1].into()];
+        self.0.read_exact(&mut body).unwrap();
+        body
     }
 
     /// Reads to the end, slowly, and says something now and then. The numbers of the messages of this size.
@@ -81,6 +88,15 @@ impl Raw {
         let read = self.0.read(&mut [0; 100]);
         matches!(read, Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
+}
+
+/// Where a peer made of octets is found.
+pub(super) fn listen(endpoint: &Endpoint) -> Octets {
+    let (domain, address) = system_address(endpoint);
+    let listener = Octets::new(domain, Type::STREAM, None).unwrap();
+    listener.bind(&address).unwrap();
+    listener.listen(5).unwrap();
+    listener
 }
 
 fn system_address(endpoint: &Endpoint) -> (Domain, SockAddr) {
@@ -201,10 +217,7 @@ fn what_a_peer_has_sent_is_received_although_it_takes_no_more() {
 fn what_is_queued_for_a_peer_that_takes_no_more_waits_for_the_next() {
     over(TCP_AND_IPC, |place| {
         let endpoint = place.address();
-        let (domain, address) = system_address(&endpoint);
-        let listener = Octets::new(domain, Type::STREAM, None).unwrap();
-        listener.bind(&address).unwrap();
-        listener.listen(5).unwrap();
+        let listener = listen(&endpoint);
         let mut dealer = place.builder::<Dealer>().recv_hwm(10).send_hwm(100).open().unwrap();
         dealer.connect(&endpoint).unwrap();
         let peer = Raw::accept(&listener, "DEALER");

@@ -27,6 +27,7 @@ mod faults_stream;
 mod finish;
 mod floods;
 mod handles;
+mod heartbeats;
 mod in_step;
 mod inline;
 mod inproc;
