@@ -194,6 +194,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "megabytes, octet by octet, and no unsafe code")]
     fn the_shelf_keeps_no_more_than_its_limit() {
         let shelf = Shelf::default();
         shelf.open();

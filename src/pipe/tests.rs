@@ -45,6 +45,11 @@ fn framed(message: &Message) -> Vec<u8> {
     octets
 }
 
+/// So many rounds; under Miri, which takes a thousand times as long, a hundredth.
+fn rounds(count: u32) -> u32 {
+    if cfg!(miri) { count / 100 } else { count }
+}
+
 fn recv(consumer: &mut Consumer) -> Result<Message, NoMessage> {
     let mut message = Message::new();
     consumer.try_recv(&mut message).map(|()| message)
@@ -55,7 +60,7 @@ fn messages_come_out_as_they_went_in() {
     let mut dice = Dice(1);
     let (mut producer, mut consumer) = pipe(None);
     let mut model = VecDeque::new();
-    for _ in 0..20_000 {
+    for _ in 0..rounds(20_000) {
         if dice.roll(2) == 0 {
             let message = dice.message();
             producer.try_send(&mut Payload::from(&message)).unwrap();
@@ -108,7 +113,7 @@ fn a_drain_gives_the_octets_of_the_wire() {
     let mut drain = consumer.into_drain();
     let mut expected = Vec::new();
     let mut written = Vec::new();
-    for _ in 0..2_000 {
+    for _ in 0..rounds(2_000) {
         let message = dice.message();
         expected.extend(framed(&message));
         producer.try_send(&mut Payload::from(message)).unwrap();
@@ -322,7 +327,7 @@ fn commands_without_messages_take_no_memory() {
     // F-17: a million unknown commands; the tail is used again and again.
     let (producer, mut consumer) = pipe(None);
     let mut intake = producer.into_intake();
-    for _ in 0..200_000 {
+    for _ in 0..rounds(200_000) {
         feed(&mut intake, b"\x04\x04\x03FOO");
     }
     assert!(intake.tail_capacity() <= crate::limits::SEGMENT_OCTETS_MAX);
@@ -479,7 +484,7 @@ fn a_body_whose_drop_panics_breaks_nothing_else() {
 fn two_threads_lose_nothing() {
     for limit in [Some(1), Some(2), Some(1000), None] {
         let (mut producer, mut consumer) = pipe(limit);
-        let count = 30_000;
+        let count = rounds(30_000);
         let writer = thread::spawn(move || {
             let mut dice = Dice(7);
             for n in 0..count {
@@ -561,7 +566,7 @@ fn connections_that_nobody_saw_take_no_room() {
     let name = [7; 255];
     intake.note_passage(|passage| passage.arrive(&name));
     let small = intake.tail_capacity();
-    for _ in 0..10_000 {
+    for _ in 0..rounds(10_000) {
         intake.note_passage(Passage::leave);
         intake.note_passage(|passage| passage.arrive(&name));
     }
