@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use self::finish::{FinishReport, Undelivered};
 use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
-use crate::limits::{DROP_LINGER, SPIN_MAX};
+use crate::limits::SPIN_MAX;
 use crate::options::Linger;
 use crate::patterns::{AnyPattern, Pattern};
 use crate::pipe::Books;
@@ -34,8 +34,9 @@ use crate::sync::{AtomicBool, Mutex, Ordering, lock, prepare_fences};
 /// When the last handle and the last socket are dropped, the drop waits until messages that
 /// [`linger`](crate::Options::linger) are handed to the kernel: 30 seconds at most, unless
 /// [`ContextBuilder::linger`] says otherwise. After a second it tells on standard error, or to `tracing`, for what it
-/// waits, and in the end what was lost. Without such messages it returns at once. After [`shutdown`](Self::shutdown), and
-/// in a thread that panics, only peers that can be reached are waited for, a second at most.
+/// waits, and in the end what was lost. Without such messages it returns at once. After [`shutdown`](Self::shutdown),
+/// unless [`ContextBuilder::linger`] says otherwise, and in a thread that panics, only peers that can be reached are
+/// waited for, a second at most.
 ///
 /// [`finish`](Self::finish) waits as long as one likes, and reports.
 ///
@@ -72,7 +73,8 @@ pub(crate) struct ContextInner {
     pub(crate) spin: Duration,
     /// Signals end waits.
     pub(crate) is_interruptible: bool,
-    linger: Linger,
+    /// None: the builder did not say.
+    linger: Option<Linger>,
 }
 
 /// An open socket.
@@ -151,7 +153,8 @@ impl Context {
     ///
     /// Returns at once. Messages that were accepted are still sent, as [`linger`](crate::Options::linger)
     /// says, when their sockets are dropped; but the last drop waits a second at most, and not for peers that cannot be
-    /// reached. [`finish`](Self::finish) waits longer.
+    /// reached, unless [`ContextBuilder::linger`] says for how long. [`Socket::close`] and [`finish`](Self::finish) wait as
+    /// long as they are told to.
     pub fn shutdown(&self) {
         self.inner.shut_down();
     }
@@ -303,8 +306,9 @@ impl ContextBuilder {
     }
 
     /// Sets how long the drop of the last handle waits for messages that [`linger`](crate::Options::linger): sockets
-    /// that are gone send no longer than that, whatever their own option says. Default: 30 seconds.
-    /// [`Linger::Forever`] is for ever, [`Linger::DISCARD`] not at all.
+    /// that are gone send no longer than that, whatever their own option says. [`Linger::Forever`] is for ever,
+    /// [`Linger::DISCARD`] not at all. Default: 30 seconds; after a [`shutdown`](Context::shutdown) a second, and not for
+    /// peers that cannot be reached. In a thread that panics it is no longer than that, whatever is set here.
     ///
     /// ```
     /// use std::time::Duration;
@@ -342,7 +346,7 @@ impl ContextBuilder {
                 zap_desk: Arc::new(ZapDesk::new()),
                 spin: self.spin,
                 is_interruptible: self.is_interruptible,
-                linger: self.linger.unwrap_or(Linger::AtMost(DROP_LINGER)),
+                linger: self.linger,
             }),
         };
         finish::remember(&context.inner);

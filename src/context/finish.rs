@@ -4,8 +4,9 @@
 //!                            waits for                         at most                  tells
 //!  finish                    all that is queued                as long as it is told    a report
 //!  drop                      what lingers                      ContextBuilder::linger   after a second, and of losses
-//!  drop behind a shutdown,   what lingers for peers            a second                 of losses, to `tracing`
-//!   or in a panic             that can be reached
+//!  drop in a panic, or       what lingers for peers            a second                 of losses, to `tracing`
+//!   behind a shutdown if      that can be reached
+//!   the builder said nothing
 //!  the end of the program    all that is queued for such       a second                 of losses
 //! ```
 #![forbid(unsafe_code)]
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
 use crate::io::Finish;
-use crate::limits::{HURRIED_LINGER, PEERS_NAMED, SILENT_LINGER};
-use crate::options::Timeout;
+use crate::limits::{DROP_LINGER, HURRIED_LINGER, PEERS_NAMED, SILENT_LINGER};
+use crate::options::{Linger, Timeout};
 use crate::pipe::Queue;
 use crate::session::tell_left;
 use crate::sync::{Mutex, Ordering, at_exit, lock, try_lock};
@@ -179,8 +180,10 @@ impl Drop for ContextInner {
             return;
         }
         // Relaxed: whoever has shut it down has let its handle go since.
-        let is_hurried = self.is_terminated.load(Ordering::Relaxed) || thread::panicking();
-        let limit = if is_hurried { Some(HURRIED_LINGER) } else { self.linger.limit() };
+        let is_brief = self.linger.is_none() && self.is_terminated.load(Ordering::Relaxed);
+        let is_hurried = is_brief || thread::panicking();
+        let limit = self.linger.unwrap_or(Linger::AtMost(DROP_LINGER)).limit();
+        let limit = if is_hurried { limit.into_iter().chain([HURRIED_LINGER]).min() } else { limit };
         let is_silent = limit.is_some_and(|limit| limit <= SILENT_LINGER);
         let mut queues = if is_silent { self.queues() } else { Vec::new() };
         let begun = Instant::now();

@@ -345,7 +345,8 @@
 //!   Messages that arrived and were not received are dropped; a close reports how many.
 //! * The last handle of a [`Context`](crate::Context), sockets included, waits when it is dropped until what
 //!   lingers is with the kernel: 30 seconds at most, then the rest is dropped. libzmq's `zmq_ctx_term` waits
-//!   without end; [`ContextBuilder::linger`](crate::ContextBuilder::linger) has either, and everything in between. After a
+//!   without end; [`ContextBuilder::linger`](crate::ContextBuilder::linger) has either, and everything in between, also
+//!   after a [`shutdown`](crate::Context::shutdown), behind which the default is one second. After a
 //!   second it tells for whom it waits, and then what was lost: to `tracing` if somebody listens there, else on standard
 //!   error.
 //! * [`finish`](crate::Context::finish) waits as long as it is told to, for ever if need be, for what sockets hold that

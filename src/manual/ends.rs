@@ -27,7 +27,7 @@
 //! | [`close(within)`](crate::Socket::close) | arrives, if the peers take it `within` that time; the report tells | counted as `unreceived` |
 //! | drop of the socket, [`disconnect`](crate::Socket::disconnect) | arrives, if the peer takes it as long as [`linger`](crate::Options::linger) says; with none, what the kernel has may arrive or not | dropped; counted by [`dropped`](crate::Socket::dropped) after a disconnect |
 //! | [`unbind`](crate::Socket::unbind) | nothing changes: peers that are connected stay. Who has connected and was not accepted yet is refused by the kernel, has been told nothing, and connects again | stays |
-//! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped | cannot be received any more |
+//! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped, but the drop of the last handle then waits a second at most, and not for peers that cannot be reached, unless [`ContextBuilder::linger`](crate::ContextBuilder::linger) was set. `close` and `finish` have their own times | cannot be received any more |
 //! | [`Context::finish`](crate::Context::finish), drop of the last handle | arrives, if the peers take it in the time that these give | dropped |
 //! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, see [`compatibility`](super::compatibility#how-things-end) | gone |
 //! | `_exit`, a signal that kills | what the kernel has arrives, unless the peer says something meanwhile or had said something that was not read: that makes the kernel reset the connection (tcp). A message that the kernel has in part arrives not at all | gone |

@@ -409,6 +409,10 @@
 //! whom an error could be returned. So after a second, and when something was lost, there is a line, unless a subscriber
 //! of `tracing` takes it. A drop that is not waited for by people (after a shutdown, or in a panic) says nothing.
 //!
+//! Such a drop waits a second: whoever shuts a context down wants it to end. libzmq waits there, too, as long as the
+//! sockets linger, which by default is for ever. A program that counts on it says so with the context's `linger`: that of
+//! a socket is for ever by default, and so tells nothing of what somebody wants.
+//!
 //! The end of the program is the end of contexts that were not dropped, by `atexit`: what was sent before the last line
 //! of `main` should not depend on whether an I/O thread had its turn. It takes no more than a second, for `exit` is also
 //! what people call who want a program to end. The calls of other threads go on meanwhile.

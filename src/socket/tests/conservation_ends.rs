@@ -21,6 +21,8 @@ enum Exit {
     Drop,
     /// The context is shut down first.
     Shutdown,
+    /// The same, and nobody waits but the drop of the context, which was told how long.
+    ShutdownAndDrop,
 }
 
 /// What a run is like.
@@ -61,7 +63,7 @@ impl Terms {
         ];
         let is_far = dice.roll(5) == 0;
         let (goes, stays) = if is_far { pairs[[0, 3][dice.roll(2)]] } else { pairs[dice.roll(pairs.len())] };
-        let exits = [Exit::Close, Exit::Disconnect, Exit::Drop, Exit::Shutdown];
+        let exits = [Exit::Close, Exit::Disconnect, Exit::Drop, Exit::Shutdown, Exit::ShutdownAndDrop];
         let exit = exits[dice.roll(exits.len())];
         Self {
             seed,
@@ -240,12 +242,19 @@ fn go(terms: &Terms, context: Context, mut socket: Socket<AnyPattern>, endpoint:
             eventually("it has said everything", || socket.peers().is_empty());
         }
         Exit::Drop => drop(socket),
+        Exit::ShutdownAndDrop => {
+            context.shutdown();
+            drop(socket);
+        }
     }
 }
 
 fn run(terms: &Terms) {
     let place = Place::new(terms.transport);
-    let theirs = Context::new();
+    let theirs = match terms.exit {
+        Exit::ShutdownAndDrop => Context::builder().linger(PATIENCE).build(),
+        Exit::Close | Exit::Disconnect | Exit::Drop | Exit::Shutdown => Context::new(),
+    };
     // Without a proxy one of both is bound; with one between, it is bound where they are not.
     let (near, far) = (place.address(), place.address());
     let mut goes = terms.builder(&theirs, terms.goes, terms.is_bound, 0).send_hwm(0).open().unwrap();

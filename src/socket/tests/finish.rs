@@ -9,7 +9,11 @@ use crate::{ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, 
 
 /// A sender in a context of its own that is connected to where nobody is, with ten messages.
 fn unsent(place: &Place) -> (Context, Socket<Push>, Endpoint) {
-    let (context, endpoint) = (Context::new(), place.address());
+    unsent_in(Context::new(), place)
+}
+
+fn unsent_in(context: Context, place: &Place) -> (Context, Socket<Push>, Endpoint) {
+    let endpoint = place.address();
     let mut push: Socket<Push> = context.open().unwrap();
     let connection = push.connect(&endpoint).unwrap();
     for number in 0..10 {
@@ -187,13 +191,15 @@ fn after_a_shutdown_nobody_is_waited_for_who_is_not_there() {
 #[test]
 fn a_panic_is_not_held_up() {
     over(WIRES, |place| {
-        let begun = Instant::now();
-        let panicked = catch_unwind(AssertUnwindSafe(|| {
-            let (_context, _push, _) = unsent(place);
-            std::panic::resume_unwind(Box::new("something else is wrong"));
-        }));
-        assert!(panicked.is_err());
-        assert!(begun.elapsed() < DROP_LINGER / 2, "it has waited for {:?}", begun.elapsed());
+        for builder in [Context::builder(), Context::builder().linger(2 * DROP_LINGER)] {
+            let begun = Instant::now();
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                let (_context, _push, _) = unsent_in(builder.build(), place);
+                std::panic::resume_unwind(Box::new("something else is wrong"));
+            }));
+            assert!(panicked.is_err());
+            assert!(begun.elapsed() < DROP_LINGER / 2, "it has waited for {:?}", begun.elapsed());
+        }
     });
 }
 
@@ -214,18 +220,23 @@ fn what_a_peer_takes_is_sent_also_when_a_thread_panics() {
 }
 
 #[test]
-fn the_builder_says_how_long_a_drop_waits() {
+fn the_builder_says_how_long_a_drop_waits_also_behind_a_shutdown() {
     over(WIRES, |place| {
-        let linger = Duration::from_millis(100);
-        let context = Context::builder().linger(linger).build();
-        let mut push: Socket<Push> = context.open().unwrap();
-        push.connect(place.address()).unwrap();
-        push.send("to nobody").unwrap();
-        drop(push);
-        let begun = Instant::now();
-        drop(context);
-        assert!(begun.elapsed() >= linger);
-        assert!(begun.elapsed() < DROP_LINGER / 2);
+        for is_shut_down in [false, true] {
+            let linger = Duration::from_millis(100);
+            let context = Context::builder().linger(linger).build();
+            let mut push: Socket<Push> = context.open().unwrap();
+            push.connect(place.address()).unwrap();
+            push.send("to nobody").unwrap();
+            if is_shut_down {
+                context.shutdown();
+            }
+            drop(push);
+            let begun = Instant::now();
+            drop(context);
+            assert!(begun.elapsed() >= linger, "shut down: {is_shut_down}");
+            assert!(begun.elapsed() < DROP_LINGER / 2);
+        }
     });
 }
 
