@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Change::{Cancel, Subscribe};
 use super::*;
 use crate::pipe::Wake;
+use crate::pipe::tests::rounds;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Counts how often it was woken.
@@ -129,7 +130,7 @@ fn what_waits_is_bounded_by_the_topics_however_often_they_change() {
         upstream.subscribe(b"told");
         rest(&mut behind);
         upstream.unsubscribe(b"told");
-        for number in 0..50_000_u32 {
+        for number in 0..rounds(50_000, 50) {
             let topic = number.to_be_bytes();
             upstream.subscribe(&topic);
             if number % 3 == 0 {
@@ -235,7 +236,7 @@ fn many_feeds_and_random_changes_leave_everybody_with_the_same_topics() {
         Cancel(topic) => assert!(heard.remove(&topic), "{topic:?} was not known"),
         Change::Question(_) => panic!("nobody has asked"),
     };
-    for step in 0..20_000 {
+    for step in 0..rounds(20_000, 200) {
         let topic = roll(300).to_string();
         match roll(4) {
             0 => upstream.subscribe(topic.as_bytes()),
