@@ -259,6 +259,7 @@ fn a_drop_that_waits_tells_for_what_and_what_was_lost() {
 #[test]
 fn a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_rest() {
     static CONTEXT: std::sync::LazyLock<Context> = std::sync::LazyLock::new(Context::new);
+    static OPEN: std::sync::Mutex<Vec<Socket<Push>>> = std::sync::Mutex::new(Vec::new());
     const AT: &str = "PEERMQ_TEST_AT";
     let name = "finish::a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_rest";
     let place = Place::new(Transport::Tcp);
@@ -268,7 +269,7 @@ fn a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_
             let mut push: Socket<Push> = CONTEXT.open().unwrap();
             push.connect(at).unwrap();
             push.send("sent at the end of main").unwrap();
-            std::mem::forget(push);
+            OPEN.lock().unwrap().push(push);
         }
     });
     let Some(said) = said else { return };
