@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc;
 use std::task::{Poll, Waker};
 
@@ -102,22 +103,28 @@ impl Trial {
             }
             return;
         }
-        let is_over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            scope.spawn(faults::inherit(|| {
-                while !is_over.load(Ordering::SeqCst) {
-                    second(&mut dice);
-                }
-            }));
-            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                while goes_on() {
-                    first(&mut self.dice);
-                }
-            }));
-            is_over.store(true, Ordering::SeqCst);
-            done.unwrap();
-        });
+        let first = || {
+            while goes_on() {
+                first(&mut self.dice);
+            }
+        };
+        beside(first, || second(&mut dice));
     }
+}
+
+/// Does `first`, and beside it, in a thread of its own, `second` again and again.
+fn beside(first: impl FnOnce(), mut second: impl FnMut() + Send) {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(faults::inherit(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                second();
+            }
+        }));
+        let done = catch_unwind(AssertUnwindSafe(first));
+        is_over.store(true, Ordering::SeqCst);
+        done.unwrap_or_else(|panic| resume_unwind(panic));
+    });
 }
 
 /// The same with a name that has to be looked up, if there are such.
@@ -412,14 +419,8 @@ fn xpub_and_xsub_outlive_all_faults() {
 
 /// A side that asks.
 trait Asks {
-    /// Asks, and takes the answer if it comes in time; `between` looks. Whether the question was accepted.
-    fn exchange(
-        &mut self,
-        message: Message,
-        patience: Duration,
-        heard: &mut Heard,
-        between: &mut dyn FnMut(),
-    ) -> bool;
+    /// Asks, and takes the answer if it comes in time. Whether the question was accepted.
+    fn exchange(&mut self, message: Message, patience: Duration, heard: &mut Heard) -> bool;
 }
 
 /// A side that answers.
@@ -428,47 +429,34 @@ trait Answers {
     fn answer(&mut self, heard: &mut Heard);
 }
 
+/// Listens until the answer is there, or it is not waited for any more.
+fn wait_for_answer(patience: Duration, mut is_there: impl FnMut() -> bool) {
+    let deadline = Instant::now() + patience.max(20 * TURN);
+    while Instant::now() < deadline && !is_there() {}
+}
+
 impl Asks for Socket<Req> {
-    fn exchange(
-        &mut self,
-        message: Message,
-        patience: Duration,
-        heard: &mut Heard,
-        between: &mut dyn FnMut(),
-    ) -> bool {
+    fn exchange(&mut self, message: Message, patience: Duration, heard: &mut Heard) -> bool {
         let number = number_of(&message);
         let Ok(mut reply) = self.request_timeout(message, patience) else { return false };
-        let deadline = Instant::now() + patience.max(20 * TURN);
-        while Instant::now() < deadline {
-            between();
-            if let Ok(answer) = reply.recv_timeout(TURN) {
-                assert_eq!(heard.note(&answer), number, "the answer to something else");
-                break;
-            }
-        }
+        wait_for_answer(patience, || {
+            let Ok(answer) = reply.recv_timeout(TURN) else { return false };
+            assert_eq!(heard.note(&answer), number, "the answer to something else");
+            true
+        });
         true
     }
 }
 
 impl Asks for Socket<Dealer> {
-    fn exchange(
-        &mut self,
-        message: Message,
-        patience: Duration,
-        heard: &mut Heard,
-        between: &mut dyn FnMut(),
-    ) -> bool {
+    fn exchange(&mut self, message: Message, patience: Duration, heard: &mut Heard) -> bool {
         let number = number_of(&message);
         if self.send_timeout(message, patience).is_err() {
             return false;
         }
-        let deadline = Instant::now() + patience.max(20 * TURN);
-        while Instant::now() < deadline {
-            between();
-            if self.recv_timeout(TURN).is_ok_and(|answer| heard.note(&answer) == number) {
-                break;
-            }
-        }
+        wait_for_answer(patience, || {
+            self.recv_timeout(TURN).is_ok_and(|answer| heard.note(&answer) == number)
+        });
         true
     }
 }
@@ -500,37 +488,26 @@ where
     let (mut asker, mut answerer) = trial.join::<A, B>();
     let (mut next, mut questions, mut answers) = (0, Heard::default(), Heard::default());
     let patience = trial.patience;
-    let is_over = AtomicBool::new(false);
     let plan = Arc::clone(&trial.plan);
-    thread::scope(|scope| {
-        scope.spawn(faults::inherit(|| {
-            while !is_over.load(Ordering::SeqCst) {
-                answerer.answer(&mut questions);
-            }
-        }));
-        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let deadline = Instant::now() + PATIENCE;
-            let mut ask = |patience, dice: &mut Dice| {
-                let before = answers.count();
-                next += u32::from(asker.exchange(message(next, dice), patience, &mut answers, &mut || ()));
-                answers.count() > before
-            };
-            while plan.tally().total() < FAULTS {
-                assert!(Instant::now() < deadline, "too little happens");
-                let is_answered = ask(patience, &mut trial.dice);
-                assert!(is_answered || !trial.is_harmless(), "no answer");
-            }
-            plan.end();
-            eventually("there is one connection, which works", || ask(STALL, &mut trial.dice));
-            for _ in 0..CLOSING {
-                assert!(ask(PATIENCE, &mut trial.dice), "no answer");
-            }
-        }));
-        is_over.store(true, Ordering::SeqCst);
-        if let Err(panic) = done {
-            std::panic::resume_unwind(panic);
+    let ask_on = || {
+        let deadline = Instant::now() + PATIENCE;
+        let mut ask = |patience, dice: &mut Dice| {
+            let before = answers.count();
+            next += u32::from(asker.exchange(message(next, dice), patience, &mut answers));
+            answers.count() > before
+        };
+        while plan.tally().total() < FAULTS {
+            assert!(Instant::now() < deadline, "too little happens");
+            let is_answered = ask(patience, &mut trial.dice);
+            assert!(is_answered || !trial.is_harmless(), "no answer");
         }
-    });
+        plan.end();
+        eventually("there is one connection, which works", || ask(STALL, &mut trial.dice));
+        for _ in 0..CLOSING {
+            assert!(ask(PATIENCE, &mut trial.dice), "no answer");
+        }
+    };
+    beside(ask_on, || answerer.answer(&mut questions));
     assert!(answers.numbers.is_subset(&questions.numbers), "answers to what was not asked");
     assert!(questions.numbers.last().is_none_or(|last| *last < next), "never asked");
     if trial.is_harmless() {
