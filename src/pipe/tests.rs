@@ -434,6 +434,7 @@ fn a_drain_of_a_consumer_that_had_looked_drops_each_body_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "what is left of a pipe leaks then: see Ring")]
 fn a_body_whose_drop_panics_breaks_nothing_else() {
     // Each way on which bodies are dropped: by either end as it goes, and by a drain that moves on.
     for way in 0..4 {
