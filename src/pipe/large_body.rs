@@ -153,7 +153,8 @@ impl Drop for Lent {
 }
 
 /// Not under Miri, which takes minutes for as many octets, and has nothing to find here.
-#[cfg(all(test, not(miri)))]
+#[cfg(test)]
+#[cfg(not(miri))]
 mod tests {
     use super::*;
 
