@@ -284,14 +284,16 @@ impl Link {
     }
 
     fn take_from(&self, place: &mut Place) -> Option<Box<Ends>> {
+        let mut gone = None;
         let ends = match std::mem::replace(place, Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(session) => {
-                self.owner.peers.end(self.id, &self.owner.endpoint, None);
+                gone = self.owner.peers.end(self.id);
                 session.into_ends(self.farewell())
             }
         };
         self.release_passing_name();
+        self.owner.peers.tell_end(self.id, gone, Some(&self.owner.endpoint), None);
         ends
     }
 
@@ -534,7 +536,7 @@ impl Link {
             if has_left && self.is_accepted() && session.is_unheard() {
                 end = End::Unheard;
             }
-            self.owner.peers.end(self.id, &self.owner.endpoint, end.error());
+            let gone = self.owner.peers.end(self.id);
             *place = Place::Down(match end {
                 End::Dismissed | End::Protocol(_) => {
                     let (ends, stream) = session.part(self.farewell(), self);
@@ -549,6 +551,8 @@ impl Link {
                 | End::Unheard => session.into_ends(self.farewell()),
             });
             self.release_passing_name();
+            // Last: whoever hears of it may be back at once, under the same name.
+            self.owner.peers.tell_end(self.id, gone, Some(&self.owner.endpoint), end.error());
         }
         self.post(Notice::Ended { end, was_ready });
     }

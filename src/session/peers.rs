@@ -81,12 +81,12 @@ impl Peers {
         self.watchers.tell(peer.scene(id, endpoint), EventKind::Ready(peer.clone()));
     }
 
-    /// The connection to this peer is over, if it was ready, which was met at `endpoint`; without an `error` because of
-    /// this side.
-    pub(crate) fn end(&self, id: u64, endpoint: &Endpoint, error: Option<ConnectionError>) {
+    /// The connection to this peer is over. Returns the peer if it was ready until now: watchers are
+    /// [told](Self::tell_end) when nothing is left of it.
+    pub(crate) fn end(&self, id: u64) -> Option<Peer> {
         let mut was_over = true;
         let known = self.change(id, |entry| was_over = std::mem::replace(&mut entry.is_over, true));
-        self.tell_end(id, known.filter(|_| !was_over), Some(endpoint), error);
+        known.filter(|_| !was_over)
     }
 
     /// The socket has let a pipe go, from which no more messages of this peer's will be received.
@@ -158,7 +158,8 @@ impl Peers {
         Some(peer) // dropped behind the lock
     }
 
-    fn tell_end(
+    /// Tells watchers of the end of this peer, which was met at `endpoint`; without an `error` because of this side.
+    pub(crate) fn tell_end(
         &self,
         id: u64,
         peer: Option<Peer>,
