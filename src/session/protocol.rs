@@ -108,7 +108,7 @@ impl Session {
     /// Gives pipe ends back that are for the next session, too, and the stream, of which nobody hears any more.
     pub(super) fn part(self, farewell: Farewell<'_>, link: &Link) -> (Option<Box<Ends>>, Option<Stream>) {
         match self {
-            Self::Raw(_) => (None, None), // dropped, which tells the socket
+            Self::Raw(session) => (None, session.part(link)),
             Self::Zmtp(session) => session.part(farewell, link),
         }
     }

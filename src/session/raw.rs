@@ -36,10 +36,9 @@ use crate::wire;
 #[derive(Debug)]
 pub(super) struct Session {
     outbound: Consumer,
-    inbound: Producer,
+    inlet: Inlet,
     /// Dropped behind the pipe ends: the socket hears of the end before the peer can be back.
     stream: Stream,
-    input: Input,
     outgoing: Outgoing,
     /// Most octets of one turn.
     read_batch: usize,
@@ -54,6 +53,13 @@ pub(super) struct Session {
     failed: Option<End>,
     /// Everything is said, and the socket is gone.
     leave: Option<Leave>,
+}
+
+/// Where the octets of the peer go.
+#[derive(Debug)]
+struct Inlet {
+    pipe: Producer,
+    input: Input,
 }
 
 /// What becomes of the octets that come.
@@ -95,8 +101,7 @@ impl Session {
         Self {
             stream,
             outbound,
-            inbound,
-            input: Input::Open,
+            inlet: Inlet { pipe: inbound, input: Input::Open },
             outgoing: Outgoing::default(),
             read_batch: owner.options.in_batch_size().size() as usize,
             write_batch: owner.options.out_batch_size().size() as usize,
@@ -109,6 +114,13 @@ impl Session {
         }
     }
 
+    /// Ends the session, but not the stream, of which nobody hears any more, if that is possible.
+    pub(super) fn part(self, link: &Link) -> Option<Stream> {
+        let Self { outbound, inlet, mut stream, .. } = self;
+        drop((outbound, inlet));
+        stream.deregister(link.registry()).is_ok().then_some(stream)
+    }
+
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         if let Some(leave) = &mut self.leave {
@@ -118,7 +130,7 @@ impl Session {
         self.is_closed |= is_closed;
         self.is_readable |= noted & (work::READABLE | work::CLOSED | work::FILL) != 0;
         self.is_writable |= noted & work::WRITABLE != 0;
-        if is_closed && self.input == Input::Ended {
+        if is_closed && self.inlet.input == Input::Ended {
             // Nothing is left to be read that would tell of an error.
             match self.stream.check_connected() {
                 Ok(true) => {}
@@ -132,7 +144,7 @@ impl Session {
         };
         match written {
             Ok(written) => self.read_on(written),
-            Err(End::Sent) if self.has_told && self.input != Input::Ended => self.leave(link),
+            Err(End::Sent) if self.has_told && self.inlet.input != Input::Ended => self.leave(link),
             Err(end @ End::Io(_)) => {
                 // What the peer has sent before may be here although it takes no more.
                 self.failed = Some(end);
@@ -149,7 +161,7 @@ impl Session {
         let progress = written.and(self.read()?);
         match self.failed {
             // Not every such error ends the connection: a peer that goes on is not waited for.
-            Some(end) if self.input == Input::Ended || !self.is_readable => Err(end),
+            Some(end) if self.inlet.input == Input::Ended || !self.is_readable => Err(end),
             Some(_) | None => Ok(progress),
         }
     }
@@ -213,16 +225,16 @@ impl Session {
         let mut budget = self.read_batch;
         let mut octets = [0; RAW_READ];
         while self.is_readable {
-            match self.input {
+            match self.inlet.input {
                 Input::Ended => self.is_readable = false,
                 Input::Unwanted => return self.discard(),
-                Input::Open if self.inbound.is_closed() => self.input = Input::Unwanted,
-                Input::Open => match self.inbound.has_room() {
+                Input::Open if self.inlet.pipe.is_closed() => self.inlet.input = Input::Unwanted,
+                Input::Open => match self.inlet.pipe.has_room() {
                     Ok(()) if budget == 0 => return Ok(Progress::Again),
                     Ok(()) => budget = budget.saturating_sub(self.read_some(&mut octets)?),
-                    Err(Refused::Closed | Refused::TooLarge) => self.input = Input::Unwanted,
+                    Err(Refused::Closed | Refused::TooLarge) => self.inlet.input = Input::Unwanted,
                     Err(Refused::Full) => {
-                        if self.inbound.wait_for_room() {
+                        if self.inlet.pipe.wait_for_room() {
                             break;
                         }
                     }
@@ -241,14 +253,14 @@ impl Session {
                 Ok(0)
             }
             Read::End => {
-                self.input = Input::Ended;
-                self.inbound.note(note::DOWN);
+                self.inlet.input = Input::Ended;
+                self.inlet.pipe.note(note::DOWN);
                 Ok(0)
             }
             Read::Octets(count) => {
                 let octets = octets.get(..count).unwrap_or_default();
                 // There is room; and a socket that is gone meanwhile does not miss it.
-                let _ = self.inbound.try_send(&mut Payload::from(octets));
+                let _ = self.inlet.pipe.try_send(&mut Payload::from(octets));
                 // A short read emptied the kernel's buffer, unless the end is left to be found.
                 self.is_readable = count == wanted || self.is_closed;
                 Ok(count)
@@ -261,7 +273,7 @@ impl Session {
         let (discarded, _) = discard(&mut self.stream, self.read_batch).map_err(End::Io)?;
         match discarded {
             Discarded::Some => return Ok(Progress::Again),
-            Discarded::End => self.input = Input::Ended,
+            Discarded::End => self.inlet.input = Input::Ended,
             Discarded::Dry => {}
         }
         self.is_readable = false;
@@ -295,11 +307,11 @@ impl Outgoing {
     }
 }
 
-impl Drop for Session {
+impl Drop for Inlet {
     fn drop(&mut self) {
         // The connection is over without a word of the peer's.
         if self.input == Input::Open {
-            self.inbound.note(note::DOWN);
+            self.pipe.note(note::DOWN);
         }
     }
 }
