@@ -66,6 +66,8 @@ macro_rules! wraps {
 }
 
 wraps! {
+    AnswerError::NoRequest(RecvError);
+    AnswerError::NotSent(Unsent);
     RequestError::NoReply(RecvError);
     RequestError::NotSent(Unsent);
 }
@@ -315,6 +317,18 @@ pub enum RequestError {
     #[error("no reply: {0}")]
     NoReply(RecvError),
     /// It was not sent, and is handed back: it was not this thread's turn in time, or no peer had room.
+    #[error("not sent: {0}")]
+    NotSent(Unsent),
+}
+
+/// Why a REP of many threads has sent no answer: see [`SharedSocket::answer`](crate::SharedSocket::answer).
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum AnswerError {
+    /// No request came: not in time, or the context was shut down.
+    #[error("no request: {0}")]
+    NoRequest(RecvError),
+    /// The answer was not sent, and is handed back. The request is left without one.
     #[error("not sent: {0}")]
     NotSent(Unsent),
 }

@@ -101,10 +101,10 @@ pub use capabilities::{VERSION, VERSION_PARTS, ZMTP_VERSION, has};
 pub use context::{Context, ContextBuilder, FinishReport, Undelivered};
 pub use endpoint::Endpoint;
 pub use error::{
-    AuthStatus, BindError, BindErrorKind, ConnectError, ConnectErrorKind, ConnectionError, EndpointError,
-    EndpointErrorKind, ForwardError, InvalidValue, NotReady, NotSubscribed, OpenError, OptionError, OsError,
-    PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError, SendError, SubscribeError,
-    SubscribersError, Unsent,
+    AnswerError, AuthStatus, BindError, BindErrorKind, ConnectError, ConnectErrorKind, ConnectionError,
+    EndpointError, EndpointErrorKind, ForwardError, InvalidValue, NotReady, NotSubscribed, OpenError,
+    OptionError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError, SendError,
+    SubscribeError, SubscribersError, Unsent,
 };
 pub use interest::Interest;
 pub use message::{Frame, Frames, Message, Payload, Subscription};

@@ -438,3 +438,21 @@
 //! moment ago and does not listen on yet; of two that find the same stale file, each removes what it finds. Renaming a
 //! socket over the path replaces what it finds as blindly, and a lock file is one more file that is left behind. The
 //! directory itself can be locked (`flock`), and is free again when its holder dies.
+//!
+//! # A failed send keeps nothing of what it was lent
+//!
+//! An error that hands every message back has to copy what was lent to the call: a mebioctet for each try at a full
+//! queue. An error with the lifetime of what was lent would not go through `?` into a boxed error. So it has the message
+//! that was given away, or none, and the caller of a `&[u8]` or `&Message` goes on with what it never lost.
+//!
+//! # Errors of endpoints have a text
+//!
+//! Other errors are small values, to be matched and copied. "The address is in use" helps nobody who binds ten sockets,
+//! and the endpoint is not at hand any more where the error is printed. These have the text, and their reason as a value
+//! (`kind`); it is not their source as well, as whoever prints the chain would print it twice.
+//!
+//! # Within a process a message is measured before it is sent
+//!
+//! Over a wire the receiver of a message that is too large closes the connection, as all it knows is a header. Here the
+//! sender can be told. What fits the fast path is not measured: the path looks at the longest body that is copied, and
+//! that is set to the limit, if there is one.

@@ -139,7 +139,9 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down; the message is handed back.
+    /// [`Terminated`](crate::SendError::Terminated) when the context is shut down;
+    /// [`TooManyParts`](crate::SendError::TooManyParts) and [`TooLarge`](crate::SendError::TooLarge), which no peer, or not
+    /// this one, would take. The message is handed back.
     pub fn reply<'a>(self, message: impl Into<Payload<'a>>) -> Result<(), Unsent> {
         let Socket { core, pattern } = &mut *self.socket;
         core.try_send(pattern, message.into())

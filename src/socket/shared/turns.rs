@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::{RecvError, RequestError, SendError};
+use crate::error::{AnswerError, RecvError, RequestError, SendError};
 use crate::message::{Message, Payload};
 use crate::patterns::{Pattern, Rep, Req, Strategy as _};
 use crate::socket::Socket;
@@ -150,8 +150,9 @@ impl SharedSocket<Rep> {
     ///
     /// # Errors
     ///
-    /// [`WouldBlock`](RecvError::WouldBlock) when the time is over, [`Terminated`](RecvError::Terminated) when the
-    /// context is shut down, perhaps before the answer was sent.
+    /// [`NoRequest`](AnswerError::NoRequest) when the time is over or the context is shut down,
+    /// [`NotSent`](AnswerError::NotSent) when it is shut down before the answer was sent, or the answer is none that a
+    /// peer would take.
     ///
     /// ```
     /// use peermq::{Context, Rep, Req, SharedSocket};
@@ -170,7 +171,7 @@ impl SharedSocket<Rep> {
     pub fn answer<M: Into<Payload<'static>>>(
         &self,
         answer: impl FnOnce(Message) -> M,
-    ) -> Result<(), RecvError> {
+    ) -> Result<(), AnswerError> {
         self.answer_until(recv_deadline, answer)
     }
 
@@ -183,7 +184,7 @@ impl SharedSocket<Rep> {
         &self,
         timeout: Duration,
         answer: impl FnOnce(Message) -> M,
-    ) -> Result<(), RecvError> {
+    ) -> Result<(), AnswerError> {
         let deadline = Instant::now().checked_add(timeout);
         self.answer_until(|_| deadline, answer)
     }
@@ -192,7 +193,7 @@ impl SharedSocket<Rep> {
         &self,
         deadline: impl FnOnce(&Core) -> Option<Instant>,
         answer: impl FnOnce(Message) -> M,
-    ) -> Result<(), RecvError> {
+    ) -> Result<(), AnswerError> {
         let mut message = Message::new();
         let taken =
             self.hub.wait(Side::Messages, deadline, |socket| socket.attempt_take_request(&mut message));
@@ -207,11 +208,11 @@ impl SharedSocket<Rep> {
     ///
     /// # Errors
     ///
-    /// [`Terminated`](RecvError::Terminated) when the context is shut down, perhaps before the answer was sent.
+    /// As for [`answer`](Self::answer).
     pub async fn answer_async<M: Into<Payload<'static>>>(
         &self,
         answer: impl FnOnce(Message) -> M,
-    ) -> Result<(), RecvError> {
+    ) -> Result<(), AnswerError> {
         let mut message = Message::new();
         self.hub.call(Side::Messages, |socket| socket.attempt_take_request(&mut message)).await?;
         self.answer_now(message, answer)
@@ -221,14 +222,13 @@ impl SharedSocket<Rep> {
         &self,
         message: Message,
         answer: impl FnOnce(Message) -> M,
-    ) -> Result<(), RecvError> {
+    ) -> Result<(), AnswerError> {
         let mut turn = AnswerTurn { hub: &self.hub, is_open: true };
         let answer = answer(message).into();
         let sent = self.hub.with(|socket| socket.core.try_send(&mut socket.pattern, answer));
         // From now on another thread may have the next request.
         turn.is_open = sent.is_err();
-        // Nothing else can be wrong: what finds no way to the one who asked is dropped and counted.
-        sent.map_err(|_| RecvError::Terminated)
+        Ok(sent?)
     }
 }
 

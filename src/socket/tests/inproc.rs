@@ -1,7 +1,9 @@
 //! inproc: names of one context, bound and connected to in any order.
 
 use super::*;
-use crate::{BindErrorKind, ConnectErrorKind, Pair, Receives, RecvError, SendError, Sends, SocketType};
+use crate::{
+    AnswerError, BindErrorKind, ConnectErrorKind, Pair, Receives, RecvError, SendError, Sends, SocketType,
+};
 
 #[test]
 fn a_name_is_bound_once_and_free_after_unbind_or_drop() {
@@ -234,6 +236,28 @@ fn what_is_larger_than_the_peer_takes_is_handed_back() {
         router.send_to(&from, &taken).unwrap();
         assert_eq!(recv(&mut dealer), taken);
     });
+}
+
+#[test]
+fn an_answer_that_the_asker_would_refuse_is_handed_back_and_the_next_is_sent() {
+    let place = Place::new(Transport::Inproc);
+    let [taken, _, larger, _] = of_size(10);
+    let (rep, name) = place.bound::<crate::Rep>();
+    let rep = crate::SharedSocket::new(rep);
+    let mut req: Socket<crate::Req> = place.builder().max_message_size(10).open().unwrap();
+    req.connect(&name).unwrap();
+    for _ in 0..2 {
+        let lost = req.request("first").unwrap();
+        let Err(AnswerError::NotSent(unsent)) = rep.answer_timeout(PATIENCE, |_| larger.clone()) else {
+            panic!("it was sent")
+        };
+        assert_eq!((unsent.error, unsent.message.as_ref()), (SendError::TooLarge, Some(&larger)));
+        drop(lost);
+    }
+    assert_eq!(rep.answer_timeout(TURN, |_| taken.clone()), Err(RecvError::WouldBlock.into()));
+    let reply = req.request("next").unwrap();
+    rep.answer_timeout(PATIENCE, |_| taken.clone()).unwrap();
+    assert_eq!(reply.recv().unwrap(), taken);
 }
 
 #[test]

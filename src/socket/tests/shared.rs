@@ -371,7 +371,7 @@ fn a_shutdown_ends_every_wait() {
                     });
                     scope.spawn(|| {
                         let answered = rep.answer(|_| -> Message { unreachable!("nobody asks") });
-                        assert_eq!(answered, Err(RecvError::Terminated));
+                        assert_eq!(answered, Err(RecvError::Terminated.into()));
                     });
                 }
                 eventually("they wait", || pair.hub_waiting(Side::Room).0 == THREADS as usize);

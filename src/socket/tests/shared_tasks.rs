@@ -335,6 +335,6 @@ fn a_shutdown_ends_what_shared_futures_wait_for() {
         let unsent = sending.join().unwrap().unwrap_err();
         assert_eq!((unsent.error, unsent.message), (SendError::Terminated, None));
         assert!(matches!(asking.join().unwrap(), Err(RequestError::NotSent(_))));
-        assert_eq!(answering.join().unwrap(), Err(RecvError::Terminated));
+        assert_eq!(answering.join().unwrap(), Err(RecvError::Terminated.into()));
     });
 }

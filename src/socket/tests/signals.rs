@@ -203,13 +203,14 @@ fn a_signal_ends_calls_on_a_shared_socket_whoever_watches_it() {
         let pair = SharedSocket::new(context.open::<Pair>().unwrap());
         let (req, rep) = (context.open::<Req>().unwrap(), context.open::<Rep>().unwrap());
         let (req, rep) = (SharedSocket::new(req), SharedSocket::new(rep));
-        let receives = || pair.recv();
-        let sends = || pair.send(Message::from("kept")).map_err(|unsent| (unsent.error, unsent.message));
+        let receives = || pair.recv_timeout(2 * PATIENCE);
+        let sent = || pair.send_timeout(Message::from("kept"), 2 * PATIENCE);
+        let sends = || sent().map_err(|unsent| (unsent.error, unsent.message));
         let kept = || Err((SendError::Interrupted, Some(Message::from("kept"))));
         assert_eq!(in_a_storm("a receive", receives), Err(RecvError::Interrupted));
         assert_eq!(in_a_storm("a send", sends), kept());
         let answered = in_a_storm("an answer", || rep.answer(|request| request));
-        assert_eq!(answered, Err(RecvError::Interrupted));
+        assert_eq!(answered, Err(RecvError::Interrupted.into()));
         let asked = in_a_storm("a request", || req.request("nobody"));
         assert!(
             matches!(asked, Err(RequestError::NotSent(unsent)) if unsent.error == SendError::Interrupted)
