@@ -234,6 +234,9 @@ fn still_waits(peers: &str, limit: Option<Duration>) -> String {
 /// Contexts that are to be ended when the program ends.
 static LIVING: Mutex<Vec<Weak<ContextInner>>> = Mutex::new(Vec::new());
 
+/// Contexts that were ended then, so that this was not the last to hold one: dropping that would wait once more.
+static ENDED: Mutex<Vec<Arc<ContextInner>>> = Mutex::new(Vec::new());
+
 /// The end of the program is the end of this context, too.
 pub(super) fn remember(context: &Arc<ContextInner>) {
     at_exit(end_with_program);
@@ -245,8 +248,7 @@ pub(super) fn remember(context: &Arc<ContextInner>) {
 fn end_with_program() {
     // Not waited for: in a forked child a thread may hold it that is not there.
     let living = try_lock(&LIVING).map(|mut living| std::mem::take(&mut *living)).unwrap_or_default();
-    // None is the last to hold its context: dropping that would wait once more.
     let contexts: Vec<_> = living.iter().filter_map(Weak::upgrade).collect();
     contexts.iter().for_each(|context| context.end_with_program());
-    std::mem::forget(contexts);
+    lock(&ENDED).extend(contexts);
 }
