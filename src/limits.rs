@@ -114,6 +114,9 @@ pub(crate) const NOTICE_WORK: u32 = 4;
 /// peer. Many, because a subscription takes effect only when its notice has its place.
 pub(crate) const NEWS_PER_PEER: usize = 65_536;
 
+/// Octets of notices of all peers, as of eight of them.
+pub(crate) const NEWS_OCTETS_MAX: usize = 64 * 1024 * 1024;
+
 /// Peers that came or went of whom a ROUTER's application is to be told and has not been, of up to 300 octets each: one
 /// that sends and never receives hears of no more.
 pub(crate) const ROUTER_NEWS_MAX: usize = 10_000;
@@ -481,6 +484,14 @@ pub(crate) const MAILBOX_CAPACITY: usize = 8;
 /// went meanwhile; and again whenever twice as many are there as were left, so that looking costs little.
 pub(crate) const MAIL_SWEPT_MIN: usize = 64;
 
+/// Peers that came and went while nobody called a socket that tells of them, of up to 8 KiB each; of more than twice as
+/// many it does not tell.
+pub(crate) const VISITORS_TOLD_MAX: usize = 1000;
+
 /// Notices of what nobody asked to be told of, such as peers that come and go, that a poller lets gather before it
 /// reports the socket all the same, so that it looks at them. Each may hold a pipe.
 pub(crate) const MAIL_UNSEEN_MAX: usize = 64;
+
+/// Timers of an I/O thread, of 24 octets each, from which on those of connections that are gone are looked for; and again
+/// whenever twice as many are there as were left.
+pub(crate) const TIMERS_SWEPT_MIN: usize = 1024;

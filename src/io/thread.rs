@@ -80,6 +80,7 @@ impl IoThread {
             while let Some(id) = self.timers.take_due(now) {
                 self.call(id, now, |task, turn| task.on_timer(turn));
             }
+            self.timers.sweep(|id| self.tasks.contains_key(&id));
             std::mem::swap(&mut self.again, &mut again);
             for id in again.drain(..) {
                 self.call(id, now, |task, turn| task.on_notice(Notice::Drive, turn));

@@ -1,21 +1,41 @@
 //! Timers of one I/O thread: a heap of times and task numbers. Cancelling is ignoring: a task looks at its
-//! own deadlines when it is called.
+//! own deadlines when it is called. Those of tasks that are gone are taken out when they may be many.
 #![forbid(unsafe_code)]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-use crate::limits::PEERS_MANY;
+use crate::limits::{PEERS_MANY, TIMERS_SWEPT_MIN};
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// At so many it is worth to look for those of tasks that are gone.
+    sweep_at: usize,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { heap: BinaryHeap::new(), sweep_at: TIMERS_SWEPT_MIN }
+    }
 }
 
 impl Timers {
     pub(super) fn add(&mut self, when: Instant, id: u64) {
         self.heap.push(Reverse((when, id)));
+    }
+
+    /// Takes out the timers of tasks that are not there any more, if so many have gathered that it is worth to look:
+    /// whoever connects and leaves, over and over, would leave one for as long as a handshake may take.
+    pub(super) fn sweep(&mut self, is_there: impl Fn(u64) -> bool) {
+        if self.heap.len() < self.sweep_at {
+            return;
+        }
+        self.heap.retain(|Reverse((_, id))| is_there(*id));
+        // Twice as many, so that looking costs each timer no more than a step or two.
+        self.sweep_at = TIMERS_SWEPT_MIN.max(2 * self.heap.len());
+        self.heap.shrink_to(self.sweep_at);
     }
 
     /// When the next timer is due.
@@ -54,5 +74,19 @@ mod tests {
         assert_eq!((timers.take_due(later), timers.take_due(later)), (Some(2), Some(3)));
         assert_eq!(timers.take_due(later), None);
         assert_eq!(timers.next(), Some(start + Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn timers_of_tasks_that_are_gone_do_not_gather() {
+        let (start, hour) = (Instant::now(), Duration::from_secs(3600));
+        let mut timers = Timers::default();
+        // Ten tasks stay, and a million come and go.
+        for id in 0..1_000_000 {
+            timers.add(start + hour, id);
+            timers.sweep(|id| id < 10);
+            assert!(timers.heap.len() <= TIMERS_SWEPT_MIN && timers.heap.capacity() <= 2 * TIMERS_SWEPT_MIN);
+        }
+        let due: Vec<_> = std::iter::from_fn(|| timers.take_due(start + hour)).take(10).collect();
+        assert_eq!(due, (0..10).collect::<Vec<_>>());
     }
 }
