@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{SendError, SubscribeError};
-use crate::limits::{NEWS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK};
+use crate::limits::{NEWS_MAX, NEWS_OCTETS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
@@ -23,6 +23,8 @@ pub(crate) struct Publisher {
     fan_out: FanOut,
     /// Peers that may have said more than was taken in.
     busy: VecDeque<PipeKey>,
+    /// Peers of which nothing is taken in until the application has received some of what others said.
+    held: Vec<PipeKey>,
     /// Peers that left, and what is still to be forgotten of them.
     leaving: VecDeque<Leaving>,
     /// Topics that are still to be forgotten.
@@ -52,6 +54,8 @@ struct News {
     /// With manual subscriptions: what peers said, which has no effect.
     asked: Option<Topics>,
     queue: VecDeque<Item>,
+    /// Of all messages in it.
+    octets: usize,
     /// By seat.
     waiting: Vec<Waiting>,
     /// Whose news the application received last.
@@ -78,6 +82,14 @@ struct Item {
     is_user_message: bool,
 }
 
+/// Whether a peer may say more, or what the application has to receive before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    ForItsOwn,
+    ForOthers,
+    No,
+}
+
 /// What of one peer waits for the application.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -95,6 +107,7 @@ impl Publisher {
             topics: Topics::new(),
             fan_out: FanOut::default(),
             busy: VecDeque::new(),
+            held: Vec::new(),
             leaving: VecDeque::new(),
             leaving_topics: 0,
             subscribers: 0,
@@ -121,6 +134,7 @@ impl Publisher {
             told,
             asked: is_manual.then(Topics::new),
             queue: VecDeque::new(),
+            octets: 0,
             waiting: Vec::new(),
             last: None,
             greets_last: options.xpub_manual_last_value,
@@ -138,6 +152,7 @@ impl Publisher {
 
     pub(super) fn detach(&mut self, key: PipeKey) {
         self.busy.retain(|other| *other != key);
+        self.held.retain(|other| *other != key);
         self.leave(key);
     }
 
@@ -196,6 +211,7 @@ impl Publisher {
                 if let Some(key) = news.received(&item) {
                     self.read(pipes, key);
                 }
+                self.release();
                 return Some(item.message);
             }
             if !self.work(pipes) {
@@ -227,7 +243,20 @@ impl Publisher {
             Some(key) => self.read(pipes, key),
             None => self.forget_some(pipes),
         }
+        self.release();
         true
+    }
+
+    /// Whether nothing more is taken in that the application would have to hear of.
+    fn is_full(&self) -> bool {
+        self.leaving_topics >= NEWS_MAX || self.news.as_ref().is_some_and(News::is_full)
+    }
+
+    /// There is room again for what peers say.
+    fn release(&mut self) {
+        if !self.held.is_empty() && !self.is_full() {
+            self.busy.extend(self.held.drain(..));
+        }
     }
 
     /// Subscribes for the peer whose subscription was received last.
@@ -289,9 +318,17 @@ impl Publisher {
     fn read(&mut self, pipes: &mut Pipes, key: PipeKey) {
         loop {
             let Some(seat) = self.fan_out.seat(key) else { return };
-            let is_full = self.leaving_topics >= NEWS_MAX;
-            if self.news.as_mut().is_some_and(|news| news.hold(seat, is_full)) {
-                return;
+            let is_full = self.is_full();
+            match self.news.as_mut().map(|news| news.hold(seat, is_full)) {
+                Some(Hold::ForItsOwn) => return,
+                // Nothing of its own will be received, with which it would go on.
+                Some(Hold::ForOthers) => {
+                    if !self.held.contains(&key) {
+                        self.held.push(key);
+                    }
+                    return;
+                }
+                Some(Hold::No) | None => {}
             }
             if !pipes.spend(TOPIC_WORK) {
                 break;
@@ -482,30 +519,42 @@ impl News {
             waiting.octets += message.size();
             waiting.user_messages += usize::from(is_user_message);
         }
+        self.octets += message.size();
         self.queue.push_back(Item { from: Some((key, seat)), message, is_user_message });
     }
 
     fn put_of_none(&mut self, message: Message) {
+        self.octets += message.size();
         self.queue.push_back(Item { from: None, message, is_user_message: false });
     }
 
-    /// Whether nothing more may be taken in from this peer before the application has received something: at
-    /// most one of its messages waits outside of its queue, so that all get their turn and its limit holds.
-    fn hold(&mut self, seat: Seat, is_full: bool) -> bool {
+    /// Whether as much waits as may.
+    fn is_full(&self) -> bool {
+        self.queue.len() >= NEWS_MAX || self.octets >= NEWS_OCTETS_MAX
+    }
+
+    /// Whether more may be taken in from this peer before the application has received something: at most one of its
+    /// messages waits outside of its queue, so that all get their turn and its limit holds.
+    fn hold(&mut self, seat: Seat, is_full: bool) -> Hold {
         let at = seat as usize;
         if at >= self.waiting.len() {
             self.waiting.resize_with(at + 1, Waiting::default);
         }
-        let Some(waiting) = self.waiting.get_mut(at) else { return false };
+        let Some(waiting) = self.waiting.get_mut(at) else { return Hold::No };
         waiting.is_held = waiting.items >= NEWS_PER_PEER
             || waiting.octets >= NEWS_OCTETS_PER_PEER
             || waiting.user_messages > 0
-            || (waiting.items > 0 && (is_full || self.queue.len() >= NEWS_MAX));
-        waiting.is_held
+            || (waiting.items > 0 && is_full);
+        match waiting.is_held {
+            true => Hold::ForItsOwn,
+            false if is_full => Hold::ForOthers,
+            false => Hold::No,
+        }
     }
 
     /// Notes that the application received an item. The peer that was held for it, if there is one.
     fn received(&mut self, item: &Item) -> Option<PipeKey> {
+        self.octets = self.octets.saturating_sub(item.message.size());
         if !item.is_user_message {
             self.last = item.from;
         }

@@ -256,6 +256,42 @@ fn an_xpub_that_never_receives_stops_its_peer_and_nobody_else() {
 }
 
 #[test]
+fn whoever_comes_and_goes_cannot_fill_an_xpub_that_does_not_receive() {
+    // B-32: subscriptions of peers that left wait for the application as those of others do.
+    let place = Place::new(Transport::Inproc);
+    let (mut xpub, endpoint) = place.bound::<XPub>();
+    let topic = |number: usize| {
+        let mut topic = vec![b'x'; crate::limits::TOPIC_OCTETS_MAX];
+        topic[..8].copy_from_slice(&number.to_be_bytes());
+        topic
+    };
+    let most = crate::limits::NEWS_OCTETS_MAX / crate::limits::TOPIC_OCTETS_MAX;
+    let mut taken = 0;
+    for number in 0..2 * most {
+        let mut sub: Socket<Sub> = place.connected(&endpoint);
+        sub.subscribe(topic(number)).unwrap();
+        xpub.try_send("").unwrap();
+        taken += xpub.topic_count();
+        drop(sub);
+        xpub.try_send("").unwrap();
+        assert_eq!(xpub.topic_count(), 0);
+    }
+    // One that holds, and its end, of each.
+    assert!(taken >= most / 2 && taken <= most, "{taken}");
+    let mut waits: Socket<Sub> = place.connected(&endpoint);
+    waits.subscribe("waits").unwrap();
+    xpub.try_send("waits").unwrap();
+    assert_eq!(xpub.topic_count(), 0);
+    for number in 0..taken {
+        assert_eq!(recv(&mut xpub), Subscription::Subscribe(&topic(number)).to_message());
+        assert_eq!(recv(&mut xpub), Subscription::Unsubscribe(&topic(number)).to_message());
+    }
+    xpub.wait_for_subscribers(1, PATIENCE).unwrap();
+    xpub.send("waits").unwrap();
+    assert_eq!(recv(&mut waits), "waits");
+}
+
+#[test]
 fn with_manual_subscriptions_the_application_decides() {
     over(ALL, |place| {
         let (mut xpub, mut first, mut second) =
