@@ -190,11 +190,17 @@ impl SocketMailbox {
         self.post_with(item, hint);
     }
 
-    /// Takes out peers that came and went while nobody looked, if many have gathered and those that `is_over`.
-    pub(crate) fn sweep_peers(&self, is_over: impl Fn(&mut Pipe) -> bool) -> Vec<ToSocket> {
+    /// Takes out peers that came and went while nobody looked, if many have gathered: those that `is_over` says so of, but
+    /// for the first `kept`.
+    pub(crate) fn sweep_peers(&self, mut kept: usize, is_over: impl Fn(&mut Pipe) -> bool) -> Vec<ToSocket> {
         let mut over = HashSet::new();
-        self.sweep(|item| match item {
-            ToSocket::Attach(pipe) => is_over(pipe) && over.insert(pipe.id),
+        self.sweep(2 * kept, |item| match item {
+            ToSocket::Attach(pipe) => {
+                let is_over = is_over(pipe);
+                let is_kept = is_over && kept > 0;
+                kept -= usize::from(is_kept);
+                is_over && !is_kept && over.insert(pipe.id)
+            }
             // Behind the peer that it is about.
             ToSocket::Ready(id, _) => over.contains(id),
             ToSocket::Disconnect(_)

@@ -249,12 +249,12 @@ impl<T> Mailbox<T> {
         std::mem::take(&mut state.is_reminded)
     }
 
-    /// Takes out what is void, if the owner has let so much gather that it is worth to look.
+    /// Takes out what is void, if the owner has let so much gather that it is worth to look, and so many at `least`.
     ///
     /// `is_void` is called with the mailbox locked: must not call back, nor drop anything.
-    pub(crate) fn sweep(&self, mut is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
+    pub(crate) fn sweep(&self, least: usize, mut is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
         let mut state = lock(&self.state);
-        if state.items.len() < state.sweep_at {
+        if state.items.len() < state.sweep_at.max(least) {
             return Vec::new();
         }
         let items = std::mem::take(&mut state.items);

@@ -67,8 +67,8 @@ impl<T> Signal<T> {
     }
 
     /// See [`Mailbox::sweep`].
-    pub(crate) fn sweep(&self, is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
-        self.mailbox.sweep(is_void)
+    pub(crate) fn sweep(&self, least: usize, is_void: impl FnMut(&mut T) -> bool) -> Vec<T> {
+        self.mailbox.sweep(least, is_void)
     }
 
     /// Announces that the owner's thread will sleep in a poll until `waker` is called. `false`: something was

@@ -426,6 +426,7 @@ impl Link {
             process: stream.process(),
             descriptor: stream.descriptor(),
             messages,
+            is_let_go: AtomicBool::new(false),
         };
         let reach = Reach::Link(Weak::clone(&self.this));
         if self.pulse.note_ready() {

@@ -72,7 +72,7 @@ use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::UNHEARD_CHORES;
+use crate::limits::{UNHEARD_CHORES, VISITORS_TOLD_MAX};
 use crate::message::Message;
 use crate::options::{Options, Security};
 use crate::pipe::{
@@ -126,13 +126,12 @@ impl Owner {
         self.peers.watchers().tell(Scene { endpoint: Some(&self.endpoint), ..scene }, kind);
     }
 
-    /// Forgets peers that came and went while nobody called the socket, unless it would have told of them.
+    /// Forgets peers that came and went while nobody called the socket. If it would have told of them, of some it does.
     fn forget_unseen(&self) {
-        if self.socket_type.tells_of_peers() || self.live.tells_of_peers() {
-            return;
-        }
+        let is_telling = self.socket_type.tells_of_peers() || self.live.tells_of_peers();
+        let told = if is_telling { VISITORS_TOLD_MAX } else { 0 };
         let can_receive = self.socket_type.can_receive();
-        for item in self.mailbox.sweep_peers(|pipe| pipe.is_left_behind(can_receive)) {
+        for item in self.mailbox.sweep_peers(told, |pipe| pipe.is_left_behind(can_receive)) {
             if let ToSocket::Attach(pipe) = &item {
                 if let Some(connection) = &pipe.assist {
                     self.peers.let_go(connection.id(), pipe.id);

@@ -18,7 +18,7 @@ use crate::routing_id::RoutingId;
 use crate::session::monitor::{Scene, Watchers};
 use crate::session::{EventKind, Link};
 use crate::socket_type::SocketType;
-use crate::sync::{Mutex, lock};
+use crate::sync::{AtomicBool, Mutex, Ordering, lock};
 
 /// What is known of a peer since its handshake.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(crate) struct PeerInfo {
     /// The connection's, if it has one.
     pub(crate) descriptor: Option<i32>,
     pub(crate) messages: Said,
+    /// It was asked to go: of a peer of this process, which its socket lets go.
+    pub(crate) is_let_go: AtomicBool,
 }
 
 /// Which messages are a peer's.
@@ -233,7 +235,11 @@ impl Peer {
     /// that has done, some milliseconds later.
     pub fn close(&self, reason: CloseReason) {
         match &self.reach {
-            Reach::Pipe(mailbox, id) => mailbox.post(ToSocket::LetGo(*id)),
+            // Once is enough: a socket that nobody calls would gather them.
+            Reach::Pipe(mailbox, id) if !self.info.is_let_go.swap(true, Ordering::Relaxed) => {
+                mailbox.post(ToSocket::LetGo(*id));
+            }
+            Reach::Pipe(..) => {}
             Reach::Link(link) => {
                 if let Some(link) = link.upgrade() {
                     link.close(&self.info, reason);

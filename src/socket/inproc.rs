@@ -20,7 +20,7 @@ use crate::session::{ConnectionState, EventKind, PeerInfo, Peers, Reach, Said, S
 use crate::socket::core::Core;
 use crate::socket::endpoints::Lease;
 use crate::socket_type::SocketType;
-use crate::sync::lock;
+use crate::sync::{AtomicBool, lock};
 use crate::transport::inproc;
 
 /// The inproc names of one context.
@@ -328,6 +328,7 @@ impl Party {
             process: None,
             descriptor: None,
             messages: Said::default(),
+            is_let_go: AtomicBool::new(false),
         }
     }
 }

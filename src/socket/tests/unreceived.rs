@@ -4,10 +4,11 @@
 use super::conservation::{OCTETS, attend, conserve, narrow};
 use super::ledger::{Figures, Ledger};
 use super::*;
+use crate::limits::VISITORS_TOLD_MAX;
 use crate::pipe::Pipe;
 use crate::{
-    CloseReport, ConnectionState, Dealer, Dropped, Outgoing, Pair, RecvError, Router, RouterNotify, Sub,
-    XPub, XSub,
+    CloseReason, CloseReport, ConnectionState, Dealer, Dropped, Outgoing, Pair, RecvError, Router,
+    RouterNotify, Sub, XPub, XSub,
 };
 
 /// More than one segment of a pipe holds, and of every shape: in parts, and by reference.
@@ -133,6 +134,45 @@ fn who_tells_of_peers_tells_of_those_that_came_and_went_before_anybody_looked() 
         }
         assert_eq!(router.try_recv(), Err(RecvError::WouldBlock));
     });
+}
+
+#[test]
+fn who_tells_of_peers_tells_of_so_many_visitors_and_no_more() {
+    // B-26: of those that come and go while nobody calls the socket.
+    let place = Place::new(Transport::Ipc);
+    let mut router: Socket<Router> = place.builder().router_notify(RouterNotify::BOTH).open().unwrap();
+    let endpoint = router.bind(place.address()).unwrap().into();
+    let visit = || {
+        let dealer: Socket<Dealer> = place.connected(&endpoint);
+        eventually("it has come", || router.peers().len() == 1);
+        drop(dealer);
+        eventually("it is gone", || router.peers().is_empty());
+    };
+    (0..3 * VISITORS_TOLD_MAX).for_each(|_| visit());
+    let mut mail = Vec::new();
+    router.core.mailbox.take(&mut mail);
+    // A pipe, and that it is over.
+    assert!(mail.len() <= 4 * VISITORS_TOLD_MAX + 2, "{}", mail.len());
+    mail.into_iter().for_each(|item| router.core.mailbox.post(item));
+    let told = std::iter::from_fn(|| router.try_recv().ok()).count();
+    assert!((2 * VISITORS_TOLD_MAX..=4 * VISITORS_TOLD_MAX).contains(&told), "{told}");
+    assert!(router.core.peers.is_empty(), "nobody is remembered");
+}
+
+#[test]
+fn a_peer_that_is_asked_to_go_over_and_over_is_asked_once() {
+    let place = Place::new(Transport::Inproc);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let _push: Socket<Push> = place.connected(&endpoint);
+    for _ in 0..1000 {
+        pull.peers().iter().for_each(|peer| peer.close(CloseReason::Dismissed));
+    }
+    let mut mail = Vec::new();
+    pull.core.mailbox.take(&mut mail);
+    assert!(mail.len() <= 3, "{}", mail.len());
+    mail.into_iter().for_each(|item| pull.core.mailbox.post(item));
+    assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+    assert!(pull.peers().is_empty());
 }
 
 #[test]
