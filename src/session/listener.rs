@@ -18,7 +18,7 @@ use crate::session::work::{self, noted};
 use crate::session::{EventKind, Owner, Scene, TurnedAway, half_open};
 use crate::sync::{Mutex, lock};
 use crate::time::later;
-use crate::transport::{Listener, Stream};
+use crate::transport::{self, Listener, Stream};
 
 /// A bound listener, shared by its socket and its I/O thread: unbinding must not wait for the thread.
 #[derive(Debug)]
@@ -130,6 +130,11 @@ impl ListenerTask {
     }
 
     fn accept(&mut self, turn: &mut Turn<'_>) -> Fate {
+        // A peer that has gone counts as if it had its descriptor until the socket has received what it said: who comes,
+        // says much and goes, over and over, would have it held without end. Each connection has the owner once.
+        if let Err(error) = transport::check_descriptors(Arc::strong_count(self.owner())) {
+            return self.pause(error, turn);
+        }
         for _ in 0..ACCEPTS_PER_TURN {
             let accepted = match &*lock(&self.shared.listener) {
                 Some(listener) => listener.accept(&self.owner().options),

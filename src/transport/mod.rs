@@ -481,3 +481,11 @@ fn is_of_one_peer(kind: io::ErrorKind) -> bool {
 }
 
 pub(crate) use tcp::look_up;
+
+/// Fails as the system does when a process has no descriptor left, if it could not have more than so many.
+pub(crate) fn check_descriptors(count: usize) -> io::Result<()> {
+    match syscalls::descriptors_max() {
+        Some(most) if count as u64 >= most => Err(io::Error::from_raw_os_error(libc::EMFILE)),
+        Some(_) | None => Ok(()),
+    }
+}

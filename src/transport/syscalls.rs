@@ -173,6 +173,14 @@ pub(super) fn unacknowledged(_: &impl AsRawFd) -> Option<u64> {
     None
 }
 
+/// How many descriptors this process may have; `None`: the system does not say.
+pub(super) fn descriptors_max() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a live `rlimit`, which the call fills.
+    let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (done == 0).then_some(limit.rlim_cur)
+}
+
 /// The process at the other end of a Unix domain socket, as the kernel knew it when the connection was made.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn peer_process(stream: &UnixStream) -> Option<ProcessCredentials> {

@@ -268,6 +268,41 @@ fn however_many_come_while_descriptors_are_short_there_is_one_try_for_each_pause
 }
 
 #[test]
+fn peers_that_left_with_something_unread_count_as_if_they_had_their_descriptors() {
+    // B-26: what comes, says something and goes, over and over, is held as long as nobody receives it.
+    alone("resources::peers_that_left_with_something_unread_count_as_if_they_had_their_descriptors", || {
+        const VISITORS: u32 = 1000;
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let soft = u64::try_from(descriptors()).unwrap() + 100;
+        setrlimit(Resource::RLIMIT_NOFILE, soft, hard).unwrap();
+        let place = Place::in_context(Transport::Ipc, Context::builder().io_threads(1).build());
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let accepted = || pull.stats().total.connections.accepted;
+        let visits = thread::scope(|scope| {
+            let visitors = scope.spawn(|| {
+                for number in 0..VISITORS {
+                    let mut push: Socket<Push> = place.connected(&endpoint);
+                    send(&mut push, &numbered(number));
+                    if push.close(STALL).dropped > 0 {
+                        return number; // nobody lets it in
+                    }
+                }
+                VISITORS
+            });
+            visitors.join().unwrap()
+        });
+        assert!(u64::from(visits) + 1 >= soft / 2 && accepted() <= soft, "{visits} visits, {soft}");
+        // They are let in when what was said is received.
+        let mut last: Socket<Push> = place.connected(&endpoint);
+        for number in 0..visits {
+            assert_eq!(number_of(&recv(&mut pull)), number);
+        }
+        send(&mut last, "last");
+        eventually("it was let in", || pull.try_recv().is_ok_and(|message| message == "last"));
+    });
+}
+
+#[test]
 fn a_listener_that_could_not_be_registered_is_registered_later() {
     alone("resources::a_listener_that_could_not_be_registered_is_registered_later", || {
         let place = Place::in_context(Transport::Tcp, Context::builder().io_threads(1).build());
