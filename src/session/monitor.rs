@@ -381,7 +381,11 @@ impl Watchers {
     pub(crate) fn monitor(&self, manner: Manner) -> Monitor {
         let drops = Drops { books: Arc::clone(&self.books), told: self.books.dropped(), look_at: None };
         let queue = Arc::new(Queue::new(drops));
-        lock(&self.list).monitors.push(Arc::downgrade(&queue));
+        let mut list = lock(&self.list);
+        // Where nothing happens nobody else looks for those that were dropped.
+        list.monitors.retain(|monitor| monitor.strong_count() > 0);
+        list.monitors.push(Arc::downgrade(&queue));
+        drop(list);
         // Relaxed: whoever asked to watch sees what it does next itself; what others do meanwhile is before or behind.
         self.is_any.store(true, Ordering::Relaxed);
         Monitor { queue, manner }
@@ -516,5 +520,17 @@ mod tests {
         drop(second);
         watchers.tell(Scene::default(), EventKind::Accepted);
         assert!(!watchers.is_any());
+    }
+
+    #[test]
+    fn monitors_that_were_dropped_do_not_gather() {
+        let watchers = Watchers::default();
+        let kept = watchers.monitor(Manner::default());
+        for _ in 0..10_000 {
+            drop(watchers.monitor(Manner::default()));
+            assert!(lock(&watchers.list).monitors.len() <= 2);
+        }
+        watchers.tell(Scene::default(), EventKind::Accepted);
+        assert!(matches!(kept.try_recv().unwrap().kind, EventKind::Accepted));
     }
 }

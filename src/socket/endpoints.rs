@@ -48,6 +48,12 @@ impl Connected {
 }
 
 impl Endpoints {
+    /// One more, in place of those that were unbound through their handles.
+    fn note_bound(&mut self, binding: &Binding) {
+        self.bound.retain(|binding| binding.state() != BindingState::Closed);
+        self.bound.push(binding.clone());
+    }
+
     /// The pipe is gone for good, and with it the connect that it belongs to.
     pub(super) fn forget(&mut self, pipe: u64, peers: &Peers) {
         self.connected.retain(|connected| {
@@ -108,11 +114,10 @@ impl Core {
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
             return Err(BindErrorKind::TcpOnly);
         }
-        self.endpoints.bound.retain(|binding| binding.state() != BindingState::Closed);
         if let Address::Inproc(name) = endpoint.address() {
             self.bind_inproc(pattern, endpoint, name)?;
             let binding = Binding::inproc(endpoint.clone(), &self.context, &self.peers);
-            self.endpoints.bound.push(binding.clone());
+            self.endpoints.note_bound(&binding);
             return Ok(binding);
         }
         let mailbox = self.pick_for_binding()?;
@@ -141,7 +146,7 @@ impl Core {
     fn listen(&mut self, listener: Listener, resolved: Endpoint, mailbox: Arc<IoMailbox>) -> Binding {
         let bound = Bound::start(listener, mailbox, self.owner(&resolved, RoutingId::NONE));
         let binding = Binding::listening(resolved, bound);
-        self.endpoints.bound.push(binding.clone());
+        self.endpoints.note_bound(&binding);
         binding
     }
 
@@ -347,5 +352,24 @@ impl Core {
             leases.extend(connected.lease);
         }
         leases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(unix)]
+    #[test]
+    fn bindings_that_were_unbound_through_their_handles_do_not_gather() {
+        let mut pull = crate::context::Context::new().open::<crate::Pull>().unwrap();
+        for _ in 0..100 {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let bindings = [
+                pull.bind_fd(listener.into()).unwrap(),
+                pull.bind("tcp://127.0.0.1:0").unwrap(),
+                pull.bind("inproc://again and again").unwrap(),
+            ];
+            bindings.iter().for_each(|binding| binding.unbind());
+            assert!(pull.core.endpoints.bound.len() <= bindings.len());
+        }
     }
 }
