@@ -242,8 +242,9 @@
 //! * PUB, XPUB and XSUB never wait, not even the millisecond that others give the kernel (below), unless
 //!   [`xpub_nodrop`](crate::Options::xpub_nodrop) is set. [`dropped`](crate::Socket::dropped) counts.
 //! * The application of an XPUB that does not receive is told of 65,536 subscriptions of each peer, or 8
-//!   mebioctets; more wait at the peer, and have no effect yet. In libzmq they gather without limit. A peer's
-//!   message to an XPUB waits in its queue, and its later subscriptions behind it.
+//!   mebioctets, and of 64 mebioctets of all peers, those that left included; more wait at the peer, and have no
+//!   effect yet. In libzmq they gather without limit. A peer's message to an XPUB waits in its queue, and its later
+//!   subscriptions behind it.
 //! * With [`xpub_manual_last_value`](crate::Options::xpub_manual_last_value) a peer that subscribed and has left since
 //!   is no reason to send to nobody, and a send that failed for lack of room (`xpub_nodrop`) is still for the last
 //!   subscriber only when it is tried again; in libzmq it goes to all then.

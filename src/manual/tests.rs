@@ -242,6 +242,23 @@ fn claims_of_bounds() -> Vec<(&'static str, String)> {
                 limits::NEWS_OCTETS_PER_PEER >> 20
             ),
         ),
+        (
+            "src/manual/bounds.rs",
+            format!(
+                "that left included, {} of {} mebioctets",
+                octets(limits::NEWS_MAX),
+                limits::NEWS_OCTETS_MAX >> 20
+            ),
+        ),
+        (
+            "src/manual/compatibility.rs",
+            format!("and of {} mebioctets of all peers", limits::NEWS_OCTETS_MAX >> 20),
+        ),
+        (
+            "src/manual/bounds.rs",
+            format!("tells of peers | {} to {};", limits::VISITORS_TOLD_MAX, 2 * limits::VISITORS_TOLD_MAX),
+        ),
+        ("src/manual/bounds.rs", format!("gone | {} of each I/O thread", limits::TIMERS_SWEPT_MIN)),
         ("src/manual/bounds.rs", format!("a monitor | {} for", grouped_1000(limits::MONITOR_EVENTS_MAX))),
         ("src/manual/bounds.rs", format!("not answered | {};", octets(limits::ZAP_PENDING_MAX))),
         ("src/manual/compatibility.rs", format!("{}, and [from one", grouped(limits::HANDSHAKES_MAX.into()))),
