@@ -69,7 +69,8 @@ fn nothing_but_commands_of_the_mechanism_can_be_seen_of_an_encrypted_conversatio
     let Sides { server: servers, client: clients } = Sides::curve();
     let builder = place.builder::<Router>().security(servers);
     let heartbeat = Duration::from_millis(5);
-    let mut router = builder.authorizer(Authorizer::anyone()).heartbeat_interval(heartbeat).open().unwrap();
+    let builder = builder.authorizer(Authorizer::anyone()).heartbeat_timeout(PATIENCE);
+    let mut router = builder.heartbeat_interval(heartbeat).open().unwrap();
     let server = router.bind(place.address()).unwrap();
     let (tapped, tapping) = tap(server.endpoint());
     let mut dealer = place.builder::<Dealer>().security(clients).open().unwrap();
