@@ -310,7 +310,9 @@ fn whoever_closes_while_both_talk_is_heard_to_the_end() {
 fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
     over(TCP_AND_IPC, |place| {
         for mechanism in 0..MECHANISMS {
-            let small = KernelBuffer::octets(64 * 1024).unwrap();
+            // Over ipc less than is encrypted at a time: the peer has a part of that when the connection breaks.
+            let kib = if place.transport == Transport::Ipc { 8 } else { 64 };
+            let small = KernelBuffer::octets(kib * 1024).unwrap();
             let pull = secured(place.builder::<Pull>().recv_hwm(50), mechanism, true);
             let mut pull = pull.recv_buffer(small).open().unwrap();
             let endpoint: Endpoint = pull.bind(place.address()).unwrap().into();
