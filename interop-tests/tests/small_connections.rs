@@ -13,7 +13,10 @@ use interop_tests::raw::{
     ALLOCATOR_LIMIT, Account, DEADLINE, FIGURE, Listener, Peer, Role, Transport, alone,
 };
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use peermq::{Context, Dealer, Pattern, Pub, Pull, Push, Rep, Router, Socket, SocketType};
+use peermq::{
+    Authorizer, Builder, Context, CurveKeyPair, Dealer, Pattern, Pub, Pull, Push, Rep, Router, Security,
+    Socket, SocketType, ZapDomain,
+};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, ALLOCATOR_LIMIT);
@@ -57,16 +60,20 @@ struct Crowd<P: Pattern> {
 
 impl<P: Pattern> Crowd<P> {
     fn new(role: Role, transport: Transport) -> Self {
+        Self::open(role, transport, |_, builder| builder)
+    }
+
+    /// The same with other options; `prepare` may use the context.
+    fn open(
+        role: Role,
+        transport: Transport,
+        prepare: impl FnOnce(&Context, Builder<P>) -> Builder<P>,
+    ) -> Self {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard).unwrap();
         let context = Context::builder().io_threads(2).build();
-        let mut socket: Socket<P> = context
-            .builder_for()
-            .linger(Duration::ZERO)
-            .backlog(4096)
-            .handshake_interval(NEVER)
-            .open()
-            .unwrap();
+        let builder = context.builder_for().linger(Duration::ZERO).backlog(4096).handshake_interval(NEVER);
+        let mut socket: Socket<P> = prepare(&context, builder).open().unwrap();
         let mut peers = Vec::with_capacity(CONNECTIONS);
         let before;
         match role {
@@ -306,5 +313,67 @@ fn a_burst_one_way_leaves_nothing_behind() {
         // Any call will do.
         let call = |push: &mut Socket<Push>| _ = push.disconnect("tcp://127.0.0.1:1").unwrap_err();
         assert_burst_leaves_nothing(Crowd::new(Role::Binds, Transport::Tcp), "PULL", push, call);
+    });
+}
+
+#[test]
+fn a_connection_that_is_being_judged_is_small() {
+    alone("a_connection_that_is_being_judged_is_small", || {
+        let mut handler = None;
+        let mut crowd: Crowd<Router> = Crowd::open(Role::Binds, Transport::Tcp, |context, builder| {
+            let mut rep: Socket<Rep> = context.builder_for().linger(Duration::ZERO).open().unwrap();
+            rep.bind("inproc://zeromq.zap.01").unwrap();
+            handler = Some(rep); // that never answers
+            builder.zap_domain(ZapDomain::new("global").unwrap())
+        });
+        crowd.say(&[&G_NULL31[..], &ready("DEALER")].concat());
+        crowd.hear_greeting();
+        // More than is read before it is decided; the kernel takes it.
+        crowd.say(&message(&[[7; 1024]]).repeat(BURST));
+        crowd.assert_costs(0, COMMAND_MAX, "waits for a judgement");
+        assert!(crowd.socket.peers().is_empty());
+        drop(handler);
+    });
+}
+
+#[test]
+fn an_encrypted_connection_is_small_when_it_is_quiet() {
+    alone("an_encrypted_connection_is_small_when_it_is_quiet", || {
+        // Both sides are ours, and both are counted.
+        const BOTH_SIDES_MAX: usize = 2 * (IDLE_MAX + 4 * 1024);
+        const PAIRS: usize = 200;
+        let context = Context::builder().io_threads(2).build();
+        let [keys, servers] = [(); 2].map(|()| CurveKeyPair::generate().unwrap());
+        let client = Security::CurveClient { keys, server_key: servers.public_key() };
+        let builder = context.builder_for::<Pull>().security(Security::CurveServer { keys: servers });
+        let mut pull = builder.authorizer(Authorizer::anyone()).open().unwrap();
+        let binding = pull.bind("tcp://127.0.0.1:0").unwrap();
+        let builder = context.builder_for::<Push>().security(client).linger(Duration::ZERO);
+        let mut push = builder.open().unwrap();
+        let burst = |pull: &mut Socket<Pull>, push: &mut Socket<Push>, peers: usize| {
+            for _ in 0..BURST {
+                (0..peers).for_each(|_| push.send_timeout(&[7; 1024], DEADLINE).unwrap());
+                (0..peers).for_each(|_| assert_eq!(pull.recv_timeout(DEADLINE).unwrap().size(), 1024));
+            }
+        };
+        // What threads and sockets need by themselves is there.
+        push.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
+        burst(&mut pull, &mut push, 1);
+        let before = Account::take(&ALLOCATOR);
+        for _ in 0..PAIRS {
+            push.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
+        }
+        println!("{FIGURE}encrypted, ready: {} octets for both sides", before.growth() / PAIRS);
+        for _ in 0..2 {
+            burst(&mut pull, &mut push, PAIRS);
+            println!("{FIGURE}encrypted, after a burst: {} octets for both sides", before.growth() / PAIRS);
+            let until = Instant::now() + DEADLINE;
+            while before.growth() / PAIRS > BOTH_SIDES_MAX {
+                assert!(Instant::now() < until, "{} octets for both sides", before.growth() / PAIRS);
+                pull.recv_timeout(Duration::from_millis(10)).unwrap_err();
+                push.disconnect("tcp://127.0.0.1:1").unwrap_err();
+            }
+            println!("{FIGURE}encrypted, quiet: {} octets for both sides", before.growth() / PAIRS);
+        }
     });
 }

@@ -18,7 +18,7 @@
 //!    closed its half. When everything before the end is in its queue it closes at once, so that the other has to wait no
 //!    longer than a round trip.
 //! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not
-//!    is sent again on the next connection, from its first octet; what was never is.
+//!    is sent again on the next connection, from its first octet; what was, never is.
 //!
 //! # Who ends it, and how
 //!

@@ -171,4 +171,18 @@ mod tests {
             assert_eq!(feed(&mut connect("::1"), answers), Err(error));
         }
     }
+
+    #[test]
+    fn it_holds_no_more_than_the_longest_answer() {
+        let mut socks = connect("example.org");
+        let longest = [&[5, 0, 5, 0, 0, 3, 255][..], &[b'x'; 255], &[0x12, 0x34]].concat();
+        let most = longest.len() - 2; // the first two octets are an answer of their own
+        for octet in longest {
+            socks.advance(socks.octets().len());
+            assert!(socks.wanted() <= most);
+            _ = socks.handle_octets(&[octet]).unwrap();
+            assert!(socks.received.len() <= most);
+        }
+        assert_eq!((socks.received.len(), socks.wanted()), (most, 0));
+    }
 }

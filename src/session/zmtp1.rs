@@ -283,6 +283,8 @@ mod tests {
         let mut out = Vec::new();
         for piece in pieces {
             translator.take(Vec::new(), piece);
+            // It holds no more than one read brings, and a header.
+            assert!(translator.ready.len() <= piece.len() + zmtp1::HEADER_MAX);
             out.extend_from_slice(&translator.ready);
             if translator.error.is_some() {
                 break;

@@ -239,3 +239,34 @@ impl Archive {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::Context;
+    use crate::{Pair, Socket};
+
+    #[test]
+    fn of_sockets_that_are_gone_a_sum_is_left() {
+        let (context, mut archive) = (Context::new(), Archive::default());
+        for round in 0..100 {
+            let [mut here, mut there] = [(); 2].map(|()| context.open::<Pair>().unwrap());
+            here.bind("inproc://again and again").unwrap();
+            there.connect("inproc://again and again").unwrap();
+            there.send("hello").unwrap();
+            here.recv().unwrap();
+            let books = |socket: &Socket<Pair>| Arc::clone(socket.core.pipes.books());
+            let both = [books(&here), books(&there)];
+            // A message that can still be received may be.
+            there.send("left").unwrap();
+            drop(there);
+            let [ours, theirs] = both;
+            archive.add(theirs);
+            assert_eq!(archive.open.len(), 1);
+            drop(here);
+            archive.add(ours);
+            assert!(archive.open.is_empty() && archive.open.capacity() <= 8);
+            assert_eq!(archive.so_far().received.messages, round + 1);
+        }
+    }
+}

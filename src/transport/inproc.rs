@@ -42,6 +42,12 @@ impl<B, W> Names<B, W> {
         self.bound.remove(name).is_some()
     }
 
+    /// How many wait.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.values().map(Vec::len).sum()
+    }
+
     /// Forgets the waiters that `is_gone` names.
     pub(crate) fn forget_waiting(&mut self, mut is_gone: impl FnMut(&mut W) -> bool) {
         self.waiting.retain(|_, waiters| {

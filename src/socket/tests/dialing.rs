@@ -8,8 +8,10 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::io::names;
-use crate::limits::LOOKUPS_AT_ONCE;
-use crate::{Connection, ConnectionError, ConnectionState, DeviceName, ReconnectStop, SocksProxy, Timeout};
+use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE};
+use crate::{
+    Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectStop, SocksProxy, Timeout,
+};
 
 /// An address at which the system answers nobody, because its backlog is full.
 struct Silent {
@@ -200,6 +202,26 @@ fn a_name_is_refused_when_all_its_addresses_are() {
     let mut pull = bound(&place, addresses[2]);
     connect(&mut push, &addresses);
     exchange(&mut push, &mut pull);
+}
+
+#[test]
+fn only_so_many_addresses_of_a_name_are_tried_at_the_same_time() {
+    let place = Place::new(Transport::Tcp);
+    let [address] = hosts();
+    let _silent = Silent::at(address);
+    let mut push: Socket<Push> = place.builder().connect_timeout(Timeout::Never).open().unwrap();
+    let monitor = push.monitor();
+    let connection = connect(&mut push, &[address; 3 * ATTEMPTS_AT_ONCE]);
+    let mut tried = 0;
+    // Each has its turn a while after the one before it: so long that a next one would have come.
+    while let Ok(event) =
+        monitor.recv_timeout(if tried < ATTEMPTS_AT_ONCE { PATIENCE } else { 4 * ATTEMPT_DELAY })
+    {
+        assert!(matches!(event.kind, EventKind::Connecting), "{event:?}");
+        tried += 1;
+    }
+    assert_eq!(tried, ATTEMPTS_AT_ONCE);
+    assert_eq!(connection.state(), ConnectionState::Connecting);
 }
 
 /// A resolver that is silent until it is told to go on, and who has asked it.

@@ -80,6 +80,20 @@ fn a_type_that_cannot_be_talked_to_is_let_go_at_the_bind() {
 }
 
 #[test]
+fn connecters_that_went_before_the_bind_and_left_nothing_do_not_gather() {
+    let place = Place::new(Transport::Inproc);
+    let mut waits: Socket<Push> = place.connected(&place.address());
+    for number in 0..1000 {
+        drop(place.connected::<Push>(&place.address()));
+        let endpoint = place.address();
+        waits.connect(&endpoint).unwrap();
+        waits.disconnect(&endpoint).unwrap();
+        let waiting = place.context.inner.inproc.lock().unwrap().waiting();
+        assert!(waiting <= 3, "{waiting} after {number}");
+    }
+}
+
+#[test]
 fn a_connecter_that_went_before_the_bind_leaves_its_messages() {
     // L-05: accepted, so delivered.
     let place = Place::new(Transport::Inproc);

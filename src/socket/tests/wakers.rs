@@ -215,3 +215,19 @@ fn a_task_that_is_ready_with_any_of_several_futures_gives_way() {
     assert!(once(sockets[0].0.recv_async(), &mut context).is_pending(), "there is nothing any more");
     assert!(once(sockets[1].0.recv_async(), &mut context).is_ready());
 }
+
+#[test]
+fn whoever_waits_again_and_again_leaves_one_waker() {
+    let place = Place::new(Transport::Inproc);
+    let (mut pair, _) = place.bound::<Pair>();
+    let tasks: Vec<_> = (0..1000)
+        .map(|_| {
+            let (parked, waker) = task();
+            assert!(poll_next(&mut pair, &waker).is_pending() && poll_ready(&mut pair, &waker).is_pending());
+            parked
+        })
+        .collect();
+    let held: Vec<_> = tasks.iter().map(|parked| Arc::strong_count(parked) - 1).collect();
+    assert_eq!(held.iter().sum::<usize>(), 2, "one that reads, and one that writes");
+    assert_eq!(held[999], 2);
+}

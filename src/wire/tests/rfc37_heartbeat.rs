@@ -214,3 +214,19 @@ fn a_peer_in_doubt_is_asked_once_and_gone_without_a_sign_of_life() {
         assert_eq!(bench.run(30 * SECOND), Some(10 * SECOND + DOUBT_LIMIT));
     }
 }
+
+#[test]
+fn a_peer_that_changes_its_mind_leaves_few_timers() {
+    // As a session does: a timer for each time that is nearer than the one before.
+    let mut bench = Bench::listener();
+    let (mut armed, mut timers) = (None, 0);
+    for ttl_tenths in (1..=u16::MAX).rev() {
+        bench.heartbeat.on_ping(ttl_tenths);
+        bench.at(Duration::ZERO).unwrap();
+        let next = bench.next.unwrap();
+        if armed.is_none_or(|armed| next < armed) {
+            (armed, timers) = (Some(next), timers + 1);
+        }
+    }
+    assert!(timers <= 400, "{timers}");
+}
