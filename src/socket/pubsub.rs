@@ -236,20 +236,27 @@ pub(super) fn wait_for_subscribers<P: Strategy>(
     timeout: Duration,
     mut counted: impl FnMut(&mut Publisher) -> usize,
 ) -> Result<(), SubscribersError> {
+    let is_early = |error: &SubscribersError| matches!(error, SubscribersError::TimedOut { .. });
+    wait_while(core, timeout, is_early, SubscribersError::Interrupted, |core| {
+        look_for_subscribers(core, pattern, count, &mut counted)
+    })
+}
+
+/// Looks while it `is_early`, `timeout` at most, or until a signal ends the wait if the context says so.
+fn wait_while<E>(
+    core: &mut Core,
+    timeout: Duration,
+    is_early: impl Fn(&E) -> bool,
+    interrupted: E,
+    mut look: impl FnMut(&mut Core) -> Result<(), E>,
+) -> Result<(), E> {
     let deadline = Instant::now().checked_add(timeout);
     let mut waited = Waited::News;
     loop {
-        let subscribers = match count_subscribers(core, pattern, &mut counted)? {
-            enough if enough >= count => return Ok(()),
-            subscribers => subscribers,
-        };
-        if core.is_terminated() {
-            return Err(SubscribersError::Terminated);
-        }
-        match waited {
-            Waited::News => waited = core.wait_in_call(deadline),
-            Waited::InVain => return Err(SubscribersError::TimedOut { subscribers }),
-            Waited::Interrupted => return Err(SubscribersError::Interrupted),
+        match (look(core), waited) {
+            (Err(error), Waited::News) if is_early(&error) => waited = core.wait_in_call(deadline),
+            (Err(error), Waited::Interrupted) if is_early(&error) => return Err(interrupted),
+            (outcome, _) => return outcome,
         }
     }
 }
@@ -262,22 +269,26 @@ pub(super) fn subscribers_call<'a, P: Strategy>(
     mut counted: impl FnMut(&mut Publisher) -> usize + Unpin + Send + 'a,
 ) -> impl Future<Output = Result<(), SubscribersError>> + Send {
     Call::new(core, pattern, move |core: &mut Core, pattern: &mut P| {
-        match count_subscribers(core, pattern, &mut counted) {
-            Ok(subscribers) if subscribers >= count => Poll::Ready(Ok(())),
-            Ok(_) if core.is_terminated() => Poll::Ready(Err(SubscribersError::Terminated)),
-            Ok(_) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+        match look_for_subscribers(core, pattern, count, &mut counted) {
+            Err(SubscribersError::TimedOut { .. }) => Poll::Pending,
+            outcome => Poll::Ready(outcome),
         }
     })
 }
 
-fn count_subscribers<P: Strategy>(
+/// `TimedOut` until there are `count`.
+fn look_for_subscribers<P: Strategy>(
     core: &mut Core,
     pattern: &mut P,
+    count: usize,
     counted: impl FnOnce(&mut Publisher) -> usize,
-) -> Result<usize, SubscribersError> {
+) -> Result<(), SubscribersError> {
     take_subscriptions(core, pattern);
-    pattern.as_publisher().map(counted).ok_or(SubscribersError::NotSupported)
+    match pattern.as_publisher().map(counted).ok_or(SubscribersError::NotSupported)? {
+        enough if enough >= count => Ok(()),
+        _ if core.is_terminated() => Err(SubscribersError::Terminated),
+        subscribers => Err(SubscribersError::TimedOut { subscribers }),
+    }
 }
 
 /// Waits until every publisher has what the socket subscribes to, on a socket of any type.
@@ -286,18 +297,11 @@ pub(super) fn wait_subscribed<P: Strategy>(
     pattern: &mut P,
     timeout: Duration,
 ) -> Result<(), NotSubscribed> {
-    let deadline = Instant::now().checked_add(timeout);
     let question = ask(core)?;
-    let mut waited = Waited::News;
-    loop {
-        match (look_for_answers(core, pattern, &question), waited) {
-            (Err(NotSubscribed::TimedOut { .. }), Waited::News) => waited = core.wait_in_call(deadline),
-            (Err(NotSubscribed::TimedOut { .. }), Waited::Interrupted) => {
-                return Err(NotSubscribed::Interrupted);
-            }
-            (outcome, _) => return outcome,
-        }
-    }
+    let is_early = |error: &NotSubscribed| matches!(error, NotSubscribed::TimedOut { .. });
+    wait_while(core, timeout, is_early, NotSubscribed::Interrupted, |core| {
+        look_for_answers(core, pattern, &question)
+    })
 }
 
 /// The same in a task.

@@ -139,6 +139,20 @@ fn a_peer_that_is_gone_without_a_word_loses_its_name() {
 }
 
 #[test]
+fn who_is_refused_again_and_again_comes_back_less_and_less_often() {
+    let place = Place::new(Transport::Tcp);
+    let (mut router, endpoint) = place.bound::<Router>();
+    let mut first = named(place.builder());
+    first.connect(&endpoint).unwrap();
+    send(&mut first, "first");
+    hear(&mut router);
+    let mut second = named(place.builder());
+    let monitor = second.monitor();
+    second.connect(&endpoint).unwrap();
+    until(&monitor, |kind| matches!(kind, EventKind::Retried { pause, .. } if *pause >= 100 * TURN));
+}
+
+#[test]
 fn only_who_says_to_come_back_is_told_why() {
     // E-01: for others an ERROR is final.
     let place = Place::new(Transport::Tcp);
