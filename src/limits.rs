@@ -299,6 +299,10 @@ pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// so many of them delay all others.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
 
+/// Threads for that in all contexts of a process, those that are gone included, whose lookups cannot be called off. While
+/// there are so many, a context that has none finds no address, and asks again after the reconnect pause.
+pub(crate) const LOOKUPS_IN_ALL: u64 = 64;
+
 /// Addresses of one name that are tried at the same time: each takes a descriptor. With the other limits as they are,
 /// 16 silent ones delay the next by a second.
 pub(crate) const ATTEMPTS_AT_ONCE: usize = 16;

@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::io::{IoMailbox, Notice, ToIo};
-use crate::limits::LOOKUPS_AT_ONCE;
-use crate::sync::{Mutex, lock, spawn};
+use crate::limits::{LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL};
+use crate::sync::{AtomicU64, Mutex, Ordering, lock, spawn};
 use crate::transport::{Call, faults};
 
 #[cfg(not(test))]
@@ -98,10 +98,14 @@ impl Resolver {
         drop(forgotten); // behind the lock: it may be the end of an I/O thread's mailbox
     }
 
-    /// Starts one more thread. `false`: the system has none.
+    /// Starts one more thread. `false`: the system has none, or contexts that are gone have left too many behind.
     fn start(self: &Arc<Self>, state: &mut State) -> bool {
+        let Some(place) = Place::take() else { return false };
         let resolver = Arc::clone(self);
-        let run = move || while resolver.answer_next(look_up) {};
+        let run = move || {
+            let _place = place;
+            while resolver.answer_next(look_up) {}
+        };
         let thread = faults::before(Call::Spawn).and_then(|()| spawn("peermq-dns".to_owned(), run));
         state.threads += usize::from(thread.is_ok());
         thread.is_ok()
@@ -126,6 +130,26 @@ impl Resolver {
             mailbox.post(ToIo::Notice(id, Notice::Resolved(addresses)));
         }
         true
+    }
+}
+
+/// One of the threads that the contexts of this process have in all.
+struct Place;
+
+/// How many there are.
+static TAKEN: AtomicU64 = AtomicU64::new(0);
+
+impl Place {
+    fn take() -> Option<Self> {
+        let place = Self;
+        // Relaxed: it stands for itself.
+        (TAKEN.fetch_add(1, Ordering::Relaxed) < LOOKUPS_IN_ALL).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        TAKEN.fetch_sub(1, Ordering::Relaxed); // as in `take`
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::io::names;
-use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE};
+use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL};
 use crate::{
     Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectStop, SocksProxy, Timeout,
 };
@@ -270,14 +270,44 @@ fn a_name_is_looked_up_once_for_all_who_connect_to_it() {
     assert_eq!(slow.asked().len(), 1);
 }
 
+/// Threads of this process that look names up.
+fn threads() -> usize {
+    let tasks = fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+    names.filter(|name| name.starts_with("peermq-dns")).count()
+}
+
+#[test]
+fn contexts_that_are_gone_leave_only_so_many_threads_behind_and_others_ask_again() {
+    alone("dialing::contexts_that_are_gone_leave_only_so_many_threads_behind_and_others_ask_again", || {
+        let (slow, [address]) = (Arc::<Slow>::default(), hosts());
+        let most = usize::try_from(LOOKUPS_IN_ALL).unwrap();
+        let ask = |names: usize| {
+            let place = Place::new(Transport::Tcp);
+            let mut push: Socket<Push> = place.builder().reconnect_interval(TURN).open().unwrap();
+            let connections: Vec<_> =
+                (0..names).map(|_| push.connect(&slow.name(address)[..]).unwrap()).collect();
+            (place, push, connections)
+        };
+        for number in 1..=2 * most / LOOKUPS_AT_ONCE {
+            let asked = ask(LOOKUPS_AT_ONCE);
+            let expected = most.min(number * LOOKUPS_AT_ONCE);
+            eventually("all threads look up", || slow.asked().len() == expected);
+            assert_eq!(threads(), expected);
+            drop(asked);
+        }
+        let (place, mut push, connections) = ask(1);
+        let failed = Some(ConnectionError::NoAddress);
+        eventually("it finds no address", || connections[0].last_error() == failed);
+        let mut pull = bound(&place, address);
+        slow.go_on();
+        exchange(&mut push, &mut pull);
+    });
+}
+
 #[test]
 fn silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone() {
     alone("dialing::silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone", || {
-        let threads = || {
-            let tasks = fs::read_dir("/proc/self/task").unwrap();
-            let names = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
-            names.filter(|name| name.starts_with("peermq-dns")).count()
-        };
         let place = Place::new(Transport::Tcp);
         let (slow, [address]) = (Arc::<Slow>::default(), hosts());
         let mut push: Socket<Push> = place.open();
