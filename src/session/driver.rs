@@ -40,10 +40,6 @@ pub(super) struct Session {
     judged: Option<Box<handshake::Judged>>,
     /// There from the start for a dialer's session; made after the handshake for an accepted one.
     ends: Option<Box<Ends>>,
-    max_body_octets: u64,
-    /// Most octets of one turn.
-    read_batch: usize,
-    write_batch: usize,
     /// A large body has come or gone.
     is_wide: bool,
     is_readable: bool,
@@ -105,9 +101,6 @@ impl Session {
             outbox,
             judged: None,
             ends,
-            max_body_octets: owner.options.max_message_size().limit().unwrap_or(u64::MAX),
-            read_batch: owner.options.in_batch_size().size() as usize,
-            write_batch: owner.options.out_batch_size().size() as usize,
             is_wide: false,
             is_readable: true,
             is_writable: true,
@@ -134,6 +127,15 @@ impl Session {
             beat_at: None,
             idle_since: 0,
         }
+    }
+
+    /// Most octets to read in one turn.
+    fn read_batch(&self) -> usize {
+        self.connection.options().in_batch_size().size() as usize
+    }
+
+    fn max_body_octets(&self) -> u64 {
+        self.connection.options().max_message_size().limit().unwrap_or(u64::MAX)
     }
 
     pub(super) fn is_shaking_hands(&self) -> bool {
@@ -309,7 +311,7 @@ impl Session {
     /// Writes until everything is written, the kernel takes no more, or the budget is spent. What comes meanwhile
     /// in a stream is left for the next batch or tick, unless it is much.
     fn write(&mut self, link: &Link) -> Result<Progress, End> {
-        let mut budget = self.write_batch;
+        let mut budget = self.connection.options().out_batch_size().size() as usize;
         while self.is_writable && self.is_talking() {
             self.tell_topics();
             let mut slices = Slices::new();
@@ -433,13 +435,14 @@ impl Session {
         }
         let mut grace = Grace::new(self.messages());
         let is_short = self.care.is_stream() || link.owner().socket_type.is_deaf();
-        let mut budget = if is_short { self.read_batch.min(STREAM_READ_OCTETS) } else { self.read_batch };
+        let most = self.read_batch();
+        let mut budget = if is_short { most.min(STREAM_READ_OCTETS) } else { most };
+        let max_octets = self.max_body_octets();
         loop {
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             let (connection, outbox) = (&mut self.connection, &mut self.outbox);
-            let skimmed = ends
-                .inbound
-                .skim(self.max_body_octets, chores, |body| connection.handle_command(body, outbox));
+            let skimmed =
+                ends.inbound.skim(max_octets, chores, |body| connection.handle_command(body, outbox));
             let goes_on = ends.hand_over(chores);
             if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
                 self.asked.on_answer(answer, feed, connection, outbox);

@@ -16,31 +16,33 @@ pub(crate) struct HalfOpen(Mutex<Counts>);
 #[derive(Debug, Default)]
 struct Counts {
     all: u32,
-    by_host: HashMap<IpAddr, u32>,
+    by_host: HashMap<Ipv6Addr, u32>,
 }
 
 /// One of them, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     half_open: Arc<HalfOpen>,
-    host: Option<IpAddr>,
+    /// [`NOWHERE`] if there is none: smaller than an option.
+    host: Ipv6Addr,
 }
+
+/// No host is counted as this one.
+const NOWHERE: Ipv6Addr = Ipv6Addr::from_bits(u128::MAX);
 
 impl HalfOpen {
     /// Enters a connection from this address; over ipc there is none. `None`: there are too many.
     pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>, options: &Options) -> Option<Place> {
         let mut counts = lock(&self.0);
-        let host = address.map(host);
+        let host = address.map_or(NOWHERE, host);
         let (most, from_one) = (options.handshakes_max(), options.handshakes_max_per_address());
-        let has_share = host.is_none_or(|host| {
-            let from_there = counts.by_host.get(&host).copied().unwrap_or_default();
-            from_one.has_room_for_host(from_there, counts.all, most)
-        });
+        let from_there = counts.by_host.get(&host).copied().unwrap_or_default();
+        let has_share = host == NOWHERE || from_one.has_room_for_host(from_there, counts.all, most);
         if !has_share || !most.has_room(counts.all) {
             return None;
         }
         counts.all += 1;
-        if let Some(host) = host {
+        if host != NOWHERE {
             *counts.by_host.entry(host).or_default() += 1;
         }
         drop(counts);
@@ -52,24 +54,24 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = lock(&self.half_open.0);
         counts.all -= 1;
-        let Some(host) = self.host else { return };
-        if let Some(count) = counts.by_host.get_mut(&host) {
+        if let Some(count) = counts.by_host.get_mut(&self.host) {
             *count -= 1;
             if *count == 0 {
-                counts.by_host.remove(&host);
+                counts.by_host.remove(&self.host);
             }
         }
     }
 }
 
-/// What is counted as one host: an IPv4 address, or the network of an IPv6 address, of which one host has all others.
-fn host(address: IpAddr) -> IpAddr {
+/// What is counted as one host: an IPv4 address, here as a mapped one, or the network of an IPv6 address, of which one
+/// host has all others.
+fn host(address: IpAddr) -> Ipv6Addr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
             let network = u128::MAX << (u128::BITS - IPV6_HOST_BITS);
-            Ipv6Addr::from_bits(address.to_bits() & network).into()
+            Ipv6Addr::from_bits(address.to_bits() & network)
         }
-        address @ IpAddr::V4(_) => address,
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
     }
 }
 
@@ -110,6 +112,9 @@ mod tests {
         assert_eq!(local.len(), 8);
         drop(greedy);
         assert!(enter("127.0.0.1").is_some());
+        let loopback: Vec<_> = std::iter::from_fn(|| enter("::1")).collect();
+        assert!(lock(&half_open.0).by_host.contains_key(&host("::1".parse().unwrap())));
+        drop(loopback);
         drop((honest, local));
         assert!(lock(&half_open.0).by_host.is_empty() && lock(&half_open.0).all == 0);
     }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{AuthStatus, ProtocolError};
 use crate::frame;
-use crate::options::{Admission, Decision};
+use crate::options::{Admission, Decision, Options};
 use crate::socket_type::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Greeted, Version};
@@ -69,6 +69,11 @@ impl Connection {
         greeting::start(&local, out);
         let phase = Phase::Greeting(greeting::Incoming::new());
         Self { local, phase, heartbeat: None, admission: None, boxes: None, answer: None }
+    }
+
+    /// Those of the socket.
+    pub(crate) fn options(&self) -> &Options {
+        &self.local.options
     }
 
     /// Takes octets of the handshake, in any cut, and returns how many it consumed.

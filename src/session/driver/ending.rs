@@ -38,9 +38,10 @@ impl Session {
 
     /// Does what was noted, as far as the connection is.
     pub(super) fn go_on(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
+        let most = self.read_batch();
         if let Stage::Leaves(leave) = &mut self.stage {
             self.calls.count();
-            return leave.go_on(&mut self.stream, noted, self.read_batch, link);
+            return leave.go_on(&mut self.stream, noted, most, link);
         }
         match self.read_and_write(noted, chores, link) {
             Err(End::Sent) if self.has_told() => self.leave(link),
@@ -88,7 +89,8 @@ impl Session {
         self.ends.iter_mut().for_each(|ends| ends.rest());
         let mut leave = Leave::begin(&self.stream, link);
         self.calls.count();
-        let progress = leave.go_on(&mut self.stream, 0, self.read_batch, link);
+        let most = self.read_batch();
+        let progress = leave.go_on(&mut self.stream, 0, most, link);
         self.stage = Stage::Leaves(leave);
         progress
     }
@@ -97,7 +99,8 @@ impl Session {
     /// what we have sent.
     pub(super) fn discard(&mut self) -> Result<Progress, End> {
         self.calls.count();
-        let (discarded, octets) = discard(&mut self.stream, self.read_batch).map_err(End::Io)?;
+        let most = self.read_batch();
+        let (discarded, octets) = discard(&mut self.stream, most).map_err(End::Io)?;
         self.heard += octets as u64;
         match discarded {
             Discarded::Dry => {

@@ -90,7 +90,7 @@ impl Session {
             behind = &[];
         }
         if let Some(boxes) = boxes {
-            let sealed = Sealed::new(*boxes, self.max_body_octets, self.outbox.len(), behind);
+            let sealed = Sealed::new(*boxes, self.max_body_octets(), self.outbox.len(), behind);
             self.translator = Some(Box::new(Translator::Sealed(sealed)));
             behind = &[];
         }
