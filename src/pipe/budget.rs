@@ -58,7 +58,7 @@ impl Chores {
     pub(crate) fn note(&mut self, chores: u32) {
         self.0 = self.0.saturating_sub(chores);
         #[cfg(test)]
-        tests::DONE.set(tests::DONE.get() + u64::from(chores));
+        Self::count_done(u64::from(chores));
     }
 }
 
@@ -171,10 +171,15 @@ mod tests {
 
     thread_local! {
         /// Chores that this thread has done.
-        pub(super) static DONE: Cell<u64> = const { Cell::new(0) };
+        static DONE: Cell<u64> = const { Cell::new(0) };
     }
 
     impl Chores {
+        /// Counts chores of this thread.
+        pub(in crate::pipe) fn count_done(chores: u64) {
+            DONE.set(DONE.get() + chores);
+        }
+
         /// Chores that this thread has done so far.
         pub(crate) fn done() -> u64 {
             DONE.get()

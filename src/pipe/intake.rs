@@ -281,6 +281,7 @@ impl Intake {
                         Err(Refused::Full) => return Ok(Skimmed::Full),
                         Err(Refused::Closed | Refused::TooLarge) => return Ok(Skimmed::Closed),
                     }
+                    self.producer.ring.set_noted();
                     let flags = header.flags | NOTE | COUNTED;
                     // SAFETY: we are the producer, and the octet is behind what is published.
                     unsafe { self.producer.tail().write(from, &[flags]) };

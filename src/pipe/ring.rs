@@ -44,6 +44,8 @@ struct Flags {
     is_reader_waiting: AtomicBool,
     is_producer_gone: AtomicBool,
     is_consumer_gone: AtomicBool,
+    /// Notes were put in that count as messages.
+    has_notes: AtomicBool,
     /// Most messages between producer and consumer.
     limit: AtomicU64,
     /// Where the chain starts, until the consumer takes it over.
@@ -85,6 +87,7 @@ impl Ring {
                 is_reader_waiting: AtomicBool::new(false),
                 is_producer_gone: AtomicBool::new(false),
                 is_consumer_gone: AtomicBool::new(false),
+                has_notes: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
                 first: AtomicPtr::new(ptr::null_mut()),
                 is_busy: AtomicBool::new(true),
@@ -105,6 +108,17 @@ impl Ring {
     /// Notes what became of the connection behind so many messages. `true`: the consumer has to be told to look.
     pub(super) fn note_passage(&self, messages: u64, note: impl FnOnce(&mut Passage)) -> bool {
         lock(&self.progress.0.passages).note(messages, note)
+    }
+
+    /// The producer puts a note in that counts as a message.
+    pub(super) fn set_noted(&self) {
+        // Relaxed: published with the note.
+        self.flags().has_notes.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether among what is published there may be such notes: the consumer's call.
+    pub(super) fn is_noted(&self) -> bool {
+        self.flags().has_notes.load(Ordering::Relaxed) // as where it is written
     }
 
     #[cfg(test)]

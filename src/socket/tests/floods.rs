@@ -142,6 +142,7 @@ fn cases() -> Vec<Case> {
     add(Sub, "PUB", "unmatched", &one);
     add(Sub, "PUB", "unmatched of 64 octets", &long);
     add(Sub, "PUB", "tiny frames", &tiny);
+    add(Pair, "PAIR", "tiny frames", &tiny); // and all but one are turned away
     for (ours, theirs) in [(Pub, "SUB"), (XPub, "SUB")] {
         let again = [topic(b"SUBSCRIBE", b"a"), topic(b"CANCEL", b"a")].concat();
         add(ours, theirs, "subscriptions that come and go", &again);
