@@ -211,6 +211,7 @@ mod sleep {
                         Skimmed::Full if intake.wait_for_room() => sender.bell.wait(),
                         Skimmed::Full => {}
                         Skimmed::Closed => unreachable!("the consumer stays"),
+                        Skimmed::Cut => unreachable!("there is little to do"),
                     }
                 }
             });
