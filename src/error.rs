@@ -267,7 +267,7 @@ impl fmt::Debug for Unsent {
     }
 }
 
-/// Why a [`Poller`](crate::Poller) does not do what it was asked to.
+/// Why a [`Poller`](crate::Poller) or [`poll`](crate::poll) does not do what it was asked to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PollError {

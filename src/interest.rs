@@ -4,7 +4,7 @@
 use std::fmt;
 use std::ops::{BitAnd, BitOr};
 
-/// What a [`Poller`](crate::Poller) or a [`Descriptor`](crate::Descriptor) tells of: that something can be received,
+/// What a [`Poller`](crate::Poller), a [`Descriptor`](crate::Descriptor) or [`Socket::readiness`](crate::Socket::readiness) tells of: that something can be received,
 /// that something can be sent, or both.
 ///
 /// ```

@@ -133,8 +133,9 @@ pub use socket::Descriptor;
 #[cfg(not(loom))]
 pub use socket::{
     Binding, BindingState, Builder, Change, CloseReport, Connection, MayReceive, MaySend, Outgoing,
-    PeerStats, Pollable, Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving, RecvHalf,
-    Reply, Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, proxy,
+    PeerStats, PollItem, Pollable, Proxy, ProxyControl, ProxyEnd, ProxyPassed, ProxyStatistics, Receiving,
+    RecvHalf, Reply, Request, SendHalf, Sending, SharedSocket, Socket, Stats, Totals, Traffic, Whole, poll,
+    proxy,
 };
 pub use socket_type::SocketType;
 pub use timers::{TimerId, Timers};

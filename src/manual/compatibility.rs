@@ -401,7 +401,10 @@
 //!   returns. It still queues up to the high-water mark.
 //! * While a socket streams to or from a single peer, other events of that socket (a new peer, a shutdown) are
 //!   seen within a millisecond or two, not at once.
-//! * A [`Poller`](crate::Poller) answers as `zmq_poll` and `zmq_poller` do, but for this: it may report a socket that has
+//! * [`poll`](crate::poll) is `zmq_poll` for sockets, and [`Socket::readiness`](crate::Socket::readiness) is `ZMQ_EVENTS`: both
+//!   exact. A message of which a SUB has told can still be unsubscribed; libzmq delivers it. A SUB that conflates and wants
+//!   some topics only may find nothing, as a newer message has replaced that one.
+//! * A [`Poller`](crate::Poller) answers as `zmq_poller` does, but for this: it may report a socket that has
 //!   nothing after all, as when a peer has left, and then once; what a blocking `recv` would wait for then, `try_recv`
 //!   says at once. An empty poller without a timeout is an error, as in `zmq_poller_wait`. After a shutdown a socket is
 //!   reported as ready, and its call says why, where `zmq_poll` fails as a whole. Sockets that are dropped leave it.

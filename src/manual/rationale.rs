@@ -387,9 +387,14 @@
 //! its own before it sleeps. Both would have to be done for all connections of a thread at once.
 //!
 //! A hint may be wrong, because those who post do not know the pattern: a peer that leaves wakes the poller of a socket
-//! that waits for messages. libzmq finds such things out inside of `zmq_poll`, since it is handed the sockets. Here the
-//! socket finds out in the call that finds nothing, and is reported no more. Peers that come are not reported before
-//! their first message.
+//! that waits for messages. The socket finds out in the call that finds nothing, and is reported no more. Peers that come
+//! are not reported before their first message.
+//!
+//! Who lends its sockets is told exactly, as by `zmq_poll`: [`poll`](crate::poll) asks each of them, and waits for all their
+//! mailboxes. To know that a message will be received, a socket judges it in the pipe, by its topic, its envelope or as a
+//! note, and drops what is in front of it that nobody wants, within the budget of a call. libzmq takes the message out and keeps
+//! it: it is delivered although it was unsubscribed meanwhile. Here it is in no other place than before, so receiving
+//! has nothing more to look at, and counts, marks and `last_peer` are as if nobody had asked.
 //!
 //! The poller's thread does the I/O of its sockets while it waits, as a blocking call does. With descriptors of the
 //! program's own it does not: these need a poll of their own, and nesting one in the other would make each report a

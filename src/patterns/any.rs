@@ -139,6 +139,10 @@ impl Strategy for AnyPattern {
         each!(&mut self.0, inner => inner.is_readable(pipes))
     }
 
+    fn takes_all(&self) -> bool {
+        each!(&self.0, inner => inner.takes_all())
+    }
+
     fn is_writable(&mut self, pipes: &mut Pipes) -> bool {
         each!(&mut self.0, inner => inner.is_writable(pipes))
     }

@@ -107,9 +107,14 @@ pub(crate) trait Strategy: fmt::Debug + Send + 'static {
     /// A peer that was full has room.
     fn on_writable(&mut self, pipes: &mut Pipes, key: PipeKey);
 
-    /// Whether a receive would find something; now and then it finds nothing all the same. `false`: every pipe that
-    /// could change that will tell.
+    /// Whether a receive would find a message. What nobody wants is dropped before that is said. `false`: every pipe
+    /// that could change that will tell, or the budget is spent.
     fn is_readable(&mut self, _: &mut Pipes) -> bool {
+        false
+    }
+
+    /// Whether it receives every message of every peer, whatever it says.
+    fn takes_all(&self) -> bool {
         false
     }
 

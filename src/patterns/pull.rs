@@ -63,6 +63,10 @@ impl Strategy for Pull {
         self.peers.has_message(pipes)
     }
 
+    fn takes_all(&self) -> bool {
+        true
+    }
+
     fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), SendError> {
         Err(SendError::NotSupported)
     }

@@ -11,7 +11,7 @@ use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Strategy};
-use crate::pipe::{Opened, PipeKey, Pipes, Refused};
+use crate::pipe::{Head, Opened, PipeKey, Pipes, Refused};
 use crate::routing::FairQueue;
 use crate::socket_type::SocketType;
 
@@ -80,7 +80,8 @@ impl Strategy for Rep {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
-        self.asker.is_none() && self.peers.has_message(pipes)
+        let is_whole = |head: Head<'_>| Opened::judge(head.frames, None) == Opened::Whole;
+        self.asker.is_none() && self.peers.has_wanted(pipes, is_whole, |pipes| pipes.drops().malformed.add(1))
     }
 
     fn is_writable(&mut self, _: &mut Pipes) -> bool {

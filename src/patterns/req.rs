@@ -192,7 +192,22 @@ impl Strategy for Req {
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
         let State::Waiting(Some(key)) = self.state else { return false };
-        pipes.drop_up_to(key, self.unasked) && pipes.look(key).is_ok()
+        if !pipes.drop_up_to(key, self.unasked) {
+            return false;
+        }
+        let mut message = Message::new();
+        while pipes.look(key).is_ok() {
+            let envelope = &self.envelope;
+            let judged = pipes.head(key, |head| Opened::judge(head.frames, Some(envelope)));
+            if judged == Some(Opened::Whole) {
+                return true;
+            }
+            let taken = pipes.recv_enveloped(key, Some(&self.envelope), &mut self.front, &mut message);
+            if taken.is_ok_and(|opened| self.is_ours(opened, pipes)) || !pipes.spend_on(self.front.len()) {
+                return false;
+            }
+        }
+        false
     }
 
     fn is_writable(&mut self, pipes: &mut Pipes) -> bool {

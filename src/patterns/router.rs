@@ -336,7 +336,26 @@ impl Strategy for Router {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
-        !self.news.is_empty() || self.incoming.has_message(pipes)
+        let heard = pipes.heard;
+        let is_any = loop {
+            if !self.news.is_empty() {
+                break true;
+            }
+            let Some((key, is_note)) = self.incoming.look(pipes, |head| head.is_note) else { break false };
+            if !is_note && pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_some()) {
+                break true;
+            }
+            match self.incoming.take(pipes, &mut self.taken) {
+                Ok((key, Taken::Note)) => self.on_note(pipes, key),
+                Ok((_, Taken::Message)) => pipes.drops().unwanted.add(1),
+                Err(_) => break false,
+            }
+            if !pipes.spend_on(self.taken.frame_count()) {
+                break !self.news.is_empty();
+            }
+        };
+        pipes.heard = heard;
+        is_any
     }
 
     fn is_writable(&mut self, _: &mut Pipes) -> bool {

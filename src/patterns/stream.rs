@@ -216,7 +216,21 @@ impl Strategy for Stream {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
-        self.incoming.has_message(pipes)
+        loop {
+            let Some((key, is_note)) = self.incoming.look(pipes, |head| head.is_note) else { return false };
+            let has_name = pipes.get_mut(key).is_some_and(|pipe| pipe.peer.is_some());
+            if has_name && (!is_note || self.notifies) {
+                return true;
+            }
+            match self.incoming.take(pipes, &mut self.taken) {
+                Ok((key, Taken::Note)) => drop(self.on_note(pipes, key)),
+                Ok((_, Taken::Message)) => {}
+                Err(_) => return false,
+            }
+            if !pipes.spend(1) {
+                return false;
+            }
+        }
     }
 
     fn is_writable(&mut self, _: &mut Pipes) -> bool {

@@ -7,7 +7,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
-use crate::pipe::{PipeKey, Pipes, TakenBack, Told, Upstream};
+use crate::pipe::{Head, PipeKey, Pipes, TakenBack, Told, Upstream};
 use crate::routing::{FairQueue, Seat, Topics};
 use crate::socket_type::SocketType;
 
@@ -120,7 +120,17 @@ impl Strategy for Sub {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
-        self.publishers.has_message(pipes)
+        if self.takes_all() {
+            return self.publishers.has_message(pipes);
+        }
+        let (topics, is_inverted) = (&self.topics, self.is_inverted);
+        let is_wanted = |head: Head<'_>| topics.has_match(head.body()) != is_inverted;
+        self.publishers.has_wanted(pipes, is_wanted, |pipes| pipes.drops().unwanted.add(1))
+    }
+
+    #[inline]
+    fn takes_all(&self) -> bool {
+        self.topics.has_match(b"") && !self.is_inverted
     }
 
     fn try_send(&mut self, _: &mut Pipes, _: &mut Payload<'_>) -> Result<(), SendError> {
@@ -129,7 +139,7 @@ impl Strategy for Sub {
 
     #[inline]
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
-        if self.topics.has_match(b"") && !self.is_inverted {
+        if self.takes_all() {
             self.publishers.recv(pipes, message)?;
             return Ok(());
         }

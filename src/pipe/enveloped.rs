@@ -21,6 +21,25 @@ pub(crate) enum Opened {
 }
 
 impl Opened {
+    /// What a message with these frames is when it is taken apart.
+    pub(crate) fn judge<'a>(mut frames: impl Iterator<Item = &'a [u8]>, wanted: Option<&[Frame]>) -> Self {
+        let (mut in_front, mut is_wanted) = (0, true);
+        while let Some(frame) = frames.next() {
+            is_wanted &= wanted
+                .is_none_or(|wanted| wanted.get(in_front).is_some_and(|wanted| wanted.as_bytes() == frame));
+            in_front += 1;
+            if frame.is_empty() {
+                is_wanted &= wanted.is_none_or(|wanted| wanted.len() == in_front);
+                return match frames.next() {
+                    None => Self::Malformed,
+                    Some(_) if is_wanted => Self::Whole,
+                    Some(_) => Self::Unwanted,
+                };
+            }
+        }
+        Self::Malformed
+    }
+
     /// Takes a message apart that was not framed, as [`Consumer::try_recv_enveloped`] does one of a queue.
     pub(super) fn open(
         whole: Message,
@@ -123,8 +142,10 @@ mod tests {
             producer.try_send(&mut message.into()).unwrap();
         }
         let (mut envelope, mut message) = (Vec::new(), Message::new());
-        let opened = messages.iter().map(|_| {
+        let opened = messages.iter().map(|frames| {
+            let judged = Opened::judge(frames.iter().map(|frame| frame.as_bytes()), None);
             let opened = consumer.try_recv_enveloped(None, &mut envelope, &mut message).unwrap();
+            assert_eq!(opened, judged);
             (opened == Opened::Whole).then(|| (envelope.clone(), message.clone()))
         });
         let opened = opened.collect();
@@ -172,13 +193,16 @@ mod tests {
         ] {
             let mut sent = Message::from_frames(frames.iter().copied()).unwrap().into();
             producer.try_send(&mut sent).unwrap();
+            let judged = Opened::judge(frames.iter().map(|frame| frame.as_bytes()), Some(&wanted));
             let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
-            assert_eq!(result, Ok(opened), "{frames:?}");
+            assert_eq!((result, judged), (Ok(opened), opened), "{frames:?}");
             assert_eq!(message, Message::from(["as", "before"]));
         }
         producer.try_send(&mut Message::from(["2", "", "data"]).into()).unwrap();
         let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
         assert_eq!(result, Ok(Opened::Whole));
+        let frames = [&b"2"[..], b"", b"data"];
+        assert_eq!(Opened::judge(frames.into_iter(), Some(&wanted)), Opened::Whole);
         assert_eq!(message, "data");
     }
 

@@ -103,6 +103,11 @@ impl Latest {
         lock(&self.0).replaced
     }
 
+    /// What `look` says of the message that is there, which stays.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Message) -> T) -> Option<T> {
+        lock(&self.0).message.as_ref().map(look)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         lock(&self.0).message.is_none()
     }

@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::{Frame, Message};
-use crate::pipe::{NoMessage, Opened, PipeKey, Pipes, Since, Taken};
+use crate::pipe::{Head, NoMessage, Opened, PipeKey, Pipes, Since, Taken};
 use crate::routing::NoneReady;
 use crate::routing::turns::Turns;
 
@@ -105,13 +105,56 @@ impl FairQueue {
 
     /// Whether there is a message, or a note. If not, each peer tells when it has one.
     pub(crate) fn has_message(&mut self, pipes: &mut Pipes) -> bool {
+        self.next(pipes).is_some()
+    }
+
+    /// Whose message or note is the next.
+    fn next(&mut self, pipes: &mut Pipes) -> Option<PipeKey> {
         while let Some(key) = self.active.current() {
             match pipes.look(key) {
-                Ok(()) => return true,
+                Ok(()) => return Some(key),
                 Err(why) => self.take_out(pipes, key, why),
             }
         }
-        false
+        None
+    }
+
+    /// Lets `judge` look at the message or note that [`take`](Self::take) takes next. From whom it is.
+    pub(crate) fn look<T>(
+        &mut self,
+        pipes: &mut Pipes,
+        judge: impl FnOnce(Head<'_>) -> T,
+    ) -> Option<(PipeKey, T)> {
+        let key = self.next(pipes)?;
+        Some((key, pipes.head(key, judge)?))
+    }
+
+    /// Whether there is a message that is wanted. What is before it is dropped, as far as the budget goes, and told to
+    /// `dropped`.
+    pub(crate) fn has_wanted(
+        &mut self,
+        pipes: &mut Pipes,
+        mut is_wanted: impl FnMut(Head<'_>) -> bool,
+        dropped: impl Fn(&Pipes),
+    ) -> bool {
+        let (mut message, heard) = (Message::new(), pipes.heard);
+        let is_any = loop {
+            match self.look(pipes, |head| !head.is_note && is_wanted(head)) {
+                None => break false,
+                Some((_, true)) => break true,
+                Some((_, false)) => {}
+            }
+            let Ok((_, taken)) = self.take(pipes, &mut message) else { break false };
+            if taken == Taken::Message {
+                dropped(pipes);
+            }
+            if !pipes.spend_on(message.frame_count()) {
+                break false;
+            }
+        };
+        // Nobody has received what was dropped.
+        pipes.heard = heard;
+        is_any
     }
 
     /// Dry, or closed: the next peer moves into its place.

@@ -24,7 +24,7 @@ use crate::transport::{Call, faults};
 /// Level-triggered: readable until the socket was used so that there is nothing more to be done, and from a shutdown
 /// of the context, or the end of the socket, for ever. For edge-triggered loops: receive until
 /// [`WouldBlock`](crate::RecvError::WouldBlock). Now and then it is readable although there is nothing after all, so
-/// use the calls that do not wait. Never read from it, nor write to it: the socket does.
+/// use the calls that do not wait, or ask [`Socket::readiness`](crate::Socket::readiness). Never read from it, nor write to it: the socket does.
 ///
 /// The descriptor is closed with this value. It takes two of the process, and a system call each time that it begins
 /// or ends to be readable; a socket without one pays nothing.

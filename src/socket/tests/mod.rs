@@ -47,6 +47,7 @@ mod promises;
 mod proxy;
 mod pubsub;
 mod queues;
+mod ready;
 mod reconnect;
 mod rep;
 mod req;

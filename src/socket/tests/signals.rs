@@ -7,8 +7,8 @@ use super::*;
 use crate::socket::shared::Side;
 use crate::sync::AtomicBool;
 use crate::{
-    Dealer, Interest, NotReady, NotSubscribed, Pair, PollError, Poller, Pub, RecvError, Rep, Req,
-    RequestError, Router, SharedSocket, Sub, SubscribersError,
+    Dealer, Interest, NotReady, NotSubscribed, Pair, PollError, PollItem, Poller, Pub, RecvError, Rep, Req,
+    RequestError, Router, SharedSocket, Sub, SubscribersError, poll,
 };
 
 /// Has SIGUSR1 run a handler, which the C library does again and again.
@@ -157,6 +157,8 @@ fn a_signal_ends_calls_of_a_context_that_wants_it() {
         let (descriptor, _other) = std::os::unix::net::UnixStream::pair().unwrap();
         poller.add_fd(&descriptor, Interest::READABLE, ()).unwrap();
         assert_eq!(in_a_storm("a poll", || poller.wait(None).map(<[_]>::len)), Err(PollError::Interrupted));
+        let mut items = [PollItem::new(&mut pull, Interest::READABLE)];
+        assert_eq!(in_a_storm("a poll", || poll(&mut items, None)), Err(PollError::Interrupted));
         // And the next call works.
         let mut other = context.open::<Push>().unwrap();
         other.connect(pull.bind("inproc://signals").unwrap().endpoint()).unwrap();
