@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::error::AuthStatus;
 use crate::limits::COOKIE_LIFE;

@@ -28,8 +28,6 @@ use std::cell::Cell;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::metadata::Peer;
 use super::{Connection, Local, Outbox, Security};
 use crate::error::{ProtocolError, Reason};
