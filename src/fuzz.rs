@@ -413,6 +413,7 @@ pub fn commands(data: &[u8]) {
         let result = end.connection.handle_command(&body, &mut end.out);
         let said = end.say();
         match body.strip_prefix(b"\x04PING") {
+            Some([_, _, ..]) if end.connection.take_asked().is_some() => assert!(said.is_empty()),
             Some([_, _, context @ ..]) if context.len() <= 16 => {
                 assert!(said.ends_with(context) && said.len() == 7 + context.len());
             }

@@ -85,7 +85,8 @@ pub(crate) const CALL_BUDGET: u32 = 1024;
 pub(crate) const TOPIC_WORK: u32 = 8;
 
 /// Changes in what one peer subscribes to that a publisher's next call takes in before it does what it is called for,
-/// notices and a few changes of others beside them: half of the budget.
+/// notices and as much of others beside them: half of the budget. So a publisher tells a peer that it is subscribed when no
+/// more of what it said than this waits.
 pub(crate) const CHANGES_PER_CALL: usize = (CALL_BUDGET / TOPIC_WORK / 2) as usize;
 
 /// What a look costs for what a peer has sent, which is a system call.

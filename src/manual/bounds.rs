@@ -24,6 +24,7 @@
 //! | a message on its way in | as much as has come, as long as it is; 131,072 parts | [`max_message_size`](crate::Options::max_message_size) | `src/pipe/tests.rs`: `endless_more_ends_at_the_limit_of_parts` |
 //! | a command after the handshake | 1,048,592 octets | | `src/pipe/tests.rs`: `commands_without_messages_take_no_memory` |
 //! | answers to PINGs that it does not read | 4,096 octets; then it is not read | | `src/wire/tests/rfc37_commands.rs`: `an_outbox_that_nobody_empties_says_that_it_is_full` |
+//! | its questions whether it is subscribed | the last one | | `src/socket/tests/subscribed.rs`: `of_many_questions_the_last_is_answered` |
 //! | its routing id | 255 octets | | `src/socket/tests/names.rs`: `whoever_goes_leaves_no_name_behind`; `interop-tests/tests/churn.rs`: `many_with_one_name_cost_nothing` |
 //! | its subscriptions | 4,000,000 topics of 256 mebioctets in all | | `src/routing/topics/tests.rs`: `a_seat_that_asks_for_too_much_is_refused` |
 //! | timers | a deadline, a tick, a look at its memory; 400 of a peer that changes its time to live | | `src/wire/tests/rfc37_heartbeat.rs`: `a_peer_that_changes_its_mind_leaves_few_timers` |

@@ -32,7 +32,7 @@
 //! | D11 | an Identity has up to 255 octets and does not start with zero | does not check the peer's | refuses both |
 //! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
 //! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
-//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING |
+//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING, a question of `wait_subscribed` when it holds |
 //! | D16 | RFC 26: a flag for MORE in the box, all others zero; commands have no place | a flag for commands, too | the same; any other flag closes the connection |
 //! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
 //!
@@ -228,9 +228,11 @@
 //! * What a publisher has not been told yet is told as it is by then: a subscription and its cancellation that both wait
 //!   are nothing, so that what waits is bounded by the topics however often they change. A subscription that holds is
 //!   told as often as it was made.
-//! * [`wait_subscribed`](crate::Socket::wait_subscribed) asks by a PING of eight octets of context behind the
-//!   subscriptions, twice, as libzmq may answer the first before its socket's queue has them. Without that call no
-//!   such PING is sent.
+//! * [`wait_subscribed`](crate::Socket::wait_subscribed) asks by a PING behind the subscriptions, whose context is
+//!   `peermq??` and a number of eight octets; twice, as libzmq may answer the first before its socket's queue has them.
+//!   Without that call no such PING is sent. A publisher of this library answers it when no more than 64 of what came
+//!   before it wait for the publisher's next call, however long that takes; nobody's heartbeat has such a context, and every
+//!   other PING is answered at once meanwhile.
 //! * Every connection that comes up is told all topics, in their order, while the application is in no call.
 //!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers
 //!   before ZMTP 3.1 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.

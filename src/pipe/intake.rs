@@ -181,9 +181,24 @@ impl Intake {
         self.producer.sent()
     }
 
+    /// Whole messages that the socket has taken, of those since the pipe was made.
+    pub(crate) fn taken(&self) -> u64 {
+        self.producer.ring.consumed()
+    }
+
     /// Asks to be woken when there is room. `false`: something changed already, look again.
     pub(crate) fn wait_for_room(&mut self) -> bool {
         self.producer.wait_for_room()
+    }
+
+    /// Asks to be woken when there is room, or when the first so many messages were taken.
+    pub(crate) fn wait_for_room_or_taken(&mut self, taken: u64) -> bool {
+        self.producer.wait_for_room_or_taken(taken)
+    }
+
+    /// Asks to be woken when the first so many messages were taken. `false`: they are, or never will be.
+    pub(crate) fn wait_until_taken(&mut self, taken: u64) -> bool {
+        self.producer.wait_until_taken(taken)
     }
 
     /// Whether buffers of large bodies are kept and used again.

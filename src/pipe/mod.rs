@@ -36,6 +36,7 @@ mod pipes;
 mod producer;
 mod rest;
 mod ring;
+mod room;
 mod rung;
 mod segment;
 mod signal;

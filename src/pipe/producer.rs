@@ -240,21 +240,8 @@ impl Producer {
         let _ = watch(|| self.ring.consumed() >= caught_up || self.ring.is_consumer_gone());
     }
 
-    /// Asks to be woken when there is room. `false`: something changed already, look again.
-    pub(crate) fn wait_for_room(&mut self) -> bool {
-        let resume_at = if self.has_octets_left() {
-            self.sent.saturating_sub(self.ring.limit() / 2)
-        } else {
-            let consumed = self.ring.consumed();
-            consumed + (self.sent - consumed).div_ceil(2)
-        };
-        self.ring.wait_for_room(resume_at, || {
-            self.sent - self.ring.consumed() >= self.ring.limit() || !self.has_octets_left()
-        })
-    }
-
     /// Whether the consumer has let go of enough octets. A pipe that it has emptied has room for any message.
-    fn has_octets_left(&self) -> bool {
+    pub(super) fn has_octets_left(&self) -> bool {
         self.octets.saturating_sub(self.ring.freed()) < self.octets_limit || self.ring.consumed() == self.sent
     }
 

@@ -56,6 +56,7 @@ pub(super) struct Session {
     /// What the socket wants from this peer; from the end of the handshake on.
     feed: Option<Feed>,
     asked: topics::Asked,
+    held: topics::Held,
     care: Care,
     /// The socket's own thread was at work since the last tick.
     was_called: bool,
@@ -112,6 +113,7 @@ impl Session {
             takes_notes,
             feed: None,
             asked: topics::Asked::Nothing,
+            held: topics::Held::default(),
             care: Care::new(),
             was_called: false,
             was_heard: false,
@@ -283,6 +285,7 @@ impl Session {
             self.beat_at = self.beat_at.filter(|_| noted & work::BEAT == 0);
             self.beat(link)?;
         }
+        self.answer_if_taken();
         if !self.outbox.is_empty() || was_shaking_hands {
             progress = progress.and(self.write(link)?);
         }
@@ -444,6 +447,7 @@ impl Session {
             let skimmed =
                 ends.inbound.skim(max_octets, chores, |body| connection.handle_command(body, outbox));
             let goes_on = ends.hand_over(chores);
+            self.held.look(&ends.inbound, connection, outbox);
             if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
                 self.asked.on_answer(answer, feed, connection, outbox);
             }
@@ -456,7 +460,7 @@ impl Session {
                 Skimmed::Full if ends.is_diverting() && !chores.is_any_left() => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() => continue,
                 Skimmed::Full => {
-                    if self.care.is_stream() || ends.inbound.wait_for_room() {
+                    if self.care.is_stream() || self.held.wait_for_room(&mut ends.inbound) {
                         return Ok(Progress::Waits);
                     }
                     continue;

@@ -151,12 +151,13 @@ impl<P: Subscribes> Socket<P> {
     ///
     /// What is known depends on the publisher:
     ///
-    /// * peermq, over tcp and ipc: it has answered that the subscriptions are in the queue to its socket (a PING behind
-    ///   them, answered by PONG). Its socket takes them in at the beginning of its next call; in each call some
-    ///   hundred changes of all peers, so when more have come since the last one the rest take effect a few calls later.
-    /// * peermq in this process, over inproc: not more than 64 changes wait for its next call.
-    /// * libzmq and others of ZMTP 3.1: the same answer. A libzmq socket looks at its queue in each call, but no more
-    ///   than once in 3,000,000 processor cycles, which is about a millisecond, while it sends all the time.
+    /// * peermq: its next call takes these subscriptions in before it does what it is called for; 64 of them may wait for
+    ///   that, so that a few are confirmed by a publisher that is in no call. Of more it has to take in the others first, in
+    ///   its calls, some hundred in each; one that makes none lets this time out. A publisher whose peers subscribe to more
+    ///   than a hundred topics, all together, between two of its calls may take in the rest a few calls later.
+    /// * libzmq and others of ZMTP 3.1: it has the subscriptions in the queue to its socket (a PING behind them, answered by
+    ///   PONG). A libzmq socket looks at that queue in each call, but no more than once in 3,000,000 processor cycles, which
+    ///   is about a millisecond, while it sends all the time.
     /// * Before ZMTP 3.1, which has no such answer: the kernel has the subscriptions.
     ///
     /// An XPUB with [`xpub_manual`](crate::Options::xpub_manual) has received the subscription; what it does with that

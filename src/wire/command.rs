@@ -21,12 +21,16 @@ pub(super) enum Command<'a> {
     Error(&'a [u8]),
     /// Anything that parses and means nothing here: other patterns' and later versions' commands.
     Other,
-    /// The answer to a PING, with the context of that.
-    Pong(&'a [u8]),
+    /// The answer to such a question.
+    Answer(u64),
+    /// The answer to a heartbeat.
+    Pong,
     /// SUBSCRIBE or CANCEL: for the socket.
     Topic,
     /// A heartbeat, to be answered with the same context of up to 16 octets. Its TTL is in tenths of a second.
     Ping { ttl_tenths: u16, context: &'a [u8] },
+    /// A PING whose context says that it is a question: see [`push_question`].
+    Question { ttl_tenths: u16, question: u64 },
     /// The peer is ready; its metadata, still encoded.
     Ready(&'a [u8]),
 }
@@ -51,13 +55,17 @@ impl<'a> Command<'a> {
             return match data {
                 [high, low, context @ ..] => {
                     let context = context.get(..PING_CONTEXT_MAX).unwrap_or(context);
-                    Ok(Self::Ping { ttl_tenths: u16::from_be_bytes([*high, *low]), context })
+                    let ttl_tenths = u16::from_be_bytes([*high, *low]);
+                    Ok(match question(context) {
+                        Some(question) => Self::Question { ttl_tenths, question },
+                        None => Self::Ping { ttl_tenths, context },
+                    })
                 }
                 _ => Err(ProtocolError::MalformedCommand),
             };
         }
         Ok(match name {
-            b"PONG" => Self::Pong(data),
+            b"PONG" => question(data).map_or(Self::Pong, Self::Answer),
             b"READY" => Self::Ready(data),
             b"SUBSCRIBE" | b"CANCEL" => Self::Topic,
             _ => Self::Other,
@@ -133,9 +141,21 @@ pub(super) fn push_ping(out: &mut Outbox, ttl_tenths: u16) {
     out.push_command(PING, &[&ttl_tenths.to_be_bytes()]);
 }
 
-/// Asks for a sign of life that repeats `context`: then everything before this was taken.
-pub(super) fn push_question(out: &mut Outbox, ttl_tenths: u16, context: &[u8]) {
-    out.push_command(PING, &[&ttl_tenths.to_be_bytes(), context]);
+/// Asks whether everything before this was taken, by a PING that anybody answers with its context. Whoever knows what is
+/// meant answers when it is so; no heartbeat has such a context.
+pub(super) fn push_question(out: &mut Outbox, ttl_tenths: u16, question: u64) {
+    out.push_command(PING, &[&ttl_tenths.to_be_bytes(), QUESTION, &question.to_be_bytes()]);
+}
+
+/// Answers such a question.
+pub(super) fn push_answer(out: &mut Outbox, question: u64) {
+    out.push_command(PONG, &[QUESTION, &question.to_be_bytes()]);
+}
+
+/// The question that a context stands for, if it does.
+fn question(context: &[u8]) -> Option<u64> {
+    let number = context.strip_prefix(QUESTION)?;
+    number.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// Answers a PING.
@@ -194,6 +214,9 @@ const PING: &str = "PING";
 const PONG: &str = "PONG";
 const READY: &str = "READY";
 const SUBSCRIBE: &str = "SUBSCRIBE";
+
+/// What the context of a question begins with.
+const QUESTION: &[u8] = b"peermq??";
 
 /// Most octets that a PING may ask to have echoed; of more, the first come back, as libzmq does it (H-04).
 const PING_CONTEXT_MAX: usize = 16;

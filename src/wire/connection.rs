@@ -45,6 +45,8 @@ pub(crate) struct Connection {
     boxes: Option<Box<Boxes>>,
     /// The last question that the peer has answered.
     answer: Option<u64>,
+    /// The last question of the peer.
+    asked: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,7 @@ impl Connection {
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
         let phase = Phase::Greeting(greeting::Incoming::new());
-        Self { local, phase, heartbeat: None, admission: None, boxes: None, answer: None }
+        Self { local, phase, heartbeat: None, admission: None, boxes: None, answer: None, asked: None }
     }
 
     /// Those of the socket.
@@ -143,8 +145,8 @@ impl Connection {
 
     /// Takes the body of a command frame that came after the handshake.
     ///
-    /// Answers PING, and ignores what other patterns and later versions may say. `true`: the command is for
-    /// the socket, which takes notes.
+    /// Answers PING, but leaves a [question](Self::take_asked) to the caller, and ignores what other patterns and later
+    /// versions may say. `true`: the command is for the socket, which takes notes.
     ///
     /// # Errors
     ///
@@ -152,10 +154,19 @@ impl Connection {
     /// [`ProtocolError::ReservedFlags`] from a peer of ZMTP 2.0, which has none; [`ProtocolError::RefusedByPeer`] on ERROR, which answers our READY when the peer sent its own first.
     pub(crate) fn handle_command(&mut self, body: &[u8], out: &mut Outbox) -> Result<bool, ProtocolError> {
         let answered = match (&self.phase, &mut self.heartbeat) {
-            (Phase::Traffic(_), Some(heartbeat)) => {
-                let answered = answer(body, heartbeat, &mut self.answer, out);
-                answered.map(|is_note| is_note && self.local.socket_type.takes_notes())
-            }
+            (Phase::Traffic(_), Some(heartbeat)) => match answer(body, heartbeat, out) {
+                Ok(Said::Answer(question)) => {
+                    self.answer = Some(question);
+                    Ok(false)
+                }
+                Ok(Said::Question(question)) => {
+                    self.asked = Some(question);
+                    Ok(false)
+                }
+                Ok(Said::Topic) => Ok(self.local.socket_type.takes_notes()),
+                Ok(Said::Nothing) => Ok(false),
+                Err(error) => Err(error),
+            },
             (Phase::Traffic(_), None) => Err(ProtocolError::ReservedFlags(frame::COMMAND)),
             (Phase::Failed(error), _) => Err(*error),
             (
@@ -184,20 +195,30 @@ impl Connection {
         out.count_as_unasked();
     }
 
-    /// Asks whether the peer has taken what it was told before: a PING with this number as its context. `false`: a peer
+    /// Asks whether the peer has taken what it was told before: a PING with this number in its context. `false`: a peer
     /// of this version would not answer.
     pub(crate) fn ask(&self, question: u64, out: &mut Outbox) -> bool {
         let Some(heartbeat) = self.heartbeat.as_ref().filter(|_| self.peer().is_some_and(Peer::knows_topics))
         else {
             return false;
         };
-        command::push_question(out, heartbeat.ttl_tenths(), &question.to_be_bytes());
+        command::push_question(out, heartbeat.ttl_tenths(), question);
         true
     }
 
     /// The last question that the peer has answered, once.
     pub(crate) fn take_answer(&mut self) -> Option<u64> {
         self.answer.take()
+    }
+
+    /// The last question of the peer whether what it has said before was taken, once. Only the last one has to be answered.
+    pub(crate) fn take_asked(&mut self) -> Option<u64> {
+        self.asked.take()
+    }
+
+    /// Answers a question of the peer.
+    pub(crate) fn answer(&self, question: u64, out: &mut Outbox) {
+        command::push_answer(out, question);
     }
 
     /// Sends a message of one frame, whose body is the parts in a row, between those of the application.
@@ -357,27 +378,32 @@ impl Connection {
 /// The reason for a peer whose metadata is too long: a reason has no spaces.
 const TOO_LARGE: &str = "Handshake-Command-Too-Large";
 
-/// Answers a command of the traffic phase, or leaves it at that. `true`: it is for the socket.
-fn answer(
-    body: &[u8],
-    heartbeat: &mut Heartbeat,
-    answered: &mut Option<u64>,
-    out: &mut Outbox,
-) -> Result<bool, ProtocolError> {
+/// What a command of the traffic phase leaves to do.
+enum Said {
+    Answer(u64),
+    Nothing,
+    Question(u64),
+    /// For the socket.
+    Topic,
+}
+
+/// Answers a command of the traffic phase, or leaves it at that.
+fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<Said, ProtocolError> {
     match Command::parse(body)? {
         Command::Ping { ttl_tenths, context } => {
             heartbeat.on_ping(ttl_tenths);
             command::push_pong(out, context);
         }
-        // Heartbeats have no context.
-        Command::Pong(context) => match <[u8; 8]>::try_from(context) {
-            Ok(question) => *answered = Some(u64::from_be_bytes(question)),
-            Err(_) => heartbeat.on_pong(),
-        },
-        Command::Topic => return Ok(true),
+        Command::Question { ttl_tenths, question } => {
+            heartbeat.on_ping(ttl_tenths);
+            return Ok(Said::Question(question));
+        }
+        Command::Pong => heartbeat.on_pong(),
+        Command::Answer(question) => return Ok(Said::Answer(question)),
+        Command::Topic => return Ok(Said::Topic),
         Command::Other => {}
         Command::Error(reason) => return Err(command::refusal(reason)),
         Command::Ready(_) => return Err(ProtocolError::UnexpectedCommand),
     }
-    Ok(false)
+    Ok(Said::Nothing)
 }

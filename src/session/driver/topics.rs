@@ -1,12 +1,13 @@
 //! What a session tells its peer of subscriptions, and asks: whether the peer has them.
 //!
-//! The question is a PING behind the subscriptions. A publisher of this library has them in the queue to its socket by
-//! the time that it answers. libzmq may answer a moment before it hands on what it has read together with the question,
-//! so it is asked once more: the second answer comes behind that.
+//! The question is a PING behind the subscriptions. A publisher of this library answers when its socket has taken in all
+//! of them but as many as its next call takes in before it does anything else; until then the session holds the question,
+//! and answers whatever else the peer asks. libzmq may answer a moment before it hands on what it has read together with
+//! the question, so it is asked once more: the second answer comes behind that.
 #![forbid(unsafe_code)]
 
-use crate::limits::FEED_OCTETS;
-use crate::pipe::{Change, Feed};
+use crate::limits::{CHANGES_PER_CALL, FEED_OCTETS};
+use crate::pipe::{Change, Feed, Intake};
 use crate::session::driver::Session;
 use crate::wire::{Connection, Outbox};
 
@@ -18,6 +19,38 @@ pub(super) enum Asked {
     Twice(u64),
     /// A peer of this version does not answer: it counts as told when the kernel has everything.
     InVain(u64),
+}
+
+/// The last question of the peer, until it is answered.
+#[derive(Debug, Default)]
+pub(super) struct Held(Option<Question>);
+
+#[derive(Debug)]
+struct Question {
+    number: u64,
+    /// Answered when the socket has taken so many messages, notes included.
+    taken: u64,
+}
+
+impl Held {
+    /// Takes a question that has come, whose place is behind all that was skimmed, and answers it if it can be.
+    pub(super) fn look(&mut self, inbound: &Intake, connection: &mut Connection, outbox: &mut Outbox) {
+        if let Some(number) = connection.take_asked() {
+            let taken = inbound.heard().saturating_sub(CHANGES_PER_CALL as u64);
+            self.0 = Some(Question { number, taken });
+        }
+        if let Some(question) = self.0.take_if(|question| inbound.taken() >= question.taken) {
+            connection.answer(question.number, outbox);
+        }
+    }
+
+    /// Asks to be woken when there is room, or when the question can be answered.
+    pub(super) fn wait_for_room(&self, inbound: &mut Intake) -> bool {
+        match &self.0 {
+            None => inbound.wait_for_room(),
+            Some(question) => inbound.wait_for_room_or_taken(question.taken),
+        }
+    }
 }
 
 impl Asked {
@@ -44,6 +77,16 @@ impl Asked {
 }
 
 impl Session {
+    /// Answers the peer's question if its time has come, or sees to it that somebody looks again.
+    pub(super) fn answer_if_taken(&mut self) {
+        let (Some(ends), Held(Some(question))) = (&mut self.ends, &self.held) else { return };
+        // A stream looks at each tick, and who waits for room has asked for this, too.
+        let is_seen_to = self.care.is_stream() || self.is_full;
+        if is_seen_to || !ends.inbound.wait_until_taken(question.taken) {
+            self.held.look(&ends.inbound, &mut self.connection, &mut self.outbox);
+        }
+    }
+
     /// Puts a batch of subscriptions into an empty outbox.
     pub(super) fn tell_topics(&mut self) {
         let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };

@@ -1,5 +1,10 @@
 //! Waiting until publishers know what is wanted, and until somebody wants a certain topic.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::sync::mpsc;
+
+use super::matrix::greeting_and_ready;
 use super::pubsub::{EACH, met};
 use super::tasks::run;
 use super::*;
@@ -118,6 +123,135 @@ fn many_subscriptions_are_known_before_the_wait_ends() {
             assert_eq!(waiting.join().unwrap(), Ok(()));
         });
     });
+}
+
+/// Far more than a publisher takes in with one call.
+const BULK: usize = 10_000;
+
+fn of_bulk(number: usize) -> String {
+    format!("{number:05}.")
+}
+
+fn nothing_is_missed_after_bulk<P: Publishes>(place: &Place) {
+    let (mut publisher, mut subscriber) = met::<P, Sub>(place, EACH[0], &[]);
+    (0..BULK).for_each(|number| subscriber.subscribe(of_bulk(number)).unwrap());
+    let (over, is_over) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            subscriber.wait_subscribed(PATIENCE).unwrap();
+            over.send(()).unwrap();
+        });
+        // A call now and then.
+        eventually("it knows", || {
+            publisher.send("nobody's").unwrap();
+            is_over.recv_timeout(TURN).is_ok()
+        });
+    });
+    // Those that came last first: by then there have been many calls for the others.
+    for number in (0..BULK).rev() {
+        publisher.send(of_bulk(number)).unwrap();
+        assert_eq!(recv(&mut subscriber), of_bulk(number));
+    }
+}
+
+#[test]
+fn who_has_subscribed_to_a_lot_and_waits_misses_nothing() {
+    over(ALL, nothing_is_missed_after_bulk::<Pub>);
+    over(ALL, nothing_is_missed_after_bulk::<XPub>);
+}
+
+#[test]
+fn a_publisher_that_waits_for_one_topic_of_a_lot_has_that() {
+    over(ALL, |place| {
+        let (mut publisher, endpoint) = place.bound::<Pub>();
+        let mut subscribers: Vec<Socket<Sub>> = (0..2).map(|_| place.connected(&endpoint)).collect();
+        for subscriber in &mut subscribers {
+            (0..BULK).for_each(|number| subscriber.subscribe(of_bulk(number)).unwrap());
+        }
+        for number in [BULK - 1, 0, BULK / 2] {
+            publisher.wait_for_subscribers_to(of_bulk(number), 2, PATIENCE).unwrap();
+            publisher.send(of_bulk(number)).unwrap();
+            for subscriber in &mut subscribers {
+                assert_eq!(recv(subscriber), of_bulk(number));
+            }
+        }
+    });
+}
+
+const QUESTION: &[u8] = b"peermq??\0\0\0\0\0\0\0\x01";
+
+fn ping(context: &[u8]) -> Vec<u8> {
+    [&[4, u8::try_from(7 + context.len()).unwrap()], &b"\x04PING\0\0"[..], context].concat()
+}
+
+fn has_pong(octets: &[u8], context: &[u8]) -> bool {
+    let pong = [&b"\x04PONG"[..], context].concat();
+    octets.windows(pong.len()).any(|window| window == pong)
+}
+
+/// Reads on until there is a PONG with this context.
+fn read_until_pong(stream: &mut TcpStream, octets: &mut Vec<u8>, context: &[u8]) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    while !has_pong(octets, context) {
+        let mut more = [0; 256];
+        let count = stream.read(&mut more).unwrap();
+        assert!(count > 0, "it was closed: {octets:x?}");
+        octets.extend(&more[..count]);
+    }
+}
+
+fn subscriptions(numbers: std::ops::Range<usize>) -> Vec<u8> {
+    numbers.flat_map(|number| [b"\x04\x10\x09SUBSCRIBE", of_bulk(number).as_bytes()].concat()).collect()
+}
+
+fn raw_subscriber(endpoint: &Endpoint) -> TcpStream {
+    let mut stream = TcpStream::connect(endpoint.to_string().strip_prefix("tcp://").unwrap()).unwrap();
+    stream.write_all(&greeting_and_ready("SUB")).unwrap();
+    stream
+}
+
+#[test]
+fn a_publisher_says_that_it_knows_when_its_next_call_does_and_answers_heartbeats_at_once() {
+    for behind in [0, 2000] {
+        let place = Place::new(Transport::Tcp);
+        let (mut publisher, endpoint) = place.bound::<Pub>();
+        let mut stream = raw_subscriber(&endpoint);
+        let many = 3 * CHANGES_PER_CALL;
+        stream.write_all(&subscriptions(0..many)).unwrap();
+        let mut octets = Vec::new();
+        for context in [QUESTION, b"", b"1234567812345678"] {
+            stream.write_all(&ping(context)).unwrap();
+        }
+        read_until_pong(&mut stream, &mut octets, b"1234567812345678");
+        assert!(!has_pong(&octets, QUESTION), "it cannot know all of them in one call");
+        // So many that its queue is full of them: whoever reads waits for room, and for this.
+        stream.write_all(&subscriptions(many..many + behind)).unwrap();
+        eventually("a call has taken in enough", || publisher.topic_count() >= many - CHANGES_PER_CALL);
+        read_until_pong(&mut stream, &mut octets, QUESTION);
+        eventually("it has all", || publisher.topic_count() == many + behind);
+        assert_eq!(publisher.dropped().total(), 0);
+    }
+}
+
+#[test]
+fn of_many_questions_the_last_is_answered() {
+    let place = Place::new(Transport::Tcp);
+    let (mut publisher, endpoint) = place.bound::<Pub>();
+    let mut stream = raw_subscriber(&endpoint);
+    let many = 2 * CHANGES_PER_CALL;
+    stream.write_all(&subscriptions(0..many)).unwrap();
+    for number in 0..10_000_u64 {
+        stream.write_all(&ping(&[b"peermq??", &number.to_be_bytes()[..]].concat())).unwrap();
+    }
+    stream.write_all(&ping(QUESTION)).unwrap();
+    stream.write_all(&ping(b"1234567812345678")).unwrap();
+    let mut octets = Vec::new();
+    read_until_pong(&mut stream, &mut octets, b"1234567812345678");
+    assert!(!has_pong(&octets, b"peermq??"), "{octets:x?}");
+    octets.clear();
+    eventually("it has all", || publisher.topic_count() == many);
+    read_until_pong(&mut stream, &mut octets, QUESTION);
+    assert_eq!(octets, [&[4, 21], &b"\x04PONG"[..], QUESTION].concat());
 }
 
 #[test]

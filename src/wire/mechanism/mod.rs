@@ -212,9 +212,13 @@ fn expect<'a>(name: &str, body: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
     }
     match Command::parse(body)? {
         Command::Error(reason) => Err(command::refusal(reason)),
-        Command::Other | Command::Ping { .. } | Command::Pong(_) | Command::Ready(_) | Command::Topic => {
-            Err(ProtocolError::UnexpectedCommand)
-        }
+        Command::Answer(_)
+        | Command::Other
+        | Command::Ping { .. }
+        | Command::Pong
+        | Command::Question { .. }
+        | Command::Ready(_)
+        | Command::Topic => Err(ProtocolError::UnexpectedCommand),
     }
 }
 

@@ -178,15 +178,33 @@ fn a_question_is_a_ping_whose_context_comes_back() {
     // RFC 37: "The body of a PONG ... SHALL contain the ping-context"; so it is no answer to a heartbeat.
     let (mut connection, mut out) = in_traffic(1);
     assert!(connection.ask(258, &mut out));
-    assert_eq!(out.octets(), b"\x04\x0f\x04PING\0\0\0\0\0\0\0\0\x01\x02");
+    assert_eq!(out.octets(), b"\x04\x17\x04PING\0\0peermq??\0\0\0\0\0\0\x01\x02");
     assert_eq!(connection.take_answer(), None);
-    for pong in [&b"\x04PONG"[..], b"\x04PONG1234567", b"\x04PONG123456789"] {
+    for pong in [&b"\x04PONG"[..], b"\x04PONGpeermq??1234567", b"\x04PONG1234567812345678"] {
         assert_eq!(connection.handle_command(pong, &mut out), Ok(false));
         assert_eq!(connection.take_answer(), None);
     }
-    assert_eq!(connection.handle_command(b"\x04PONG\0\0\0\0\0\0\x01\x02", &mut out), Ok(false));
+    assert_eq!(connection.handle_command(b"\x04PONGpeermq??\0\0\0\0\0\0\x01\x02", &mut out), Ok(false));
     assert_eq!((connection.take_answer(), connection.take_answer()), (Some(258), None));
     // ZMTP 3.0 has no such commands.
     let (connection, mut out) = in_traffic(0);
     assert!(!connection.ask(1, &mut out) && out.is_empty());
+}
+
+#[test]
+fn a_question_is_answered_when_its_time_has_come_and_other_pings_at_once() {
+    let (mut connection, mut out) = in_traffic(1);
+    for context in [&b""[..], b"peermq??", b"peermq??\0\0\0\0\0\0\x01", b"1234567812345678"] {
+        let ping = [b"\x04PING\0\0", context].concat();
+        assert_eq!(connection.handle_command(&ping, &mut out), Ok(false));
+        let pong = [&[4, u8::try_from(5 + context.len()).unwrap()], &b"\x04PONG"[..], context].concat();
+        assert_eq!((out.octets(), connection.take_asked()), (&pong[..], None));
+        out.advance(pong.len());
+    }
+    let ping = b"\x04PING\0\0peermq??\0\0\0\0\0\0\x01\x02";
+    assert_eq!(connection.handle_command(ping, &mut out), Ok(false));
+    assert!(out.is_empty());
+    assert_eq!((connection.take_asked(), connection.take_asked()), (Some(258), None));
+    connection.answer(258, &mut out);
+    assert_eq!(out.octets(), b"\x04\x15\x04PONGpeermq??\0\0\0\0\0\0\x01\x02");
 }
