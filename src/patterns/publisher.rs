@@ -10,7 +10,9 @@
 use std::collections::VecDeque;
 
 use crate::error::{SendError, SubscribeError};
-use crate::limits::{NEWS_MAX, NEWS_OCTETS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK};
+use crate::limits::{
+    CHANGES_PER_CALL, NEWS_MAX, NEWS_OCTETS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK,
+};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
@@ -165,7 +167,7 @@ impl Publisher {
     #[inline]
     pub(super) fn send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
         if !self.busy.is_empty() || !self.leaving.is_empty() {
-            self.work(pipes);
+            while self.work(pipes) {}
         }
         self.fan_out.start();
         let only = self.news.as_ref().filter(|news| news.greets_last).and_then(|_| self.last_peer());
@@ -313,10 +315,11 @@ impl Publisher {
         (self.fan_out.seat(key) == Some(seat)).then_some((key, seat))
     }
 
-    /// Takes in what a peer said: all of it, or as far as the budget goes, or until the application has to receive
-    /// some.
+    /// Takes in what a peer said: all of it, or its share, or as far as the budget goes, or until the application has to
+    /// receive some.
     fn read(&mut self, pipes: &mut Pipes, key: PipeKey) {
-        loop {
+        // No more, so that a peer which has said a lot leaves some of the budget to others.
+        for _ in 0..CHANGES_PER_CALL {
             let Some(seat) = self.fan_out.seat(key) else { return };
             let is_full = self.is_full();
             match self.news.as_mut().map(|news| news.hold(seat, is_full)) {

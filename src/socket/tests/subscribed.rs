@@ -211,6 +211,26 @@ fn raw_subscriber(endpoint: &Endpoint) -> TcpStream {
 }
 
 #[test]
+fn who_has_little_to_say_is_heard_beside_one_that_has_a_lot() {
+    for _ in 0..10 {
+        let place = Place::new(Transport::Tcp);
+        let (mut publisher, endpoint) = place.bound::<Pub>();
+        let mut talker = raw_subscriber(&endpoint);
+        talker.write_all(&subscriptions(0..10 * CHANGES_PER_CALL)).unwrap();
+        talker.write_all(&ping(b"1234567812345678")).unwrap();
+        read_until_pong(&mut talker, &mut Vec::new(), b"1234567812345678");
+        // All of that waits for the publisher's next call, and then this.
+        let mut subscriber: Socket<Sub> = place.connected(&endpoint);
+        for topic in ["a", "b"] {
+            subscriber.subscribe(topic).unwrap();
+            subscriber.wait_subscribed(PATIENCE).unwrap();
+            publisher.send(topic).unwrap();
+            assert_eq!(recv(&mut subscriber), topic);
+        }
+    }
+}
+
+#[test]
 fn a_publisher_says_that_it_knows_when_its_next_call_does_and_answers_heartbeats_at_once() {
     for behind in [0, 2000] {
         let place = Place::new(Transport::Tcp);
