@@ -31,6 +31,10 @@ use crate::time::later;
 ///
 /// Messages over inproc are not in here: they were with the other socket as soon as they were sent.
 ///
+/// Nothing [`dropped`](Self::dropped) alone does not mean that everything has arrived: what a peer has not read when it
+/// dies is lost, although the kernel had it. Nothing `dropped` *and* nobody [`unconfirmed`](Self::unconfirmed) does, for
+/// all connections that stood when the context began to end.
+///
 /// ```
 /// use std::time::Duration;
 ///
@@ -43,18 +47,25 @@ use crate::time::later;
 /// let report = context.finish(Duration::from_millis(10));
 /// assert_eq!((report.flushed, report.dropped), (0, 1));
 /// assert_eq!(report.undelivered[0].endpoint.to_string(), "tcp://127.0.0.1:9");
+/// let has_everything_arrived = report.dropped == 0 && report.unconfirmed == 0;
+/// assert!(!has_everything_arrived);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FinishReport {
-    /// Messages that were handed over to the kernel since.
+    /// Messages that were handed over to the kernel since. Their peers need not have read them: a peer that is stopped
+    /// makes no difference here, as long as the kernel takes what is for it.
     pub flushed: u64,
     /// Messages that were not, and never will be.
     pub dropped: u64,
     /// Messages that had come over connections and that sockets which are still open have not received; what subscribers
     /// have said to a publisher, and news of who comes and goes, included.
     pub unreceived: u64,
+    /// Peers whose connections stood, to whom something was handed over, now or before, and who have not closed their
+    /// ends of the connections behind it: because the time was over, because they closed first, or because the
+    /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was.
+    pub unconfirmed: u64,
     /// For whom those were that were dropped: one entry for each connection.
     pub undelivered: Vec<Undelivered>,
 }
@@ -77,7 +88,12 @@ pub struct Undelivered {
 
 impl Context {
     /// Ends the context: waits until everything that its sockets have queued is handed over to the kernel, `within` at
-    /// most, and tells how much that was. The rest is dropped. [`Timeout::Never`] waits for ever.
+    /// most, and until the peers have closed their ends of the connections behind it, and tells how much that was. The
+    /// rest is dropped. [`Timeout::Never`] waits for ever; but for a peer that has only its end to close no longer than
+    /// [its kernel shows signs of reading](crate::manual::ends#how-long-it-takes).
+    ///
+    /// With nothing `dropped` and nobody `unconfirmed` in the report, the peers have read everything. `dropped == 0` alone
+    /// says that the kernel has it.
     ///
     /// What sockets hold that are still open counts, wherever they are, as if they were closed now: they need not be
     /// dropped, which those in a `static` never are. As after [`shutdown`](Self::shutdown), every call on them says
@@ -135,6 +151,7 @@ impl<'a> Ending<'a> {
             report.flushed += queue.flushed();
             report.dropped += messages;
             report.unreceived += queue.unreceived();
+            report.unconfirmed += u64::from(queue.is_unconfirmed());
             if messages > 0 {
                 report.undelivered.push(Undelivered { endpoint: queue.to().clone(), messages });
             }

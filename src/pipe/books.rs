@@ -14,6 +14,7 @@ use crate::pipe::latest::Latest;
 use crate::pipe::outstanding::Outstanding;
 use crate::pipe::producer::Producer;
 use crate::pipe::ring::Ring;
+use crate::pipe::wake::WakeUp;
 use crate::sync::{Arc, Mutex, lock};
 
 /// What has gone through pipes, and what became of it.
@@ -62,7 +63,8 @@ pub(crate) struct Books {
 
 #[derive(Default)]
 struct Pages {
-    /// In the order of the pipes' ids; also of pipes that are gone, as long as their peers may take something.
+    /// In the order of the pipes' ids; also of pipes that are gone, as long as their peers may take something, or have
+    /// not confirmed that they have it.
     open: Vec<Page>,
     /// By pipe, if the socket conflates.
     latest: Vec<(u64, LatestBoth)>,
@@ -79,8 +81,8 @@ struct Page {
     id: u64,
     outbound: Arc<Ring>,
     inbound: Arc<Ring>,
-    /// Whose place a newer one took, which this side counts.
-    counts_replaced_in: bool,
+    /// To a peer, and not to a socket of this process. Then this side counts in whose place a newer message came.
+    is_connection: bool,
     /// The socket does not have it any more, and has counted what it dropped with it.
     is_gone: bool,
 }
@@ -114,7 +116,7 @@ impl Books {
             id: pipe.id,
             outbound: Arc::clone(&pipe.outbound.ring),
             inbound: Arc::clone(&pipe.inbound.ring),
-            counts_replaced_in: pipe.assist.is_some(),
+            is_connection: pipe.assist.is_some(),
             is_gone: false,
         };
         let mut pages = lock(&self.pages);
@@ -166,11 +168,12 @@ impl Books {
         let queues = pages.open.iter().filter_map(|page| {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
-            let to = outstanding.destination().filter(|_| !outstanding.is_consumer_gone())?;
+            let reader = outstanding.reader().filter(|_| !outstanding.is_consumer_gone())?;
+            let to = reader.destination()?;
             let (out, back) = both.map_or((None, None), |both| (both.out.clone(), both.back.clone()));
             let handed_over = outstanding.sent() - outstanding.left();
             let (outbound, inbound) = (Arc::clone(&page.outbound), Arc::clone(&page.inbound));
-            Some(Queue { outbound, inbound, out, back, handed_over, to })
+            Some(Queue { outbound, inbound, out, back, handed_over, reader, to })
         });
         queues.collect()
     }
@@ -200,6 +203,7 @@ pub(crate) struct Queue {
     back: Option<Latest>,
     /// What its kernel had when this was made.
     handed_over: u64,
+    reader: WakeUp,
     to: Endpoint,
 }
 
@@ -225,6 +229,12 @@ impl Queue {
     pub(crate) fn flushed(&self) -> u64 {
         let outstanding = self.outstanding();
         (outstanding.sent() - outstanding.left()).saturating_sub(self.handed_over)
+    }
+
+    /// Whether something was handed over, ever, that may not arrive. Exact when the connection is gone.
+    pub(crate) fn is_unconfirmed(&self) -> bool {
+        let outstanding = self.outstanding();
+        outstanding.sent() > outstanding.left() && !self.reader.is_confirmed()
     }
 
     /// Messages that have come, and that a socket that is open has not received. Exact when the connection is gone.
@@ -273,7 +283,7 @@ impl Page {
         let outstanding = self.outstanding(latest);
         self.outbound.is_producer_gone()
             && self.inbound.is_consumer_gone()
-            && (outstanding.is_consumer_gone() || outstanding.left() == 0)
+            && (outstanding.is_consumer_gone() || !self.is_connection && outstanding.left() == 0)
     }
 
     fn outstanding(&self, latest: Option<&LatestBoth>) -> Outstanding {
@@ -286,7 +296,7 @@ impl Page {
     fn totals(&self, both: Option<&LatestBoth>) -> Totals {
         let of_ours = both.and_then(|latest| latest.out.as_ref());
         let back = both.and_then(|latest| latest.back.as_ref());
-        let of_theirs = back.filter(|_| self.counts_replaced_in);
+        let of_theirs = back.filter(|_| self.is_connection);
         let latest = of_ours.into_iter().chain(of_theirs).filter(|_| !self.is_gone);
         let mut totals = Totals {
             octets_sent: self.outbound.sent().1,

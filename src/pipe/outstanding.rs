@@ -1,10 +1,10 @@
 //! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
-use crate::endpoint::Endpoint;
 use crate::pipe::Pipe;
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
+use crate::pipe::wake::WakeUp;
 use crate::sync::Arc;
 
 /// Messages of a producer, which may be gone.
@@ -37,9 +37,9 @@ impl Outstanding {
         }
     }
 
-    /// Where it goes; none: to a socket of this process.
-    pub(crate) fn destination(&self) -> Option<Endpoint> {
-        self.ring.destination()
+    /// Who is woken for whoever takes it.
+    pub(super) fn reader(&self) -> Option<WakeUp> {
+        self.ring.reader()
     }
 
     /// Whether nobody will take anything any more.

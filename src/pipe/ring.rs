@@ -7,7 +7,6 @@
 
 use std::ptr::{self, NonNull};
 
-use crate::endpoint::Endpoint;
 use crate::limits::SPARE_SEGMENTS;
 use crate::pipe::passage::{Passage, Passages};
 use crate::pipe::segment::{Segment, Word};
@@ -416,10 +415,9 @@ impl Ring {
         (sent, self.progress.0.sent_octets.load(Ordering::Relaxed).max(self.freed()))
     }
 
-    /// Where goes what the consumer takes; none: it keeps it.
-    pub(super) fn destination(&self) -> Option<Endpoint> {
-        let wake_up = lock(&self.flags().reader).clone()?;
-        wake_up.destination()
+    /// Who is woken for the consumer.
+    pub(super) fn reader(&self) -> Option<WakeUp> {
+        lock(&self.flags().reader).clone()
     }
 
     // Either side's.

@@ -31,6 +31,11 @@ pub(crate) trait Wake: Send + Sync {
     fn destination(&self) -> Option<Endpoint> {
         None
     }
+
+    /// Whether a peer there has closed its half behind everything that it was told.
+    fn is_confirmed(&self) -> bool {
+        false
+    }
 }
 
 /// One pipe's way to one waiter.
@@ -55,6 +60,10 @@ impl WakeUp {
 
     pub(super) fn destination(&self) -> Option<Endpoint> {
         self.waiter.destination()
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.waiter.is_confirmed()
     }
 
     pub(super) fn wake(&self, ready: Ready) {

@@ -13,7 +13,6 @@ use std::sync::{Arc, Weak};
 
 use mio::{Registry, Token};
 
-use crate::endpoint::Endpoint;
 use crate::error::ConnectionError;
 use crate::io::{End, IoMailbox, Notice, ToIo, ToSocket};
 use crate::options::Decision;
@@ -575,18 +574,6 @@ impl Link {
     pub(super) fn forget_peer(&self) {
         if self.is_stopped() {
             self.owner.peers.remove(self.id, Some(&self.owner.endpoint), None);
-        }
-    }
-}
-
-impl Wake for Link {
-    fn destination(&self) -> Option<Endpoint> {
-        Some(self.owner.peers.endpoint(self.id).unwrap_or_else(|| self.owner.endpoint.clone()))
-    }
-
-    fn wake(&self, _: u64, _: Ready) {
-        if self.place.note(work::PIPES) {
-            self.post_drive();
         }
     }
 }

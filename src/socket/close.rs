@@ -16,7 +16,7 @@ use crate::socket::core::Core;
 /// ```
 /// use std::time::Duration;
 ///
-/// use peermq::{Context, Push};
+/// use peermq::{Context, Pull, Push};
 ///
 /// let context = Context::new();
 /// let mut push = context.open::<Push>()?;
@@ -24,6 +24,15 @@ use crate::socket::core::Core;
 /// push.send("nobody is there")?;
 /// let report = push.close(Duration::from_millis(10));
 /// assert_eq!((report.flushed, report.dropped), (0, 1));
+///
+/// let mut pull = context.open::<Pull>()?;
+/// let endpoint = pull.bind("tcp://127.0.0.1:0")?;
+/// let mut push = context.open::<Push>()?;
+/// push.connect(&endpoint)?;
+/// push.send("hello")?;
+/// let report = push.close(Duration::from_secs(10));
+/// let has_everything_arrived = report.dropped == 0 && report.unconfirmed == 0;
+/// assert!(has_everything_arrived);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,7 +43,9 @@ pub struct CloseReport {
     pub flushed: u64,
     /// Messages that were not handed over, and never will be.
     pub dropped: u64,
-    /// Messages of which nobody knows: handed over to the kernel, for a peer that is [unconfirmed](Self::unconfirmed).
+    /// Messages of which nobody knows: handed over to the kernel since, for a peer that is
+    /// [unconfirmed](Self::unconfirmed). Those that the kernel had before, when the socket was closed, are not in here:
+    /// zero alone does not mean that everything has arrived.
     pub uncertain: u64,
     /// Peers to whom this socket has handed over messages, now or before, and who have not closed their ends of the
     /// connections behind them: because the deadline passed, because they closed first, or because the connection

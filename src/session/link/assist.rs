@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use crate::endpoint::Endpoint;
 use crate::io::Notice;
 use crate::pipe::{Assist, Chores, Patience, Ready, Vitals, Wake};
 use crate::session::link::{Link, Place};
@@ -124,5 +125,21 @@ impl Assist for Link {
     fn cut(&self) {
         drop(self.take_ends());
         self.post(Notice::Stop(Some(Instant::now())));
+    }
+}
+
+impl Wake for Link {
+    fn destination(&self) -> Option<Endpoint> {
+        Some(self.owner.peers.endpoint(self.id).unwrap_or_else(|| self.owner.endpoint.clone()))
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.is_confirmed.load(Ordering::Acquire) // as in `confirm`
+    }
+
+    fn wake(&self, _: u64, _: Ready) {
+        if self.place.note(work::PIPES) {
+            self.post_drive();
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::limits::PARTINGS_MAX;
 use crate::sync::AtomicBool;
 use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream};
 
-const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
+pub(super) const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
 
 /// A peer of ZMTP 3.1 that says what it is told to, and reads when it is told to.
 pub(super) struct Raw(pub(super) Octets);
@@ -64,6 +64,11 @@ impl Raw {
         let mut body = vec![0; header[1].into()];
         self.0.read_exact(&mut body).unwrap();
         body
+    }
+
+    /// Reads to the end, whatever comes.
+    pub(super) fn hear_to_the_end(&mut self) {
+        std::io::copy(&mut self.0, &mut std::io::sink()).unwrap();
     }
 
     /// Reads to the end, slowly, and says something now and then. The numbers of the messages of this size.
