@@ -230,7 +230,7 @@ pub enum SendError {
     #[error("no peer has this routing id")]
     Unroutable,
     /// No peer had room before `send_timeout` passed; at once for `try_send`.
-    #[error("no peer has room for the message")]
+    #[error("no peer is connected, or none has room for the message")]
     WouldBlock,
 }
 
@@ -305,8 +305,16 @@ pub enum RecvError {
     #[error("the context was shut down")]
     Terminated,
     /// No message arrived before `recv_timeout` passed; at once for `try_recv`.
-    #[error("no message is waiting")]
+    #[error("no message came in time, or none is waiting")]
     WouldBlock,
+}
+
+/// Why nothing of a certain kind came, behind its name.
+fn cause(error: RecvError) -> String {
+    match error {
+        RecvError::WouldBlock => " came in time".to_owned(),
+        other => format!(": {other}"),
+    }
 }
 
 /// Why a request of a [`SharedSocket`](crate::SharedSocket) has no reply.
@@ -314,7 +322,7 @@ pub enum RecvError {
 #[non_exhaustive]
 pub enum RequestError {
     /// It was sent, and no reply came: not in time, or the context was shut down. The request is given up.
-    #[error("no reply: {0}")]
+    #[error("no reply{}", cause(*.0))]
     NoReply(RecvError),
     /// It was not sent, and is handed back: it was not this thread's turn in time, or no peer had room.
     #[error("not sent: {0}")]
@@ -326,7 +334,7 @@ pub enum RequestError {
 #[non_exhaustive]
 pub enum AnswerError {
     /// No request came: not in time, or the context was shut down.
-    #[error("no request: {0}")]
+    #[error("no request{}", cause(*.0))]
     NoRequest(RecvError),
     /// The answer was not sent, and is handed back. The request is left without one.
     #[error("not sent: {0}")]
@@ -461,7 +469,9 @@ pub enum ProtocolError {
     #[error("another peer has the routing id that the peer announced")]
     RoutingIdInUse,
     /// The peer has another peer of our routing id, and says so. It is tried again, as that one may be gone by then.
-    #[error("the peer has another peer of our routing id")]
+    #[error(
+        "the peer has another peer of our routing id; choose another one, or set router_handover on the ROUTER"
+    )]
     RoutingIdRefused,
     /// So much was encrypted on one connection that its numbers are used up.
     #[error("the connection has encrypted all that it may")]

@@ -265,7 +265,9 @@ pub enum ConnectErrorKind {
     OnePeerOnly,
     /// `connect_as` with a routing id that another peer has (unless `router_handover` is set). With inproc also: the
     /// ROUTER that is bound there has another peer of our routing id.
-    #[error("another peer has this routing id")]
+    #[error(
+        "another peer has this routing id; choose another one, or set router_handover if it is a ROUTER's"
+    )]
     RoutingIdInUse,
     /// A STREAM socket on anything but tcp.
     #[error("a socket of this type has tcp only")]

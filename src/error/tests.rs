@@ -38,7 +38,10 @@ fn no_error_says_the_same_as_its_source() {
             assert!(texts[..at].iter().all(|before| !before.contains(text)), "{texts:?}");
         }
     }
-    assert_eq!(chain(&RequestError::from(RecvError::WouldBlock)), ["no reply: no message is waiting"]);
+    assert_eq!(chain(&RequestError::from(RecvError::WouldBlock)), ["no reply came in time"]);
+    let ended = chain(&RequestError::from(RecvError::Terminated));
+    assert_eq!(ended, ["no reply: the context was shut down"]);
+    assert_eq!(chain(&AnswerError::from(RecvError::WouldBlock)), ["no request came in time"]);
 }
 
 #[test]
