@@ -7,10 +7,21 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
+use std::process::ExitCode;
 
 use peermq::CurveKeyPair;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("curve_keygen: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn std::error::Error>> {
     let Some(path) = std::env::args_os().nth(1) else { return Err("curve_keygen FILE".into()) };
     let keys = CurveKeyPair::generate()?;
     let mut options = OpenOptions::new();

@@ -10,7 +10,7 @@
 
 use std::cmp::Ordering;
 use std::error::Error;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::{env, process};
 
 use peermq::{Context, Pair};
@@ -18,7 +18,17 @@ use peermq::{Context, Pair};
 /// The numbers in play: 0 to this one.
 const MOST: u32 = 1000;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("peer_to_peer: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["think", endpoint] => think(endpoint),

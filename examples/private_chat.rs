@@ -12,13 +12,26 @@
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use peermq::{Authorizer, Context, CurveKeyPair, Dealer, NotReady, Router, RoutingId, Security};
+use peermq::{
+    Authorizer, ConnectionError, Context, CurveKeyPair, Dealer, NotReady, Router, RoutingId, Security,
+};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("private_chat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["room", endpoint, key, list] => room(endpoint, &read_keys(key)?, list),
@@ -60,6 +73,9 @@ fn guest(endpoint: &str, keys: &CurveKeyPair, room: &str) -> Result<(), Box<dyn 
     let mut guest = context.builder_for::<Dealer>().security(security).routing_id(name).open()?;
     match guest.connect(endpoint)?.wait_ready(Duration::from_secs(10)) {
         Err(NotReady::Failed(error)) => return Err(format!("not let in: {error}").into()),
+        Err(error @ NotReady::TimedOut(Some(ConnectionError::PeerClosed))) => {
+            return Err(format!("{error} (is the key of the room right?)").into());
+        }
         Err(error) => return Err(error.into()),
         Ok(()) => writeln!(io::stdout(), "let in")?,
     }

@@ -14,7 +14,7 @@ use std::env;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use peermq::{Context, RecvError, Rep, Req};
@@ -22,7 +22,17 @@ use peermq::{Context, RecvError, Rep, Req};
 /// How long the client waits for an answer before it asks again.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("request_reply: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let args: Vec<OsString> = env::args_os().skip(1).collect();
     if let [verb, endpoint, question] = args.as_slice() {
         if verb == "ask" {
@@ -54,7 +64,9 @@ fn serve(endpoint: &str) -> Result<(), Box<dyn Error>> {
 
 /// Asks a server one question, and prints its answer.
 fn ask(endpoint: &str, question: &[u8]) -> Result<(), Box<dyn Error>> {
-    let mut req = Context::new().open::<Req>()?;
+    // Its error shows within a second, also if the question was never sent.
+    let context = Context::builder().linger(Duration::from_secs(1)).build();
+    let mut req = context.open::<Req>()?;
     req.connect(endpoint)?;
     println!("{}", req.request(question)?.recv_timeout(Duration::from_secs(10))?.to_str()?);
     Ok(())

@@ -14,6 +14,7 @@ mod room;
 mod terminal;
 
 use std::error::Error;
+use std::process::ExitCode;
 use std::thread;
 
 use clap::{Args, Parser};
@@ -43,7 +44,17 @@ struct Place {
     connect: Option<Endpoint>,
 }
 
-fn main() -> Result<(), Failure> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chat: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), Failure> {
     let Arguments { name, place } = Arguments::parse();
     let context = Context::new();
     if let Some(endpoint) = place.connect {
