@@ -283,9 +283,13 @@ impl ContextBuilder {
     /// and subscriptions, for [`wait_ready`](crate::Connection::wait_ready), for [`Monitor`](crate::Monitor)s, but for
     /// their iterators, and for a [`Poller`](crate::Poller) with a socket of this context. What ends something goes on
     /// to its end or its time: [`close`](crate::Socket::close), [`finish`](Context::finish) and drops; and so does a
-    /// [`Proxy`](crate::Proxy), which its control ends. A handler that runs just before the call sleeps does not end it. Has no effect where there are no signals. Whatever is set,
+    /// [`Proxy`](crate::Proxy), which its control ends. Has no effect where there are no signals. Whatever is set,
     /// handlers run on threads of the program's only: those of this library block all signals, but for those that tell
     /// of faults, and `SIGPROF`.
+    ///
+    /// A handler that runs just before the call sleeps does not end it, as with every call that sleeps. What misses no
+    /// signal is a thread that waits for it and calls [`shutdown`](Context::shutdown), or a handler that writes to a pipe
+    /// whose other end is in the `Poller`: see [Ctrl-C](crate::manual::ends#ctrl-c).
     ///
     /// ```
     /// use peermq::{Context, Pull, RecvError};

@@ -37,10 +37,12 @@
 //! never wait), and a send that fails hands the message back.
 //!
 //! When the last socket and the last handle of a context are dropped, as at the end of `main`, that waits until everything
-//! is sent: [30 seconds at most](manual::compatibility#how-things-end), and after a second it tells for what.
+//! is sent: [30 seconds at most](manual::ends), and after a second it tells for what.
 //!
 //! Where to read on: the verbs are at [`Socket`], settings in [`manual::options`], what is promised and what
-//! may be lost in [`manual::compatibility`], how it works in [`manual::life_of_a_message`]. By default nothing is
+//! may be lost in [`manual::compatibility`], what is guaranteed when something ends, and how to end at Ctrl-C, in
+//! [`manual::ends`], how large everything can become in [`manual::bounds`], how it works in
+//! [`manual::life_of_a_message`]. By default nothing is
 //! protected, which is [not for public networks](manual::compatibility#null-is-not-for-public-networks): see
 //! [`Security`], and the feature `curve` for encryption.
 #![cfg_attr(

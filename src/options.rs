@@ -71,7 +71,8 @@ macro_rules! for_each_option {
             /// counts as it arrives: beyond the limit its rest waits until those before it are received.
             recv_hwm_octets: HwmOctets = HwmOctets::UNLIMITED, code -2, when NextConnect;
 
-            /// How long a closed socket keeps trying to send what is queued.
+            /// How long a closed socket keeps trying to send what is queued; the drop of the context ends it after
+            /// 30 s, unless its builder says otherwise. SUB and XSUB have 0 in place of the default.
             linger: Linger = Linger::Forever, code 17, when Live;
 
             /// How long `send` waits for room.
@@ -136,7 +137,8 @@ macro_rules! for_each_option {
             /// queue is waited for. Without it such messages are dropped and counted.
             router_mandatory: bool = false, code 33, when Live, only [Router];
 
-            /// A new peer with the routing id of another takes its place, and the old connection is closed.
+            /// A new peer with the routing id of another takes its place, and the old connection is closed, at the
+            /// ROUTER's next call. Two that both connect again with one name displace each other again and again.
             /// Without it the new one is refused.
             router_handover: bool = false, code 56, when Live, only [Router];
 

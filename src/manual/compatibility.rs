@@ -48,10 +48,19 @@
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
 //! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
 //!   closed. The reason has no spaces, because the grammar allows none.
-//! * A peer's ERROR is final, unless it is that a routing id is in use: a `connect` does not try again (RFC 37), and its
-//!   handle says
-//!   [`Failed`](crate::ConnectionState::Failed). Every other end of a connection is temporary, and a `connect` tries
-//!   again after a pause, unless [`reconnect_stop`](crate::Options::reconnect_stop) names it.
+//! * An ERROR *of the peer* is final, whatever its reason, but for `Routing-Id-In-Use`: a `connect` does not try again
+//!   (RFC 37), and its handle says [`Failed`](crate::ConnectionState::Failed), with
+//!   [`NotLetInByPeer`](crate::ProtocolError::NotLetInByPeer) or [`RefusedByPeer`](crate::ProtocolError::RefusedByPeer).
+//! * Every other end of a connection is temporary, and a `connect` tries again after a pause, unless
+//!   [`reconnect_stop`](crate::Options::reconnect_stop) names it. So is all that *this* side finds wrong, every other
+//!   [`ProtocolError`](crate::ProtocolError): another mechanism, a frame over the limit, and socket types that cannot talk.
+//!   With NULL both sides say their types at once, and a SUB that connects to a PULL mostly finds that out by itself,
+//!   before the ERROR comes: it tries again for ever, and `wait_ready` and `last_error` say
+//!   [`IncompatibleSocketTypes`](crate::ProtocolError::IncompatibleSocketTypes). With PLAIN and CURVE the server
+//!   compares first, and with NULL a side that asks an authorizer or a ZAP handler: for who connected to it, its ERROR is
+//!   final.
+//! * The pauses grow to two seconds, if no other maximum is set, after `Routing-Id-In-Use` and after a command of the
+//!   handshake that is too large.
 //! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
 //!   lost a server do not come back at the same moment.
 //! * `hello_msg`, `disconnect_msg` and `hiccup_msg` as in libzmq: the greeting goes before all other messages; the

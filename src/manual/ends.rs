@@ -28,7 +28,8 @@
 //! | drop of the socket, [`disconnect`](crate::Socket::disconnect) | arrives, if the peer takes it as long as [`linger`](crate::Options::linger) says; with none, what the kernel has may arrive or not | dropped; counted by [`dropped`](crate::Socket::dropped) after a disconnect |
 //! | [`unbind`](crate::Socket::unbind) | nothing changes: peers that are connected stay. Who has connected and was not accepted yet is refused by the kernel, has been told nothing, and connects again | stays |
 //! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped, but the drop of the last handle then waits a second at most, and not for peers that cannot be reached, unless [`ContextBuilder::linger`](crate::ContextBuilder::linger) was set. `close` and `finish` have their own times | cannot be received any more |
-//! | [`Context::finish`](crate::Context::finish), drop of the last handle | arrives, if the peers take it in the time that these give | dropped |
+//! | [`Context::finish`](crate::Context::finish) | arrives, if the peers take it in the time that it is given; the report tells | counted as `unreceived` |
+//! | the end of `main`, which drops its sockets and context; any drop of the last handle | arrives, if the peers take it in 30 s; after one second it is told on standard error for what it waits, and in the end what was lost. [`ContextBuilder::linger`](crate::ContextBuilder::linger) is another time | dropped |
 //! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, see [`compatibility`](super::compatibility#how-things-end) | gone |
 //! | `_exit`, a signal that kills | what the kernel has arrives, unless the peer says something meanwhile or had said something that was not read: that makes the kernel reset the connection (tcp). A message that the kernel has in part arrives not at all | gone |
 //! | [`Peer::close`](crate::Peer::close), and the end of a peer that breaks the protocol | what the kernel has arrives, with an ERROR behind it if there is one, if the peer reads on and closes within a second; a side that connected keeps the rest for its next connection | as below |
@@ -54,17 +55,82 @@
 //! While an application does not receive, its side does not read, and does not see the end: the other one waits, and its
 //! `close` tells who is [`unconfirmed`](crate::CloseReport::unconfirmed).
 //!
-//! # What `close` reports
+//! # What `close` and `finish` report
 //!
-//! | field | messages |
-//! |---|---|
-//! | [`flushed`](crate::CloseReport::flushed) | handed over since, and the peer has closed its half behind them: it has read them |
-//! | [`uncertain`](crate::CloseReport::uncertain) | handed over since, to peers that have not |
-//! | [`dropped`](crate::CloseReport::dropped) | not handed over: they will never arrive |
+//! | | [`close`](crate::CloseReport) of a socket | [`finish`](crate::FinishReport) of a context |
+//! |---|---|---|
+//! | `flushed` | messages that were handed over since, and the peer has closed its half behind them: it has read them | messages that were handed over to the kernel since, whether or not their peers have read them |
+//! | `uncertain` | messages that were handed over since, to peers that have not | is in `flushed` |
+//! | `dropped` | messages that were not handed over: they will never arrive | the same |
+//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before | the same |
 //!
-//! With nothing `dropped` and nobody `unconfirmed`, everything that this socket has handed over on connections that stood
-//! has been read by its peers. It may still lie in a peer's queue when that peer goes: who must know that a message was
-//! *worked on* needs an answer to it.
+//! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
+//! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
+//! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue when that peer
+//! goes: who must know that a message was *worked on* needs an answer to it.
+//!
+//! # An error that ends the program
+//!
+//! An error that `main` returns is printed by `std` after `main`'s variables are dropped. So with a message queued for a
+//! peer that is gone it shows only after 30 s, although the program has failed at once. Let something else do the work,
+//! and give what is queued a time of your own:
+//!
+//! ```
+//! use std::error::Error;
+//! use std::time::Duration;
+//!
+//! use peermq::{Context, Push};
+//!
+//! fn main() -> Result<(), Box<dyn Error>> {
+//!     let context = Context::new();
+//!     let result = work(&context);
+//!     context.finish(Duration::from_secs(1));
+//!     result
+//! }
+//!
+//! fn work(context: &Context) -> Result<(), Box<dyn Error>> {
+//!     let mut push = context.open::<Push>()?;
+//!     push.connect("tcp://127.0.0.1:9")?;
+//!     push.send("nobody is there")?;
+//!     # if false {
+//!     Err("something else is wrong")?;
+//!     # }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # Ctrl-C
+//!
+//! Nothing is sent any more when a signal kills the program. To end in order, let a thread that waits for the signal
+//! call [`Context::shutdown`](crate::Context::shutdown), which ends every call that waits, also one that begins later; the
+//! crates `ctrlc` and `signal-hook` have such threads. Then give what is queued its time:
+//!
+//! ```
+//! use std::thread;
+//! use std::time::Duration;
+//!
+//! use peermq::{Context, Pull, RecvError};
+//!
+//! let context = Context::new();
+//! let mut pull = context.open::<Pull>()?;
+//! pull.bind("tcp://127.0.0.1:0")?;
+//! let stop = context.clone();
+//! thread::spawn(move || stop.shutdown()); // here it waits for no signal
+//! loop {
+//!     match pull.recv() {
+//!         Ok(job) => println!("{job:?}"),
+//!         Err(RecvError::Terminated) => break,
+//!         Err(error) => return Err(error.into()),
+//!     }
+//! }
+//! context.finish(Duration::from_secs(1));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Without such a thread, a handler can set a flag, and an [`interruptible`](crate::ContextBuilder::interruptible)
+//! context lets its signal end a call with `Interrupted`, behind which the program looks at the flag. A signal that comes
+//! just before a call sleeps does not end it: use it with calls that have a timeout, or let the handler write to a pipe
+//! whose other end is in a [`Poller`](crate::Poller) beside the sockets.
 //!
 //! # libzmq
 //!

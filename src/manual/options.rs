@@ -47,7 +47,7 @@
 //! | [`recv_hwm`](crate::Options::recv_hwm) | Most messages from one peer that wait to be received. The peer has to wait when there are more. | 1000 | messages | 24 | next bind or connect |
 //! | [`send_hwm_octets`](crate::Options::send_hwm_octets) | Most octets queued for one peer, beside the limit in messages; exact to a quarter of it or 128 KiB, whatever is less. A single message of any size finds room in an empty queue. | unlimited | octets | -1 | next bind or connect |
 //! | [`recv_hwm_octets`](crate::Options::recv_hwm_octets) | Most octets from one peer that wait to be received, as for `send_hwm_octets`. A message of several frames counts as it arrives: beyond the limit its rest waits until those before it are received. | unlimited | octets | -2 | next bind or connect |
-//! | [`linger`](crate::Options::linger) | How long a closed socket keeps trying to send what is queued. | for ever | time | 17 | at once |
+//! | [`linger`](crate::Options::linger) | How long a closed socket keeps trying to send what is queued; the drop of the context ends it after 30 s, unless its builder says otherwise. SUB and XSUB have 0 in place of the default. | for ever | time | 17 | at once |
 //! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | never | time | 28 | at once |
 //! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | never | time | 27 | at once |
 //! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
@@ -65,7 +65,7 @@
 //! | [`conflate`](crate::Options::conflate) | Keep only the latest message for each peer, and from each peer, in the place of a queue. Whole messages; the older ones are discarded. Over inproc a receiver that binds after its sender has connected finds a queue, and gets all of it. | false | boolean | 54 | next bind or connect |
 //! | [`routing_id`](crate::Options::routing_id) | The name by which ROUTER peers address this socket; without one each of them makes one up. | none | octets | 5 | next bind or connect |
 //! | [`router_mandatory`](crate::Options::router_mandatory) | Say so when a message cannot be routed: `Unroutable` for a routing id that no peer has; a full queue is waited for. Without it such messages are dropped and counted. | false | boolean | 33 | at once |
-//! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed. Without it the new one is refused. | false | boolean | 56 | at once |
+//! | [`router_handover`](crate::Options::router_handover) | A new peer with the routing id of another takes its place, and the old connection is closed, at the ROUTER's next call. Two that both connect again with one name displace each other again and again. Without it the new one is refused. | false | boolean | 56 | at once |
 //! | [`router_notify`](crate::Options::router_notify) | Receive an empty message from a peer when it connects or disconnects. | nothing | events | 97 | at once |
 //! | [`stream_notify`](crate::Options::stream_notify) | Receive an empty message from a peer when it connects or disconnects. | true | boolean | 73 | when opened |
 //! | [`probe_router`](crate::Options::probe_router) | Send an empty message to each new peer, so that a ROUTER learns of this socket at once. | false | boolean | 51 | next bind or connect |

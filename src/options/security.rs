@@ -59,7 +59,8 @@ pub enum Security {
     CurveClient {
         /// Who we are.
         keys: CurveKeyPair,
-        /// Who the server must be.
+        /// Who the server must be. One with another key closes the connection without a word, so the last error is that
+        /// the peer closed it ([`PeerClosed`](crate::ConnectionError::PeerClosed)), and it is tried again.
         server_key: CurvePublicKey,
     },
     /// Wants a known public key from its peers, and encrypts: RFC 26.

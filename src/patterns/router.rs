@@ -30,7 +30,8 @@ use crate::socket_type::SocketType;
 /// front, which the reply needs, too. Source: RFC 28/REQREP.
 ///
 /// A name belongs to one peer at a time: another one that announces it is refused, or takes it over with
-/// [`router_handover`](crate::Options::router_handover). It is refused in the handshake, before it sends anything, and may
+/// [`router_handover`](crate::Options::router_handover), at this socket's next call: two that both connect again with one
+/// name then displace each other again and again. Without that it is refused in the handshake, before it sends anything, and may
 /// try again; whoever has the name has to show within two seconds that it is there, and loses it otherwise. A peer that we connect to has its name from the moment
 /// that it is connected, and keeps it and its queue while it is away; with
 /// [`connect_as`](crate::Socket::connect_as) it has one at once. What is queued for it goes to whoever answers
