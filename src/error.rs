@@ -311,10 +311,7 @@ pub enum RecvError {
 
 /// Why nothing of a certain kind came, behind its name.
 fn cause(error: RecvError) -> String {
-    match error {
-        RecvError::WouldBlock => " came in time".to_owned(),
-        other => format!(": {other}"),
-    }
+    if error == RecvError::WouldBlock { " came in time".to_owned() } else { format!(": {error}") }
 }
 
 /// Why a request of a [`SharedSocket`](crate::SharedSocket) has no reply.
