@@ -145,7 +145,8 @@ impl<P: Subscribes> Socket<P> {
     /// Waits until every publisher has what this socket subscribes to, `timeout` at most.
     ///
     /// For who asks for a snapshot and must not miss the next update: whatever a publisher sends in a call that begins
-    /// after this has returned, it sends with these subscriptions. Every publisher is one that is connected now, or
+    /// after this has returned, it sends with these subscriptions, but for what is said of each kind below: one of another
+    /// implementation may need about a millisecond more. Every publisher is one that is connected now, or
     /// that this socket has connected to and is not connected with: a `connect` that never succeeds makes this time
     /// out. There has to be at least one.
     ///
