@@ -125,6 +125,10 @@ pub(crate) const ROUTER_NEWS_MAX: usize = 10_000;
 /// Octets of such notices of one peer.
 pub(crate) const NEWS_OCTETS_PER_PEER: usize = 8 * 1024 * 1024;
 
+/// Octets of what a publisher's peer has said, a topic more at most, until a call of the publisher takes it in; the rest
+/// waits at the peer. 1,000 topics of 8 KiB, while a thousand of the longest would be a gibibyte.
+pub(crate) const NOTES_OCTETS_PER_PEER: u64 = 8 * 1024 * 1024;
+
 /// Notices of all peers, those that left included, that wait for an XPUB's application.
 pub(crate) const NEWS_MAX: usize = 4_000_000;
 

@@ -138,6 +138,11 @@ impl SocketType {
         self == Self::Push
     }
 
+    /// Whether peers subscribe at sockets of this type.
+    pub(crate) fn is_publisher(self) -> bool {
+        matches!(self, Self::Pub | Self::XPub)
+    }
+
     /// Whether sockets of this type send and receive in turn.
     pub(crate) fn takes_turns(self) -> bool {
         matches!(self, Self::Rep | Self::Req)

@@ -25,6 +25,7 @@ use crate::session::protocol::{Farewell, Progress, Turn};
 use crate::session::translator::{Translator, Written};
 use crate::session::work;
 use crate::session::{Ends, gate};
+use crate::socket_type::SocketType;
 use crate::transport::{Read, Stream};
 use crate::wire::{Connection, Local, Outbox, Security, Signs};
 
@@ -435,6 +436,9 @@ impl Session {
             if !self.shake_hands(link)? {
                 return Ok(Progress::Waits);
             }
+        }
+        if !self.is_talking() && link.owner().socket_type == SocketType::Pub {
+            return self.discard(); // what it subscribed to goes with it
         }
         let mut grace = Grace::new(self.messages());
         let is_short = self.care.is_stream() || link.owner().socket_type.is_deaf();

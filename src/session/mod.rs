@@ -72,7 +72,7 @@ use std::time::Duration;
 
 use crate::endpoint::Endpoint;
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::{UNHEARD_CHORES, VISITORS_TOLD_MAX};
+use crate::limits::{NOTES_OCTETS_PER_PEER, UNHEARD_CHORES, VISITORS_TOLD_MAX};
 use crate::message::Message;
 use crate::options::{Options, Security};
 use crate::pipe::{
@@ -306,7 +306,10 @@ fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
     if let Some(limit) = owner.options.send_hwm_octets().limit() {
         to_peer.limit_octets(limit);
     }
-    if let Some(limit) = owner.options.recv_hwm_octets().limit() {
+    let limit = owner.options.recv_hwm_octets().limit();
+    // What a publisher's peers say are topics, which it has to take in: strangers decide how large they are.
+    let of_topics = owner.socket_type.is_publisher().then_some(NOTES_OCTETS_PER_PEER);
+    if let Some(limit) = limit.into_iter().chain(of_topics).min() {
         inbound.limit_octets(limit);
     }
     to_peer.set_wake_up(WakeUp::new(id, Arc::clone(&owner.mailbox)));

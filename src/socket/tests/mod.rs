@@ -28,6 +28,7 @@ mod finish;
 mod floods;
 mod handles;
 mod heartbeats;
+mod idle_publishers;
 mod in_step;
 mod inline;
 mod inproc;
