@@ -337,11 +337,13 @@ fn a_child_has_sockets_of_its_own() {
                 // Nothing new in a context without threads.
                 let Company { here, pull, context, .. } = &mut company;
                 assert_eq!(context.open::<Pair>().unwrap_err(), OpenError::Terminated);
-                assert_eq!(
-                    here.connect("tcp://127.0.0.1:9").unwrap_err().kind(),
-                    ConnectErrorKind::Terminated
-                );
-                assert_eq!(pull.bind("tcp://127.0.0.1:0").unwrap_err().kind(), BindErrorKind::Terminated);
+                for endpoint in ["tcp://127.0.0.1:9", "inproc://child"] {
+                    let error = here.connect(endpoint).unwrap_err();
+                    assert_eq!(error.kind(), ConnectErrorKind::Terminated);
+                }
+                for endpoint in ["tcp://127.0.0.1:0", "inproc://child"] {
+                    assert_eq!(pull.bind(endpoint).unwrap_err().kind(), BindErrorKind::Terminated);
+                }
                 // This thread was in step with connections of its parent.
                 let mut own = Company::new(transport);
                 (0..20).for_each(|_| own.go_on());

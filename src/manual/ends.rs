@@ -67,7 +67,8 @@
 //! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
 //! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
 //! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue when that peer
-//! goes: who must know that a message was *worked on* needs an answer to it.
+//! goes, and a peer that ends by itself while we close (it closes, unbinds, or lets us go) throws away what it has not
+//! received, which looks the same from here: who must know that a message was *worked on* needs an answer to it.
 //!
 //! # An error that ends the program
 //!

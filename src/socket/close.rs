@@ -50,7 +50,8 @@ pub struct CloseReport {
     /// Peers to whom this socket has handed over messages, now or before, and who have not closed their ends of the
     /// connections behind them: because the deadline passed, because they closed first, or because the connection
     /// broke. What was handed over last may not arrive. Zero: all that was handed over on connections that stood when the
-    /// socket was closed has been read by the peers.
+    /// socket was closed has been read by the peers. A peer that ends by itself just then, and throws away what it has
+    /// not received, looks the same.
     pub unconfirmed: u64,
     /// Messages that had come over connections and were not received. With inproc the sender counts them, as
     /// [`lost`](crate::Outgoing::lost).

@@ -108,7 +108,7 @@ impl Core {
         pattern: &mut P,
         endpoint: &Endpoint,
     ) -> Result<Binding, BindErrorKind> {
-        if self.is_terminated() {
+        if self.is_terminated() || self.is_inherited() {
             return Err(BindErrorKind::Terminated);
         }
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
@@ -128,7 +128,7 @@ impl Core {
     /// Listens on a descriptor that is bound and listens already.
     #[cfg(unix)]
     pub(super) fn bind_fd(&mut self, fd: std::os::fd::OwnedFd) -> Result<Binding, BindErrorKind> {
-        if self.is_terminated() {
+        if self.is_terminated() || self.is_inherited() {
             return Err(BindErrorKind::Terminated);
         }
         let (listener, endpoint) = Listener::from_fd(fd)?;
@@ -192,7 +192,7 @@ impl Core {
         endpoint: Endpoint,
         peer_name: RoutingId,
     ) -> Result<Connection, ConnectErrorKind> {
-        if self.is_terminated() {
+        if self.is_terminated() || self.is_inherited() {
             return Err(ConnectErrorKind::Terminated);
         }
         if endpoint.is_wildcard() {
