@@ -10,7 +10,7 @@ use crate::limits::{NOTES_OCTETS_PER_PEER, TOPIC_OCTETS_MAX};
 use crate::sync::AtomicBool;
 
 /// Most topics of the longest that wait.
-const MOST: usize = NOTES_OCTETS_PER_PEER as usize / TOPIC_OCTETS_MAX + 1;
+const MOST: u64 = NOTES_OCTETS_PER_PEER / TOPIC_OCTETS_MAX as u64 + 1;
 
 fn subscriber(endpoint: &Endpoint) -> TcpStream {
     let mut stream = TcpStream::connect(endpoint.to_string().strip_prefix("tcp://").unwrap()).unwrap();
@@ -70,9 +70,9 @@ fn topics_wait_at_a_peer_whose_publisher_makes_no_calls_until_it_goes() {
     let (pipe, is_over) = (pipe.unwrap(), AtomicBool::new(false));
     thread::scope(|scope| {
         let filling = scope.spawn(|| subscribe_to_all(&mut stream, &is_over));
-        eventually("it is full", || pipe.inbound.waiting() as usize >= MOST - 1);
+        eventually("it is full", || pipe.inbound.waiting() >= MOST - 1);
         ping_often(&endpoint);
-        let waiting = pipe.inbound.waiting() as usize;
+        let waiting = pipe.inbound.waiting();
         is_over.store(true, Ordering::Relaxed);
         filling.join().unwrap();
         assert!(waiting <= MOST, "{waiting}");
