@@ -4,8 +4,9 @@
 use std::fmt;
 use std::ops::{BitAnd, BitOr};
 
-/// What a [`Poller`](crate::Poller), a [`Descriptor`](crate::Descriptor) or [`Socket::readiness`](crate::Socket::readiness) tells of: that something can be received,
-/// that something can be sent, or both.
+/// What a [`Poller`](crate::Poller), a [`Descriptor`](crate::Descriptor) or
+/// [`Socket::readiness`](crate::Socket::readiness) tells of: that something can be received, that something can be sent, or
+/// both.
 ///
 /// ```
 /// use peermq::Interest;

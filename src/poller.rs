@@ -30,12 +30,14 @@ use crate::sync::{Mutex, lock};
 /// is reported at each [`wait`](Self::wait) until it is used so that there is nothing more to be done; what it is
 /// ready for is reported only to who wants that. After a shutdown of its context, a socket is ready for everything.
 ///
-/// What it reports is a hint, since it does not have the sockets: now and then one is reported that has nothing after all, a
-/// SUB whose message matches no subscription, or one whose peer has left. Use the calls that do not wait, or ask the socket
-/// ([`Socket::readiness`](crate::Socket::readiness)), which knows; [`poll`](crate::poll) asks a few sockets that are lent to it. To send to a certain peer, or on a socket that
-/// drops what finds no room, is always worth a try: a ROUTER, STREAM, PUB, XPUB and XSUB are always writable. A REQ is
-/// readable while its reply is here, and writable while it has no request under way; a REP is readable while it has
-/// not received one, and writable while it has.
+/// What it reports is a hint, since it does not have the sockets: now and then one is reported that has nothing after
+/// all, a SUB whose message matches no subscription, or one whose peer has left. Use the calls that do not wait, or ask
+/// the socket ([`Socket::readiness`](crate::Socket::readiness)), which knows; [`poll`](crate::poll) asks a few sockets
+/// that are lent to it.
+///
+/// To send to a certain peer, or on a socket that drops what finds no room, is always worth a try: a ROUTER, STREAM, PUB,
+/// XPUB and XSUB are always writable. A REQ is readable while its reply is here, and writable while it has no request
+/// under way; a REP is readable while it has not received one, and writable while it has.
 ///
 /// ```
 /// use std::time::Duration;

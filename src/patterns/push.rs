@@ -13,8 +13,8 @@ use crate::socket_type::SocketType;
 ///
 /// Full, or without peers: `send` waits and discards nothing. A peer that connects later gets what is sent
 /// from then on. What peers send to it is dropped as it comes, and counted
-/// ([`unwanted`](crate::Dropped::unwanted)); their PINGs are answered. Messages queued for a peer that connected to us are lost with it; those for a peer that we
-/// connected to wait until it is back. Source: RFC 30/PIPELINE.
+/// ([`unwanted`](crate::Dropped::unwanted)); their PINGs are answered. Messages queued for a peer that connected to us are
+/// lost with it; those for a peer that we connected to wait until it is back. Source: RFC 30/PIPELINE.
 ///
 /// ```
 /// use peermq::{Context, Pull, Push};

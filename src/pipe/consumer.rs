@@ -429,11 +429,34 @@ impl fmt::Debug for Consumer {
 
 /// The end of the frame that starts at `at`, and its flags; `None` when nothing is published there.
 #[inline]
+pub(super) fn frame_end(at: Position) -> Option<(Position, u8)> {
+    find_frame(at).map(|(behind, header, ..)| (behind, header.flags))
+}
+
+/// The frame that starts at `at`: its end, its flags and its body. `None` when nothing is published there.
+///
+/// The caller holds the consumer of the chain as long as it holds the body.
 #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
-pub(super) fn frame_end(mut at: Position) -> Option<(Position, u8)> {
+pub(super) fn frame_at<'a>(at: Position) -> Option<(Position, u8, &'a [u8])> {
+    let (behind, header, body, octets) = find_frame(at)?;
+    let start = header.header_octets;
+    let copied = || octets.get(start..start + header.body_octets as usize);
+    let Some(body) = body.map(|body| &body[..]).or_else(copied) else {
+        unreachable!("whole frames are published")
+    };
+    Some((behind, header.flags, body))
+}
+
+/// A frame: its end, its header, its body if that is shared, and what is published of its segment from its start on.
+type Found<'a> = (Position, Header, Option<&'a Bytes>, &'a [u8]);
+
+/// The frame that starts at `at`, which is at or behind what was taken.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+fn find_frame<'a>(mut at: Position) -> Option<Found<'a>> {
     loop {
-        // SAFETY: the callers start at or behind `taken`, so the segment is live.
-        let segment = unsafe { at.segment.as_ref() };
+        // SAFETY: the callers start at or behind `taken`, so the segment is live, and only this end lets it go.
+        let segment = unsafe { &*at.segment.as_ptr() };
         let word = segment.published();
         if at.octets == word.octets {
             if !word.is_sealed {
@@ -446,13 +469,12 @@ pub(super) fn frame_end(mut at: Position) -> Option<(Position, u8)> {
         let octets = unsafe { segment.octets(at.octets as usize, word.octets as usize) };
         let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
         at.octets += header.header_octets as u32;
-        let next_body = body_at(segment, at.bodies, word.bodies);
-        if next_body.is_some_and(|(before, _)| before == at.octets) {
-            at.bodies += 1;
-        } else {
-            at.octets += header.body_octets as u32;
+        let body = body_at(segment, at.bodies, word.bodies).filter(|(before, _)| *before == at.octets);
+        match body {
+            Some(_) => at.bodies += 1,
+            None => at.octets += header.body_octets as u32,
         }
-        return Some((at, header.flags));
+        return Some((at, header, body.map(|(_, body)| body), octets));
     }
 }
 

@@ -2,13 +2,13 @@
 //!
 //! Whoever says that something can be received has to know that it will be: a message in a pipe may be one that nobody
 //! wants. It is judged here in its place, so that nothing is taken before the application asks for it.
-#![allow(unsafe_code, reason = "reads what is published")]
+#![forbid(unsafe_code)]
 
 use std::marker::PhantomData;
 
-use crate::frame::{COMMAND, Header, MORE, NOTE};
+use crate::frame::{COMMAND, MORE, NOTE};
 use crate::message::{Frames as OfMessage, Message};
-use crate::pipe::consumer::{Consumer, Position, body_at};
+use crate::pipe::consumer::{Consumer, Position, frame_at};
 use crate::pipe::{PipeKey, Pipes};
 
 /// What comes next in a pipe.
@@ -91,40 +91,6 @@ impl Pipes {
             Some(latest) => latest.look(|message| judge(Head::of_latest(message))),
             None => pipe.inbound.head().map(judge),
         }
-    }
-}
-
-/// The frame that starts at `at`: its end, its flags and its body. `None` when nothing is published there.
-///
-/// The caller holds the consumer of the chain as long as it holds the body, and `at` is at or behind what was taken.
-#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
-fn frame_at<'a>(mut at: Position) -> Option<(Position, u8, &'a [u8])> {
-    loop {
-        // SAFETY: at or behind what was taken, and the consumer, who alone lets segments go, is borrowed.
-        let segment = unsafe { &*at.segment.as_ptr() };
-        let word = segment.published();
-        if at.octets == word.octets {
-            if !word.is_sealed {
-                return None;
-            }
-            at = at.behind(segment);
-            continue;
-        }
-        // SAFETY: we are the consumer, and `word` is published.
-        let octets = unsafe { segment.octets(at.octets as usize, word.octets as usize) };
-        let Some(header) = Header::parse(octets) else { unreachable!("whole frames are published") };
-        at.octets += header.header_octets as u32;
-        if let Some((_, body)) = body_at(segment, at.bodies, word.bodies).filter(|(at_, _)| *at_ == at.octets)
-        {
-            at.bodies += 1;
-            return Some((at, header.flags, body));
-        }
-        let start = header.header_octets;
-        let Some(body) = octets.get(start..start + header.body_octets as usize) else {
-            unreachable!("whole frames are published")
-        };
-        at.octets += body.len() as u32;
-        return Some((at, header.flags, body));
     }
 }
 

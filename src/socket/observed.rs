@@ -67,8 +67,8 @@ impl<P: Pattern> Socket<P> {
     ///
     /// If it is readable, the next `try_recv` finds a message: what nobody wants (no subscription matches it, it is no
     /// request, or the reply to another one) was dropped and counted before. If not, it finds nothing, unless
-    /// something has come meanwhile. The exception is a SUB that conflates and wants some topics only, whose message a newer one can
-    /// replace in between.
+    /// something has come meanwhile. The exception is a SUB that conflates and wants some topics only, whose message a
+    /// newer one can replace in between.
     ///
     /// If it is writable, a `try_send` finds a peer with room. A ROUTER, STREAM, PUB, XPUB and XSUB are always writable,
     /// since they decide for each message; a REQ is while it has no request under way, a REP while it has a request to
