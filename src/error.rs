@@ -82,6 +82,11 @@ pub enum ConnectionError {
     /// A REQ waits no more for a reply of this peer, which could come later and be taken for the next one.
     #[error("the reply was given up")]
     GivenUp,
+    /// A ROUTER has closed it: a newer connection announced the same routing id, and
+    /// [`router_handover`](crate::Options::router_handover) is set. The peer is told
+    /// [`RoutingIdTakenOver`](ProtocolError::RoutingIdTakenOver).
+    #[error("its routing id was handed over to a newer connection")]
+    HandedOver,
     /// The operating system says so: connection refused, reset, no route.
     #[error("{0}")]
     Io(OsError),
@@ -470,6 +475,13 @@ pub enum ProtocolError {
         "the peer has another peer of our routing id; choose another one, or set router_handover on the ROUTER"
     )]
     RoutingIdRefused,
+    /// The peer has given our routing id to a newer connection, and says so:
+    /// [`router_handover`](crate::Options::router_handover) is set there. It is tried again, after pauses that grow: two
+    /// that announce the same would take it from each other for ever.
+    #[error(
+        "the peer has handed our routing id over to a newer connection; choose another one, or end whoever has it"
+    )]
+    RoutingIdTakenOver,
     /// So much was encrypted on one connection that its numbers are used up.
     #[error("the connection has encrypted all that it may")]
     TooManyEncrypted,

@@ -138,8 +138,8 @@ macro_rules! for_each_option {
             router_mandatory: bool = false, code 33, when Live, only [Router];
 
             /// A new peer with the routing id of another takes its place, and the old connection is closed, at the
-            /// ROUTER's next call. Two that both connect again with one name displace each other again and again.
-            /// Without it the new one is refused.
+            /// ROUTER's next call. Two that both connect again with one name displace each other again and again;
+            /// those of this library are told why, and their pauses double. Without it the new one is refused.
             router_handover: bool = false, code 56, when Live, only [Router];
 
             /// Receive an empty message from a peer when it connects or disconnects.

@@ -9,7 +9,7 @@ use std::time::Instant;
 use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::interest::Interest;
 use crate::io::Task;
-use crate::pipe::{Feed, Mailbox, Pipe, Ready, Signal, Wake};
+use crate::pipe::{Feed, Mailbox, NameLost, Pipe, Ready, Signal, Wake};
 use crate::sync::{AtomicU64, Ordering, Process};
 
 /// How a context ends.
@@ -61,6 +61,8 @@ pub(crate) enum End {
     GivenUp { was_heard: bool },
     /// The operating system says so.
     Io(OsError),
+    /// Its peer's name belongs to another connection.
+    NameLost(NameLost),
     /// The peer closed it.
     PeerClosed,
     /// The peer broke the protocol, or refused us.
@@ -80,6 +82,7 @@ impl End {
             Self::Dismissed => Some(ConnectionError::Dismissed),
             Self::GivenUp { .. } => Some(ConnectionError::GivenUp),
             Self::Io(error) => Some(ConnectionError::Io(error)),
+            Self::NameLost(why) => Some(why.error()),
             Self::PeerClosed | Self::Unheard => Some(ConnectionError::PeerClosed),
             Self::Protocol(error) => Some(ConnectionError::Protocol(error)),
             Self::Sent => None,

@@ -48,8 +48,8 @@
 //! * A message before READY, a second READY, the same metadata property twice: the connection is closed.
 //! * A `Socket-Type` that is missing, unknown or of no use to ours is answered with ERROR, then the connection is
 //!   closed. The reason has no spaces, because the grammar allows none.
-//! * An ERROR *of the peer* is final, whatever its reason, but for `Routing-Id-In-Use`: a `connect` does not try again
-//!   (RFC 37), and its handle says [`Failed`](crate::ConnectionState::Failed), with
+//! * An ERROR *of the peer* is final, whatever its reason, but for `Routing-Id-In-Use` and `Routing-Id-Handed-Over`: a
+//!   `connect` does not try again (RFC 37), and its handle says [`Failed`](crate::ConnectionState::Failed), with
 //!   [`NotLetInByPeer`](crate::ProtocolError::NotLetInByPeer) or [`RefusedByPeer`](crate::ProtocolError::RefusedByPeer).
 //! * Every other end of a connection is temporary, and a `connect` tries again after a pause, unless
 //!   [`reconnect_stop`](crate::Options::reconnect_stop) names it. So is all that *this* side finds wrong, every other
@@ -59,8 +59,8 @@
 //!   [`IncompatibleSocketTypes`](crate::ProtocolError::IncompatibleSocketTypes). With PLAIN and CURVE the server
 //!   compares first, and with NULL a side that asks an authorizer or a ZAP handler: for who connected to it, its ERROR is
 //!   final.
-//! * The pauses grow to two seconds, if no other maximum is set, after `Routing-Id-In-Use` and after a command of the
-//!   handshake that is too large.
+//! * The pauses grow to two seconds, if no other maximum is set, while one connection after the other ends because another
+//!   peer has the routing id, and after a command of the handshake that is too large.
 //! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
 //!   lost a server do not come back at the same moment.
 //! * `hello_msg`, `disconnect_msg` and `hiccup_msg` as in libzmq: the greeting goes before all other messages; the
@@ -71,13 +71,15 @@
 //! * A second peer of a PAIR is refused by closing its connection.
 //! * A second peer of a ROUTER that announces the routing id of the first is refused in the handshake, before READY, so
 //!   that its queue waits (libzmq leaves it connected and does not read it), unless
-//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first. With NULL a ROUTER to
+//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first, with
+//!   `ERROR Routing-Id-Handed-Over` ([`HandedOver`](crate::ConnectionError::HandedOver) at the ROUTER,
+//!   [`RoutingIdTakenOver`](crate::ProtocolError::RoutingIdTakenOver) at the peer). With NULL a ROUTER to
 //!   which somebody has connected therefore sends READY behind the peer's, as RFC 37 has it. The first one is asked for a
 //!   sign of life (PING with ZMTP 3.1, else a probe of the kernel), and is closed when none comes within two seconds.
 //!   Both sides are told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
 //!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again, after
 //!   pauses that grow to two seconds. A peer of ZMTP 1.0 or 2.0 has sent its first messages by then, and they are lost.
-//! * That a name is in use is said with `ERROR Routing-Id-In-Use`, and only to peers that announce the property
+//! * That a name is in use, or was handed over, is said only to peers that announce the property
 //!   `Name-Retry`, as ours do beside a routing id: for all others an ERROR is final, and libzmq would never connect again.
 //!   They are closed without a word, and come back.
 //!

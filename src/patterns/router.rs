@@ -15,7 +15,7 @@ use crate::patterns::{
     Addresses, Addressing, Attach, Pattern, Splits, Strategy, probe, recv_behind_name, send_behind_name,
 };
 use crate::pipe::note::Note;
-use crate::pipe::{Names, Pipe, PipeKey, Pipes, Refused, Taken};
+use crate::pipe::{NameLost, Names, Pipe, PipeKey, Pipes, Refused, Taken};
 use crate::routing::{FairQueue, PeerTable};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
@@ -29,10 +29,11 @@ use crate::socket_type::SocketType;
 /// [`router_mandatory`](crate::Options::router_mandatory) is set. What comes from a REQ has an empty frame in
 /// front, which the reply needs, too. Source: RFC 28/REQREP.
 ///
-/// A name belongs to one peer at a time: another one that announces it is refused, or takes it over with
-/// [`router_handover`](crate::Options::router_handover), at this socket's next call: two that both connect again with one
-/// name then displace each other again and again. Without that it is refused in the handshake, before it sends anything, and may
-/// try again; whoever has the name has to show within two seconds that it is there, and loses it otherwise. A peer that we connect to has its name from the moment
+/// A name belongs to one peer at a time: another one that announces it is refused in the handshake, before it sends
+/// anything, and may try again; whoever has the name has to show within two seconds that it is there, and loses it
+/// otherwise. With [`router_handover`](crate::Options::router_handover) the newcomer takes the name over, at this socket's
+/// next call, and the old connection is closed: two that both connect again with one name displace each other again and
+/// again, with growing pauses if they are of this library, which are told why. A peer that we connect to has its name from the moment
 /// that it is connected, and keeps it and its queue while it is away; with
 /// [`connect_as`](crate::Socket::connect_as) it has one at once. What is queued for it goes to whoever answers
 /// at that endpoint, whatever name that announces.
@@ -122,7 +123,7 @@ impl Router {
         if let Some(other) = other {
             self.set_up(pipes, other, false);
             if !pipes.is_gone(other) {
-                pipes.hang_up(other);
+                pipes.hang_up(other, NameLost::HandedOver);
             }
         }
         if let Some(before) = before.filter(|before| *before != name) {
@@ -174,7 +175,7 @@ impl Router {
         if self.name(pipes, key, announced) {
             self.set_up(pipes, key, true);
         } else {
-            pipes.hang_up(key);
+            pipes.hang_up(key, NameLost::InUse);
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pipe::Chores;
+use crate::pipe::{Chores, NameLost};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +30,9 @@ pub(crate) trait Assist: Send + Sync {
     fn fill(&self, patience: Patience, chores: &mut Chores);
     /// Does `act` while the session stands still. `false`: not done, somebody is at work on it.
     fn hold(&self, act: &mut dyn FnMut()) -> bool;
-    /// Ends the connection at once, as if the peer had: a connect is tried again.
-    fn hang_up(&self);
+    /// Ends the connection at once because of its peer's name, and tells the peer why if it understands that: a connect
+    /// is tried again.
+    fn hang_up(&self, why: NameLost);
     /// Ends the connection at once, because the socket waits no more for what it has asked the peer.
     fn give_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.

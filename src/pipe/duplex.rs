@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::message::Payload;
 use crate::pipe::assist::Assist;
-use crate::pipe::{Chores, Consumer, Feed, Latest, Producer, Refused};
+use crate::pipe::{Chores, Consumer, Feed, Latest, NameLost, Producer, Refused};
 use crate::routing_id::RoutingId;
 
 /// A socket's ends of the two pipes to one peer.
@@ -29,6 +29,8 @@ pub(crate) struct Pipe {
     pub(crate) feed: Option<Feed>,
     /// It was asked to tell of the first message before anybody looked.
     pub(crate) tells: bool,
+    /// The socket has ended the connection on account of its peer's name.
+    pub(crate) name_lost: Option<NameLost>,
 }
 
 impl fmt::Debug for Pipe {

@@ -63,7 +63,7 @@ pub(crate) use head::Head;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::{Heed, Mailbox, Observer, Sleepers};
-pub(crate) use names::{Claim, Doubted, Names};
+pub(crate) use names::{Claim, Doubted, NameLost, Names};
 pub(crate) use outstanding::Outstanding;
 pub(crate) use passage::Passage;
 pub(crate) use pipes::{PipeKey, Pipes, Since};

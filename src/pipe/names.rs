@@ -11,9 +11,29 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use crate::error::{ConnectionError, ProtocolError};
 use crate::limits::PEERS_MANY;
 use crate::routing_id::RoutingId;
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+
+/// Why a connection is ended on account of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameLost {
+    /// To a newer connection, whose peer announced it, too.
+    HandedOver,
+    /// Another peer has it.
+    InUse,
+}
+
+impl NameLost {
+    /// As the side says it that has ended the connection.
+    pub(crate) fn error(self) -> ConnectionError {
+        match self {
+            Self::HandedOver => ConnectionError::HandedOver,
+            Self::InUse => ProtocolError::RoutingIdInUse.into(),
+        }
+    }
+}
 
 /// The names of one socket's peers.
 pub(crate) struct Names {
@@ -73,6 +93,11 @@ impl Names {
         }
     }
 
+    /// Whether the name belongs to somebody with another number now.
+    fn is_lost(&self, name: &RoutingId, id: u64) -> bool {
+        lock(&self.claimed).get(name.as_bytes()).is_some_and(|holder| holder.id != id)
+    }
+
     /// How many have a name.
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
@@ -99,6 +124,11 @@ impl Claim {
     pub(crate) fn new(names: &Arc<Names>, name: &RoutingId, id: u64) -> Option<Self> {
         let is_given = names.claim(name, id, None);
         is_given.then(|| Self { names: Arc::clone(names), name: name.clone(), id })
+    }
+
+    /// Whether somebody else has taken the name over.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.names.is_lost(&self.name, self.id)
     }
 }
 
@@ -127,7 +157,9 @@ mod tests {
     fn whoever_takes_a_name_over_keeps_it_when_the_other_goes() {
         let (names, name) = (Arc::new(Names::new(true)), RoutingId::new("ada").unwrap());
         let first = Claim::new(&names, &name, 1).unwrap();
+        assert!(!first.is_lost());
         let second = Claim::new(&names, &name, 2).unwrap();
+        assert!(first.is_lost() && !second.is_lost());
         drop(first);
         assert_eq!(names.count(), 1);
         drop(second);

@@ -14,8 +14,8 @@ use crate::pipe::assist::Patience;
 use crate::pipe::budget::Budget;
 use crate::pipe::duplex::Pipe;
 use crate::pipe::{
-    Books, Change, Consumer, Dropped, Drops, Latest, NoMessage, Opened, Passage, Producer, Refused, Taken,
-    Totals,
+    Books, Change, Consumer, Dropped, Drops, Latest, NameLost, NoMessage, Opened, Passage, Producer, Refused,
+    Taken, Totals,
 };
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -561,13 +561,15 @@ impl Pipes {
         }
     }
 
-    /// Ends the connection of a pipe at once. What arrived is still received; a connect is tried again, with
-    /// what is queued for it.
-    pub(crate) fn hang_up(&mut self, key: PipeKey) {
+    /// Ends the connection of a pipe at once because of its peer's name. What arrived is still received; a connect is
+    /// tried again, with what is queued for it.
+    pub(crate) fn hang_up(&mut self, key: PipeKey, why: NameLost) {
         let Some(pipe) = self.get_mut(key) else { return };
-        match &pipe.assist {
-            Some(assist) => assist.hang_up(),
-            None => self.finished.push(key),
+        if let Some(assist) = &pipe.assist {
+            assist.hang_up(why);
+        } else {
+            pipe.name_lost = Some(why);
+            self.finished.push(key);
         }
     }
 

@@ -229,6 +229,7 @@ mod tests {
                 assist: None,
                 feed: None,
                 tells: false,
+                name_lost: None,
                 latest_out: None,
                 latest_in: None,
             });

@@ -75,6 +75,7 @@ mod tests {
             latest_out: None,
             feed: None,
             tells: false,
+            name_lost: None,
             latest_in: None,
         })
     }

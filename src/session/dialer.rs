@@ -379,7 +379,7 @@ impl Task for Dialer {
                 Fate::Goes
             }
             Notice::Ended { end, was_ready } => {
-                if was_ready {
+                if was_ready && !end.error().is_some_and(is_said_no) {
                     self.backoff.reset();
                 }
                 self.ended(end, was_ready, turn)
@@ -475,8 +475,15 @@ fn talk(stream: &mut Stream, socks: &mut Socks) -> Result<bool, ConnectionError>
     }
 }
 
-/// Whether the peer has said no, or something that is of no use, and will soon say so again.
+/// Whether the peer has said no, or something that is of no use, and will soon say so again; or this side has, because
+/// another one has the peer's name.
 fn is_said_no(error: ConnectionError) -> bool {
-    use ProtocolError::{CommandTooLarge, RoutingIdRefused};
-    matches!(error, ConnectionError::Protocol(CommandTooLarge(_) | RoutingIdRefused))
+    use ProtocolError::{CommandTooLarge, RoutingIdInUse, RoutingIdRefused, RoutingIdTakenOver};
+    error == ConnectionError::HandedOver
+        || matches!(
+            error,
+            ConnectionError::Protocol(
+                CommandTooLarge(_) | RoutingIdInUse | RoutingIdRefused | RoutingIdTakenOver
+            )
+        )
 }

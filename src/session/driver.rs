@@ -27,7 +27,7 @@ use crate::session::work;
 use crate::session::{Ends, gate};
 use crate::socket_type::SocketType;
 use crate::transport::{Read, Stream};
-use crate::wire::{Connection, Local, Outbox, Security, Signs};
+use crate::wire::{Connection, Local, Outbox, Refusal, Security, Signs};
 
 /// One connection at work.
 #[derive(Debug)]
@@ -166,10 +166,14 @@ impl Session {
         self.is_shaking_hands && self.heard == 0
     }
 
-    /// Tells the peer that it is not wanted, if the kernel takes that.
-    pub(super) fn refuse(&mut self, link: &Link) {
-        self.connection.refuse(&mut self.outbox);
-        let _ = self.write(link);
+    /// Tells the peer that it is not wanted, if it understands that and the kernel takes it, and nothing behind that.
+    pub(super) fn refuse(&mut self, refusal: Refusal, link: &Link) {
+        self.connection.refuse(refusal, &mut self.outbox);
+        if self.ends.as_ref().is_none_or(|ends| ends.outbound.is_between_messages()) {
+            let ends = self.ends.take();
+            let _ = self.write(link);
+            self.ends = ends;
+        }
     }
 
     /// Gives the pipe ends back, with nothing of this connection in them but `farewell`, unless that is the last; and the

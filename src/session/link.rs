@@ -271,12 +271,6 @@ impl Link {
         }
     }
 
-    fn end_session(&self, place: &mut Place) {
-        if matches!(place, Place::Up(_)) {
-            self.end(place, End::PeerClosed);
-        }
-    }
-
     /// Ends the session, if there is one, and returns the pipe ends.
     pub(crate) fn take_ends(&self) -> Option<Box<Ends>> {
         self.take_from(&mut self.place.lock())
@@ -538,7 +532,7 @@ impl Link {
             }
             let gone = self.owner.peers.end(self.id);
             *place = Place::Down(match end {
-                End::Dismissed | End::Protocol(_) => {
+                End::Dismissed | End::NameLost(_) | End::Protocol(_) => {
                     let (ends, stream) = session.part(self.farewell(), self);
                     stream.into_iter().for_each(|stream| part(stream, &self.mailbox));
                     ends

@@ -329,6 +329,7 @@ fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
         assist: Some(assist),
         feed: None,
         tells: false,
+        name_lost: None,
     };
     (pipe, outbound, inbound)
 }

@@ -11,6 +11,7 @@ use crate::session::link::Link;
 use crate::session::lookout::Desk;
 use crate::session::{Ends, driver, raw};
 use crate::transport::Stream;
+use crate::wire::Refusal;
 
 /// How a turn ended, if the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +99,10 @@ impl Session {
     }
 
     /// Tells the peer that it is not wanted, if there are words for that.
-    pub(super) fn refuse(&mut self, link: &Link) {
+    pub(super) fn refuse(&mut self, refusal: Refusal, link: &Link) {
         match self {
             Self::Raw(_) => {}
-            Self::Zmtp(session) => session.refuse(link),
+            Self::Zmtp(session) => session.refuse(refusal, link),
         }
     }
 

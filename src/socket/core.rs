@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use crate::context::{Context, ContextInner};
 use crate::endpoint::Endpoint;
-use crate::error::{ConnectionError, OpenError, OptionError, RecvError, SendError, Unsent};
+use crate::error::{OpenError, OptionError, RecvError, SendError, Unsent};
 use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
 use crate::limits::{MAILBOX_CAPACITY, NOTICE_WORK, PATIENT_CALL};
 use crate::message::{Message, Payload};
 use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Feed, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
+use crate::pipe::{Feed, NameLost, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{HalfOpen, Live, Owner, Peer, Peers};
 use crate::socket::endpoints::Endpoints;
@@ -502,8 +502,9 @@ impl Core {
         match &pipe.assist {
             Some(connection) => self.peers.let_go(connection.id(), pipe.id),
             None => {
-                let is_over = pipe.outbound.is_closed();
-                self.peers.remove(pipe.id, None, is_over.then_some(ConnectionError::PeerClosed));
+                let ended_here = pipe.name_lost.map(NameLost::error);
+                let ended_there = pipe.outbound.is_closed().then(|| self.endpoints.end_of(pipe.id));
+                self.peers.remove(pipe.id, None, ended_here.or(ended_there));
             }
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
-use crate::error::{BindErrorKind, ConnectErrorKind, ConnectionError};
+use crate::error::{BindErrorKind, ConnectErrorKind, ConnectionError, ProtocolError};
 use crate::io::{IoMailbox, unique_id};
 use crate::patterns::Strategy;
 use crate::pipe::{Assist, Claim, PipeKey};
@@ -13,7 +13,7 @@ use crate::routing_id::RoutingId;
 use crate::session::{Bound, ConnectionState, Dialer, EventKind, Link, Peers, Scene, Status, connect_pipes};
 use crate::socket::core::Core;
 use crate::socket::{Binding, BindingState, Connection};
-use crate::sync::Mutex;
+use crate::sync::{Mutex, lock};
 use crate::transport::Listener;
 
 /// The endpoints of one socket.
@@ -54,13 +54,23 @@ impl Endpoints {
         self.bound.push(binding.clone());
     }
 
+    /// Why the other end of a pipe is gone. That of an inproc connect may have been given up for a newer one of its name.
+    pub(super) fn end_of(&self, pipe: u64) -> ConnectionError {
+        let mut connected = self.connected.iter().filter(|it| it.pipe == Some(pipe));
+        let lease = connected.next().and_then(|it| it.lease.as_ref());
+        match lease.is_some_and(|lease| lock(lease).as_ref().is_some_and(Claim::is_lost)) {
+            true => ProtocolError::RoutingIdTakenOver.into(),
+            false => ConnectionError::PeerClosed,
+        }
+    }
+
     /// The pipe is gone for good, and with it the connect that it belongs to.
     pub(super) fn forget(&mut self, pipe: u64, peers: &Peers) {
+        let error = self.end_of(pipe);
         self.connected.retain(|connected| {
             let is_gone = connected.pipe == Some(pipe);
             if is_gone {
                 // inproc does not come back; a dialer has said itself how it ended.
-                let error = ConnectionError::PeerClosed;
                 connected.connection.status().fail(ConnectionState::Failed, error);
                 connected.tell_closed(peers, Some(error));
             }

@@ -367,6 +367,7 @@ fn end(
         assist: None,
         feed: None,
         tells: false,
+        name_lost: None,
     }
 }
 

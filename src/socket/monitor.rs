@@ -230,6 +230,7 @@ fn handshake_failed(error: ConnectionError) -> (u64, i32) {
         ConnectionError::Protocol(protocol) => protocol,
         ConnectionError::Dismissed
         | ConnectionError::GivenUp
+        | ConnectionError::HandedOver
         | ConnectionError::NoAddress
         | ConnectionError::PeerClosed
         | ConnectionError::Proxy(_)

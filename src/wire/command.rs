@@ -173,6 +173,7 @@ pub(super) fn refusal(reason: &[u8]) -> ProtocolError {
     match AuthStatus::from_text(reason) {
         Some(status) => ProtocolError::NotLetInByPeer(status),
         None if reason == ROUTING_ID_IN_USE.as_bytes() => ProtocolError::RoutingIdRefused,
+        None if reason == ROUTING_ID_HANDED_OVER.as_bytes() => ProtocolError::RoutingIdTakenOver,
         None => ProtocolError::RefusedByPeer(Reason::from_octets(reason)),
     }
 }
@@ -207,6 +208,9 @@ fn grow(octets: &mut Vec<u8>, more: usize, wanted: usize) {
 
 /// The reason of an ERROR that is not final: see [`ProtocolError::RoutingIdRefused`].
 pub(super) const ROUTING_ID_IN_USE: &str = "Routing-Id-In-Use";
+
+/// The same, of a connection that stood: see [`ProtocolError::RoutingIdTakenOver`].
+pub(super) const ROUTING_ID_HANDED_OVER: &str = "Routing-Id-Handed-Over";
 
 const CANCEL: &str = "CANCEL";
 const ERROR: &str = "ERROR";

@@ -27,7 +27,7 @@ use crate::socket_type::SocketType;
 use crate::wire::command::{self, Command};
 use crate::wire::greeting::{self, Greeted, Version};
 use crate::wire::heartbeat::{Heartbeat, Signs, Silent};
-use crate::wire::mechanism::{Boxes, Handshake, Question, Step, enter_name};
+use crate::wire::mechanism::{Boxes, Handshake, Question, Step, enter_name, takes_names_lightly};
 use crate::wire::metadata::{Local, Peer};
 use crate::wire::old;
 use crate::wire::outbox::Outbox;
@@ -177,10 +177,17 @@ impl Connection {
         answered.map_err(|error| self.fail(error))
     }
 
-    /// Tells the peer that it is not wanted, if its version has a word for that.
-    pub(crate) fn refuse(&self, out: &mut Outbox) {
-        if self.peer().is_some_and(Peer::knows_commands) {
-            command::push_error(out, "Closed");
+    /// Tells the peer why it is not wanted, if its version has a word for that. That its name belongs to another is for
+    /// those only who do not take it for final.
+    pub(crate) fn refuse(&self, refusal: Refusal, out: &mut Outbox) {
+        let Some(peer) = self.peer().filter(|peer| peer.knows_commands()) else { return };
+        let reason = match refusal {
+            Refusal::Closed => "Closed",
+            Refusal::NameHandedOver => command::ROUTING_ID_HANDED_OVER,
+            Refusal::NameInUse => command::ROUTING_ID_IN_USE,
+        };
+        if refusal == Refusal::Closed || takes_names_lightly(&self.local, peer) {
+            command::push_error(out, reason);
         }
     }
 
@@ -377,6 +384,17 @@ impl Connection {
 
 /// The reason for a peer whose metadata is too long: a reason has no spaces.
 const TOO_LARGE: &str = "Handshake-Command-Too-Large";
+
+/// Why a connection ends that had begun to carry messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// This side wants it so.
+    Closed,
+    /// The peer's name belongs to a newer connection.
+    NameHandedOver,
+    /// The peer's name belongs to another peer.
+    NameInUse,
+}
 
 /// What a command of the traffic phase leaves to do.
 enum Said {

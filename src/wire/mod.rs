@@ -18,7 +18,7 @@ mod metadata;
 mod old;
 mod outbox;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Refusal};
 pub(crate) use heartbeat::Signs;
 pub(crate) use mechanism::{Boxes, Opener, Question, Sealer, Security};
 pub(crate) use metadata::{Local, Naming, Peer, Registrar, parse as parse_metadata};

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use crate::endpoint::Endpoint;
-use crate::io::Notice;
-use crate::pipe::{Assist, Chores, Patience, Ready, Vitals, Wake};
+use crate::io::{End, Notice};
+use crate::pipe::{Assist, Chores, NameLost, Patience, Ready, Vitals, Wake};
 use crate::session::link::{Link, Place};
 use crate::session::protocol::Turn;
 use crate::session::streams::{self, WaitsFor};
@@ -83,8 +83,13 @@ impl Assist for Link {
         true
     }
 
-    fn hang_up(&self) {
-        self.end_session(&mut self.place.lock());
+    fn hang_up(&self, why: NameLost) {
+        let mut place = self.place.lock();
+        if let Place::Up(session) = &mut *place {
+            session.refuse(why.into(), self);
+            self.end(&mut place, End::NameLost(why));
+        }
+        drop(place);
         self.drive_rest();
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Weak;
 
-use crate::pipe::Doubted;
+use crate::pipe::{Doubted, NameLost};
 use crate::routing_id::RoutingId;
 use crate::session::link::Link;
 use crate::session::{EventKind, Scene, work};
@@ -62,6 +62,15 @@ impl wire::Registrar for Link {
         let scene = Scene { connection, is_accepted, ..Scene::default() };
         self.owner.tell(scene, EventKind::RoutingIdInUse(name));
         false
+    }
+}
+
+impl From<NameLost> for wire::Refusal {
+    fn from(why: NameLost) -> Self {
+        match why {
+            NameLost::HandedOver => Self::NameHandedOver,
+            NameLost::InUse => Self::NameInUse,
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::session::link::{Link, Place};
 use crate::session::protocol::Turn;
 use crate::session::{CloseReason, PeerInfo, work};
 use crate::sync::{AtomicBool, Mutex, Ordering, lock};
+use crate::wire;
 
 /// What nobody has begun.
 #[derive(Debug, Default)]
@@ -81,7 +82,7 @@ impl Link {
                     return;
                 }
                 if let (Place::Up(session), CloseReason::Refused) = (&mut *place, reason) {
-                    session.refuse(self);
+                    session.refuse(wire::Refusal::Closed, self);
                 }
                 self.end(place, End::Dismissed);
             }

@@ -307,3 +307,108 @@ fn whoever_goes_leaves_no_name_behind() {
     until(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed(_)));
     assert_eq!(names.count(), 0, "it had none");
 }
+
+fn disconnected(monitor: &Monitor) -> Option<ConnectionError> {
+    let event = until(monitor, |kind| matches!(kind, EventKind::Disconnected(_)));
+    let EventKind::Disconnected(error) = event.kind else { panic!("{event:?}") };
+    error
+}
+
+/// Whether one of these events tells of a pause that has doubled some times.
+fn has_grown(monitor: &Monitor) -> bool {
+    std::iter::from_fn(|| monitor.try_recv().ok())
+        .any(|event| matches!(event.kind, EventKind::Retried { pause, .. } if pause >= 40 * TURN))
+}
+
+#[test]
+fn two_that_displace_each_other_are_told_why_and_come_back_less_and_less_often() {
+    over(WIRES, |place| {
+        for sides in Sides::all() {
+            let everybody = Authorizer::new(|_| Decision::allow());
+            let builder = place.builder().security(sides.server.clone()).authorizer(everybody);
+            let mut router: Socket<Router> = builder.router_handover(true).open().unwrap();
+            let endpoint: Endpoint = router.bind(place.address()).unwrap().into();
+            let at_router = router.monitor();
+            let mut dealers = [(); 2].map(|()| named(place.builder().security(sides.client.clone())));
+            let monitors = dealers.each_ref().map(|dealer| dealer.monitor());
+            let connections = dealers.each_mut().map(|dealer| dealer.connect(&endpoint).unwrap());
+            let mut grown = [false; 2];
+            eventually("both are tried less often", || {
+                let _ = router.try_recv();
+                for (grown, monitor) in grown.iter_mut().zip(&monitors) {
+                    *grown = *grown || has_grown(monitor);
+                }
+                grown == [true; 2]
+            });
+            assert_eq!(disconnected(&at_router), Some(ConnectionError::HandedOver));
+            let why = connections.map(|connection| connection.last_error());
+            assert_eq!(why, [Some(ProtocolError::RoutingIdTakenOver.into()); 2]);
+        }
+    });
+}
+
+#[test]
+fn whoever_is_displaced_hears_it_in_the_words_that_it_knows() {
+    // E-01: for others an ERROR is final.
+    let place = Place::new(Transport::Tcp);
+    for (properties, is_told) in [(&b""[..], false), (b"\x0aName-Retry\0\0\0\x011", true)] {
+        let mut router: Socket<Router> = place.builder().router_handover(true).open().unwrap();
+        let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+        let monitor = router.monitor();
+        let displaced = stranger(&binding, &greeting(1, properties));
+        until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+        assert_eq!(router.try_recv(), Err(RecvError::WouldBlock));
+        let mut dealer = named(place.builder());
+        dealer.connect(&binding).unwrap();
+        send(&mut dealer, "here");
+        assert_eq!(hear(&mut router), (ada(), "here".into()));
+        assert_eq!(disconnected(&monitor), Some(ConnectionError::HandedOver));
+        let heard = hears(displaced);
+        assert_eq!(heard.ends_with(b"\x05ERROR\x16Routing-Id-Handed-Over"), is_told, "{heard:?}");
+        assert_eq!(says(&heard, "ERROR"), is_told);
+    }
+}
+
+#[test]
+fn a_peer_of_this_process_that_is_displaced_is_told_why() {
+    let place = Place::new(Transport::Inproc);
+    let mut router: Socket<Router> = place.builder().router_handover(true).open().unwrap();
+    let endpoint: Endpoint = router.bind(place.address()).unwrap().into();
+    let at_router = router.monitor();
+    let mut first = named(place.builder());
+    let (connection, monitor) = (first.connect(&endpoint).unwrap(), first.monitor());
+    send(&mut first, "first");
+    assert_eq!(hear(&mut router), (ada(), "first".into()));
+    let mut second = named(place.builder());
+    second.connect(&endpoint).unwrap();
+    send(&mut second, "second");
+    assert_eq!(hear(&mut router), (ada(), "second".into()));
+    assert_eq!(disconnected(&at_router), Some(ConnectionError::HandedOver));
+    assert_eq!(first.try_recv(), Err(RecvError::WouldBlock));
+    let why = ProtocolError::RoutingIdTakenOver.into();
+    assert_eq!(disconnected(&monitor), Some(why));
+    let end = until(&monitor, |kind| matches!(kind, EventKind::Closed(_)));
+    assert!(matches!(end.kind, EventKind::Closed(Some(error)) if error == why), "{end:?}");
+    assert_eq!((connection.state(), connection.last_error()), (ConnectionState::Failed, Some(why)));
+}
+
+#[test]
+fn a_router_that_connects_to_two_of_one_name_does_so_less_and_less_often() {
+    // N-27: refused by this side, or displaced.
+    over(WIRES, |place| {
+        for hands_over in [false, true] {
+            let quick = Duration::from_millis(5);
+            let builder = place.builder().reconnect_interval(quick).router_handover(hands_over);
+            let mut router: Socket<Router> = builder.open().unwrap();
+            let monitor = router.monitor();
+            let mut dealers = [(); 2].map(|()| named(place.builder()));
+            for dealer in &mut dealers {
+                router.connect(dealer.bind(place.address()).unwrap()).unwrap();
+            }
+            eventually("it tries less often", || {
+                let _ = router.try_recv();
+                has_grown(&monitor)
+            });
+        }
+    });
+}

@@ -192,11 +192,16 @@ pub(super) fn enter_name(local: &Local, peer: &Peer, out: Option<&mut Outbox>) -
     if naming.registrar.upgrade().is_none_or(|registrar| registrar.enter(peer)) {
         return Ok(());
     }
-    // One that has not connected will not connect again either.
-    if let Some(out) = out.filter(|_| !naming.is_accepted || peer.comes_back()) {
+    if let Some(out) = out.filter(|_| takes_names_lightly(local, peer)) {
         command::push_error(out, command::ROUTING_ID_IN_USE);
     }
     Err(ProtocolError::RoutingIdInUse)
+}
+
+/// Whether an ERROR on account of the peer's name is not taken for final. One that has not connected will not connect
+/// again either.
+pub(super) fn takes_names_lightly(local: &Local, peer: &Peer) -> bool {
+    local.naming.as_ref().is_some_and(|naming| !naming.is_accepted) || peer.comes_back()
 }
 
 /// The data of the command that has to come now.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::Signs;
+use super::super::{Refusal, Signs};
 use super::*;
 use crate::options::PlainCredentials;
 use crate::options::{HeartbeatInterval, Options};
@@ -224,7 +224,7 @@ fn old_peers_hear_no_command() {
         assert!(!connection.wants_timer());
         let later = Instant::now() + Duration::from_secs(3600);
         assert_eq!(connection.handle_timeout(later, Signs::default(), &mut out), Ok(None));
-        connection.refuse(&mut out);
+        connection.refuse(Refusal::Closed, &mut out);
         assert!(out.is_empty());
         connection.tell_topic(true, b"A", &mut out);
         connection.tell_topic(false, b"A", &mut out);
