@@ -22,8 +22,10 @@ pub(crate) use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
+mod each;
 mod held;
 
+pub(crate) use each::do_each;
 #[cfg(not(loom))]
 pub(crate) use held::Holding;
 pub(crate) use held::{Held, wake};

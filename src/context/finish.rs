@@ -24,6 +24,7 @@ use crate::limits::{DROP_LINGER, HURRIED_LINGER, PEERS_NAMED, SILENT_LINGER};
 use crate::options::{Linger, Timeout};
 use crate::pipe::Queue;
 use crate::session::tell_left;
+use crate::socket::Archive;
 use crate::sync::{Mutex, Ordering, at_exit, lock, try_lock};
 use crate::time::later;
 
@@ -161,6 +162,15 @@ impl<'a> Ending<'a> {
 }
 
 impl ContextInner {
+    /// All books, when the sockets are gone.
+    fn take_archive(&self) -> Archive {
+        let mut archive = std::mem::take(&mut *lock(&self.archive));
+        // Of sockets that did not come as far as to leave: something has panicked when they were dropped.
+        let sockets = std::mem::take(&mut *lock(&self.sockets));
+        sockets.into_values().for_each(|entry| archive.add(entry.books));
+        archive
+    }
+
     /// What is queued for connections, of sockets that are open and of those that are gone.
     fn queues(&self) -> Vec<Queue> {
         let archive = lock(&self.archive); // as in `leave`
@@ -202,12 +212,15 @@ impl Drop for ContextInner {
         let limit = self.linger.unwrap_or(Linger::AtMost(DROP_LINGER)).limit();
         let limit = if is_hurried { limit.into_iter().chain([HURRIED_LINGER]).min() } else { limit };
         let is_silent = limit.is_some_and(|limit| limit <= SILENT_LINGER);
-        let mut queues = if is_silent { self.queues() } else { Vec::new() };
+        let is_here = self.pool.is_here();
+        let mut queues = if is_silent || is_here { self.queues() } else { Vec::new() };
         let begun = Instant::now();
         let by = limit.map(|limit| later(begun, limit));
         self.pool.finish(Finish { by, is_hurried });
-        if self.pool.is_here() {
-            return; // whoever had the last handle was a task that this thread woke: the thread ends by itself
+        if is_here {
+            // Whoever had the last handle was a task that this thread woke, and cannot wait for itself.
+            let archive = self.take_archive();
+            return self.pool.do_last(move || end(archive, &queues, begun, is_silent));
         }
         if !is_silent && !self.pool.wait(Some(later(begun, SILENT_LINGER))) {
             queues = self.queues();
@@ -217,13 +230,18 @@ impl Drop for ContextInner {
         }
         self.pool.wait(None);
         self.pool.join();
-        if let Some((messages, peers)) = left(&queues) {
-            let text =
-                format!("{peers} was dropped with the context, {:.1?} after its end began", begun.elapsed());
-            tell_left(&text, messages, !is_silent);
-        }
-        lock(&self.archive).burn();
+        end(self.take_archive(), &queues, begun, is_silent);
     }
+}
+
+/// Behind the last I/O thread: tells what was lost of what was queued, and lets the books go, which may lead to themselves.
+fn end(mut archive: Archive, queues: &[Queue], begun: Instant, is_silent: bool) {
+    if let Some((messages, peers)) = left(queues) {
+        let text =
+            format!("{peers} was dropped with the context, {:.1?} after its end began", begun.elapsed());
+        tell_left(&text, messages, !is_silent);
+    }
+    archive.burn();
 }
 
 /// Messages that were not handed over, and what there is to say of them; none, if there are none.

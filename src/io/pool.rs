@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
@@ -11,7 +12,9 @@ use std::time::Instant;
 use crate::io::thread::IoThread;
 use crate::io::{Finish, IoMailbox, Resolver, ToIo};
 use crate::options::IoAffinity;
-use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, Process, lock, spawn, wait, wait_until, wake};
+use crate::sync::{
+    AtomicU64, Condvar, Mutex, Ordering, Process, do_each, lock, spawn, wait, wait_until, wake,
+};
 use crate::transport::{Call, faults};
 
 /// Where I/O threads come from.
@@ -35,7 +38,11 @@ struct State {
     is_finished: bool,
     /// Tasks that wait for the end of all threads.
     waiting: Vec<Waker>,
+    /// To be done behind it.
+    last: Option<Last>,
 }
+
+type Last = Box<dyn FnOnce() + Send>;
 
 struct Handle {
     /// Threads are counted from zero, but not started in that order.
@@ -163,6 +170,17 @@ impl Pool {
         has_ended
     }
 
+    /// Does this when every thread has ended: the last of them does, or this one, if they have.
+    pub(crate) fn do_last(&self, act: impl FnOnce() + Send + 'static) {
+        let mut state = lock(&self.state);
+        if state.running > 0 {
+            state.last = Some(Box::new(act));
+            return;
+        }
+        drop(state);
+        act();
+    }
+
     /// Waits until every other thread is gone, with all that it had.
     pub(crate) fn join(&self) {
         if self.is_inherited() {
@@ -212,10 +230,13 @@ impl Drop for Running {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
         state.running -= 1;
-        let waiting = if state.running == 0 { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        let is_last = state.running == 0;
+        let waiting = if is_last { std::mem::take(&mut state.waiting) } else { Vec::new() };
+        let last = state.last.take_if(|_| is_last);
         drop(state);
         self.0.ended.notify_all();
-        waiting.into_iter().for_each(wake);
+        let _ = catch_unwind(AssertUnwindSafe(|| do_each(waiting, wake)));
+        let _ = catch_unwind(AssertUnwindSafe(|| last.into_iter().for_each(|act| act())));
     }
 }
 

@@ -17,7 +17,7 @@ use crate::io::timers::Timers;
 use crate::io::{Finish, IoMailbox, Notice, Pool, ToIo};
 use crate::limits::{BRIEF_WAIT, EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::pipe::Sleepers;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, do_each};
 use crate::transport::{Call, faults, wait_briefly};
 
 /// The token of the mailbox; tasks are numbered from 1.
@@ -92,8 +92,6 @@ impl IoThread {
             }
             let is_over = |by: Option<Instant>| self.tasks.is_empty() || by.is_some_and(|by| now >= by);
             if self.finish.is_some_and(|finish| is_over(finish.by)) {
-                // A task that another thread hands over too late would hold this mailbox for ever.
-                self.mailbox.mailbox().close();
                 return;
             }
         }
@@ -160,10 +158,24 @@ impl IoThread {
         };
         let fate = catch_unwind(AssertUnwindSafe(|| act(task.as_mut(), &mut turn)));
         if !matches!(fate, Ok(Fate::Goes)) {
-            self.tasks.remove(&id);
+            let task = self.tasks.remove(&id);
+            // What it holds may panic in its turn, as a message does whose body does.
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
             if self.tasks.capacity() >= 8 * PEERS_MANY.max(self.tasks.len()) {
                 self.tasks.shrink_to_fit();
             }
         }
+    }
+}
+
+/// However it ends.
+impl Drop for IoThread {
+    fn drop(&mut self) {
+        let (mailbox, tasks) = (&self.mailbox, &mut self.tasks);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            // A task that another thread hands over too late would hold this mailbox for ever.
+            mailbox.mailbox().close();
+        }));
+        let _ = catch_unwind(AssertUnwindSafe(|| do_each(tasks.drain(), drop)));
     }
 }

@@ -57,4 +57,5 @@
 //!
 //! What does not wait needs no such form: `reply`, [`bind`](crate::Socket::bind) to an address, and
 //! [`connect`](crate::Socket::connect). A drop of the last handle of a [`Context`](crate::Context) may wait for messages
-//! that linger: in a task, [`close_async`](crate::Socket::close_async) comes first.
+//! that linger: in a task, [`close_async`](crate::Socket::close_async) comes first. On an I/O thread of that context it
+//! does not wait: what lingers is sent behind it, and what was not is told of in the end.

@@ -5,6 +5,7 @@
 #![allow(unsafe_code, reason = "reads what is published")]
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use bytes::Bytes;
@@ -17,7 +18,7 @@ use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
 use crate::pipe::watch::watch;
-use crate::sync::Arc;
+use crate::sync::{Arc, do_each};
 
 /// Why no message can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,11 +78,11 @@ impl Position {
         *self = end;
         // SAFETY: live by the caller's promise.
         let segment = unsafe { end.segment.as_ref() };
-        for index in from..end.bodies {
+        do_each(from..end.bodies, |index| {
             // SAFETY: published by the caller's promise; the place counted those that were taken before.
             let body = unsafe { segment.take_body(usize::from(index)) };
             octets += body.len();
-        }
+        });
         octets
     }
 
@@ -399,6 +400,16 @@ impl Consumer {
         }
     }
 
+    /// Drops the bodies that are published. One that panics is behind what is left.
+    fn drop_bodies(&mut self) {
+        // Always a new look: a drain moves `taken` on past the segment that `limit` speaks of.
+        while self.refill() {
+            let Some(taken) = &mut self.taken else { break };
+            // SAFETY: live until we give it back, and `limit` is what it has published.
+            unsafe { taken.move_to(taken.end_of(self.limit)) };
+        }
+    }
+
     fn why_dry(&mut self) -> NoMessage {
         // The order matters: what was published before the producer went is there after this load.
         if self.ring.is_producer_gone() && !self.refill() { NoMessage::Closed } else { NoMessage::Dry }
@@ -410,14 +421,24 @@ impl Drop for Consumer {
         let octets = self.octets();
         self.ring.note_left(self.received + self.waiting());
         // Large bodies go now, not when the producer's end goes.
-        // Always a new look: a drain moves `taken` on past the segment that `limit` speaks of.
-        while self.refill() {
-            let Some(taken) = &mut self.taken else { break };
-            // SAFETY: live until we give it back, and `limit` is what it has published.
-            unsafe { taken.move_to(taken.end_of(self.limit)) };
-        }
-        self.ring.set_freed(octets);
-        self.ring.consumer_gone(self.taken.map(|taken| (taken.segment, usize::from(taken.bodies))));
+        do_each([Rest { consumer: self, octets }], |rest| rest.consumer.drop_bodies());
+    }
+}
+
+/// What is left to be done when a consumer has dropped all bodies, or one that panics.
+struct Rest<'a> {
+    consumer: &'a mut Consumer,
+    /// Octets that were taken.
+    octets: u64,
+}
+
+impl Drop for Rest<'_> {
+    fn drop(&mut self) {
+        let Self { consumer, octets } = self;
+        while catch_unwind(AssertUnwindSafe(|| consumer.drop_bodies())).is_err() {}
+        consumer.ring.set_freed(*octets);
+        let rest = consumer.taken.map(|taken| (taken.segment, usize::from(taken.bodies)));
+        consumer.ring.consumer_gone(rest);
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use crate::interest::Interest;
 use crate::limits::{MAIL_SWEPT_MIN, MAIL_UNSEEN_MAX, MAILBOX_CAPACITY, PEERS_MANY};
-use crate::sync::{AtomicU8, Condvar, Held, Mutex, Ordering, lock, wait, wait_until};
+use crate::sync::{AtomicU8, Condvar, Held, Mutex, Ordering, do_each, lock, wait, wait_until};
 
 /// Something was posted.
 const MAIL: u8 = 1;
@@ -274,7 +274,7 @@ impl<T> Mailbox<T> {
         let items = std::mem::take(&mut state.items);
         let observers = std::mem::take(&mut state.observers);
         drop(state); // first: dropping the items may post
-        drop(items);
+        do_each(items, drop);
         observers.iter().for_each(|observer| observer.end());
     }
 

@@ -19,7 +19,7 @@ use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
 use crate::pipe::watch::watch;
-use crate::sync::Arc;
+use crate::sync::{Arc, do_each};
 
 /// Why a pipe takes no message now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -361,23 +361,27 @@ impl Producer {
 
     /// Forgets what is written behind the last whole message.
     pub(super) fn roll_back(&mut self) {
-        let Some(chain) = &mut self.chain else { return };
+        do_each(self.take_back(), drop);
+    }
+
+    /// The same. Returns the bodies, to be dropped last: that is foreign code, which may panic.
+    fn take_back(&mut self) -> Vec<Bytes> {
+        let Some(chain) = &mut self.chain else { return Vec::new() };
         // SAFETY: live: the consumer has not seen it sealed.
         let visible = unsafe { chain.visible.as_ref() };
         let in_visible = if chain.visible == chain.tail { self.written } else { chain.sealed };
         let (mark, old_tail, in_tail) = (chain.mark.word(), chain.tail, self.written);
         let mut unseen = if chain.visible == old_tail { None } else { visible.next() };
-        // Forgotten before they are dropped: the drop of a body is foreign code and may panic.
         visible.unlink();
         chain.tail = chain.visible;
         self.written = mark;
         if unseen.is_some() {
             self.octets -= u64::from(in_visible.octets);
         }
+        let mut bodies = Vec::new();
         for index in mark.bodies..in_visible.bodies {
-            // SAFETY: written by us, not published, dropped once.
-            let body = unsafe { visible.take_body(usize::from(index)) };
-            self.octets -= body.len() as u64;
+            // SAFETY: written by us, not published, taken once.
+            bodies.push(unsafe { visible.take_body(usize::from(index)) });
         }
         while let Some(segment) = unseen {
             // SAFETY: behind the visible segment, so only we can reach it.
@@ -388,14 +392,15 @@ impl Producer {
                 self.octets -= u64::from(word.octets);
             }
             for index in 0..usize::from(word.bodies) {
-                // SAFETY: written by us, not visible, dropped once.
-                let body = unsafe { block.take_body(index) };
-                self.octets -= body.len() as u64;
+                // SAFETY: written by us, not visible, taken once.
+                bodies.push(unsafe { block.take_body(index) });
             }
             unseen = if is_tail { None } else { block.next() };
             // SAFETY: only we can reach it, and we go on from `unseen`.
             unsafe { Segment::free(segment) };
         }
+        self.octets -= bodies.iter().map(|body| body.len() as u64).sum::<u64>();
+        bodies
     }
 
     /// The tail segment; the first call makes it.
@@ -568,10 +573,11 @@ impl Producer {
 
 impl Drop for Producer {
     fn drop(&mut self) {
-        // Told first: the consumer sees nothing of what is rolled back, and the drop of a body may panic.
+        // Told first: the consumer sees nothing of what is rolled back.
         self.ring.producer_gone();
-        self.roll_back();
+        let bodies = self.take_back();
         self.write_down();
+        do_each(bodies, drop);
     }
 }
 

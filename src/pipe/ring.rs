@@ -7,13 +7,15 @@
 
 use std::ptr::{self, NonNull};
 
+use bytes::Bytes;
+
 use crate::limits::SPARE_SEGMENTS;
 use crate::pipe::passage::{Passage, Passages};
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::{Ready, WakeUp};
 use crate::sync::{
-    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Mutex, Ordering, UnsafeCell, heavy_fence, light_fence,
-    lock,
+    AtomicBool, AtomicPtr, AtomicU64, CachePadded, Mutex, Ordering, UnsafeCell, do_each, heavy_fence,
+    light_fence, lock,
 };
 
 /// [`Progress::resume_at`] while the producer does not wait.
@@ -463,20 +465,35 @@ impl Drop for Ring {
             // SAFETY: both ends are gone; `Arc` ordered their drops before this.
             unsafe { *rest }
         });
-        // Neither: nothing was written, or the drop of a body panicked in the consumer's drop. Then nobody
-        // knows any more what is left, and it leaks.
-        let mut at = rest.or_else(|| self.take_first().map(|first| (first, 0)));
-        while let Some((segment, taken)) = at {
-            // SAFETY: the chain from here on is reachable only from this ring, and each segment is live.
+        // Neither: nothing was written.
+        let at = rest.or_else(|| self.take_first().map(|first| (first, 0)));
+        do_each(Remains { at }, drop);
+    }
+}
+
+/// The bodies that nobody has taken from the chain of a pipe without ends. Frees the segments as it passes them.
+struct Remains {
+    /// A segment, and how many of its bodies are taken.
+    at: Option<(NonNull<Segment>, usize)>,
+}
+
+impl Iterator for Remains {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        while let Some((segment, taken)) = self.at {
+            // SAFETY: the chain from here on is reachable only from its ring, which is dropped, and each segment is live.
             let block = unsafe { segment.as_ref() };
             let Word { bodies, is_sealed, .. } = block.published();
-            for index in taken..usize::from(bodies) {
-                // SAFETY: published, not taken by the consumer, and taken here once.
-                drop(unsafe { block.take_body(index) });
+            if taken < usize::from(bodies) {
+                self.at = Some((segment, taken + 1));
+                // SAFETY: published, not taken by the consumer, and taken here once: the place has passed it.
+                return Some(unsafe { block.take_body(taken) });
             }
-            at = if is_sealed { block.next().map(|next| (next, 0)) } else { None };
+            self.at = if is_sealed { block.next().map(|next| (next, 0)) } else { None };
             // SAFETY: nobody else can reach it; `next` was read before.
             unsafe { Segment::free(segment) };
         }
+        None
     }
 }

@@ -34,6 +34,7 @@ use crate::session::socks::Socks;
 use crate::session::ticker::{Beat, Ticker};
 use crate::session::work::{self, noted};
 use crate::session::{ConnectionState, EventKind, Scene};
+use crate::sync::do_each;
 use crate::time::later;
 use crate::transport::{Read, Stream, Target};
 
@@ -436,18 +437,29 @@ impl Task for Dialer {
     }
 }
 
-impl Drop for Dialer {
-    fn drop(&mut self) {
-        // Unless it failed: then the handle says why.
-        self.link.show(ConnectionState::Closed);
-        // The pipes lead back to the link: dropping the ends lets both go.
-        self.link.let_go();
+impl Dialer {
+    /// The pipe ends are gone.
+    fn leave(&mut self) {
         self.link.release_name();
         self.tell(EventKind::Closed(self.link.status.as_ref().and_then(|status| status.failure())));
         if let Some(upstream) = &self.link.owner().upstream {
             upstream.nudge(); // who waits for its peer waits in vain
         }
         self.link.forget_peer();
+    }
+}
+
+impl Drop for Dialer {
+    fn drop(&mut self) {
+        let steps: [fn(&mut Self); 3] = [
+            // Unless it failed: then the handle says why.
+            |dialer| dialer.link.show(ConnectionState::Closed),
+            // The pipes lead back to the link: dropping the ends lets both go.
+            |dialer| dialer.link.let_go(),
+            Self::leave,
+        ];
+        // Tasks are woken and messages dropped, which is foreign code: what panics there keeps none from the others.
+        do_each(steps, |step| step(self));
     }
 }
 

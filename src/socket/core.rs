@@ -15,14 +15,15 @@ use crate::limits::{MAILBOX_CAPACITY, NOTICE_WORK, PATIENT_CALL};
 use crate::message::{Message, Payload};
 use crate::options::{Options, Timeout};
 use crate::patterns::{Attach, Strategy};
-use crate::pipe::{Feed, NameLost, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
+use crate::pipe::{Assist, Feed, NameLost, Names, Patience, Pipe, PipeKey, Pipes, Ready, Upstream};
 use crate::routing_id::RoutingId;
 use crate::session::{HalfOpen, Live, Owner, Peer, Peers};
-use crate::socket::endpoints::Endpoints;
+use crate::socket::endpoints::{Endpoints, Lease};
 use crate::socket::outgoing::Departed;
 pub(super) use crate::socket::verbs::{RecvVerb, SendVerb};
 use crate::socket::zap::ZapUser;
 use crate::socket_type::SocketType;
+use crate::sync::do_each;
 
 /// A socket without its pattern.
 pub(super) struct Core {
@@ -522,15 +523,26 @@ impl Core {
         if let Some(pipe) = self.remove_pipe(key) {
             let assist = pipe.assist.as_ref().map(Arc::clone);
             // Its ends first: what is said for the last time when they are gone goes out before the stop.
+            let _stop = Stop { assist, deadline };
             drop(pipe);
-            if let Some(assist) = assist {
-                assist.stop(deadline);
-            }
         }
     }
 
     pub(super) fn linger_deadline(&self) -> Option<Instant> {
         Instant::now().checked_add(self.options.linger().limit()?)
+    }
+}
+
+/// Stops a connection when this is dropped, also by a panic.
+struct Stop {
+    /// None for inproc.
+    assist: Option<Arc<dyn Assist>>,
+    deadline: Option<Instant>,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.assist.iter().for_each(|assist| assist.stop(self.deadline));
     }
 }
 
@@ -550,18 +562,21 @@ impl Drop for Core {
             mem::forget((mem::take(&mut self.pipes), mem::take(&mut self.endpoints), self.zap.take()));
             return;
         }
-        self.unbind_all();
-        // Freed when the pipes are gone: whoever takes a name over finds nobody who has it.
-        let leases = self.stop_all(self.linger_deadline());
-        for key in self.pipes.keys() {
-            self.let_go(key);
-        }
-        drop(leases);
-        self.stop_pairs();
-        // Peers that came meanwhile, and those that still come: their pipes close with the mail.
-        self.mailbox.close();
-        self.context.leave(self.id);
-        // Its thread has sockets of this context, which must not be the last.
-        drop(self.zap.take());
+        let mut leases = Vec::new();
+        let steps: [fn(&mut Self, &mut Vec<Lease>); 8] = [
+            |core, _| core.unbind_all(),
+            |core, leases| *leases = core.stop_all(core.linger_deadline()),
+            |core, _| do_each(core.pipes.keys(), |key| core.let_go(key)),
+            // Freed when the pipes are gone: whoever takes a name over finds nobody who has it.
+            |_, leases| leases.clear(),
+            |core, _| core.stop_pairs(),
+            // Peers that came meanwhile, and those that still come: their pipes close with the mail.
+            |core, _| core.mailbox.close(),
+            |core, _| core.context.leave(core.id),
+            // Its thread has sockets of this context, which must not be the last.
+            |core, _| drop(core.zap.take()),
+        ];
+        // Most of them wake somebody or drop messages, which is foreign code: what panics there keeps none from the others.
+        do_each(steps, |step| step(self, &mut leases));
     }
 }

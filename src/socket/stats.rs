@@ -13,6 +13,7 @@ use crate::routing_id::RoutingId;
 use crate::session::ConnectionCounts;
 use crate::socket::core::Core;
 use crate::socket::{Outgoing, Socket};
+use crate::sync::do_each;
 
 /// Messages, and the octets of their frames.
 ///
@@ -225,7 +226,7 @@ impl Archive {
 
     /// The context is gone.
     pub(crate) fn burn(&mut self) {
-        self.open.drain(..).for_each(|books| books.burn());
+        do_each(self.open.drain(..), |books| books.burn());
     }
 
     fn settle(&mut self) {

@@ -44,11 +44,11 @@ impl Wake for Inline {
 }
 
 /// Says that a task has ended, or a thread.
-struct Ends(Sender<()>);
+pub(super) struct Ends(pub(super) Sender<()>);
 
 impl Ends {
     /// Runs a task, which has ended when it says so.
-    fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
         let end = self.0.clone();
         let task: Task = Box::pin(async move {
             future.await;

@@ -50,6 +50,7 @@ mod pubsub;
 mod queues;
 mod ready;
 mod reconnect;
+mod remains;
 mod rep;
 mod req;
 mod resources;

@@ -98,12 +98,12 @@ fn is_answered<P: Pattern>(socket: &Socket<P>) {
 }
 
 /// Unwinds as any panic does, without a message of it: there are thousands here.
-fn panic_on_purpose() -> ! {
+pub(super) fn panic_on_purpose() -> ! {
     resume_unwind(Box::new(ON_PURPOSE))
 }
 
 /// Runs what panics on purpose, and nothing else does.
-fn panics(act: impl FnOnce()) {
+pub(super) fn panics(act: impl FnOnce()) {
     let panic = catch_unwind(AssertUnwindSafe(act)).unwrap_err();
     assert_eq!(panic.downcast_ref(), Some(&ON_PURPOSE));
 }
