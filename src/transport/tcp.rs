@@ -167,10 +167,11 @@ pub(crate) fn look_up(name: &str) -> Vec<SocketAddr> {
     (name, 0).to_socket_addrs().map(Iterator::collect).unwrap_or_default()
 }
 
-/// The addresses of an interface, those that mean something on its link only with their zone.
+/// The addresses of an interface, those that mean something on its link only last, and with their zone.
 fn interface_addresses(name: &str) -> Vec<SocketAddr> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default().into_iter();
-    let its_addresses = interfaces.filter(|interface| interface.name == name).map(|interface| {
+    let mut interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    interfaces.sort_by_key(if_addrs::Interface::is_link_local);
+    let its_addresses = interfaces.into_iter().filter(|interface| interface.name == name).map(|interface| {
         let zone = interface.index.filter(|_| interface.is_link_local()).unwrap_or(0);
         match interface.ip() {
             IpAddr::V4(address) => (address, 0).into(),

@@ -377,12 +377,39 @@ fn a_source_that_cannot_be_had_is_told() {
 #[test]
 fn an_address_with_a_zone_is_looked_up_as_it_is() {
     // Only the system knows which interface that is, and perhaps not yet.
+    // Of a family that is not wanted of names.
     let place = Place::new(Transport::Tcp);
     let [address] = hosts();
+    let address = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()));
     let mut pull = bound(&place, address);
     let zoned = format!("fe80::7%z{}", unique());
     names::answer(&zoned, move || vec![address]);
     let mut push: Socket<Push> = place.open();
     push.connect(format!("tcp://[{zoned}]:{}", address.port())).unwrap();
     exchange(&mut push, &mut pull);
+}
+
+#[test]
+fn addresses_of_one_link_are_bound_connected_to_and_come_from_with_their_zone() {
+    // If there is an interface with one.
+    let interfaces = if_addrs::get_if_addrs().unwrap();
+    let Some(interface) = interfaces.iter().find(|it| it.ip().is_ipv6() && it.is_link_local()) else {
+        return;
+    };
+    let (ip, name, index) = (interface.ip(), &interface.name, interface.index.unwrap().to_string());
+    let place = Place::new(Transport::Tcp);
+    for zone in [name, &index] {
+        let mut pull = place.open();
+        let port = pull.bind(format!("tcp://[{ip}%{zone}]:*")).unwrap().port().unwrap();
+        for source in [String::new(), format!("[{ip}%{zone}]:0;"), format!("{name}:0;")] {
+            let mut push: Socket<Push> = place.open();
+            push.connect(format!("tcp://{source}[{ip}%{zone}]:{port}")).unwrap();
+            exchange(&mut push, &mut pull);
+            if source.starts_with('[') {
+                let peers = pull.peers();
+                let seen = socket_address(peers.last().unwrap().endpoint());
+                assert_eq!(seen.ip(), ip, "from {source}");
+            }
+        }
+    }
 }
