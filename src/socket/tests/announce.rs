@@ -44,15 +44,11 @@ fn a_peer_that_says_too_much_of_itself_is_told_so() {
     let mut publisher = Place::new(Transport::Tcp).open::<Pub>();
     let monitor = publisher.monitor();
     let binding = publisher.bind("tcp://127.0.0.1:0").unwrap();
-    let greeting = [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL"[..], &[0; 48]].concat();
     for octets in [3_100_u32, 8_000, 30_000] {
         for _ in 0..20 {
-            let mut ready = b"\x05READY\x0bSocket-Type\0\0\0\x03SUB\x06X-Tags".to_vec();
-            ready.extend(octets.to_be_bytes());
-            ready.extend(vec![b'v'; octets as usize]);
-            let header = [&[6], &(ready.len() as u64).to_be_bytes()[..]].concat();
+            let (says, ready) = a_lot("SUB", octets);
             let mut peer = std::net::TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
-            peer.write_all(&[&greeting[..], &header, &ready].concat()).unwrap();
+            peer.write_all(&says).unwrap();
             let mut heard = Vec::new();
             peer.read_to_end(&mut heard).unwrap();
             assert!(heard.ends_with(b"\x05ERROR\x1bHandshake-Command-Too-Large"), "{heard:?}");
@@ -60,8 +56,44 @@ fn a_peer_that_says_too_much_of_itself_is_told_so() {
             let EventKind::HandshakeFailed(ConnectionError::Protocol(error)) = told.kind else {
                 panic!("{told:?}")
             };
-            assert_eq!(error, ProtocolError::CommandTooLarge(ready.len() as u64));
+            assert_eq!(error, ProtocolError::CommandTooLarge(ready));
         }
+    }
+}
+
+/// A greeting and a READY with so much metadata; and how long that command is.
+fn a_lot(socket_type: &str, octets: u32) -> (Vec<u8>, u64) {
+    let greeting = [&b"\xff\0\0\0\0\0\0\0\x01\x7f\x03\x01NULL"[..], &[0; 48]].concat();
+    let mut ready = b"\x05READY\x0bSocket-Type".to_vec();
+    ready.extend(u32::try_from(socket_type.len()).unwrap().to_be_bytes());
+    ready.extend_from_slice(socket_type.as_bytes());
+    ready.extend_from_slice(b"\x06X-Tags");
+    ready.extend(octets.to_be_bytes());
+    ready.extend(vec![b'v'; octets as usize]);
+    let header = [&[6], &(ready.len() as u64).to_be_bytes()[..]].concat();
+    ([&greeting[..], &header, &ready].concat(), ready.len() as u64)
+}
+
+#[test]
+fn a_peer_that_says_too_much_of_itself_is_asked_less_and_less_often() {
+    use std::io::Write as _;
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // Also for who accepts, with Linux.
+    socket2::SockRef::from(&listener).set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut subscriber: Socket<crate::Sub> =
+        Place::new(Transport::Tcp).builder().reconnect_interval(5 * TURN).open().unwrap();
+    let monitor = subscriber.monitor();
+    subscriber.connect(Endpoint::tcp(listener.local_addr().unwrap())).unwrap();
+    let (says, ready) = a_lot("PUB", 3_100);
+    for failures in 0..6 {
+        let (mut peer, _) = listener.accept().unwrap();
+        peer.write_all(&says).unwrap();
+        let event = until(&monitor, |kind| matches!(kind, EventKind::Retried { .. }));
+        let EventKind::Retried { pause, error } = event.kind else { panic!("{event:?}") };
+        assert_eq!(error, ProtocolError::CommandTooLarge(ready).into());
+        let least = 5 * TURN * (1 << failures);
+        assert!((least..2 * least).contains(&pause), "{pause:?} behind {failures} others");
     }
 }
 

@@ -20,11 +20,13 @@ fn next(monitor: &Monitor) -> Event {
 
 /// The next event of a kind, whatever comes before it.
 pub(super) fn until(monitor: &Monitor, is_it: impl Fn(&EventKind) -> bool) -> Event {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let event = next(monitor);
         if is_it(&event.kind) {
             return event;
         }
+        assert!(Instant::now() < deadline, "it was never told; the last that was: {event:?}");
     }
 }
 

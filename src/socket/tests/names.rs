@@ -149,7 +149,13 @@ fn who_is_refused_again_and_again_comes_back_less_and_less_often() {
     let mut second = named(place.builder());
     let monitor = second.monitor();
     second.connect(&endpoint).unwrap();
-    until(&monitor, |kind| matches!(kind, EventKind::Retried { pause, .. } if *pause >= 100 * TURN));
+    for refusals in 0..6 {
+        let event = until(&monitor, |kind| matches!(kind, EventKind::Retried { .. }));
+        let EventKind::Retried { pause, error } = event.kind else { panic!("{event:?}") };
+        assert_eq!(error, ProtocolError::RoutingIdRefused.into());
+        let least = 5 * TURN * (1 << refusals);
+        assert!((least..2 * least).contains(&pause), "{pause:?} behind {refusals} others");
+    }
 }
 
 #[test]
