@@ -12,7 +12,6 @@ use super::conservation_ends::{MECHANISMS, secured};
 use super::*;
 use crate::endpoint::{Address, Host, IpcAddress};
 use crate::limits::PARTINGS_MAX;
-use crate::sync::AtomicBool;
 use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream};
 
 pub(super) const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
@@ -101,6 +100,8 @@ pub(super) fn listen(endpoint: &Endpoint) -> Octets {
     let listener = Octets::new(domain, Type::STREAM, None).unwrap();
     listener.bind(&address).unwrap();
     listener.listen(5).unwrap();
+    // Also for who accepts, with Linux.
+    listener.set_read_timeout(Some(PATIENCE)).unwrap();
     listener
 }
 
@@ -324,12 +325,19 @@ fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
             let push = secured(place.builder::<Push>().send_hwm(500), mechanism, false);
             let mut push = push.send_buffer(small).reconnect_interval(TURN).open().unwrap();
             push.connect(&endpoint).unwrap();
-            let is_over = AtomicBool::new(false);
+            // How often in a row there was no room.
+            let (is_over, refused) = (AtomicBool::new(false), AtomicU64::new(0));
             thread::scope(|scope| {
+                let _ending = Ending(&is_over);
                 scope.spawn(|| {
                     let mut next = 0;
                     while !is_over.load(Ordering::SeqCst) {
-                        next += u32::from(push.send_timeout(large(next), TURN).is_ok());
+                        if push.send_timeout(large(next), TURN).is_ok() {
+                            next += 1;
+                            refused.store(0, Ordering::SeqCst);
+                        } else {
+                            refused.fetch_add(1, Ordering::SeqCst);
+                        }
                     }
                 });
                 let (mut next, mut breaks) = (0, 0);
@@ -340,12 +348,12 @@ fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
                         next = number + 1;
                     }
                     // Until the kernel takes no more, somewhere in a message.
-                    eventually("both are full", || pull.peers().len() == 1);
-                    thread::sleep(3 * TURN);
+                    eventually("it is there", || pull.peers().len() == 1);
+                    refused.store(0, Ordering::SeqCst);
+                    eventually("both are full", || refused.load(Ordering::SeqCst) >= 3);
                     pull.peers().first().unwrap().close(CloseReason::Dismissed);
                     breaks += 1;
                 }
-                is_over.store(true, Ordering::SeqCst);
             });
         }
     });

@@ -69,11 +69,12 @@ fn topics_wait_at_a_peer_whose_publisher_makes_no_calls_until_it_goes() {
     let pipe = mail.iter().find_map(|item| if let ToSocket::Attach(pipe) = item { Some(pipe) } else { None });
     let (pipe, is_over) = (pipe.unwrap(), AtomicBool::new(false));
     thread::scope(|scope| {
+        let ending = Ending(&is_over);
         let filling = scope.spawn(|| subscribe_to_all(&mut stream, &is_over));
         eventually("it is full", || pipe.inbound.waiting() >= MOST - 1);
         ping_often(&endpoint);
         let waiting = pipe.inbound.waiting();
-        is_over.store(true, Ordering::Relaxed);
+        drop(ending);
         filling.join().unwrap();
         assert!(waiting <= MOST, "{waiting}");
     });

@@ -86,7 +86,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tempfile::TempDir;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicBool, AtomicU64, Ordering};
 use crate::{
     Builder, Context, Endpoint, Linger, Message, Pattern, Pull, Push, Receives, SendError, Sends, Socket,
     Unsent,
@@ -188,6 +188,15 @@ fn over(transports: &[Transport], check: impl Fn(&Place) + Sync) {
                 .unwrap();
         }
     });
+}
+
+/// Says that a test is over when that ends, also when it fails: whoever goes on beside it until then does not for ever.
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }
 
 fn unique() -> u64 {

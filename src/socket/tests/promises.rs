@@ -41,6 +41,7 @@ fn promise_01_a_message_arrives_with_all_its_parts_or_not_at_all() {
         let kills = count(100, 10_000);
         let (mut whole, mut dice) = (0_u64, Dice(1));
         let outgoing = thread::scope(|scope| {
+            let ending = Ending(&is_over);
             let sender = scope.spawn(|| {
                 let (mut number, mut dice) = (0, Dice(2));
                 while !is_over.load(Ordering::SeqCst) {
@@ -63,7 +64,7 @@ fn promise_01_a_message_arrives_with_all_its_parts_or_not_at_all() {
                 });
                 pulls[dice.roll(3)] = open();
             }
-            is_over.store(true, Ordering::SeqCst);
+            drop(ending);
             sender.join().unwrap()
         });
         println!("promise 1 {:?}: {kills} kills, {whole} whole, partial 0; {outgoing:?}", place.transport);

@@ -2,7 +2,6 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc;
 
 use super::conservation::attend;
 use super::*;
@@ -284,9 +283,9 @@ fn over_a_line_that_breaks(cut: Cut) {
     let mut push: Socket<Push> = quick(&place);
     push.connect(Endpoint::tcp(proxy.local_addr().unwrap())).unwrap();
     let server = address(&endpoint);
-    let (stop, is_stopped) = mpsc::channel::<()>();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _ending = Ending(&is_over);
         scope.spawn(|| {
             let mut dice = Dice(3);
             for cuts_left in (0..=60).rev() {
@@ -298,9 +297,10 @@ fn over_a_line_that_breaks(cut: Cut) {
                 carry(client, &server, octets, cut);
             }
         });
-        scope.spawn(move || {
+        scope.spawn(|| {
+            let mut push = push;
             let mut number = 0;
-            while is_stopped.try_recv().is_err() {
+            while !is_over.load(Ordering::SeqCst) {
                 let body = vec![u8::try_from(number % 251).unwrap(); 1 + number as usize % 3000];
                 let message = Message::from([numbered(number).to_vec(), body]);
                 if push.send_timeout(message, Duration::from_millis(10)).is_ok() {
@@ -308,6 +308,8 @@ fn over_a_line_that_breaks(cut: Cut) {
                 }
             }
             drop(push);
+            // Whoever waits for the next connection looks whether it is over.
+            let _ = TcpStream::connect(proxy.local_addr().unwrap());
         });
         let mut seen = std::collections::HashSet::new();
         let mut highest = 0;
@@ -320,11 +322,6 @@ fn over_a_line_that_breaks(cut: Cut) {
             highest = highest.max(number);
         }
         assert!(highest as usize >= seen.len() - 1);
-        stop.send(()).unwrap();
-        drop(pull);
-        // Whoever waits for the next connection looks whether it is over.
-        is_over.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect(proxy.local_addr().unwrap());
     });
 }
 

@@ -305,15 +305,14 @@ fn whoever_waits_is_not_starved_by_those_who_do_not() {
                 });
             }
             let patient = scope.spawn(move || {
+                let _ending = Ending(is_over);
                 for _ in 0..50 {
                     pull.recv_timeout(PATIENCE).unwrap();
                 }
-                is_over.store(true, Ordering::SeqCst);
             });
-            while !is_over.load(Ordering::SeqCst) && !patient.is_finished() {
+            while !is_over.load(Ordering::SeqCst) {
                 let _ = push.send_timeout("for anybody", TURN);
             }
-            is_over.store(true, Ordering::SeqCst);
             patient.join().unwrap();
         });
     });
@@ -328,6 +327,7 @@ fn every_sender_has_its_share() {
     let counts: Vec<AtomicU64> = (0..THREADS).map(|_| AtomicU64::new(0)).collect();
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _ending = Ending(&is_over);
         for count in &counts {
             let (push, is_over) = (&push, &is_over);
             scope.spawn(move || {
@@ -342,7 +342,6 @@ fn every_sender_has_its_share() {
             while pull.try_recv().is_ok() {}
             counts.iter().all(|count| count.load(Ordering::SeqCst) >= 500)
         });
-        is_over.store(true, Ordering::SeqCst);
     });
 }
 
