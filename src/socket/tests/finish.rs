@@ -2,9 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::ends::{Raw, TCP_AND_IPC};
+use super::ends::{Raw, TCP_AND_IPC, listen};
 use super::tasks::run;
 use super::*;
+use crate::io::Finish;
 use crate::limits::DROP_LINGER;
 use crate::{ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, Timeout};
 
@@ -219,6 +220,39 @@ fn after_a_shutdown_nobody_is_waited_for_who_is_not_there() {
         context.shutdown();
         drop(push);
         ends_soon(context);
+    });
+}
+
+#[test]
+fn in_a_hurry_nobody_is_tried_again_who_cannot_be_reached() {
+    // With pauses that never end, and no time at which all is given up.
+    over(TCP_AND_IPC, |place| {
+        let sender = |endpoint: &Endpoint| {
+            let context = Context::new();
+            let builder = context.builder_for::<Push>().reconnect_interval(Duration::MAX);
+            let mut push = builder.linger(Linger::DISCARD).open().unwrap();
+            let connection = push.connect(endpoint).unwrap();
+            push.send("to nobody").unwrap();
+            (context, push, connection)
+        };
+        let hurry = |context: &Context| context.inner.pool.finish(Finish { by: None, is_hurried: true });
+        let ends = |context: &Context, what: &str| {
+            let deadline = Instant::now() + PATIENCE;
+            assert!(context.inner.pool.wait(Some(deadline)), "over {:?} it {what}", place.transport);
+        };
+        let (context, _push, connection) = sender(&place.address());
+        eventually("nobody is there", || connection.state() == ConnectionState::Waiting);
+        hurry(&context);
+        ends(&context, "waits for its pause");
+
+        let endpoint = place.address();
+        let listener = listen(&endpoint);
+        let (context, push, _) = sender(&endpoint);
+        let peer = listener.accept().unwrap();
+        hurry(&context);
+        eventually("the connection knows", || !push.core.pipes.stopped().is_empty());
+        drop((peer, listener));
+        ends(&context, "pauses");
     });
 }
 
