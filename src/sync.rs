@@ -28,6 +28,8 @@ mod held;
 pub(crate) use each::do_each;
 #[cfg(not(loom))]
 pub(crate) use held::Holding;
+#[cfg(all(test, not(loom)))]
+pub(crate) use held::taken as locks_taken;
 pub(crate) use held::{Held, wake};
 
 use std::io;

@@ -5,6 +5,8 @@
 //! below. So a thread counts the locks that it holds, and a task that is woken meanwhile is woken when the last one is
 //! given back.
 
+#[cfg(all(test, not(loom)))]
+pub(crate) use counted::taken;
 #[cfg(not(loom))]
 pub(crate) use counted::{Held, Holding, wake};
 #[cfg(not(loom))]
@@ -26,6 +28,11 @@ mod counted {
     /// Beside the count: tasks are due.
     const ARE_DUE: u32 = 1 << 31;
 
+    #[cfg(test)]
+    thread_local! {
+        static TAKEN: Cell<u64> = const { Cell::new(0) };
+    }
+
     thread_local! {
         /// How many locks this thread holds.
         static HELD: Cell<u32> = const { Cell::new(0) };
@@ -44,10 +51,18 @@ mod counted {
     #[derive(Debug)]
     pub(crate) struct Holding(PhantomData<*const ()>);
 
+    /// How many locks this thread has taken so far.
+    #[cfg(test)]
+    pub(crate) fn taken() -> u64 {
+        TAKEN.get()
+    }
+
     impl Holding {
         #[inline]
         pub(crate) fn new() -> Self {
             HELD.set(HELD.get() + 1);
+            #[cfg(test)]
+            TAKEN.set(TAKEN.get() + 1);
             Self(PhantomData)
         }
     }

@@ -2,13 +2,18 @@
 //! futures give way. As streams and sinks are not there without their feature, the tests poll as these do.
 
 use std::pin::pin;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::task::{self, Poll, Wake, Waker};
 
+use super::conservation::until_peers;
+use super::ends::Raw;
 use super::tasks::{Parked, poll_up_to};
 use super::*;
 use crate::limits::READY_RESULTS_MAX;
 use crate::patterns::Strategy as _;
 use crate::pipe::{Patience, Pipes, Sleepers};
+use crate::sync::locks_taken;
 use crate::{Hwm, Pair, RecvError, Router, SharedSocket};
 
 type Received = Result<Message, RecvError>;
@@ -193,6 +198,71 @@ fn futures_that_are_ready_give_way() {
         },
     ];
     assert_eq!(shared, [READY_RESULTS_MAX - 1; 5]);
+}
+
+#[test]
+fn futures_that_are_ready_at_once_take_no_lock() {
+    let place = Place::new(Transport::Inproc);
+    let (mut far, endpoint) = place.bound::<Pair>();
+    let mut near: Socket<Pair> = place.connected(&endpoint);
+    let mut context = task::Context::from_waker(Waker::noop());
+    let mut message = Message::new();
+    for _ in 0..READY_RESULTS_MAX {
+        near.send("a").unwrap();
+    }
+    far.recv().unwrap();
+    let before = locks_taken();
+    for _ in 0..READY_RESULTS_MAX / 4 {
+        assert!(matches!(once(near.send_async("a"), &mut context), Poll::Ready(Ok(()))));
+        assert!(matches!(once(far.recv_into_async(&mut message), &mut context), Poll::Ready(Ok(()))));
+    }
+    assert_eq!(locks_taken() - before, 0);
+}
+
+/// A waker that keeps whoever calls it until it is told to go on.
+struct Keeps {
+    called: Sender<()>,
+    go_on: Mutex<Receiver<()>>,
+}
+
+impl Wake for Keeps {
+    fn wake(self: Arc<Self>) {
+        self.called.send(()).unwrap();
+        let _ = self.go_on.lock().unwrap().recv_timeout(PATIENCE);
+    }
+}
+
+/// A task that waits for messages, and keeps who wakes it: it has, when the one says so, until the other does.
+fn keeper(socket: &mut Socket<Pull>) -> (impl Future, Receiver<()>, Sender<()>) {
+    let ((called, calls), (going, go_on)) = (channel(), channel());
+    let waker = Waker::from(Arc::new(Keeps { called, go_on: Mutex::new(go_on) }));
+    let mut recv = Box::pin(socket.recv_async());
+    assert!(recv.as_mut().poll(&mut task::Context::from_waker(&waker)).is_pending());
+    (recv, calls, going)
+}
+
+#[test]
+fn a_task_is_woken_when_all_is_there_that_its_connection_had_to_read() {
+    let place = Place::in_context(Transport::Ipc, Context::builder().io_threads(1).build());
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let mut peer = Raw::connect(&endpoint, "PUSH");
+    until_peers(&mut pull, 1, 1);
+    // Whoever reads is kept until everything has come.
+    let (mut other, at) = place.bound::<Pull>();
+    let (_other, is_kept, go_on) = keeper(&mut other);
+    let mut far: Socket<Push> = Context::new().open().unwrap();
+    far.connect(&at).unwrap();
+    far.send("wait").unwrap();
+    is_kept.recv_timeout(PATIENCE).unwrap();
+    let (recv, is_woken, _go_on) = keeper(&mut pull);
+    let frame = [&[2][..], &(LARGE as u64).to_be_bytes(), &[7; LARGE]].concat();
+    peer.say(&frame.repeat(5));
+    drop(go_on);
+    is_woken.recv_timeout(PATIENCE).unwrap();
+    drop(recv);
+    // It does not go on reading meanwhile; nor can this thread, unless all was given back.
+    let found = (0..).take_while(|_| pull.try_recv().is_ok()).count();
+    assert_eq!(found, 5);
 }
 
 #[test]
