@@ -3,8 +3,8 @@
 use super::*;
 use crate::options::FixedMessage;
 use crate::{
-    Change, Dealer, Hwm, OpenError, OptionError, Options, Pair, Pub, RecvError, Rep, Req, Router,
-    RouterNotify, RoutingId, SocketType, Stream, Sub, TakesEffect, XPub, XSub,
+    Change, Dealer, Hwm, Interest, OpenError, OptionError, Options, Pair, Poller, Pub, RecvError, Rep, Req,
+    Router, RouterNotify, RoutingId, SocketType, Stream, Sub, TakesEffect, XPub, XSub,
 };
 
 /// Makes two lists of the options that not every type has, and how to give them another value than their default: when
@@ -148,6 +148,38 @@ fn a_request_has_a_number_from_when_it_is_wanted() {
     assert_eq!(req.recv().unwrap(), "a question");
     req.send("another one").unwrap();
     req.send("and one in its place").unwrap();
+}
+
+#[test]
+fn pollers_are_told_when_a_change_makes_a_socket_ready() {
+    over(ALL, |place| {
+        let (_router, endpoint) = place.bound::<Router>();
+        let mut req = place.context.builder_for_any(SocketType::Req).linger(Linger::DISCARD).open().unwrap();
+        req.connect(&endpoint).unwrap();
+        let mut poller = Poller::new();
+        poller.add(&mut req, Interest::WRITABLE, ()).unwrap();
+        req.send_timeout("a question", PATIENCE).unwrap();
+        assert!(poller.wait(Some(Duration::ZERO)).unwrap().is_empty(), "it waits for its answer");
+        req.change().req_relaxed(true).apply().unwrap();
+        assert_eq!(poller.wait(Some(PATIENCE)).unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn pollers_are_told_of_peers_from_when_the_application_wants_to_hear_of_them() {
+    over(ALL, |place| {
+        let mut router = place.open::<Router>();
+        let mut poller = Poller::new();
+        poller.add(&mut router, Interest::READABLE, ()).unwrap();
+        router.change().router_notify(RouterNotify::BOTH).apply().unwrap();
+        let endpoint = router.bind(place.address()).unwrap();
+        let dealer: Socket<Dealer> = place.connected(&endpoint);
+        assert_eq!(poller.wait(Some(PATIENCE)).unwrap().len(), 1);
+        assert_eq!(router.try_recv().unwrap().1.size(), 0, "it has come");
+        drop(dealer);
+        assert_eq!(poller.wait(Some(PATIENCE)).unwrap().len(), 1);
+        assert_eq!(router.try_recv().unwrap().1.size(), 0, "it has gone");
+    });
 }
 
 #[test]

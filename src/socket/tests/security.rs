@@ -4,8 +4,8 @@
 use super::*;
 use crate::{
     Admission, AuthStatus, Authorizer, Candidate, ConnectionError, ConnectionState, Dealer, Decision,
-    Mechanism, Metadata, NotReady, OpenError, PlainCredentials, ProtocolError, Pub, Reason, Rep, Req, Router,
-    Security, SocketType, Stream, Sub, XPub,
+    Mechanism, Metadata, NotReady, OpenError, OptionError, PlainCredentials, ProtocolError, Pub, Reason, Rep,
+    Req, Router, Security, SocketType, Stream, Sub, XPub,
 };
 
 /// The two sides of a mechanism.
@@ -371,6 +371,11 @@ fn a_stream_has_no_mechanism() {
     assert_eq!(opened.err(), Some(refused));
     let opened = place.builder::<Stream>().authorizer(Authorizer::anyone()).open();
     assert_eq!(opened.err(), Some(refused));
+    let refused = OptionError::ForeignOption { option: "security", socket_type: SocketType::Stream };
+    let mut stream = place.open::<Stream>();
+    assert_eq!(stream.change().security(Security::PlainServer).apply(), Err(refused));
+    assert_eq!(stream.change().authorizer(Authorizer::anyone()).apply(), Err(refused));
+    assert_eq!(stream.options().security, Security::Null);
 }
 
 #[test]
