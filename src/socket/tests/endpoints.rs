@@ -11,8 +11,8 @@ use std::sync::Barrier;
 
 use super::*;
 use crate::{
-    BindErrorKind, ConnectErrorKind, Connection, ConnectionState, Dealer, EndpointErrorKind, Pub, Rep, Req,
-    Router, Sub, XPub, XSub,
+    BindErrorKind, ConnectErrorKind, Connection, ConnectionState, Dealer, EndpointErrorKind, Pub,
+    ReconnectInterval, Rep, Req, Router, Sub, XPub, XSub,
 };
 
 /// A message goes to `pull`, bound to `endpoint`.
@@ -480,6 +480,25 @@ fn a_second_connect_to_the_same_endpoint_is_the_first_where_two_make_no_sense() 
     over(WIRES, the_second_connect_is_the_first::<Pub, Sub>);
     over(WIRES, the_second_connect_is_the_first::<Req, Rep>);
     over(WIRES, the_second_connect_is_the_first::<Sub, Pub>);
+}
+
+#[test]
+fn a_connect_behind_one_that_has_failed_is_another_one() {
+    over(WIRES, |place| {
+        let endpoint = place.address();
+        let builder = place.builder::<Dealer>().reconnect_interval(ReconnectInterval::Never);
+        let mut dealer = builder.immediate(true).open().unwrap();
+        let first = dealer.connect(&endpoint).unwrap();
+        eventually("nobody is there", || first.state() == ConnectionState::Failed);
+        let _router = {
+            let mut router: Socket<Router> = place.open();
+            router.bind(&endpoint).unwrap();
+            router
+        };
+        let second = dealer.connect(&endpoint).unwrap();
+        assert_ne!(second, first);
+        second.wait_ready(PATIENCE).unwrap();
+    });
 }
 
 #[test]
