@@ -207,6 +207,27 @@ fn a_conflating_receiver_has_the_latest_and_never_stops_the_sender() {
 }
 
 #[test]
+fn what_is_larger_than_a_conflating_peer_takes_does_not_take_the_place_of_the_latest() {
+    // Over a wire it would end the connection; over inproc the sender knows.
+    const LONG: &str = "more than ten octets";
+    let place = Place::new(Transport::Inproc);
+    let mut pull = place.builder::<Pull>().conflate(true).max_message_size(10).open().unwrap();
+    let mut push: Socket<Push> = place.connected(&pull.bind(place.address()).unwrap());
+    push.send("fits").unwrap();
+    assert_eq!(push.send(LONG).unwrap_err().error, SendError::TooLarge);
+    assert_eq!(recv(&mut pull), "fits");
+
+    let mut sub = place.builder::<Sub>().conflate(true).max_message_size(10).open().unwrap();
+    sub.subscribe("").unwrap();
+    let mut publisher: Socket<Pub> = place.connected(&sub.bind(place.address()).unwrap());
+    publisher.wait_for_subscribers(1, PATIENCE).unwrap();
+    publisher.send("fits").unwrap();
+    publisher.send(LONG).unwrap();
+    assert_eq!(recv(&mut sub), "fits");
+    assert_eq!(publisher.dropped().total(), 1);
+}
+
+#[test]
 fn the_latest_message_outlives_its_sender() {
     over(ALL, |place| {
         let mut pull = place.builder::<Pull>().conflate(true).open().unwrap();
