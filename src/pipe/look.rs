@@ -35,26 +35,32 @@ impl Pipes {
     }
 
     /// Whether [`send`](Self::send) would queue a message. Full: the pipe will tell when there is room.
+    #[inline]
     pub(crate) fn look_for_room(&mut self, key: PipeKey) -> Result<(), Refused> {
-        let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         match pipe.outbound.has_room() {
-            Err(Refused::Full) if pipe.latest_out.is_some() => Ok(()),
-            Err(Refused::Full) => {
-                if let Some(assist) = &pipe.assist {
-                    assist.flush(&mut chores);
-                }
-                self.budget.note_chores(&chores);
-                let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
-                loop {
-                    match pipe.outbound.has_room() {
-                        Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
-                        room => return room,
-                    }
-                }
-            }
+            Err(Refused::Full) if pipe.latest_out.is_none() => self.make_room(key),
+            Err(Refused::Full) => Ok(()),
             room => room,
         }
+    }
+
+    /// Writes what is queued, if that is possible, and looks whether there is room then.
+    #[cold]
+    fn make_room(&mut self, key: PipeKey) -> Result<(), Refused> {
+        let mut chores = self.budget.chores();
+        let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
+        if let Some(assist) = &pipe.assist {
+            assist.flush(&mut chores);
+        }
+        let room = loop {
+            match pipe.outbound.has_room() {
+                Err(Refused::Full) if !pipe.outbound.wait_for_room() => {}
+                room => break room,
+            }
+        };
+        self.budget.note_chores(&chores);
+        room
     }
 }
 

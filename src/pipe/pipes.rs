@@ -225,14 +225,16 @@ impl Pipes {
     #[inline]
     pub(crate) fn offer(&mut self, key: PipeKey, payload: &mut Payload<'_>) -> Result<(), Refused> {
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
-        let mut sent = pipe.outbound.try_send(payload);
-        if sent == Err(Refused::Full) {
-            sent = self.offer_to_full(key, payload);
+        match pipe.outbound.try_send(payload) {
+            Ok(()) => {
+                if pipe.outbound.take_batch() {
+                    self.hand_on_batch(key);
+                }
+                Ok(())
+            }
+            Err(Refused::Full) => self.offer_to_full(key, payload),
+            Err(refused) => Err(refused),
         }
-        if sent.is_ok() && self.get_mut(key).is_some_and(|pipe| pipe.outbound.take_batch()) {
-            self.hand_on_batch(key);
-        }
-        sent
     }
 
     #[cold]
@@ -240,7 +242,11 @@ impl Pipes {
         let mut chores = self.budget.chores();
         let Some(pipe) = self.get_mut(key) else { return Err(Refused::Closed) };
         let sent = pipe.offer_to_full(payload, &mut chores);
+        let is_batch = sent.is_ok() && pipe.outbound.take_batch();
         self.budget.note_chores(&chores);
+        if is_batch {
+            self.hand_on_batch(key);
+        }
         sent
     }
 
