@@ -21,7 +21,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, dup2_stdout, execv, fork, pause};
 use peermq::{
-    BindErrorKind, ConnectErrorKind, Context, Endpoint, OpenError, Pair, Pull, Push, RecvError, Socket,
+    BindErrorKind, BindingState, CloseReason, ConnectErrorKind, ConnectionState, Context, Endpoint,
+    OpenError, Pair, Pull, Push, RecvError, Rep, Req, Socket,
 };
 
 #[global_allocator]
@@ -323,6 +324,52 @@ fn a_child_may_drop_what_it_has_inherited() {
                 company.as_mut().unwrap().step();
                 child.finish();
                 company.as_mut().unwrap().go_on();
+            }
+        }
+    });
+}
+
+#[test]
+fn a_child_ends_nothing_of_its_parents() {
+    alone("a_child_ends_nothing_of_its_parents", || {
+        for transport in TRANSPORTS {
+            for reason in [CloseReason::Dismissed, CloseReason::Refused] {
+                let mut company = Company::new(transport);
+                let Company { pull, context, .. } = &mut company;
+                let binding = pull.bind(transport.free_endpoint()).unwrap();
+                let mut push = open::<Push>(context);
+                let connection = push.connect(&binding).unwrap();
+                connection.wait_ready(DEADLINE).unwrap();
+                let (mut rep, endpoint) = bound::<Rep>(context, transport);
+                let mut req = open::<Req>(context);
+                req.connect(&endpoint).unwrap();
+                let mut reply = Some(req.request("question").unwrap());
+                eventually("all peers are there", || pull.peers().len() == 1 && rep.peers().len() == 1);
+                let peers = [pull.peers(), push.peers(), rep.peers()].concat();
+
+                let child = Child::start(|| {
+                    assert_eq!(pull.unbind(&binding).unwrap_err().kind(), BindErrorKind::Terminated);
+                    assert_eq!(push.disconnect(&binding).unwrap_err().kind(), ConnectErrorKind::Terminated);
+                    binding.unbind();
+                    connection.disconnect();
+                    peers.iter().for_each(|peer| peer.close(reason));
+                    drop(reply.take()); // given up, as far as a child can
+                });
+                child.finish();
+                assert_eq!(binding.state(), BindingState::Listening);
+                assert_eq!(connection.state(), ConnectionState::Ready);
+                let mut new = open::<Push>(context);
+                new.connect(&binding).unwrap().wait_ready(DEADLINE).unwrap();
+                for push in [&mut push, &mut new] {
+                    push.send_timeout("hello", DEADLINE).unwrap();
+                    assert_eq!(pull.recv_timeout(DEADLINE).unwrap(), "hello");
+                }
+                rep.recv_timeout(DEADLINE).unwrap().reply("answer").unwrap();
+                assert_eq!(reply.take().unwrap().recv().unwrap(), "answer");
+                assert_eq!((pull.peers().len(), push.peers().len(), rep.peers().len()), (2, 1, 1));
+                assert_eq!(connection.last_error(), None);
+                drop((push, new, rep));
+                company.go_on();
             }
         }
     });

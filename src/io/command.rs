@@ -127,6 +127,11 @@ impl IoMailbox {
         Self { mailbox, waker, registry, ticking: AtomicU64::new(0), process }
     }
 
+    /// Whether this process has the thread, and is no forked child of the one that has.
+    pub(crate) fn is_here(&self) -> bool {
+        self.process.is_current()
+    }
+
     /// The thread's poll.
     pub(crate) fn registry(&self) -> &mio::Registry {
         &self.registry
@@ -135,7 +140,7 @@ impl IoMailbox {
     /// Posts, and wakes the thread if it sleeps. In a forked child there is no such thread, and the way to wake it is
     /// the parent's: the item is dropped.
     pub(crate) fn post(&self, item: ToIo) {
-        if !self.process.is_current() {
+        if !self.is_here() {
             return;
         }
         if !self.mailbox.post(item).is_none() {

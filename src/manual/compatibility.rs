@@ -396,9 +396,9 @@
 //!
 //! * Descriptors are close-on-exec: a program that a child executes has none of them.
 //! * A child that goes on without `exec` has no I/O threads. It may drop the sockets and the context that it has
-//!   inherited, and it may close them, which neither touches the parent's connections nor waits; `open`, `bind` and
-//!   `connect` with them say `Terminated`. Nothing else is supported: do not send or receive with them there. A new
-//!   context works.
+//!   inherited, and it may close them, which neither touches the parent's connections nor waits; `open`, `bind`,
+//!   `connect`, `unbind` and `disconnect` with them say `Terminated`, and handles of bindings, connections and peers do
+//!   nothing. Nothing else is supported: do not send or receive with them there. A new context works.
 //! * What the parent closes is closed, also while a child has the same descriptors: peers hear of it, and nobody listens
 //!   where a listener was. libzmq only closes its descriptors, and its peers hear nothing until the child ends. Two
 //!   things wait for that here as well: an abstract ipc name is taken, and where a system cannot stop a listener without

@@ -277,6 +277,9 @@ impl Link {
     }
 
     fn take_from(&self, place: &mut Place) -> Option<Box<Ends>> {
+        if !self.mailbox.is_here() {
+            return None;
+        }
         let mut gone = None;
         let ends = match std::mem::replace(place, Place::Down(None)) {
             Place::Down(ends) => ends,
@@ -495,6 +498,9 @@ impl Link {
     }
 
     fn run(&self, place: &mut Place, work: u8, turn: Turn, chores: &mut Chores) -> bool {
+        if !self.mailbox.is_here() {
+            return false; // the connection is that of the process that was forked
+        }
         if self.orders.is_any() {
             self.obey(place);
         }
@@ -522,6 +528,9 @@ impl Link {
     }
 
     fn end(&self, place: &mut Place, mut end: End) {
+        if !self.mailbox.is_here() {
+            return; // as in `run`
+        }
         let mut was_ready = false;
         *lock(&self.asked) = None;
         if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {

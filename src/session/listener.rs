@@ -70,6 +70,9 @@ impl Bound {
 
 impl Drop for Bound {
     fn drop(&mut self) {
+        if !self.mailbox.is_here() {
+            return; // it is the listener of the process that was forked
+        }
         drop(lock(&self.shared.listener).take());
         self.shared.owner.tell(Scene::default(), EventKind::Closed(None));
         self.mailbox.post(ToIo::Notice(self.id, Notice::Stop(None)));

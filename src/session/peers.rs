@@ -232,7 +232,7 @@ impl Peer {
     ///
     /// Messages that the kernel has arrive if the peer reads on and closes within a second; others on their way are lost as
     /// with a connection that breaks. Does not wait: while a call of the socket is at work on the connection, it ends when
-    /// that has done, some milliseconds later.
+    /// that has done, some milliseconds later. Does nothing in a forked child: the connection is the parent's.
     pub fn close(&self, reason: CloseReason) {
         match &self.reach {
             // Once is enough: a socket that nobody calls would gather them.

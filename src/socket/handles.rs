@@ -12,7 +12,7 @@ use crate::error::{ConnectionError, NotReady, OsError};
 use crate::io::{SocketMailbox, ToSocket};
 use crate::pipe::Assist;
 use crate::session::{Bound, ConnectionState, EventKind, Link, Manner, Peers, Scene, Status};
-use crate::sync::{Mutex, lock};
+use crate::sync::{Mutex, Process, lock};
 
 /// One endpoint that a socket is connected to, as [`Socket::connect`](crate::Socket::connect) returns it.
 ///
@@ -58,6 +58,8 @@ struct Connected {
     manner: Manner,
     /// None for inproc. The link holds descriptors of its I/O thread, a forgotten handle should not.
     link: Option<Weak<Link>>,
+    /// To which the connection belongs, and not to a forked child.
+    process: Process,
 }
 
 impl Connection {
@@ -69,17 +71,17 @@ impl Connection {
         manner: Manner,
         link: Option<&Arc<Link>>,
     ) -> Self {
-        let link = link.map(Arc::downgrade);
-        Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, manner, link }) }
+        let (link, process) = (link.map(Arc::downgrade), Process::current());
+        Self { inner: Arc::new(Connected { id, endpoint, status, mailbox, manner, link, process }) }
     }
 
     /// Ends the connection. Messages queued for it are still sent, as long as [`linger`](crate::Options::linger) says;
-    /// it connects no more. Does nothing if it is over already.
+    /// it connects no more. Does nothing if it is over already, nor in a forked child: it is the parent's.
     ///
     /// The socket learns of it at once, also in a call that waits. inproc: the peer sees it when the socket makes
     /// its next call, or is in one.
     pub fn disconnect(&self) {
-        if !self.inner.status.set(ConnectionState::Closed) {
+        if !self.inner.process.is_current() || !self.inner.status.set(ConnectionState::Closed) {
             return;
         }
         self.inner.mailbox.post(ToSocket::Disconnect(self.inner.id));
@@ -201,6 +203,8 @@ pub struct Binding {
 struct BoundTo {
     endpoint: Endpoint,
     place: Mutex<Place>,
+    /// Which listens, and no forked child.
+    process: Process,
 }
 
 enum Place {
@@ -211,17 +215,24 @@ enum Place {
 
 impl Binding {
     pub(super) fn listening(endpoint: Endpoint, bound: Bound) -> Self {
-        Self { inner: Arc::new(BoundTo { endpoint, place: Mutex::new(Place::Listening(bound)) }) }
+        Self::at(endpoint, Place::Listening(bound))
     }
 
     pub(super) fn inproc(endpoint: Endpoint, context: &Arc<ContextInner>, peers: &Arc<Peers>) -> Self {
-        let place = Mutex::new(Place::Inproc(Arc::downgrade(context), Arc::downgrade(peers)));
-        Self { inner: Arc::new(BoundTo { endpoint, place }) }
+        Self::at(endpoint, Place::Inproc(Arc::downgrade(context), Arc::downgrade(peers)))
+    }
+
+    fn at(endpoint: Endpoint, place: Place) -> Self {
+        let (place, process) = (Mutex::new(place), Process::current());
+        Self { inner: Arc::new(BoundTo { endpoint, place, process }) }
     }
 
     /// Stops listening. The address is free when this returns; peers that are connected stay. Does nothing if it
-    /// is closed already.
+    /// is closed already, nor in a forked child: the listener is the parent's.
     pub fn unbind(&self) {
+        if !self.inner.process.is_current() {
+            return;
+        }
         let mut place = lock(&self.inner.place);
         let last_error = last_error(&place);
         let closed = std::mem::replace(&mut *place, Place::Closed(last_error));

@@ -82,7 +82,8 @@ impl Socket<Req> {
     /// Gives the last request up, if it still waits.
     #[inline]
     pub(super) fn give_up(&mut self) {
-        if self.pattern.is_waiting() {
+        // What a forked child has inherited waits in its parent.
+        if self.pattern.is_waiting() && !self.core.is_inherited() {
             self.give_up_waiting();
         }
     }

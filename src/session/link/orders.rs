@@ -55,7 +55,7 @@ impl Orders {
 impl Link {
     /// Ends the connection to this peer, if it is still the one: now, or when whoever is at work on it has done.
     pub(in crate::session) fn close(&self, peer: &Arc<PeerInfo>, reason: CloseReason) {
-        if self.owner.peers.is_current(self.id, peer) {
+        if self.mailbox.is_here() && self.owner.peers.is_current(self.id, peer) {
             self.orders.put(Order::Close(Arc::clone(peer), reason));
             self.drive_as_ordered();
         }
