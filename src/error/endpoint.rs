@@ -111,12 +111,19 @@ pub enum EndpointErrorKind {
 pub struct BindError {
     endpoint: Option<Box<str>>,
     kind: BindErrorKind,
+    is_of_unbind: bool,
 }
 
 impl BindError {
     /// None: it was a descriptor.
     pub(crate) fn new(endpoint: Option<&Endpoint>, kind: BindErrorKind) -> Self {
-        Self { endpoint: endpoint.map(|endpoint| endpoint.to_string().into()), kind }
+        let endpoint = endpoint.map(|endpoint| endpoint.to_string().into());
+        Self { endpoint, kind, is_of_unbind: false }
+    }
+
+    /// It was to be unbound.
+    pub(crate) fn of_unbind(error: impl Into<Self>) -> Self {
+        Self { is_of_unbind: true, ..error.into() }
     }
 
     /// Returns the endpoint, or the text that is none; `None` for a descriptor.
@@ -134,7 +141,8 @@ impl BindError {
 
 impl From<EndpointError> for BindError {
     fn from(error: EndpointError) -> Self {
-        Self { endpoint: Some(error.text), kind: BindErrorKind::Endpoint(error.kind) }
+        let (endpoint, kind) = (Some(error.text), BindErrorKind::Endpoint(error.kind));
+        Self { endpoint, kind, is_of_unbind: false }
     }
 }
 
@@ -147,7 +155,7 @@ impl From<EndpointError> for BindErrorKind {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind;
-        let call = if kind == BindErrorKind::NotBound { "unbind from" } else { "bind to" };
+        let call = if self.is_of_unbind { "unbind from" } else { "bind to" };
         write!(f, "cannot {call} {}: {kind}", self.endpoint().unwrap_or("the descriptor"))
     }
 }
@@ -186,9 +194,12 @@ pub enum BindErrorKind {
     /// A STREAM socket on anything but tcp.
     #[error("a socket of this type has tcp only")]
     TcpOnly,
-    /// The context was shut down.
-    #[error("the context was shut down")]
+    /// The context was shut down. Also in a forked child, to whose parent the socket belongs.
+    #[error("the context was shut down, or belongs to the parent of this process")]
     Terminated,
+    /// A PAIR at an endpoint that it is connected to: it has one peer, which it cannot be itself.
+    #[error("this socket is connected to it, and cannot be its own peer")]
+    ToItself,
 }
 
 /// A `connect` or `disconnect` that failed: of what, and why. The socket is as it was before the call.
@@ -206,11 +217,17 @@ pub enum BindErrorKind {
 pub struct ConnectError {
     endpoint: Box<str>,
     kind: ConnectErrorKind,
+    is_of_disconnect: bool,
 }
 
 impl ConnectError {
     pub(crate) fn new(endpoint: &Endpoint, kind: ConnectErrorKind) -> Self {
-        Self { endpoint: endpoint.to_string().into(), kind }
+        Self { endpoint: endpoint.to_string().into(), kind, is_of_disconnect: false }
+    }
+
+    /// It was to be disconnected.
+    pub(crate) fn of_disconnect(error: impl Into<Self>) -> Self {
+        Self { is_of_disconnect: true, ..error.into() }
     }
 
     /// Returns the endpoint, or the text that is none.
@@ -228,14 +245,15 @@ impl ConnectError {
 
 impl From<EndpointError> for ConnectError {
     fn from(error: EndpointError) -> Self {
-        Self { endpoint: error.text, kind: ConnectErrorKind::Endpoint(error.kind) }
+        let kind = ConnectErrorKind::Endpoint(error.kind);
+        Self { endpoint: error.text, kind, is_of_disconnect: false }
     }
 }
 
 impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, kind } = self;
-        let call = if *kind == ConnectErrorKind::NotConnected { "disconnect from" } else { "connect to" };
+        let Self { endpoint, kind, is_of_disconnect } = self;
+        let call = if *is_of_disconnect { "disconnect from" } else { "connect to" };
         write!(f, "cannot {call} {endpoint}: {kind}")
     }
 }
@@ -272,9 +290,12 @@ pub enum ConnectErrorKind {
     /// A STREAM socket on anything but tcp.
     #[error("a socket of this type has tcp only")]
     TcpOnly,
-    /// The context was shut down.
-    #[error("the context was shut down")]
+    /// The context was shut down. Also in a forked child, to whose parent the socket belongs.
+    #[error("the context was shut down, or belongs to the parent of this process")]
     Terminated,
+    /// A PAIR to an endpoint that it is bound to: it has one peer, which it cannot be itself.
+    #[error("this socket is bound to it, and cannot be its own peer")]
+    ToItself,
     /// A wildcard host or port, which only `bind` can use.
     #[error("a wildcard host or port can be bound to only; name a host and a port")]
     Wildcard,

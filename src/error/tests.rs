@@ -57,15 +57,15 @@ fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
     let endpoint: crate::Endpoint = "tcp://host:1".parse().unwrap();
     let bind = |kind| BindError::new(Some(&endpoint), kind).to_string();
     let connect = |kind| ConnectError::new(&endpoint, kind).to_string();
-    let ended = "the context was shut down";
+    let ended = "the context was shut down, or belongs to the parent of this process";
     assert_eq!(bind(BindErrorKind::Terminated), format!("cannot bind to tcp://host:1: {ended}"));
     assert_eq!(connect(ConnectErrorKind::Terminated), format!("cannot connect to tcp://host:1: {ended}"));
     assert_eq!(
-        bind(BindErrorKind::NotBound),
+        BindError::of_unbind(BindError::new(Some(&endpoint), BindErrorKind::NotBound)).to_string(),
         "cannot unbind from tcp://host:1: this socket is not bound to it"
     );
     assert_eq!(
-        connect(ConnectErrorKind::NotConnected),
+        ConnectError::of_disconnect(ConnectError::new(&endpoint, ConnectErrorKind::NotConnected)).to_string(),
         "cannot disconnect from tcp://host:1: this socket is not connected to it"
     );
     assert_eq!(
@@ -79,6 +79,11 @@ fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
         "`tcp://:1` is not an endpoint: the host is empty; write `*` to bind to every interface"
     );
     assert_eq!(BindError::from(no_endpoint()).to_string(), format!("cannot bind to tcp://:1: {reason}"));
+    let mut pull = crate::Context::new().open::<crate::Pull>().unwrap();
+    let unbound = pull.unbind("tcp://:1").unwrap_err();
+    assert_eq!(unbound.to_string(), format!("cannot unbind from tcp://:1: {reason}"));
+    let disconnected = pull.disconnect("tcp://:1").unwrap_err();
+    assert_eq!(disconnected.to_string(), format!("cannot disconnect from tcp://:1: {reason}"));
     assert_eq!(
         ConnectError::from(no_endpoint()).to_string(),
         format!("cannot connect to tcp://:1: {reason}")

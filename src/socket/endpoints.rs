@@ -13,6 +13,7 @@ use crate::routing_id::RoutingId;
 use crate::session::{Bound, ConnectionState, Dialer, EventKind, Link, Peers, Scene, Status, connect_pipes};
 use crate::socket::core::Core;
 use crate::socket::{Binding, BindingState, Connection};
+use crate::socket_type::SocketType;
 use crate::sync::{Mutex, lock};
 use crate::transport::Listener;
 
@@ -90,6 +91,18 @@ impl Endpoints {
         connections.filter(|it| !it.state().is_final()).find(|it| it.endpoint() == endpoint)
     }
 
+    /// Where the binding to this endpoint is.
+    fn binding(&self, endpoint: &Endpoint) -> Option<usize> {
+        let is_it = |bound: &Binding| bound.state() != BindingState::Closed && bound.endpoint() == endpoint;
+        self.bound.iter().position(is_it)
+    }
+
+    /// Whether a connect to this endpoint goes on.
+    fn is_connected(&self, endpoint: &Endpoint) -> bool {
+        let mut connections = self.connected.iter().map(|it| &it.connection);
+        connections.any(|it| !it.state().is_final() && it.endpoint() == endpoint)
+    }
+
     /// Whether a connect that goes on has given its peer this name.
     fn has_named(&self, name: &RoutingId) -> bool {
         let mut links = self.connected.iter().filter(|it| !it.connection.state().is_final());
@@ -123,6 +136,9 @@ impl Core {
         }
         if self.socket_type.is_raw() && !matches!(endpoint.address(), Address::Tcp { .. }) {
             return Err(BindErrorKind::TcpOnly);
+        }
+        if self.socket_type == SocketType::Pair && self.endpoints.is_connected(endpoint) {
+            return Err(BindErrorKind::ToItself);
         }
         if let Address::Inproc(name) = endpoint.address() {
             self.bind_inproc(pattern, endpoint, name)?;
@@ -161,8 +177,10 @@ impl Core {
     }
 
     pub(super) fn unbind(&mut self, endpoint: &Endpoint) -> Result<(), BindErrorKind> {
-        let is_it = |bound: &Binding| bound.state() != BindingState::Closed && bound.endpoint() == endpoint;
-        let position = self.endpoints.bound.iter().position(is_it).ok_or(BindErrorKind::NotBound)?;
+        if self.is_inherited() {
+            return Err(BindErrorKind::Terminated);
+        }
+        let position = self.endpoints.binding(endpoint).ok_or(BindErrorKind::NotBound)?;
         self.endpoints.bound.swap_remove(position).unbind();
         Ok(())
     }
@@ -213,6 +231,9 @@ impl Core {
         }
         if cfg!(not(unix)) && matches!(endpoint.address(), Address::Ipc(_)) {
             return Err(ConnectErrorKind::NotSupported);
+        }
+        if self.socket_type == SocketType::Pair && self.endpoints.binding(&endpoint).is_some() {
+            return Err(ConnectErrorKind::ToItself);
         }
         if let Some(standing) =
             self.endpoints.standing(&endpoint).filter(|_| self.socket_type.connects_once())
@@ -268,6 +289,9 @@ impl Core {
         pattern: &mut P,
         endpoint: &Endpoint,
     ) -> Result<(), ConnectErrorKind> {
+        if self.is_inherited() {
+            return Err(ConnectErrorKind::Terminated);
+        }
         self.handle_mail(pattern);
         let is_it = |connected: &Connected| {
             connected.connection.endpoint() == endpoint && !connected.connection.state().is_final()

@@ -164,6 +164,9 @@ impl<P: Pattern> Socket<P> {
     /// handle is the first one's: a second connection would bring every message twice, or answers at random. Sockets of
     /// other types are connected as often as they are told to. libzmq does the same.
     ///
+    /// A DEALER or ROUTER may connect to an endpoint that it is bound to, and hears itself then. A PAIR may not, since it
+    /// has one peer: [`ToItself`](crate::ConnectErrorKind::ToItself).
+    ///
     /// # Errors
     ///
     /// See [`ConnectErrorKind`](crate::ConnectErrorKind); the socket is as before.
@@ -182,14 +185,17 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`BindErrorKind::NotBound`](crate::BindErrorKind::NotBound) when this socket is not bound to it.
+    /// [`BindErrorKind::NotBound`](crate::BindErrorKind::NotBound) when this socket is not bound to it,
+    /// [`Endpoint`](crate::BindErrorKind::Endpoint) for a text that is none, and
+    /// [`Terminated`](crate::BindErrorKind::Terminated) in a forked child: the listener is its parent's.
     pub fn unbind<E>(&mut self, endpoint: E) -> Result<(), BindError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| BindError::from(error.into()))?;
-        self.core.unbind(&endpoint).map_err(|kind| BindError::new(Some(&endpoint), kind))
+        let endpoint = endpoint.try_into().map_err(|error| BindError::of_unbind(error.into()))?;
+        let unbound = self.core.unbind(&endpoint);
+        unbound.map_err(|kind| BindError::of_unbind(BindError::new(Some(&endpoint), kind)))
     }
 
     /// Ends the connection to an endpoint, given as to [`connect`](Self::connect). Messages queued for it
@@ -198,15 +204,17 @@ impl<P: Pattern> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`ConnectErrorKind::NotConnected`](crate::ConnectErrorKind::NotConnected) when this socket is not connected to it.
+    /// [`ConnectErrorKind::NotConnected`](crate::ConnectErrorKind::NotConnected) when this socket is not connected to it,
+    /// [`Endpoint`](crate::ConnectErrorKind::Endpoint) for a text that is none, and
+    /// [`Terminated`](crate::ConnectErrorKind::Terminated) in a forked child: the connection is its parent's.
     pub fn disconnect<E>(&mut self, endpoint: E) -> Result<(), ConnectError>
     where
         E: TryInto<Endpoint>,
         E::Error: Into<EndpointError>,
     {
-        let endpoint = endpoint.try_into().map_err(|error| ConnectError::from(error.into()))?;
+        let endpoint = endpoint.try_into().map_err(|error| ConnectError::of_disconnect(error.into()))?;
         let disconnected = self.core.disconnect(&mut self.pattern, &endpoint);
-        disconnected.map_err(|kind| ConnectError::new(&endpoint, kind))
+        disconnected.map_err(|kind| ConnectError::of_disconnect(ConnectError::new(&endpoint, kind)))
     }
 
     /// Closes the socket: hands everything over that is queued, and waits until each peer has closed its end of the

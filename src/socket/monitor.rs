@@ -262,7 +262,8 @@ fn bind_errno(error: BindErrorKind) -> i32 {
         BindErrorKind::Endpoint(_)
         | BindErrorKind::NotBound
         | BindErrorKind::NotListening
-        | BindErrorKind::SourceAddress => libc::EINVAL,
+        | BindErrorKind::SourceAddress
+        | BindErrorKind::ToItself => libc::EINVAL,
         BindErrorKind::Io(error) => errno(error),
         BindErrorKind::NoSuchInterface => libc::ENODEV,
         BindErrorKind::NotASocket => libc::ENOTSOCK,

@@ -1,7 +1,7 @@
 //! PAIR has one peer at most.
 
 use super::*;
-use crate::{ConnectErrorKind, Pair, RecvError};
+use crate::{BindErrorKind, ConnectErrorKind, Dealer, Pair, RecvError, Router, RouterNotify, RoutingId};
 
 /// Messages go both ways.
 fn talk(ours: &mut Socket<Pair>, theirs: &mut Socket<Pair>) {
@@ -116,5 +116,59 @@ fn a_pair_disconnects_and_finds_another_peer() {
         moving.connect(&there).unwrap();
         talk(&mut other, &mut moving);
         assert_eq!(one.try_recv(), Err(RecvError::WouldBlock));
+    });
+}
+
+#[test]
+fn it_is_not_its_own_peer() {
+    over(ALL, |place| {
+        let (mut ours, endpoint) = place.bound::<Pair>();
+        let refused = ours.connect(&endpoint).unwrap_err();
+        assert_eq!(refused.kind(), ConnectErrorKind::ToItself);
+        assert!(refused.to_string().ends_with("this socket is bound to it, and cannot be its own peer"));
+        let mut theirs: Socket<Pair> = place.connected(&endpoint);
+        talk(&mut ours, &mut theirs);
+
+        // The other way round, before anybody is there.
+        let endpoint = place.address();
+        let mut ours: Socket<Pair> = place.connected(&endpoint);
+        let refused = ours.bind(&endpoint).unwrap_err();
+        assert_eq!(refused.kind(), BindErrorKind::ToItself);
+        let mut theirs: Socket<Pair> = place.open();
+        theirs.bind(&endpoint).unwrap();
+        talk(&mut ours, &mut theirs);
+
+        // Nor is it once it has disconnected, or unbound: then it is as if it had never been.
+        theirs.unbind(&endpoint).unwrap();
+        ours.disconnect(&endpoint).unwrap();
+        ours.bind(&endpoint).unwrap();
+    });
+}
+
+#[test]
+fn those_who_may_have_many_peers_may_have_themselves() {
+    over(ALL, |place| {
+        let (mut dealer, endpoint) = place.bound::<Dealer>();
+        dealer.connect(&endpoint).unwrap();
+        for number in 0..100 {
+            send(&mut dealer, &numbered(number));
+        }
+        let mut heard: Vec<_> = (0..100).map(|_| number_of(&recv(&mut dealer))).collect();
+        heard.sort_unstable();
+        assert!(heard.into_iter().eq(0..100));
+
+        let name = RoutingId::new("this one").unwrap();
+        let mut router: Socket<Router> =
+            place.builder().routing_id(name.clone()).router_notify(RouterNotify::CONNECT).open().unwrap();
+        let endpoint = router.bind(place.address()).unwrap();
+        let there = RoutingId::new("there").unwrap();
+        router.connect_as(&there, &endpoint).unwrap();
+        let mut news = [(); 2].map(|()| router.recv_timeout(PATIENCE).unwrap().0);
+        news.sort_unstable_by_key(|name| name.as_bytes().to_vec());
+        assert_eq!(news, [there.clone(), name.clone()]);
+        for (to, from) in [(&there, &name), (&name, &there)] {
+            router.send_to(to, "hello").unwrap();
+            assert_eq!(router.recv_timeout(PATIENCE).unwrap(), (from.clone(), "hello".into()));
+        }
     });
 }
