@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use peermq::{
-    Authorizer, ConnectionError, Context, CurveKeyPair, Dealer, NotReady, Router, RoutingId, Security,
+    Authorizer, ConnectionError, Context, CurveKeyPair, Dealer, NotReadyKind, Router, RoutingId, Security,
 };
 
 fn main() -> ExitCode {
@@ -71,14 +71,15 @@ fn guest(endpoint: &str, keys: &CurveKeyPair, room: &str) -> Result<(), Box<dyn 
     let security = Security::CurveClient { keys: keys.clone(), server_key: room.parse()? };
     let name = RoutingId::new(keys.public_key().to_string())?;
     let mut guest = context.builder_for::<Dealer>().security(security).routing_id(name).open()?;
-    match guest.connect(endpoint)?.wait_ready(Duration::from_secs(10)) {
-        Err(NotReady::Failed(error)) => return Err(format!("not let in: {error}").into()),
-        Err(error @ NotReady::TimedOut(Some(ConnectionError::PeerClosed))) => {
-            return Err(format!("{error} (is the key of the room right?)").into());
+    if let Err(error) = guest.connect(endpoint)?.wait_ready(Duration::from_secs(10)) {
+        if let NotReadyKind::Failed(why) = error.kind() {
+            return Err(format!("not let in: {why}").into());
         }
-        Err(error) => return Err(error.into()),
-        Ok(()) => writeln!(io::stdout(), "let in")?,
+        let is_cut_off = error.kind() == NotReadyKind::TimedOut(Some(ConnectionError::PeerClosed));
+        let hint = if is_cut_off { " (is the key of the room right?)" } else { "" };
+        return Err(format!("{error}{hint}").into());
     }
+    writeln!(io::stdout(), "let in")?;
     let (say, lines) = mpsc::channel();
     thread::spawn(move || {
         io::stdin().lock().lines().map_while(Result::ok).try_for_each(|line| say.send(line))

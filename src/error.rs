@@ -9,6 +9,7 @@ mod reason;
 mod status;
 #[cfg(test)]
 mod tests;
+mod value;
 
 use std::fmt;
 use std::io;
@@ -16,10 +17,13 @@ use std::io;
 use thiserror::Error;
 
 pub use self::endpoint::{
-    BindError, BindErrorKind, ConnectError, ConnectErrorKind, EndpointError, EndpointErrorKind,
+    BindError, BindErrorKind, ConnectError, ConnectErrorKind, EndpointError, EndpointErrorKind, NotReady,
+    NotReadyKind,
 };
 pub use self::reason::Reason;
 pub use self::status::AuthStatus;
+pub use self::value::InvalidValue;
+use crate::endpoint::Endpoint;
 use crate::message::Message;
 use crate::socket_type::SocketType;
 
@@ -109,24 +113,6 @@ pub enum ConnectionError {
     /// within [`handshake_interval`](crate::Options::handshake_interval).
     #[error("connecting took too long")]
     TimedOut,
-}
-
-/// Why a connection is not ready: see [`Connection::wait_ready`](crate::Connection::wait_ready).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum NotReady {
-    /// It was ended on this side.
-    #[error("the connection was closed")]
-    Closed,
-    /// It will never be: it is not tried again.
-    #[error("the connection failed for good: {0}")]
-    Failed(ConnectionError),
-    /// A signal came during the wait: see [`interruptible`](crate::ContextBuilder::interruptible).
-    #[error("interrupted by a signal")]
-    Interrupted,
-    /// Not yet; and what went wrong last, if anything did.
-    #[error("the connection is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
-    TimedOut(Option<ConnectionError>),
 }
 
 /// What a SOCKS5 proxy did instead of connecting us.
@@ -359,7 +345,7 @@ pub enum SubscribeError {
 }
 
 /// Why not every publisher has what was subscribed to: see [`Socket::wait_subscribed`](crate::Socket::wait_subscribed).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum NotSubscribed {
     /// A signal came while the call waited: see [`interruptible`](crate::ContextBuilder::interruptible).
@@ -373,9 +359,13 @@ pub enum NotSubscribed {
     Terminated,
     /// Only so many publishers had confirmed it when the time was over.
     #[error(
-        "only {subscribed} of {publishers} publishers had confirmed the subscriptions when the time was over"
+        "only {subscribed} of {publishers} publishers had confirmed the subscriptions when the time was over{}",
+        .missing.as_ref().map_or_else(String::new, |endpoint| format!("; {endpoint} had not"))
     )]
     TimedOut {
+        /// One that had not: where it is connected, or was to be connected to. None if there is no publisher, for one of
+        /// this process that makes no call, and if all have confirmed since.
+        missing: Option<Endpoint>,
         /// Publishers that had.
         subscribed: usize,
         /// Publishers that are connected, and connects that had none.
@@ -397,10 +387,12 @@ pub enum SubscribersError {
     #[error("the context was shut down")]
     Terminated,
     /// There were only so many when the time was over.
-    #[error("only {subscribers} had subscribed when the time was over")]
+    #[error("only {subscribers} of {wanted} peers had subscribed when the time was over")]
     TimedOut {
         /// Peers that had subscribed to something, or to what was waited for.
         subscribers: usize,
+        /// As many were waited for.
+        wanted: usize,
     },
 }
 
@@ -501,8 +493,3 @@ pub enum ProtocolError {
     #[error("ZMTP {0} is not spoken")]
     UnsupportedVersion(u8),
 }
-
-/// A value outside the range of its option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("the value is out of the option's range")]
-pub struct InvalidValue;

@@ -104,9 +104,9 @@ pub use context::{Context, ContextBuilder, FinishReport, Undelivered};
 pub use endpoint::Endpoint;
 pub use error::{
     AnswerError, AuthStatus, BindError, BindErrorKind, ConnectError, ConnectErrorKind, ConnectionError,
-    EndpointError, EndpointErrorKind, ForwardError, InvalidValue, NotReady, NotSubscribed, OpenError,
-    OptionError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError, SendError,
-    SubscribeError, SubscribersError, Unsent,
+    EndpointError, EndpointErrorKind, ForwardError, InvalidValue, NotReady, NotReadyKind, NotSubscribed,
+    OpenError, OptionError, OsError, PollError, ProtocolError, ProxyError, Reason, RecvError, RequestError,
+    SendError, SubscribeError, SubscribersError, Unsent,
 };
 pub use interest::Interest;
 pub use message::{Frame, Frames, Message, Payload, Subscription};

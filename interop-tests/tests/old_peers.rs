@@ -11,8 +11,9 @@ use interop_tests::raw::random::Random;
 use interop_tests::raw::{DEADLINE, Listener, Meeting, Peer, Role, Transport, everywhere, message_of};
 use interop_tests::tally;
 use peermq::{
-    AnyPattern, ConnectionError, Context, HeartbeatInterval, Linger, Message, NotReady, ProtocolError, Pub,
-    Publishes, Pull, Push, ReconnectInterval, Router, RoutingId, Socket, SocketType, Sub, Subscription, XPub,
+    AnyPattern, ConnectionError, Context, HeartbeatInterval, Linger, Message, NotReadyKind, ProtocolError,
+    Pub, Publishes, Pull, Push, ReconnectInterval, Router, RoutingId, Socket, SocketType, Sub, Subscription,
+    XPub,
 };
 
 type Any = Socket<AnyPattern>;
@@ -232,8 +233,8 @@ fn a_type_that_does_not_fit_is_refused_in_zmtp_2_without_a_word() {
     peer.write(&Version::Two.handshake("PUB", b"")[..12]);
     let error = ConnectionError::Protocol(ProtocolError::IncompatibleSocketTypes(SocketType::Pub));
     while connection.last_error() != Some(error) {
-        let told = connection.wait_ready(Duration::from_millis(1));
-        assert!(matches!(told, Err(NotReady::TimedOut(_) | NotReady::Failed(_))), "{told:?}");
+        let told = connection.wait_ready(Duration::from_millis(1)).unwrap_err();
+        assert!(matches!(told.kind(), NotReadyKind::TimedOut(_) | NotReadyKind::Failed(_)), "{told:?}");
     }
 }
 

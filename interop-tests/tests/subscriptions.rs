@@ -151,7 +151,9 @@ fn a_publisher_of_zmtp_3_1_is_asked_twice_whether_it_has_the_subscriptions() {
         assert_eq!(meeting.socket.wait_subscribed(DEADLINE), Ok(()));
         // Who does not answer is not taken for somebody who knows.
         meeting.socket.subscribe("B").unwrap();
-        let timed_out = Err(NotSubscribed::TimedOut { subscribed: 0, publishers: 1 });
+        let missing = meeting.socket.peers().first().map(|peer| peer.endpoint().clone());
+        assert!(missing.is_some());
+        let timed_out = Err(NotSubscribed::TimedOut { missing, subscribed: 0, publishers: 1 });
         assert_eq!(meeting.socket.wait_subscribed(Duration::from_millis(20)), timed_out);
     });
 }

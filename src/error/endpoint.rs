@@ -9,7 +9,7 @@ use std::fmt;
 use thiserror::Error;
 
 use crate::endpoint::Endpoint;
-use crate::error::OsError;
+use crate::error::{ConnectionError, OsError};
 use crate::socket_type::SocketType;
 
 /// A text that is not an endpoint, and why.
@@ -299,4 +299,61 @@ pub enum ConnectErrorKind {
     /// A wildcard host or port, which only `bind` can use.
     #[error("a wildcard host or port can be bound to only; name a host and a port")]
     Wildcard,
+}
+
+/// A connection for which somebody has waited in vain: to where, and why. See
+/// [`Connection::wait_ready`](crate::Connection::wait_ready).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use peermq::{Context, NotReadyKind, Push};
+///
+/// let mut push = Context::new().open::<Push>()?;
+/// let error = push.connect("inproc://nobody")?.wait_ready(Duration::ZERO).unwrap_err();
+/// assert_eq!(error.kind(), NotReadyKind::TimedOut(None));
+/// assert_eq!(error.to_string(), "no connection to inproc://nobody: it is not ready yet");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("no connection to {endpoint}: {kind}")]
+pub struct NotReady {
+    endpoint: Endpoint,
+    kind: NotReadyKind,
+}
+
+impl NotReady {
+    pub(crate) fn new(endpoint: &Endpoint, kind: NotReadyKind) -> Self {
+        Self { endpoint: endpoint.clone(), kind }
+    }
+
+    /// Returns what was to be connected to.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Returns why it is not ready.
+    #[must_use]
+    pub fn kind(&self) -> NotReadyKind {
+        self.kind
+    }
+}
+
+/// Why a connection is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum NotReadyKind {
+    /// It was ended on this side.
+    #[error("it was closed")]
+    Closed,
+    /// It will never be: it is not tried again.
+    #[error("it failed for good: {0}")]
+    Failed(ConnectionError),
+    /// A signal came during the wait: see [`interruptible`](crate::ContextBuilder::interruptible).
+    #[error("interrupted by a signal")]
+    Interrupted,
+    /// Not yet; and what went wrong last, if anything did.
+    #[error("it is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
+    TimedOut(Option<ConnectionError>),
 }

@@ -17,7 +17,7 @@ fn chain(error: &dyn Error) -> Vec<String> {
 fn no_error_says_the_same_as_its_source() {
     let unsent = || Unsent { error: SendError::WouldBlock, message: Some(Message::from("x")) };
     let os_error = OsError { kind: io::ErrorKind::PermissionDenied, code: Some(13) };
-    let endpoint = crate::Endpoint::inproc("name").unwrap();
+    let endpoint = Endpoint::inproc("name").unwrap();
     let no_endpoint = || EndpointError::new("tcp://:1", EndpointErrorKind::EmptyHost);
     let errors: [&dyn Error; 11] = [
         &no_endpoint(),
@@ -27,7 +27,7 @@ fn no_error_says_the_same_as_its_source() {
         &ConnectionError::from(ProtocolError::FrameTooLarge(7)),
         &ConnectionError::from(ProxyError::Refused(5)),
         &ConnectionError::Io(os_error),
-        &NotReady::Failed(ConnectionError::Silent),
+        &NotReady::new(&endpoint, NotReadyKind::Failed(ConnectionError::Silent)),
         &RequestError::from(RecvError::WouldBlock),
         &RequestError::from(unsent()),
         &unsent(),
@@ -54,7 +54,7 @@ fn a_failed_send_shows_how_large_its_message_is_and_not_what_it_says() {
 
 #[test]
 fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
-    let endpoint: crate::Endpoint = "tcp://host:1".parse().unwrap();
+    let endpoint: Endpoint = "tcp://host:1".parse().unwrap();
     let bind = |kind| BindError::new(Some(&endpoint), kind).to_string();
     let connect = |kind| ConnectError::new(&endpoint, kind).to_string();
     let ended = "the context was shut down, or belongs to the parent of this process";

@@ -25,7 +25,7 @@ use crate::limits::{HANDSHAKE_SHARES, HANDSHAKES_MAX};
 /// let local = AddressRanges::new(["127.0.0.0/8", "::1"])?;
 /// assert!(local.contains("127.0.0.1".parse().unwrap()));
 /// assert!(!local.contains("10.0.0.1".parse().unwrap()));
-/// assert_eq!(AddressRanges::new(["10.0.0.0/33"]), Err(InvalidValue));
+/// assert!(AddressRanges::new(["10.0.0.0/33"]).is_err());
 /// # Ok::<(), InvalidValue>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,13 +71,13 @@ impl AddressRanges {
 
 fn parse(text: &str) -> Result<Range, InvalidValue> {
     let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-    let address: IpAddr = address.parse().map_err(|_| InvalidValue)?;
+    let address: IpAddr = address.parse().map_err(|_| NO_RANGE)?;
     let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits: u32 = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| InvalidValue))?;
+    let bits: u32 = bits.map_or(Ok(most), |bits| bits.parse().map_err(|_| NO_RANGE))?;
     match (address, address.to_canonical()) {
-        _ if bits > most => Err(InvalidValue),
+        _ if bits > most => Err(NO_RANGE),
         (IpAddr::V6(_), mapped @ IpAddr::V4(_)) => {
-            Ok((mapped, bits.checked_sub(MAPPED_BITS).ok_or(InvalidValue)?))
+            Ok((mapped, bits.checked_sub(MAPPED_BITS).ok_or(NO_RANGE)?))
         }
         (address, _) => Ok((address, bits)),
     }
@@ -193,6 +193,12 @@ impl Unit for HandshakesMax {
     const UNIT: &'static str = "connections";
 }
 
+/// What is wrong with other values.
+const NO_RANGE: InvalidValue = InvalidValue::new(
+    "accept_only` or `accept_never",
+    "addresses such as 10.0.0.1, with at most so many bits behind a `/`: 32, or 128 for IPv6, and no fewer than 96 for IPv4 in the form of IPv6",
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +235,7 @@ mod tests {
             "::ffff:10.0.0.0/8",
             "::ffff:0:0/95",
         ] {
-            assert_eq!(AddressRanges::new([text]), Err(InvalidValue), "{text}");
+            assert!(AddressRanges::new([text]).is_err(), "{text}");
         }
         assert!(!AddressRanges::NONE.contains("10.1.2.3".parse().unwrap()));
     }

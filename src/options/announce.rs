@@ -20,7 +20,7 @@ use crate::message::Frame;
 ///
 /// let metadata = Metadata::new([("X-Zone", "eu-1"), ("X-Build", "42")])?;
 /// assert_eq!(metadata.to_string(), "X-Zone, X-Build");
-/// assert_eq!(Metadata::new([("Zone", "eu-1")]), Err(InvalidValue));
+/// assert!(Metadata::new([("Zone", "eu-1")]).is_err());
 /// # Ok::<(), InvalidValue>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Metadata {
             octets += 1 + name.len() + 4 + value.len();
             let is_known = all.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
             if !is_ours(name) || is_known || octets > METADATA_OCTETS_MAX {
-                return Err(InvalidValue);
+                return Err(NOT_METADATA);
             }
             all.push((name.into(), Bytes::copy_from_slice(value)));
         }
@@ -125,6 +125,12 @@ impl Unit for FixedMessage {
     const UNIT: &'static str = super::value::OCTETS;
 }
 
+/// What is wrong with other values.
+const NOT_METADATA: InvalidValue = InvalidValue::new(
+    "metadata",
+    "names of letters, digits and `-_.+` that begin with `X-`, each once, with 2500 octets in all",
+);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,10 +139,10 @@ mod tests {
     fn metadata_is_checked_as_a_peer_would() {
         let long = "X-".to_owned() + &"n".repeat(254);
         for name in ["", "X-", "x-a", "Socket-Type", "X-a b", "X-ä", &long] {
-            assert_eq!(Metadata::new([(name, "")]), Err(InvalidValue), "{name}");
+            assert!(Metadata::new([(name, "")]).is_err(), "{name}");
         }
-        assert_eq!(Metadata::new([("X-a", ""), ("X-A", "")]), Err(InvalidValue));
-        assert_eq!(Metadata::new([("X-a", [0; METADATA_OCTETS_MAX])]), Err(InvalidValue));
+        assert!(Metadata::new([("X-a", ""), ("X-A", "")]).is_err());
+        assert!(Metadata::new([("X-a", [0; METADATA_OCTETS_MAX])]).is_err());
         let most = vec![7; METADATA_OCTETS_MAX - 8];
         assert_eq!(Metadata::new([("X-a", &most)]).unwrap().properties().next(), Some(("X-a", &most[..])));
         assert_eq!(Metadata::new::<&str, &str>([]), Ok(Metadata::NONE));

@@ -144,14 +144,17 @@ impl fmt::Debug for CurveKeyPair {
 }
 
 fn parse(text: &str) -> Result<Zeroizing<[u8; 32]>, InvalidValue> {
-    let octets = Zeroizing::new(z85::decode(text).ok_or(InvalidValue)?);
-    octets.as_slice().try_into().map(Zeroizing::new).map_err(|_| InvalidValue)
+    let octets = Zeroizing::new(z85::decode(text).ok_or(NO_KEY)?);
+    octets.as_slice().try_into().map(Zeroizing::new).map_err(|_| NO_KEY)
 }
 
 /// Fills `room` with random octets from the operating system. `false`: it has none.
 pub(crate) fn fill_random(room: &mut [u8]) -> bool {
     getrandom::fill(room).is_ok()
 }
+
+/// What is wrong with other values.
+const NO_KEY: InvalidValue = InvalidValue::new("security", "CURVE keys of 40 characters in Z85");
 
 #[cfg(test)]
 mod tests {
@@ -178,8 +181,8 @@ mod tests {
         for text in
             ["", &text[..35], &text[..39], &format!("{text}0"), &format!("{text}00000"), &"#".repeat(40)]
         {
-            assert_eq!(text.parse::<CurvePublicKey>(), Err(InvalidValue), "{text:?}");
-            assert_eq!(CurveKeyPair::from_secret_text(text), Err(InvalidValue), "{text:?}");
+            assert!(text.parse::<CurvePublicKey>().is_err(), "{text:?}");
+            assert!(CurveKeyPair::from_secret_text(text).is_err(), "{text:?}");
         }
     }
 

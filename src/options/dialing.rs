@@ -92,7 +92,7 @@ impl IoAffinity {
     ///
     /// [`InvalidValue`] for a number above 63.
     pub fn threads(numbers: impl IntoIterator<Item = u32>) -> Result<Self, InvalidValue> {
-        let bits = numbers.into_iter().map(|number| 1_u64.checked_shl(number).ok_or(InvalidValue));
+        let bits = numbers.into_iter().map(|number| 1_u64.checked_shl(number).ok_or(NO_THREAD));
         Ok(Self(bits.collect::<Result<Vec<_>, _>>()?.into_iter().fold(0, BitOr::bitor)))
     }
 
@@ -129,7 +129,7 @@ impl Unit for IoAffinity {
 /// use peermq::{BatchSize, InvalidValue};
 ///
 /// assert_eq!(BatchSize::octets(65_536)?.size(), 65_536);
-/// assert_eq!(BatchSize::octets(0), Err(InvalidValue));
+/// assert!(BatchSize::octets(0).is_err());
 /// # Ok::<(), InvalidValue>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -148,7 +148,7 @@ impl BatchSize {
     ///
     /// [`InvalidValue`] for zero, and beyond 2³¹-1.
     pub const fn octets(n: u32) -> Result<Self, InvalidValue> {
-        if n > 0 && n <= i32::MAX.unsigned_abs() { Ok(Self(n)) } else { Err(InvalidValue) }
+        if n > 0 && n <= i32::MAX.unsigned_abs() { Ok(Self(n)) } else { Err(NO_BATCH) }
     }
 
     /// Returns the size in octets.
@@ -220,3 +220,10 @@ impl fmt::Display for SocksProxy {
 impl Unit for SocksProxy {
     const UNIT: &'static str = "host:port";
 }
+
+/// What is wrong with other values.
+const NO_THREAD: InvalidValue = InvalidValue::new("affinity", "numbers from 0 to 63");
+
+/// What is wrong with other values.
+const NO_BATCH: InvalidValue =
+    InvalidValue::new("in_batch_size` or `out_batch_size", "1 to 2147483647 octets");

@@ -23,7 +23,7 @@ impl std::str::FromStr for CurvePublicKey {
     type Err = InvalidValue;
 
     fn from_str(_: &str) -> Result<Self, InvalidValue> {
-        Err(InvalidValue)
+        Err(NO_KEY)
     }
 }
 
@@ -31,3 +31,7 @@ impl std::str::FromStr for CurvePublicKey {
 pub(crate) fn fill_random(_: &mut [u8]) -> bool {
     false
 }
+
+/// What is wrong with other values.
+const NO_KEY: InvalidValue =
+    InvalidValue::new("security", "CURVE keys only with the feature `curve` of peermq");

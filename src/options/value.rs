@@ -376,7 +376,7 @@ impl Unit for MaxMessageSize {
 /// use peermq::{Backlog, InvalidValue};
 ///
 /// assert_eq!(Backlog::from(500), Backlog::connections(500)?);
-/// assert_eq!(Backlog::connections(u32::MAX), Err(InvalidValue));
+/// assert!(Backlog::connections(u32::MAX).is_err());
 /// # Ok::<(), InvalidValue>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -393,7 +393,7 @@ impl Backlog {
     ///
     /// [`InvalidValue`] beyond 2³¹-1, the most that `listen` takes.
     pub const fn connections(n: u32) -> Result<Self, InvalidValue> {
-        if is_c_int(n) { Ok(Self(n)) } else { Err(InvalidValue) }
+        if is_c_int(n) { Ok(Self(n)) } else { Err(NO_BACKLOG) }
     }
 
     /// Returns the limit in connections, at most 2³¹-1.
@@ -425,7 +425,7 @@ impl Unit for Backlog {
 /// use peermq::{InvalidValue, KernelBuffer};
 ///
 /// assert_eq!(KernelBuffer::octets(65_536)?.size(), Some(65_536));
-/// assert_eq!(KernelBuffer::octets(u32::MAX), Err(InvalidValue));
+/// assert!(KernelBuffer::octets(u32::MAX).is_err());
 /// assert_eq!(KernelBuffer::SYSTEM.size(), None);
 /// # Ok::<(), InvalidValue>(())
 /// ```
@@ -442,7 +442,7 @@ impl KernelBuffer {
     ///
     /// [`InvalidValue`] beyond 2³¹-1, the most that `setsockopt` takes.
     pub const fn octets(n: u32) -> Result<Self, InvalidValue> {
-        if is_c_int(n) { Ok(Self(Some(n))) } else { Err(InvalidValue) }
+        if is_c_int(n) { Ok(Self(Some(n))) } else { Err(NO_BUFFER) }
     }
 
     /// Returns the size in octets, at most 2³¹-1; `None` for the system's.
@@ -496,6 +496,12 @@ pub(super) const OCTETS: &str = "octets";
 pub(super) const TIME: &str = "time";
 pub(super) const UNLIMITED: &str = "unlimited";
 
+/// What is wrong with other values.
+const NO_BACKLOG: InvalidValue = InvalidValue::new("backlog", "0 to 2147483647 connections");
+
+/// What is wrong with other values.
+const NO_BUFFER: InvalidValue = InvalidValue::new("send_buffer` or `recv_buffer", "0 to 2147483647 octets");
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -516,9 +522,9 @@ mod tests {
     fn sizes_end_where_the_system_calls_do() {
         let most = i32::MAX.unsigned_abs();
         assert_eq!(Backlog::connections(most).map(Backlog::limit), Ok(most));
-        assert_eq!(Backlog::connections(most + 1), Err(InvalidValue));
+        assert!(Backlog::connections(most + 1).is_err());
         assert_eq!(KernelBuffer::octets(most).map(KernelBuffer::size), Ok(Some(most)));
-        assert_eq!(KernelBuffer::octets(most + 1), Err(InvalidValue));
+        assert!(KernelBuffer::octets(most + 1).is_err());
     }
 
     #[test]

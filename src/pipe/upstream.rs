@@ -22,6 +22,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use smallvec::SmallVec;
 
+use crate::endpoint::Endpoint;
 use crate::limits::{CANCELLATIONS_OF_NOTHING_MAX, CHANGES_PER_CALL};
 use crate::pipe::upstream::untold::Untold;
 use crate::pipe::wake::{Ready, WakeUp};
@@ -317,6 +318,18 @@ impl Question {
             answers.confirmed += usize::from(state.has(teller, self.changes));
         }
         answers
+    }
+}
+
+impl Question {
+    /// Where a publisher is that has not confirmed it, if that is not in this process.
+    pub(crate) fn missing(&self) -> Option<Endpoint> {
+        let state = lock(&self.upstream.state);
+        let tellers = state.feeds.values().filter(|teller| !matches!(teller.phase, Phase::Closing { .. }));
+        let mut late = tellers.filter(|teller| !state.has(teller, self.changes));
+        let wake_up = late.next().map(|teller| teller.wake_up.clone());
+        drop(state);
+        wake_up?.destination() // without the lock
     }
 }
 

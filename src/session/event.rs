@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::error::Error as StdError;
+use std::fmt::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
@@ -23,6 +24,7 @@ use crate::session::Peer;
 /// let event = monitor.recv()?;
 /// assert!(matches!(event.kind, EventKind::Listening));
 /// assert_eq!(event.endpoint.as_ref(), Some(binding.endpoint()));
+/// assert_eq!(event.to_string(), format!("{binding}: listening"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -43,6 +45,47 @@ pub struct Event {
     pub is_accepted: bool,
     /// The descriptor in question, for libzmq's form of events.
     pub(crate) descriptor: Option<i32>,
+}
+
+/// One line for people who read logs: where it happened, and what, in plain words that may change. Characters that would
+/// end the line or control a terminal, of which names of endpoints may have some, are escaped.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut line = OneLine(f);
+        if let Some(endpoint) = &self.endpoint {
+            write!(line, "{endpoint}: ")?;
+        }
+        write!(line, "{}", self.kind)?;
+        let details = [
+            self.address
+                .as_ref()
+                .filter(|at| Some(*at) != self.endpoint.as_ref())
+                .map(|at| format!("peer {at}")),
+            self.connection.map(|number| format!("connection {number}")),
+        ];
+        let mut before = " (";
+        for detail in details.into_iter().flatten() {
+            write!(line, "{before}{detail}")?;
+            before = ", ";
+        }
+        if before == " (" { Ok(()) } else { line.write_str(")") }
+    }
+}
+
+/// Escapes what does not belong in a line.
+struct OneLine<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl fmt::Write for OneLine<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for part in text.split_inclusive(char::is_control) {
+            let plain = part.trim_end_matches(char::is_control);
+            self.0.write_str(plain)?;
+            part.chars()
+                .skip(plain.chars().count())
+                .try_for_each(|it| write!(self.0, "{}", it.escape_default()))?;
+        }
+        Ok(())
+    }
 }
 
 /// What happened: see [`Event`].
@@ -161,6 +204,41 @@ impl EventKind {
     }
 }
 
+/// What happened, in plain words that may change.
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AcceptFailed(error) => write!(f, "cannot accept connections for now: {error}"),
+            Self::Accepted => f.write_str("a peer has connected"),
+            Self::BindFailed(error) => write!(f, "not bound: {error}"),
+            Self::Closed(None) => f.write_str("closed"),
+            Self::Closed(Some(error)) => write!(f, "closed, and not tried again: {error}"),
+            Self::ConnectFailed(error) => write!(f, "cannot connect: {error}"),
+            Self::Connected => f.write_str("connected, the handshake comes next"),
+            Self::Connecting => f.write_str("connecting"),
+            Self::Disconnected(None) => f.write_str("the connection was ended by this side"),
+            Self::Disconnected(Some(error)) => write!(f, "the connection is over: {error}"),
+            Self::Dropped(dropped) => write!(f, "messages were dropped: {}", dropped.total()),
+            Self::HandshakeFailed(error) => write!(f, "the handshake failed: {error}"),
+            Self::Left => f.write_str("a peer has left before it said anything"),
+            Self::Listening => f.write_str("listening"),
+            Self::Missed(count) => write!(f, "events that this monitor has missed: {count}"),
+            Self::Ready(peer) if peer.routing_id().is_none() => {
+                write!(f, "ready, with a {:?}", peer.socket_type())
+            }
+            Self::Ready(peer) => {
+                write!(f, "ready, with the {:?} of routing id {}", peer.socket_type(), peer.routing_id())
+            }
+            Self::Retried { pause, error } => write!(f, "tried again in {pause:.3?}: {error}"),
+            Self::RoutingIdInUse(name) => {
+                write!(f, "a peer is refused, as another one has its routing id {name}")
+            }
+            Self::Stopped => f.write_str("the socket is gone"),
+            Self::TurnedAway(why) => write!(f, "a peer was turned away: {why}"),
+        }
+    }
+}
+
 /// Why a peer that had connected was closed at once.
 ///
 /// ```
@@ -189,4 +267,75 @@ pub enum TurnedAway {
     /// [`handshakes_max_per_address`](crate::Options::handshakes_max_per_address).
     #[error("too many are shaking hands")]
     TooMany,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ProtocolError;
+
+    fn line(event: &Event) -> String {
+        let line = event.to_string();
+        assert!(!line.contains(char::is_control), "{line:?}");
+        line
+    }
+
+    #[test]
+    fn every_event_is_a_line_of_plain_words() {
+        let error = ConnectionError::from(ProtocolError::HandshakeTimeout);
+        let os_error = OsError { kind: std::io::ErrorKind::TimedOut, code: None };
+        let name = || RoutingId::new("a\nb").unwrap();
+        let kinds = [
+            EventKind::AcceptFailed(os_error),
+            EventKind::Accepted,
+            EventKind::BindFailed(BindErrorKind::AddressInUse),
+            EventKind::Closed(None),
+            EventKind::Closed(Some(error)),
+            EventKind::ConnectFailed(error),
+            EventKind::Connected,
+            EventKind::Connecting,
+            EventKind::Disconnected(None),
+            EventKind::Disconnected(Some(error)),
+            EventKind::Dropped(Dropped::default()),
+            EventKind::HandshakeFailed(error),
+            EventKind::Left,
+            EventKind::Listening,
+            EventKind::Missed(7),
+            EventKind::Retried { pause: Duration::from_millis(100), error },
+            EventKind::RoutingIdInUse(name()),
+            EventKind::Stopped,
+            EventKind::TurnedAway(TurnedAway::TooMany),
+        ];
+        let endpoint: Endpoint = "tcp://host:1".parse().unwrap();
+        let peer: Endpoint = "tcp://127.0.0.1:2".parse().unwrap();
+        for kind in kinds {
+            let reason = kind.reason().map(ToString::to_string);
+            let event = Event {
+                at: Instant::now(),
+                kind,
+                endpoint: Some(endpoint.clone()),
+                address: Some(peer.clone()),
+                connection: Some(5),
+                is_accepted: true,
+                descriptor: None,
+            };
+            let text = line(&event);
+            assert!(text.starts_with("tcp://host:1: "), "{text}");
+            assert!(text.ends_with(" (peer tcp://127.0.0.1:2, connection 5)"), "{text}");
+            assert!(reason.is_none_or(|reason| text.contains(&reason)), "{text}");
+            let bare = Event { endpoint: None, address: None, connection: None, ..event };
+            assert_eq!(line(&bare), bare.kind.to_string());
+        }
+        let odd = Endpoint::inproc("two\nlines \u{1b}[31m").unwrap();
+        let event = Event {
+            at: Instant::now(),
+            kind: EventKind::Listening,
+            address: Some(odd.clone()),
+            endpoint: Some(odd),
+            connection: None,
+            is_accepted: false,
+            descriptor: None,
+        };
+        assert_eq!(line(&event), "inproc://two\\nlines \\u{1b}[31m: listening");
+    }
 }

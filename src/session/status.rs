@@ -14,7 +14,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crate::error::{ConnectionError, NotReady};
+use crate::error::{ConnectionError, NotReadyKind};
 use crate::io::unique_id;
 use crate::session::streams::{Manner, Waited};
 use crate::session::tasks::Tasks;
@@ -98,16 +98,16 @@ impl Status {
     }
 
     /// Waits until the connection is ready.
-    pub(crate) fn wait_ready(&self, deadline: Option<Instant>, manner: Manner) -> Result<(), NotReady> {
+    pub(crate) fn wait_ready(&self, deadline: Option<Instant>, manner: Manner) -> Result<(), NotReadyKind> {
         let waited = self.tasks.wait(deadline, manner, || outcome(*lock(&self.now)));
         waited.unwrap_or_else(|waited| match waited {
-            Waited::Interrupted => Err(NotReady::Interrupted),
-            Waited::InVain | Waited::News => Err(NotReady::TimedOut(self.last_error())),
+            Waited::Interrupted => Err(NotReadyKind::Interrupted),
+            Waited::InVain | Waited::News => Err(NotReadyKind::TimedOut(self.last_error())),
         })
     }
 
     /// Waits until the connection is ready, in a task.
-    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), NotReady>> + Send {
+    pub(crate) fn ready(&self) -> impl Future<Output = Result<(), NotReadyKind>> + Send {
         BecomesReady { status: self, id: unique_id() }
     }
 
@@ -125,11 +125,13 @@ impl Status {
 }
 
 /// How waiting has ended, if it has.
-fn outcome((state, error): (ConnectionState, Option<ConnectionError>)) -> Option<Result<(), NotReady>> {
+fn outcome((state, error): (ConnectionState, Option<ConnectionError>)) -> Option<Result<(), NotReadyKind>> {
     match state {
         ConnectionState::Ready => Some(Ok(())),
-        ConnectionState::Closed => Some(Err(NotReady::Closed)),
-        ConnectionState::Failed => Some(Err(NotReady::Failed(error.unwrap_or(ConnectionError::PeerClosed)))),
+        ConnectionState::Closed => Some(Err(NotReadyKind::Closed)),
+        ConnectionState::Failed => {
+            Some(Err(NotReadyKind::Failed(error.unwrap_or(ConnectionError::PeerClosed))))
+        }
         ConnectionState::Connecting | ConnectionState::ShakingHands | ConnectionState::Waiting => None,
     }
 }
@@ -142,7 +144,7 @@ struct BecomesReady<'a> {
 }
 
 impl Future for BecomesReady<'_> {
-    type Output = Result<(), NotReady>;
+    type Output = Result<(), NotReadyKind>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // The waker first: a change after it wakes, and one before it is seen.
@@ -173,17 +175,20 @@ mod tests {
         );
         assert!(status.set(ConnectionState::Closed));
         assert!(!status.set(ConnectionState::Ready));
-        assert_eq!(status.wait_ready(None, Manner::default()), Err(NotReady::Closed));
+        assert_eq!(status.wait_ready(None, Manner::default()), Err(NotReadyKind::Closed));
     }
 
     #[test]
     fn waiting_ends_with_the_deadline_and_says_what_went_wrong() {
         let status = Status::new();
-        assert_eq!(status.wait_ready(Some(Instant::now()), Manner::default()), Err(NotReady::TimedOut(None)));
+        assert_eq!(
+            status.wait_ready(Some(Instant::now()), Manner::default()),
+            Err(NotReadyKind::TimedOut(None))
+        );
         status.fail(ConnectionState::Failed, ConnectionError::NoAddress);
         assert_eq!(
             status.wait_ready(None, Manner::default()),
-            Err(NotReady::Failed(ConnectionError::NoAddress))
+            Err(NotReadyKind::Failed(ConnectionError::NoAddress))
         );
     }
 }

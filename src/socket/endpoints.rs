@@ -80,9 +80,10 @@ impl Endpoints {
     }
 
     /// Connects that go on and have no peer now.
-    pub(super) fn without_peer(&self) -> usize {
-        let states = self.connected.iter().map(|connected| connected.connection.state());
-        states.filter(|state| !state.is_final() && *state != ConnectionState::Ready).count()
+    pub(super) fn without_peer(&self) -> impl Iterator<Item = &Endpoint> {
+        let connections = self.connected.iter().map(|connected| &connected.connection);
+        let is_alone = |state: ConnectionState| !state.is_final() && state != ConnectionState::Ready;
+        connections.filter(move |it| is_alone(it.state())).map(Connection::endpoint)
     }
 
     /// The connect to this endpoint that goes on, over a wire.

@@ -22,7 +22,7 @@ use crate::sync::{Mutex, Process, lock};
 /// ```
 /// use std::time::Duration;
 ///
-/// use peermq::{ConnectionError, ConnectionState, Context, NotReady, Pull, Push};
+/// use peermq::{ConnectionError, ConnectionState, Context, NotReadyKind, Pull, Push};
 ///
 /// let context = Context::new();
 /// let mut pull = context.open::<Pull>()?;
@@ -37,8 +37,8 @@ use crate::sync::{Mutex, Process, lock};
 /// let binding = other.bind("tcp://127.0.0.1:0")?;
 /// let wrong = push.connect(&binding)?;
 /// assert!(matches!(
-///     wrong.wait_ready(Duration::from_millis(100)),
-///     Err(NotReady::Failed(ConnectionError::Protocol(_)) | NotReady::TimedOut(_))
+///     wrong.wait_ready(Duration::from_millis(100)).unwrap_err().kind(),
+///     NotReadyKind::Failed(ConnectionError::Protocol(_)) | NotReadyKind::TimedOut(_)
 /// ));
 /// wrong.disconnect();
 /// assert_eq!(wrong.state(), ConnectionState::Closed);
@@ -96,7 +96,9 @@ impl Connection {
     ///
     /// [`NotReady`] says whether it is too early, and what went wrong last, or that it will never be.
     pub fn wait_ready(&self, timeout: Duration) -> Result<(), NotReady> {
-        self.inner.status.wait_ready(Instant::now().checked_add(timeout), self.inner.manner)
+        let deadline = Instant::now().checked_add(timeout);
+        let waited = self.inner.status.wait_ready(deadline, self.inner.manner);
+        waited.map_err(|kind| NotReady::new(self.endpoint(), kind))
     }
 
     /// Waits until messages flow, in a task, for any executor and without a timeout.
@@ -106,8 +108,9 @@ impl Connection {
     /// # Errors
     ///
     /// [`NotReady`] says why it will never be.
-    pub fn wait_ready_async(&self) -> impl Future<Output = Result<(), NotReady>> + Send {
-        self.inner.status.ready()
+    pub async fn wait_ready_async(&self) -> Result<(), NotReady> {
+        let waited = self.inner.status.ready().await;
+        waited.map_err(|kind| NotReady::new(self.endpoint(), kind))
     }
 
     /// Returns what was connected to.

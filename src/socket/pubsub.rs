@@ -33,7 +33,7 @@ impl<P: Publishes> Socket<P> {
     /// let mut publisher = Context::new().open::<Pub>()?;
     /// publisher.bind("tcp://127.0.0.1:0")?;
     /// let nobody = publisher.wait_for_subscribers(1, Duration::from_millis(1));
-    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0 }));
+    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0, wanted: 1 }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_for_subscribers(&mut self, count: usize, timeout: Duration) -> Result<(), SubscribersError> {
@@ -79,7 +79,7 @@ impl<P: Publishes> Socket<P> {
     /// reader.subscribe("weather.")?;
     /// news.wait_for_subscribers_to("weather.rain", 1, Duration::from_secs(10))?;
     /// let nobody = news.wait_for_subscribers_to("sports.", 1, Duration::from_millis(1));
-    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0 }));
+    /// assert_eq!(nobody, Err(SubscribersError::TimedOut { subscribers: 0, wanted: 1 }));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn wait_for_subscribers_to(
@@ -169,7 +169,7 @@ impl<P: Subscribes> Socket<P> {
     ///
     /// # Errors
     ///
-    /// [`TimedOut`](NotSubscribed::TimedOut), with how many had confirmed it;
+    /// [`TimedOut`](NotSubscribed::TimedOut), with how many had confirmed it, and one that had not;
     /// [`Terminated`](NotSubscribed::Terminated) when the context is shut down.
     ///
     /// ```
@@ -289,7 +289,7 @@ fn look_for_subscribers<P: Strategy>(
     match pattern.as_publisher().map(counted).ok_or(SubscribersError::NotSupported)? {
         enough if enough >= count => Ok(()),
         _ if core.is_terminated() => Err(SubscribersError::Terminated),
-        subscribers => Err(SubscribersError::TimedOut { subscribers }),
+        subscribers => Err(SubscribersError::TimedOut { subscribers, wanted: count }),
     }
 }
 
@@ -301,9 +301,13 @@ pub(super) fn wait_subscribed<P: Strategy>(
 ) -> Result<(), NotSubscribed> {
     let question = ask(core)?;
     let is_early = |error: &NotSubscribed| matches!(error, NotSubscribed::TimedOut { .. });
-    wait_while(core, timeout, is_early, NotSubscribed::Interrupted, |core| {
+    let waited = wait_while(core, timeout, is_early, NotSubscribed::Interrupted, |core| {
         look_for_answers(core, pattern, &question)
-    })
+    });
+    let Err(NotSubscribed::TimedOut { subscribed, publishers, .. }) = waited else { return waited };
+    let absent = core.endpoints.without_peer().next().cloned();
+    let missing = absent.or_else(|| question.missing());
+    Err(NotSubscribed::TimedOut { missing, subscribed, publishers })
 }
 
 /// The same in a task.
@@ -348,13 +352,13 @@ fn look_for_answers<P: Strategy>(
         return Err(NotSubscribed::Terminated);
     }
     // Connects first: one that gets its peer meanwhile has a publisher that has not confirmed anything.
-    let absent = core.endpoints.without_peer();
+    let absent = core.endpoints.without_peer().count();
     let answers = question.answers();
     let publishers = answers.publishers + absent;
     if publishers > 0 && answers.confirmed == publishers {
         return Ok(());
     }
-    Err(NotSubscribed::TimedOut { subscribed: answers.confirmed, publishers })
+    Err(NotSubscribed::TimedOut { missing: None, subscribed: answers.confirmed, publishers })
 }
 
 /// Takes in what has arrived, as far as the budget of an attempt goes.

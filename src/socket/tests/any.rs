@@ -136,7 +136,7 @@ fn only_types_with_subscribers_wait_for_them() {
     for &socket_type in SocketType::ALL {
         let waited = open(socket_type).wait_for_subscribers(1, Duration::from_millis(1));
         let expected = if [SocketType::Pub, SocketType::XPub].contains(&socket_type) {
-            SubscribersError::TimedOut { subscribers: 0 }
+            SubscribersError::TimedOut { subscribers: 0, wanted: 1 }
         } else {
             SubscribersError::NotSupported
         };

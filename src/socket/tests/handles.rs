@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use super::*;
 use crate::{
     AuthStatus, Binding, BindingState, CloseReason, Connection, ConnectionError, ConnectionState, Hwm,
-    NotReady, Pair, ProtocolError, Reason, ReconnectInterval, ReconnectStop, RecvError, SocketType,
+    NotReadyKind, Pair, ProtocolError, Reason, ReconnectInterval, ReconnectStop, RecvError, SocketType,
 };
 
 fn is_shared<T: Clone + Send + Sync + 'static>() {}
@@ -34,7 +34,10 @@ fn a_connection_tells_when_it_is_ready_also_before_the_bind() {
             place.builder().reconnect_interval(Duration::from_millis(1)).open().unwrap();
         let connection = push.connect(&endpoint).unwrap();
         assert_eq!(connection.endpoint(), &endpoint);
-        assert!(matches!(connection.wait_ready(STALL / 10), Err(NotReady::TimedOut(_))));
+        assert!(matches!(
+            connection.wait_ready(STALL / 10).map_err(|error| error.kind()),
+            Err(NotReadyKind::TimedOut(_))
+        ));
         thread::scope(|scope| {
             let waiting = scope.spawn(|| connection.wait_ready(PATIENCE));
             let mut pull: Socket<Pull> = place.open();
@@ -87,7 +90,10 @@ fn types_that_do_not_match_fail_for_good() {
         ];
         assert!(expected.contains(&error.unwrap()), "{error:?}");
         if place.transport == Transport::Inproc {
-            assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(expected[0])));
+            assert_eq!(
+                connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+                Err(NotReadyKind::Failed(expected[0]))
+            );
         }
     });
 }
@@ -107,7 +113,10 @@ fn a_peers_error_is_final() {
     peer.write_all(&greeting).unwrap();
     peer.write_all(b"\x04\x0a\x05ERROR\x03400").unwrap();
     let refused = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Refused));
-    assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(refused)));
+    assert_eq!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(refused))
+    );
     assert_eq!((connection.state(), connection.last_error()), (ConnectionState::Failed, Some(refused)));
     connection.disconnect();
     assert_eq!(connection.state(), ConnectionState::Failed, "final");
@@ -129,7 +138,10 @@ fn disconnecting_works_while_another_thread_waits_in_the_socket() {
             });
             connection.disconnect();
             assert_eq!(connection.state(), ConnectionState::Closed);
-            assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Closed));
+            assert_eq!(
+                connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+                Err(NotReadyKind::Closed)
+            );
             let (result, mut ours) = waiting.join().unwrap();
             assert_eq!(result, Err(RecvError::WouldBlock));
             // A PAIR has room for its next peer, and the other side noticed.
@@ -279,7 +291,10 @@ fn an_inproc_peer_can_be_closed() {
     assert_eq!(ours.try_recv(), Err(RecvError::WouldBlock));
     assert_eq!(theirs.try_recv(), Err(RecvError::WouldBlock));
     assert_eq!((ours.peers().len(), theirs.peers().len()), (0, 0));
-    assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(ConnectionError::PeerClosed)));
+    assert_eq!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(ConnectionError::PeerClosed))
+    );
 }
 
 #[test]
@@ -294,14 +309,20 @@ fn a_dialer_stops_after_the_failures_that_it_was_told() {
     // Refused.
     let mut push = open(ReconnectStop::REFUSED);
     let connection = push.connect(place.address()).unwrap();
-    assert!(matches!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(ConnectionError::Io(_)))));
+    assert!(matches!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(ConnectionError::Io(_)))
+    ));
     // A handshake that fails.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = Endpoint::tcp(listener.local_addr().unwrap());
     let mut push = open(ReconnectStop::HANDSHAKE_FAILED | ReconnectStop::REFUSED);
     let connection = push.connect(&endpoint).unwrap();
     drop(listener.accept().unwrap());
-    assert!(matches!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(_))));
+    assert!(matches!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(_))
+    ));
     // A connection that is lost; before, it tries again.
     let mut push = open(ReconnectStop::DISCONNECTED);
     let connection = push.connect(&endpoint).unwrap();

@@ -204,7 +204,7 @@ fn without_subscribers_nothing_is_kept_and_nothing_waits() {
 fn waiting_for_subscribers_ends_in_time() {
     let (mut publisher, endpoint) = Place::new(Transport::Tcp).bound::<Pub>();
     let wait = Duration::from_millis(20);
-    let timed_out = |subscribers| Err(SubscribersError::TimedOut { subscribers });
+    let timed_out = |subscribers| Err(SubscribersError::TimedOut { subscribers, wanted: subscribers + 1 });
     assert_eq!(publisher.wait_for_subscribers(0, wait), Ok(()));
     assert_eq!(publisher.wait_for_subscribers(1, wait), timed_out(0));
     let context = Context::new();

@@ -4,8 +4,8 @@
 use super::*;
 use crate::{
     Admission, AuthStatus, Authorizer, Candidate, ConnectionError, ConnectionState, Dealer, Decision,
-    Mechanism, Metadata, NotReady, OpenError, OptionError, PlainCredentials, ProtocolError, Pub, Reason, Rep,
-    Req, Router, Security, SocketType, Stream, Sub, XPub,
+    Mechanism, Metadata, NotReadyKind, OpenError, OptionError, PlainCredentials, ProtocolError, Pub, Reason,
+    Rep, Req, Router, Security, SocketType, Stream, Sub, XPub,
 };
 
 /// The two sides of a mechanism.
@@ -253,7 +253,10 @@ fn whoever_is_refused_learns_why_as_the_status_says() {
                 assert_eq!(pull.peers()[0].user_id(), Some("late"));
             } else {
                 let error = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(status));
-                assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)));
+                assert_eq!(
+                    connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+                    Err(NotReadyKind::Failed(error))
+                );
                 assert!(pull.peers().is_empty() && pull.try_recv().is_err());
             }
         }
@@ -269,7 +272,10 @@ fn a_panic_in_the_authorizer_keeps_one_out_and_harms_nobody_else() {
         let mut push = place.client::<Push>(&sides);
         let error = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Failed));
         let connection = push.connect(&endpoint).unwrap();
-        assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)));
+        assert_eq!(
+            connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+            Err(NotReadyKind::Failed(error))
+        );
         authorizer.replace(|_: &Candidate| Decision::allow());
         let mut push = place.client::<Push>(&sides);
         push.connect(&endpoint).unwrap();
@@ -287,7 +293,10 @@ fn a_server_that_was_told_nothing_lets_nobody_in() {
         let mut push = place.client::<Push>(&sides);
         let connection = push.connect(&endpoint).unwrap();
         let error = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Refused));
-        assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)));
+        assert_eq!(
+            connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+            Err(NotReadyKind::Failed(error))
+        );
         assert!(pull.peers().is_empty());
     }
 }
@@ -418,7 +427,10 @@ mod curve {
         let mut push = place.client::<Push>(&sides);
         let refused = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Refused));
         let connection = push.connect(&endpoint).unwrap();
-        assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(refused)));
+        assert_eq!(
+            connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+            Err(NotReadyKind::Failed(refused))
+        );
         let Security::CurveClient { keys, .. } = &sides.client else { unreachable!() };
         std::fs::write(&path, format!("{} alice", keys.public_key())).unwrap();
         let mut push = place.client::<Push>(&sides);

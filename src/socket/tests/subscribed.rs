@@ -11,8 +11,8 @@ use super::*;
 use crate::limits::CHANGES_PER_CALL;
 use crate::{NotSubscribed, Pub, Publishes, Sub, SubscribersError, Subscribes, XPub, XSub};
 
-fn timed_out(subscribed: usize, publishers: usize) -> Result<(), NotSubscribed> {
-    Err(NotSubscribed::TimedOut { subscribed, publishers })
+fn nobody() -> Result<(), NotSubscribed> {
+    Err(NotSubscribed::TimedOut { missing: None, subscribed: 0, publishers: 0 })
 }
 
 fn nothing_is_missed<P: Publishes, S: Subscribes>(place: &Place) {
@@ -44,7 +44,7 @@ fn every_publisher_is_waited_for_and_every_connect() {
     over(ALL, |place| {
         let mut subscriber: Socket<Sub> = place.open();
         subscriber.subscribe("a").unwrap();
-        assert_eq!(subscriber.wait_subscribed(TURN), timed_out(0, 0));
+        assert_eq!(subscriber.wait_subscribed(TURN), nobody());
         let mut publishers = Vec::new();
         for _ in 0..3 {
             let (publisher, endpoint) = place.bound::<Pub>();
@@ -66,7 +66,8 @@ fn every_publisher_is_waited_for_and_every_connect() {
         let mut waited = subscriber.wait_subscribed(TURN);
         eventually("the others have confirmed it", || {
             waited = subscriber.wait_subscribed(TURN);
-            waited == timed_out(4, 5)
+            let missing = Some(nowhere.clone());
+            waited == Err(NotSubscribed::TimedOut { missing, subscribed: 4, publishers: 5 })
         });
         subscriber.disconnect(&nowhere).unwrap();
         assert_eq!(subscriber.wait_subscribed(PATIENCE), Ok(()));
@@ -305,7 +306,7 @@ fn a_task_waits_until_it_is_subscribed() {
 fn who_wants_it_is_counted<P: Publishes>(place: &Place) {
     let (mut publisher, endpoint) = place.bound::<P>();
     let mut subscribers: Vec<Socket<Sub>> = (0..3).map(|_| place.connected(&endpoint)).collect();
-    let timed_out = |subscribers| Err(SubscribersError::TimedOut { subscribers });
+    let timed_out = |subscribers| Err(SubscribersError::TimedOut { subscribers, wanted: subscribers + 1 });
     for (subscriber, topics) in subscribers.iter_mut().zip([&["a", "ab"][..], &["abc"], &["b"]]) {
         topics.iter().for_each(|topic| subscriber.subscribe(topic).unwrap());
         subscriber.wait_subscribed(PATIENCE).unwrap();
@@ -341,7 +342,7 @@ fn with_inverted_matching_those_count_who_did_not_subscribe_to_it() {
         subscriber.subscribe("a").unwrap();
         publisher.wait_for_subscribers_to("b", 1, PATIENCE).unwrap();
         publisher.wait_for_subscribers(1, PATIENCE).unwrap();
-        let nobody = Err(SubscribersError::TimedOut { subscribers: 0 });
+        let nobody = Err(SubscribersError::TimedOut { subscribers: 0, wanted: 1 });
         assert_eq!(publisher.wait_for_subscribers_to("a", 1, TURN), nobody);
     });
 }
@@ -353,5 +354,5 @@ fn a_socket_of_any_type_says_whether_it_can_wait() {
     assert_eq!(pull.wait_subscribed(TURN), Err(NotSubscribed::NotSupported));
     assert_eq!(pull.wait_for_subscribers_to("a", 0, TURN), Err(SubscribersError::NotSupported));
     let mut subscriber = place.context.open_any(crate::SocketType::Sub).unwrap();
-    assert_eq!(subscriber.wait_subscribed(TURN), timed_out(0, 0));
+    assert_eq!(subscriber.wait_subscribed(TURN), nobody());
 }

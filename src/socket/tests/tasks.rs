@@ -6,7 +6,7 @@ use std::task::{self, Poll, Wake, Waker};
 use super::*;
 use crate::sync::AtomicBool;
 use crate::{
-    Dealer, NotReady, Pair, Pub, RecvError, Rep, Req, Router, RoutingId, Sub, SubscribersError, XPub,
+    Dealer, NotReadyKind, Pair, Pub, RecvError, Rep, Req, Router, RoutingId, Sub, SubscribersError, XPub,
 };
 
 /// A task that is a thread.
@@ -293,7 +293,8 @@ fn tasks_wait_for_connections_and_subscribers() {
         let later = subscriber.connect(place.address()).unwrap();
         assert!(poll_up_to(1, later.wait_ready_async()).is_none());
         later.disconnect();
-        assert_eq!(run(later.wait_ready_async()), Err(NotReady::Closed));
+        let ended = run(later.wait_ready_async()).unwrap_err();
+        assert_eq!((ended.kind(), ended.endpoint()), (NotReadyKind::Closed, later.endpoint()));
     });
 }
 

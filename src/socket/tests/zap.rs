@@ -6,7 +6,7 @@ use super::*;
 #[cfg(unix)]
 use crate::transport::faults::{Harm, Plan};
 use crate::{
-    AnyPattern, AuthStatus, Authorizer, BindErrorKind, ConnectionError, Decision, EventKind, NotReady,
+    AnyPattern, AuthStatus, Authorizer, BindErrorKind, ConnectionError, Decision, EventKind, NotReadyKind,
     OpenError, ProtocolError, Reason, RecvError, Rep, Router, RoutingId, SocketType, ZapDomain,
 };
 
@@ -28,9 +28,9 @@ impl Place {
     }
 }
 
-fn failed() -> Result<(), NotReady> {
+fn failed() -> Result<(), NotReadyKind> {
     let error = ProtocolError::NotLetInByPeer(AuthStatus::Failed);
-    Err(NotReady::Failed(ConnectionError::Protocol(error)))
+    Err(NotReadyKind::Failed(ConnectionError::Protocol(error)))
 }
 
 /// Answers the next request with this status, user and metadata; the request.
@@ -86,7 +86,10 @@ fn a_handler_keeps_out() {
             let ours = ConnectionError::Protocol(ProtocolError::NotLetIn(expected, text));
             until(&monitor, |kind| matches!(kind, EventKind::HandshakeFailed(error) if *error == ours));
             let error = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(expected));
-            assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(error)));
+            assert_eq!(
+                connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+                Err(NotReadyKind::Failed(error))
+            );
             assert!(pull.peers().is_empty());
         }
         // 300: not told, and tried again.
@@ -111,7 +114,10 @@ fn without_a_handler_nobody_is_let_in() {
         let place = Place::new(Transport::Tcp);
         let (mut pull, endpoint) = place.asking(&sides);
         let mut push = place.client::<Push>(&sides);
-        assert_eq!(push.connect(&endpoint).unwrap().wait_ready(PATIENCE), failed());
+        assert_eq!(
+            push.connect(&endpoint).unwrap().wait_ready(PATIENCE).map_err(|error| error.kind()),
+            failed()
+        );
         let mut handler = place.handler();
         let mut push = place.client::<Push>(&sides);
         push.connect(&endpoint).unwrap();
@@ -120,7 +126,10 @@ fn without_a_handler_nobody_is_let_in() {
         assert_eq!(pull.recv().unwrap(), "hello");
         drop(handler);
         let mut push = place.client::<Push>(&sides);
-        assert_eq!(push.connect(&endpoint).unwrap().wait_ready(PATIENCE), failed());
+        assert_eq!(
+            push.connect(&endpoint).unwrap().wait_ready(PATIENCE).map_err(|error| error.kind()),
+            failed()
+        );
         let mut handler = place.handler();
         let mut push = place.client::<Push>(&sides);
         push.connect(&endpoint).unwrap();
@@ -272,13 +281,19 @@ fn both_the_authorizer_and_the_handler_must_agree() {
     let refused = ConnectionError::Protocol(ProtocolError::NotLetInByPeer(AuthStatus::Refused));
     let mut push = place.client::<Push>(&sides);
     let connection = push.connect(&endpoint).unwrap();
-    assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(refused)));
+    assert_eq!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(refused))
+    );
     assert_eq!(handler.try_recv().err(), Some(RecvError::WouldBlock), "it is not asked");
     gate.replace(|_: &crate::Candidate| Decision::allow());
     let mut push = place.client::<Push>(&sides);
     let connection = push.connect(&endpoint).unwrap();
     answer(&mut handler, "400", "", b"");
-    assert_eq!(connection.wait_ready(PATIENCE), Err(NotReady::Failed(refused)));
+    assert_eq!(
+        connection.wait_ready(PATIENCE).map_err(|error| error.kind()),
+        Err(NotReadyKind::Failed(refused))
+    );
 }
 
 #[test]
