@@ -46,6 +46,9 @@ pub struct Rep {
     asker: Option<PipeKey>,
     /// The way back.
     envelope: Vec<Frame>,
+    /// Which request was looked at last, and is whole: its envelope, of as many frames as its sender likes, is walked once,
+    /// however often somebody looks.
+    whole: Option<(PipeKey, u64)>,
 }
 
 impl Rep {
@@ -80,8 +83,16 @@ impl Strategy for Rep {
     fn on_writable(&mut self, _: &mut Pipes, _: PipeKey) {}
 
     fn is_readable(&mut self, pipes: &mut Pipes) -> bool {
+        if self.asker.is_some() {
+            return false;
+        }
+        if self.whole.is_some() && self.whole == self.peers.place(pipes) {
+            return true;
+        }
         let is_whole = |head: Head<'_>| Opened::judge(head.frames, None) == Opened::Whole;
-        self.asker.is_none() && self.peers.has_wanted(pipes, is_whole, |pipes| pipes.drops().malformed.add(1))
+        let is_any = self.peers.has_wanted(pipes, is_whole, |pipes| pipes.drops().malformed.add(1));
+        self.whole = if is_any { self.peers.place(pipes) } else { None };
+        is_any
     }
 
     fn is_writable(&mut self, _: &mut Pipes) -> bool {

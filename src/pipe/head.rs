@@ -60,6 +60,8 @@ impl<'a> Iterator for InPlace<'a> {
     fn next(&mut self) -> Option<&'a [u8]> {
         loop {
             let (behind, flags, body) = frame_at(self.at?)?;
+            #[cfg(test)]
+            LOOKS.set(LOOKS.get() + 1);
             let is_command = flags & (COMMAND | NOTE) == COMMAND; // the session has answered it
             self.at = (is_command || flags & MORE != 0).then_some(behind);
             if !is_command {
@@ -92,6 +94,12 @@ impl Pipes {
             None => pipe.inbound.head().map(judge),
         }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Frames that this thread has looked at in their place.
+    pub(crate) static LOOKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(all(test, not(loom)))]

@@ -60,6 +60,8 @@ pub(crate) use duplex::Pipe;
 pub(crate) use enveloped::Opened;
 pub(crate) use handover::Handover;
 pub(crate) use head::Head;
+#[cfg(test)]
+pub(crate) use head::LOOKS;
 pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::{Heed, Mailbox, Observer, Sleepers};

@@ -108,6 +108,13 @@ impl FairQueue {
         self.next(pipes).is_some()
     }
 
+    /// Which message is the next, if there is one: whose, and how many of its peer's were received before. If not, each
+    /// peer tells when it has one.
+    pub(crate) fn place(&mut self, pipes: &mut Pipes) -> Option<(PipeKey, u64)> {
+        let key = self.next(pipes)?;
+        Some((key, pipes.get_mut(key)?.inbound.received()))
+    }
+
     /// Whose message or note is the next.
     fn next(&mut self, pipes: &mut Pipes) -> Option<PipeKey> {
         while let Some(key) = self.active.current() {

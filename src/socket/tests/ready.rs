@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use super::ends::Raw;
 use super::*;
+use crate::pipe::LOOKS;
 use crate::{
     AnyPattern, Dealer, Interest, PollError, PollItem, Poller, Pub, RecvError, Req, Router, RouterNotify,
     SocketType, Stream, Sub, poll,
@@ -295,5 +296,42 @@ fn poll_ends_with_its_time_and_after_a_shutdown() {
         });
         assert_eq!(items.map(|item| item.ready()), [READABLE, Interest::BOTH]);
         assert_eq!((pull.readiness(), pull.try_recv()), (Interest::BOTH, Err(RecvError::Terminated)));
+    });
+}
+
+#[test]
+fn an_envelope_of_many_frames_is_walked_once_however_often_somebody_looks() {
+    const FRAMES: usize = 10_000;
+    let walked = |rep: &mut Socket<AnyPattern>| {
+        let before = LOOKS.get();
+        (rep.readiness().is_readable(), LOOKS.get() - before)
+    };
+    over(ALL, |place| {
+        let mut rep = place.context.open_any(SocketType::Rep).unwrap();
+        let endpoint: Endpoint = rep.bind(place.address()).unwrap().into();
+        let mut dealers: [Socket<Dealer>; 2] = [(); 2].map(|()| place.connected(&endpoint));
+        let envelope = || vec![&b"hop"[..]; FRAMES].into_iter();
+        let request = |text: &'static [u8]| Message::from_frames(envelope().chain([&b""[..], text])).unwrap();
+        for dealer in &mut dealers {
+            send(dealer, request(b"first"));
+            send(dealer, request(b"second"));
+        }
+        for _ in 0..4 {
+            eventually("a request is there", || rep.readiness().is_readable());
+            assert_eq!(walked(&mut rep), (true, 0));
+            wait(&mut rep);
+            assert_eq!(walked(&mut rep), (true, 0));
+            let asked = rep.try_recv().unwrap();
+            assert!(asked == "first" || asked == "second");
+            assert_eq!(walked(&mut rep), (false, 0), "not before the reply");
+            rep.try_send("answer").unwrap();
+        }
+        assert!(!rep.readiness().is_readable());
+        // What is no request is dropped, and not taken for the one that was looked at.
+        send(&mut dealers[0], Message::from_frames(envelope()).unwrap());
+        eventually("it is dropped", || {
+            assert!(!rep.readiness().is_readable());
+            rep.dropped().malformed == 1
+        });
     });
 }
