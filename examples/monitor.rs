@@ -66,17 +66,6 @@ async fn outcome(news: &Monitor) -> Result<String, RecvError> {
 /// Tells what happens until the socket is gone.
 fn watch(monitor: Monitor) {
     for event in monitor {
-        let place = event
-            .address
-            .as_ref()
-            .or(event.endpoint.as_ref())
-            .map_or_else(String::new, |place| place.to_string());
-        if let EventKind::Ready(peer) = &event.kind {
-            println!("ready: {place}, user {}", peer.user_id().unwrap_or("unknown"));
-        } else if let Some(reason) = event.kind.reason() {
-            println!("{}: {place}, {reason}", event.kind.name());
-        } else {
-            println!("{}: {place}", event.kind.name());
-        }
+        println!("{event}");
     }
 }

@@ -129,7 +129,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Terminated`] after [`shutdown`](Self::shutdown).
+    /// As for [`open`](Self::open).
     pub fn open_any(&self, socket_type: SocketType) -> Result<Socket<AnyPattern>, OpenError> {
         self.builder_for_any(socket_type).open()
     }
@@ -149,12 +149,27 @@ impl Context {
     }
 
     /// Makes every call on every socket of this context return `Terminated`, also calls that wait now: at once, or
-    /// within 10 ms if they wait in step with one peer.
+    /// within 10 ms if they wait in step with one peer. So does every [`open`](Self::open) from now on; there is no way
+    /// back. Can be called from any thread, and again, which changes nothing.
     ///
     /// Returns at once. Messages that were accepted are still sent, as [`linger`](crate::Options::linger)
     /// says, when their sockets are dropped; but the last drop waits a second at most, and not for peers that cannot be
     /// reached, unless [`ContextBuilder::linger`] says for how long. [`Socket::close`] and [`finish`](Self::finish) wait as
     /// long as they are told to.
+    ///
+    /// ```
+    /// use std::thread;
+    ///
+    /// use peermq::{Context, Pull, RecvError};
+    ///
+    /// let context = Context::new();
+    /// let mut pull = context.open::<Pull>()?;
+    /// let waiting = thread::spawn(move || pull.recv());
+    /// context.shutdown();
+    /// assert_eq!(waiting.join().unwrap(), Err(RecvError::Terminated));
+    /// assert!(context.open::<Pull>().is_err());
+    /// # Ok::<(), peermq::OpenError>(())
+    /// ```
     pub fn shutdown(&self) {
         self.inner.shut_down();
     }

@@ -106,12 +106,13 @@ pub enum ConnectionError {
     /// The SOCKS5 proxy did not connect us.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
-    /// The peer gave no sign of life in time.
-    #[error("the peer gave no sign of life")]
+    /// The peer gave no sign of life in time: within [`heartbeat_timeout`](crate::Options::heartbeat_timeout), or what it
+    /// has announced itself, or two seconds when another peer wants its routing id.
+    #[error("the peer gave no sign of life in time")]
     Silent,
     /// The operating system did not connect within [`connect_timeout`](crate::Options::connect_timeout), or a proxy
     /// within [`handshake_interval`](crate::Options::handshake_interval).
-    #[error("connecting took too long")]
+    #[error("connecting took longer than connect_timeout, or a proxy longer than handshake_interval")]
     TimedOut,
 }
 
@@ -157,8 +158,8 @@ pub enum OpenError {
     /// With a [`zap_domain`](crate::Options::zap_domain): the thread that asks the handler could not be started.
     #[error("cannot open: {0}")]
     Io(OsError),
-    /// The context was shut down.
-    #[error("the context was shut down")]
+    /// The context was shut down. Also in a child that was forked since the context was built.
+    #[error("the context was shut down, or belongs to the parent of this process")]
     Terminated,
 }
 
@@ -340,7 +341,11 @@ pub enum SubscribeError {
     #[error("a socket of this type does not subscribe")]
     NotSupported,
     /// A topic longer than publishers accept, or more topics than one peer may have.
-    #[error("the topic is longer than {max} octets, or there are too many", max = crate::limits::TOPIC_OCTETS_MAX)]
+    #[error(
+        "the topic is longer than {longest} octets, or one more than the {most} that a socket may subscribe to",
+        longest = crate::limits::TOPIC_OCTETS_MAX,
+        most = crate::limits::TOPICS_PER_PEER
+    )]
     TooMuch,
 }
 
@@ -403,20 +408,20 @@ pub enum ProtocolError {
     /// A command frame with the MORE flag.
     #[error("a command cannot have more frames")]
     CommandWithMore,
-    /// A handshake command longer than the limit.
-    #[error("a handshake command of {0} octets is over the limit")]
+    /// A handshake command longer than the limit: of too much metadata, mostly.
+    #[error("a handshake command of {0} octets is over the limit of {max}", max = crate::limits::HANDSHAKE_COMMAND_MAX)]
     CommandTooLarge(u64),
     /// The same metadata property twice.
     #[error("a metadata property appears twice")]
     DuplicateProperty,
-    /// A frame longer than `max_message_size`, or than 2^63-1 octets.
-    #[error("a frame of {0} octets is over the limit")]
+    /// A frame longer than [`max_message_size`](crate::Options::max_message_size), or than 2^63-1 octets.
+    #[error("a frame of {0} octets is longer than max_message_size permits")]
     FrameTooLarge(u64),
     /// A ZMTP 1.0 frame whose length leaves no room for its flags.
     #[error("a frame is too short for its flags")]
     FrameTooShort,
-    /// The handshake did not end in time.
-    #[error("the handshake took too long")]
+    /// The handshake did not end within [`handshake_interval`](crate::Options::handshake_interval).
+    #[error("the handshake took longer than handshake_interval")]
     HandshakeTimeout,
     /// Both sockets have types that cannot be connected.
     #[error("a {0:?} socket cannot talk to this one")]
@@ -424,8 +429,9 @@ pub enum ProtocolError {
     /// The first octets are no ZMTP greeting.
     #[error("the greeting is not ZMTP")]
     InvalidGreeting,
-    /// A message whose frames have more octets in all than `max_message_size`: so many with the frame that was refused.
-    #[error("a message of at least {0} octets is over the limit")]
+    /// A message whose frames have more octets in all than [`max_message_size`](crate::Options::max_message_size): so many
+    /// with the frame that was refused.
+    #[error("a message of at least {0} octets is longer than max_message_size permits")]
     MessageTooLarge(u64),
     /// A command that does not parse.
     #[error("a malformed command")]
@@ -477,8 +483,8 @@ pub enum ProtocolError {
     /// So much was encrypted on one connection that its numbers are used up.
     #[error("the connection has encrypted all that it may")]
     TooManyEncrypted,
-    /// A message with more parts than the limit.
-    #[error("a message has too many parts")]
+    /// A message of more than 131,072 frames.
+    #[error("a message has more than {max} frames", max = crate::limits::PARTS_MAX)]
     TooManyParts,
     /// A command or message that the state does not allow.
     #[error("a command or message in the wrong state")]

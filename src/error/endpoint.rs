@@ -164,7 +164,7 @@ impl fmt::Display for BindError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum BindErrorKind {
-    /// Another socket is bound to this address, or another process listens at this path.
+    /// Another socket is bound to this address or inproc name, or somebody listens at this path.
     #[error("the address is in use; choose another one, or end the socket or program that is bound there")]
     AddressInUse,
     /// The text is not an endpoint.
@@ -176,7 +176,7 @@ pub enum BindErrorKind {
     /// No interface has this name, or the name has no local address.
     #[error("no local interface has this name or address; `*` is every interface")]
     NoSuchInterface,
-    /// The path holds something that is not a socket, or another program is listening there.
+    /// The path holds something that is not a socket: a file or a directory, which is left alone.
     #[error("the path exists and is not a socket; choose another one, or remove it")]
     NotASocket,
     /// `bind_fd` of a descriptor that does not listen.

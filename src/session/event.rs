@@ -223,11 +223,12 @@ impl fmt::Display for EventKind {
             Self::Left => f.write_str("a peer has left before it said anything"),
             Self::Listening => f.write_str("listening"),
             Self::Missed(count) => write!(f, "events that this monitor has missed: {count}"),
-            Self::Ready(peer) if peer.routing_id().is_none() => {
-                write!(f, "ready, with a {:?}", peer.socket_type())
-            }
             Self::Ready(peer) => {
-                write!(f, "ready, with the {:?} of routing id {}", peer.socket_type(), peer.routing_id())
+                write!(f, "ready, with a {:?}", peer.socket_type())?;
+                if !peer.routing_id().is_none() {
+                    write!(f, ", routing id {}", peer.routing_id())?;
+                }
+                peer.user_id().map_or(Ok(()), |user| write!(f, ", user {user}"))
             }
             Self::Retried { pause, error } => write!(f, "tried again in {pause:.3?}: {error}"),
             Self::RoutingIdInUse(name) => {

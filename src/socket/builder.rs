@@ -57,7 +57,8 @@ impl<P: Pattern> Builder<P> {
     ///
     /// # Errors
     ///
-    /// [`Terminated`](OpenError::Terminated) when the context was shut down;
+    /// [`Terminated`](OpenError::Terminated) when the context was shut down, and in a child that was forked since it was
+    /// built;
     /// [`Io`](OpenError::Io) when a `zap_domain` is set and the system starts no thread for it;
     /// [`ForeignOption`](OpenError::ForeignOption) when an option has another value than its default although
     /// sockets of the type do not have it; with a STREAM, which knows no mechanisms, also for `security`.

@@ -352,7 +352,8 @@ impl<P: Receives> Socket<P> {
     /// # Errors
     ///
     /// [`WouldBlock`](RecvError::WouldBlock) when the time is over, [`Terminated`](RecvError::Terminated)
-    /// when the context is shut down.
+    /// when the context is shut down, and [`Interrupted`](RecvError::Interrupted) by a signal if the context is
+    /// [`interruptible`](crate::ContextBuilder::interruptible).
     #[inline]
     pub fn recv(&mut self) -> Result<Message, RecvError> {
         let mut message = Message::new();
