@@ -22,6 +22,9 @@ pub(crate) use std::{
     sync::{Arc, Condvar, Mutex},
 };
 
+#[cfg(all(not(loom), not(target_os = "linux")))]
+use std::sync::atomic::fence;
+
 mod each;
 mod held;
 

@@ -382,8 +382,9 @@ impl Listener {
         let socket = socket2::Socket::from(fd);
         let os_error = |error: io::Error| BindErrorKind::Io(error.into());
         let address = socket.local_addr().map_err(os_error)?;
-        // Only Linux tells; elsewhere the first accept does.
-        if cfg!(target_os = "linux") && !matches!(socket.is_listener(), Ok(true)) {
+        // Not every system tells; elsewhere the first accept does.
+        #[cfg(target_os = "linux")]
+        if !matches!(socket.is_listener(), Ok(true)) {
             return Err(BindErrorKind::NotListening);
         }
         socket.set_nonblocking(true).map_err(os_error)?;

@@ -178,7 +178,8 @@ pub(super) fn descriptors_max() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a live `rlimit`, which the call fills.
     let done = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
-    (done == 0).then_some(limit.rlim_cur)
+    // Through one that holds both: the number has a sign on some systems.
+    (done == 0).then(|| i128::from(limit.rlim_cur)).and_then(|most| u64::try_from(most).ok())
 }
 
 /// The process at the other end of a Unix domain socket, as the kernel knew it when the connection was made.
