@@ -444,7 +444,7 @@ fn a_body_whose_drop_panics_breaks_nothing_else() {
             recv(&mut consumer).unwrap();
         }
         // In several segments.
-        let unsent = (0..20).flat_map(|_| [bodies.body(), bodies.panicking(), bodies.body()]);
+        let unsent = (0..8).flat_map(|_| [bodies.body(), bodies.panicking(), bodies.body()]);
         let unsent = Message::from_frames(unsent).unwrap();
         let (died, producer) = match way {
             0 => {
@@ -474,7 +474,7 @@ fn a_body_whose_drop_panics_breaks_nothing_else() {
             }
         };
         assert!(died.is_err(), "way {way}");
-        assert_eq!(bodies.dropped(), 60, "way {way}: each of them, once");
+        assert_eq!(bodies.dropped(), 24, "way {way}: each of them, once");
         assert!(producer.is_none_or(|producer| producer.is_closed()), "way {way}: it is told");
     }
 }
@@ -554,7 +554,9 @@ impl AsRef<[u8]> for Body {
 impl Drop for Body {
     fn drop(&mut self) {
         *self.dropped.lock().unwrap() += 1;
-        assert!(!self.panics, "as asked");
+        if self.panics {
+            panic::resume_unwind(Box::new("as asked")); // without a word: there are many
+        }
     }
 }
 
