@@ -399,6 +399,7 @@ fn endless_more_ends_at_the_limit_of_parts() {
             Ok(_) => frames += 1,
             Err(error) => break error,
         }
+        assert!(frames <= crate::limits::PARTS_MAX, "there is no end");
     };
     assert_eq!(refused, crate::ProtocolError::TooManyParts);
     assert_eq!(frames, crate::limits::PARTS_MAX);
