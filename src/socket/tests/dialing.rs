@@ -91,9 +91,11 @@ fn a_name_whose_first_addresses_are_silent_is_reached_at_the_next() {
 #[test]
 fn a_name_falls_back_to_the_other_family() {
     let place = Place::new(Transport::Tcp);
+    // Of a port that no other process has: all of them have this host.
+    let other = TcpListener::bind("[::1]:0").unwrap().local_addr().unwrap();
     let [address] = hosts();
+    let address = SocketAddr::new(address.ip(), other.port());
     let mut pull = bound(&place, address);
-    let other = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()));
     // The first family is refused, silent, and not wanted.
     let check = |pull: &mut Socket<Pull>, is_wanted| {
         let builder = place.builder().ipv6(is_wanted).connect_timeout(Timeout::Never);
@@ -379,9 +381,8 @@ fn an_address_with_a_zone_is_looked_up_as_it_is() {
     // Only the system knows which interface that is, and perhaps not yet.
     // Of a family that is not wanted of names.
     let place = Place::new(Transport::Tcp);
-    let [address] = hosts();
-    let address = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, address.port()));
-    let mut pull = bound(&place, address);
+    let mut pull = place.open();
+    let address = socket_address(pull.bind("tcp://[::1]:*").unwrap().endpoint());
     let zoned = format!("fe80::7%z{}", unique());
     names::answer(&zoned, move || vec![address]);
     let mut push: Socket<Push> = place.open();
