@@ -32,7 +32,7 @@
 //! | D11 | an Identity has up to 255 octets and does not start with zero | does not check the peer's | refuses both |
 //! | D13 | nothing on a malformed command after the handshake | stays connected | closes the connection |
 //! | D14 | a command between the frames of one message is not in the grammar | handles it | handles it, and the message stays whole; ours go between messages only |
-//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING, a question of `wait_subscribed` when it holds |
+//! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING, a question of `wait_subscribed` when it holds, and not the [last words](super::ends#two-that-go-at-the-same-time) of a side that goes |
 //! | D16 | RFC 26: a flag for MORE in the box, all others zero; commands have no place | a flag for commands, too | the same; any other flag closes the connection |
 //! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
 //!

@@ -7,7 +7,10 @@
 //! for every version of ZMTP, through proxies, whoever connected, and for every socket type that does not drop by its
 //! nature (a PUB drops what a slow subscriber has no room for, before and at the end).
 //!
-//! Three things make it hold:
+//! *Nobody is told that a message has arrived which the other side has thrown away*: the second rule, for what `close` and
+//! `finish` report.
+//!
+//! Four things make them hold:
 //!
 //! 1. **The side that goes** hands everything to the kernel, shuts its half of the connection down, and reads and throws
 //!    away what still comes until the peer has closed its half, too, or the linger is over. Closing at once would make
@@ -19,6 +22,8 @@
 //!    longer than a round trip.
 //! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not
 //!    is sent again on the next connection, from its first octet; what was, never is.
+//! 4. **Last words.** A side that ends a connection before it has read the other's end says in its last frame how many
+//!    messages it has received: see [below](#two-that-go-at-the-same-time).
 //!
 //! # Who ends it, and how
 //!
@@ -59,16 +64,33 @@
 //!
 //! | | [`close`](crate::CloseReport) of a socket | [`finish`](crate::FinishReport) of a context |
 //! |---|---|---|
-//! | `flushed` | messages that were handed over since, and the peer has closed its half behind them: it has read them | messages that were handed over to the kernel since, whether or not their peers have read them |
+//! | `flushed` | messages that were handed over since, and the peer has closed its half behind them, or has said so: it has read them | messages that were handed over to the kernel since, whether or not their peers have read them |
 //! | `uncertain` | messages that were handed over since, to peers that have not | is in `flushed` |
 //! | `dropped` | messages that were not handed over: they will never arrive | the same |
-//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before | the same |
+//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same |
 //!
 //! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
 //! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
-//! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue when that peer
-//! goes, and a peer that ends by itself while we close (it closes, unbinds, or lets us go) throws away what it has not
-//! received, which looks the same from here: who must know that a message was *worked on* needs an answer to it.
+//! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue, and if that peer
+//! goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an answer to it.
+//!
+//! # Two that go at the same time
+//!
+//! A side that closes takes its peer's end as proof that it has read everything; a peer that goes by itself at that moment
+//! ends in the same way, and throws away what it has not received. So a side of this library that can receive, and that
+//! ends a connection before it has read the other's end, whatever the way, says last how many messages its socket has
+//! received, or can still receive: a PING whose context is `peermq--` and that number in eight octets. A peer of this
+//! library does not answer it, and compares the number with what it has handed over. If it is the same, everything has
+//! arrived, also when both go; if not, the peer is `unconfirmed`. Every other peer of ZMTP 3.1 takes it for a PING, and may
+//! answer it.
+//!
+//! What the side that goes throws away is counted there as `unreceived` as far as it had come into its queues; what the
+//! kernel has still is in no count of that side, but in no confirmation of the other either.
+//!
+//! What remains: last words are not said to peers before ZMTP 3.1, and not when the kernel takes nothing at the end, as
+//! with a peer that does not read while the linger passes; and libzmq says none. A peer of these kinds that goes at that
+//! moment is taken for one that has read everything. An XPUB does not count messages apart from subscriptions, so who
+//! closes while an XPUB goes is told `unconfirmed`.
 //!
 //! # An error that ends the program
 //!

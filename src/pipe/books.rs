@@ -162,20 +162,25 @@ impl Books {
         self.so_far().1
     }
 
-    /// The queues from which connections take.
-    pub(crate) fn queues(&self) -> Vec<Queue> {
+    /// The queues from which connections take; and what has come over connections that are gone, and can be received.
+    pub(crate) fn queues(&self) -> (Vec<Queue>, u64) {
         let pages = lock(&self.pages);
-        let queues = pages.open.iter().filter_map(|page| {
+        let (mut queues, mut left) = (Vec::new(), 0);
+        for page in &pages.open {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
-            let reader = outstanding.reader().filter(|_| !outstanding.is_consumer_gone())?;
-            let to = reader.destination()?;
+            if outstanding.is_consumer_gone() {
+                left += if page.is_connection { unreceived(&page.inbound, both) } else { 0 };
+                continue;
+            }
+            let Some(reader) = outstanding.reader() else { continue };
+            let Some(to) = reader.destination() else { continue };
             let (out, back) = both.map_or((None, None), |both| (both.out.clone(), both.back.clone()));
             let handed_over = outstanding.sent() - outstanding.left();
             let (outbound, inbound) = (Arc::clone(&page.outbound), Arc::clone(&page.inbound));
-            Some(Queue { outbound, inbound, out, back, handed_over, reader, to })
-        });
-        queues.collect()
+            queues.push(Queue { outbound, inbound, both: LatestBoth { out, back }, handed_over, reader, to });
+        }
+        (queues, left)
     }
 
     /// Whether nothing will change any more.
@@ -199,8 +204,7 @@ impl Books {
 pub(crate) struct Queue {
     outbound: Arc<Ring>,
     inbound: Arc<Ring>,
-    out: Option<Latest>,
-    back: Option<Latest>,
+    both: LatestBoth,
     /// What its kernel had when this was made.
     handed_over: u64,
     reader: WakeUp,
@@ -214,7 +218,7 @@ impl Queue {
     }
 
     fn outstanding(&self) -> Outstanding {
-        match &self.out {
+        match &self.both.out {
             Some(latest) => latest.outstanding(&self.outbound),
             None => Outstanding::new(Arc::clone(&self.outbound), self.outbound.sent().0),
         }
@@ -239,11 +243,16 @@ impl Queue {
 
     /// Messages that have come, and that a socket that is open has not received. Exact when the connection is gone.
     pub(crate) fn unreceived(&self) -> u64 {
-        match &self.back {
-            _ if self.inbound.is_consumer_gone() => 0,
-            Some(latest) => u64::from(!latest.is_empty()),
-            None => self.inbound.sent().0 - self.inbound.consumed(),
-        }
+        unreceived(&self.inbound, Some(&self.both))
+    }
+}
+
+/// Messages that have come, and that a socket that is open has not received.
+fn unreceived(inbound: &Ring, both: Option<&LatestBoth>) -> u64 {
+    match both.and_then(|both| both.back.as_ref()) {
+        _ if inbound.is_consumer_gone() => 0,
+        Some(latest) => u64::from(!latest.is_empty()),
+        None => inbound.sent().0 - inbound.consumed(),
     }
 }
 

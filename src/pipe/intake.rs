@@ -201,6 +201,21 @@ impl Intake {
         self.producer.wait_until_taken(taken)
     }
 
+    /// Whether nobody will take anything more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.producer.is_closed()
+    }
+
+    /// The last octets that came, as far as they are not skimmed.
+    pub(crate) fn unskimmed(&mut self) -> &[u8] {
+        if self.raw_end == self.producer.written.octets as usize {
+            return &[];
+        }
+        let (from, to) = (self.producer.written.octets as usize, self.raw_end);
+        // SAFETY: we are the producer, and nothing is written while the octets are borrowed.
+        unsafe { self.producer.tail().octets(from, to) }
+    }
+
     /// Whether buffers of large bodies are kept and used again.
     pub(crate) fn keep_buffers(&self, keep: bool) {
         if keep { self.shelf.open() } else { self.shelf.close() }

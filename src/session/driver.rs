@@ -6,6 +6,7 @@
 
 mod ending;
 mod handshake;
+mod last_words;
 mod pacing;
 mod topics;
 
@@ -78,6 +79,7 @@ pub(super) struct Session {
     moved: u64,
     /// Octets read.
     heard: u64,
+    counted: last_words::Counted,
     /// When the task was asked to look after heartbeats next.
     beat_at: Option<Instant>,
     /// What `moved` was when the I/O thread took the connection back because nothing moved.
@@ -127,6 +129,7 @@ impl Session {
             calls: Calls::default(),
             moved: 0,
             heard: 0,
+            counted: last_words::Counted::default(),
             beat_at: None,
             idle_since: 0,
         }
@@ -155,6 +158,7 @@ impl Session {
         match &mut self.ends {
             Some(old) if self.is_shaking_hands => {
                 *old = ends;
+                self.sent_at_tick = self.sent();
                 Ok(())
             }
             Some(_) | None => Err(ends),
@@ -429,7 +433,7 @@ impl Session {
                     return Ok(false);
                 }
             }
-            return Err(End::Sent);
+            return if self.put_last_words() { Ok(false) } else { Err(End::Sent) };
         }
         Ok(self.care.is_stream() || ends.wait_for_messages(self.turn != Turn::Task))
     }

@@ -49,21 +49,23 @@ impl Leave {
         Self { unacknowledged: stream.unacknowledged(), looks: 0, is_unheard }
     }
 
-    /// Does what was noted.
+    /// Does what was noted, behind what throwing away came to. A peer that goes, too, `has_all` of what it was told, or
+    /// has not.
     ///
     /// # Errors
     ///
     /// [`End::Sent`] when the connection is over, or nobody has to wait for its end.
-    pub(super) fn go_on(
+    pub(super) fn go_on<E>(
         &mut self,
-        stream: &mut Stream,
+        discarded: Result<(Discarded, usize), E>,
+        has_all: Option<bool>,
         noted: u8,
-        budget: usize,
+        stream: &Stream,
         link: &Link,
     ) -> Result<Progress, End> {
-        match discard(stream, budget) {
+        match discarded {
             Ok((Discarded::End, _)) => {
-                if !self.is_unheard {
+                if has_all.unwrap_or(!self.is_unheard) {
                     link.confirm();
                 }
                 Err(End::Sent)
@@ -90,10 +92,18 @@ impl Leave {
 
 /// Throws away what comes, about `budget` octets at most, and tells how many it was.
 pub(super) fn discard(stream: &mut Stream, budget: usize) -> Result<(Discarded, usize), OsError> {
+    discard_from(budget, |octets| stream.read(&mut [IoSliceMut::new(octets)]))
+}
+
+/// The same of what `read` brings.
+pub(super) fn discard_from<E>(
+    budget: usize,
+    mut read: impl FnMut(&mut [u8]) -> Result<Read, E>,
+) -> Result<(Discarded, usize), E> {
     let mut octets = [0; RAW_READ];
     let mut discarded = 0;
     while discarded < budget {
-        match stream.read(&mut [IoSliceMut::new(&mut octets)])? {
+        match read(&mut octets)? {
             Read::Dry => return Ok((Discarded::Dry, discarded)),
             Read::End => return Ok((Discarded::End, discarded)),
             Read::Octets(count) => discarded += count,

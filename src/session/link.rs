@@ -60,6 +60,9 @@ pub(crate) struct Link {
     is_bounded: AtomicBool,
     /// The peer has closed its half behind everything that it was told.
     is_confirmed: AtomicBool,
+    /// Stopped, it has lost a connection on which the peer was told something: what another one tells later covers that
+    /// no more.
+    is_in_doubt: AtomicBool,
     /// What the handle of a dialer's connection shows; none for an accepted one.
     pub(super) status: Option<Arc<Status>>,
     pub(super) pulse: Pulse,
@@ -100,6 +103,7 @@ impl Link {
             is_stopped: AtomicBool::new(false),
             is_bounded: AtomicBool::new(false),
             is_confirmed: AtomicBool::new(false),
+            is_in_doubt: AtomicBool::new(false),
             status,
             pulse: Pulse::default(),
             place: Handover::new(Place::Down(None), work::PIPES),
@@ -149,12 +153,6 @@ impl Link {
     pub(super) fn is_bounded(&self) -> bool {
         // Relaxed: stored before the notice that stops the session.
         self.is_bounded.load(Ordering::Relaxed)
-    }
-
-    /// The peer has closed its half behind everything that it was told.
-    pub(super) fn confirm(&self) {
-        // Release: pairs with the Acquire of whoever asks, who may have heard of the end in another way.
-        self.is_confirmed.store(true, Ordering::Release);
     }
 
     /// Waits for the answer to this question, and to no other.
@@ -283,7 +281,8 @@ impl Link {
         let mut gone = None;
         let ends = match std::mem::replace(place, Place::Down(None)) {
             Place::Down(ends) => ends,
-            Place::Up(session) => {
+            Place::Up(mut session) => {
+                session.say_last(None);
                 gone = self.owner.peers.end(self.id);
                 session.into_ends(self.farewell())
             }
@@ -533,7 +532,10 @@ impl Link {
         }
         let mut was_ready = false;
         *lock(&self.asked) = None;
-        if let Place::Up(session) = std::mem::replace(place, Place::Down(None)) {
+        if let Place::Up(mut session) = std::mem::replace(place, Place::Down(None)) {
+            session.say_last(Some(end));
+            let is_in_doubt = self.is_stopped() && session.has_told() && !Assist::is_confirmed(self);
+            self.is_in_doubt.fetch_or(is_in_doubt, Ordering::Relaxed); // as in `confirm`
             was_ready = !session.is_shaking_hands();
             let has_left = matches!(end, End::PeerClosed | End::Io(_));
             if has_left && self.is_accepted() && session.is_unheard() {

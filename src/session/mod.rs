@@ -176,6 +176,16 @@ struct Diverted {
     socket: Producer,
 }
 
+impl Diverted {
+    /// Messages that the session has taken for a socket that receives no more, which it has not received.
+    fn left_behind(&self, is_over: bool) -> u64 {
+        match &self.to {
+            Destination::Latest(latest) => u64::from(is_over && !latest.is_empty()),
+            Destination::Nowhere(_) => 0,
+        }
+    }
+}
+
 /// Where messages go to that do not go to a socket's queue.
 #[derive(Debug)]
 enum Destination {

@@ -106,6 +106,22 @@ impl Session {
         }
     }
 
+    /// Whether the kernel has had a message for the peer.
+    pub(super) fn has_told(&self) -> bool {
+        match self {
+            Self::Raw(_) => false, // a STREAM does not come back with what it has not sent
+            Self::Zmtp(session) => session.has_told_here(),
+        }
+    }
+
+    /// See [`driver::Session::say_last`].
+    pub(super) fn say_last(&mut self, end: Option<End>) {
+        match self {
+            Self::Raw(_) => {}
+            Self::Zmtp(session) => session.say_last(end),
+        }
+    }
+
     /// Gives pipe ends back that are for the next session, too, and the stream, of which nobody hears any more.
     pub(super) fn part(self, farewell: Farewell<'_>, link: &Link) -> (Option<Box<Ends>>, Option<Stream>) {
         match self {

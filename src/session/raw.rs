@@ -124,7 +124,8 @@ impl Session {
     /// Does what was noted.
     pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
         if let Some(leave) = &mut self.leave {
-            return leave.go_on(&mut self.stream, noted, self.read_batch, link);
+            let discarded = discard(&mut self.stream, self.read_batch);
+            return leave.go_on(discarded, None, noted, &self.stream, link);
         }
         let is_closed = noted & work::CLOSED != 0;
         self.is_closed |= is_closed;
@@ -169,7 +170,8 @@ impl Session {
     /// Everything is with the kernel, and nothing more will come.
     fn leave(&mut self, link: &Link) -> Result<Progress, End> {
         let mut leave = Leave::begin(&self.stream, link);
-        let progress = leave.go_on(&mut self.stream, 0, self.read_batch, link);
+        let discarded = discard(&mut self.stream, self.read_batch);
+        let progress = leave.go_on(discarded, None, 0, &self.stream, link);
         self.leave = Some(leave);
         progress
     }

@@ -50,8 +50,7 @@ pub struct CloseReport {
     /// Peers to whom this socket has handed over messages, now or before, and who have not closed their ends of the
     /// connections behind them: because the deadline passed, because they closed first, or because the connection
     /// broke. What was handed over last may not arrive. Zero: all that was handed over on connections that stood when the
-    /// socket was closed has been read by the peers. A peer that ends by itself just then, and throws away what it has
-    /// not received, looks the same.
+    /// socket was closed has been read by the peers; also by one that ends by itself just then, if it is of this library.
     pub unconfirmed: u64,
     /// Messages that had come over connections and were not received. With inproc the sender counts them, as
     /// [`lost`](crate::Outgoing::lost).

@@ -10,7 +10,7 @@
 use smallvec::SmallVec;
 
 use crate::error::{AuthStatus, ProtocolError, Reason};
-use crate::frame::{HEADER_MAX, Header};
+use crate::frame::{COMMAND, HEADER_MAX, Header};
 use crate::limits;
 use crate::wire::outbox::Outbox;
 
@@ -23,6 +23,8 @@ pub(super) enum Command<'a> {
     Other,
     /// The answer to such a question.
     Answer(u64),
+    /// A PING whose context says that the peer goes: see [`push_going`].
+    Going(u64),
     /// The answer to a heartbeat.
     Pong,
     /// SUBSCRIBE or CANCEL: for the socket.
@@ -56,6 +58,9 @@ impl<'a> Command<'a> {
                 [high, low, context @ ..] => {
                     let context = context.get(..PING_CONTEXT_MAX).unwrap_or(context);
                     let ttl_tenths = u16::from_be_bytes([*high, *low]);
+                    if let Some(received) = number_behind(GOING, context) {
+                        return Ok(Self::Going(received));
+                    }
                     Ok(match question(context) {
                         Some(question) => Self::Question { ttl_tenths, question },
                         None => Self::Ping { ttl_tenths, context },
@@ -152,10 +157,25 @@ pub(super) fn push_answer(out: &mut Outbox, question: u64) {
     out.push_command(PONG, &[QUESTION, &question.to_be_bytes()]);
 }
 
+/// Says that this side goes, and how many messages of the peer it has received: the last frame before the end. A PING,
+/// which every peer of ZMTP 3.1 takes; whoever knows what is meant does not answer it.
+pub(super) fn push_going(out: &mut Outbox, received: u64) {
+    out.push_command(PING, &[&[0, 0], GOING, &received.to_be_bytes()]);
+}
+
+/// What the last octets of a connection say, if they are such a frame.
+pub(super) fn going(octets: &[u8]) -> Option<u64> {
+    let data = octets.strip_prefix(&[COMMAND, 23, 4])?.strip_prefix(PING.as_bytes())?;
+    number_behind(GOING, data.strip_prefix(&[0, 0])?)
+}
+
 /// The question that a context stands for, if it does.
 fn question(context: &[u8]) -> Option<u64> {
-    let number = context.strip_prefix(QUESTION)?;
-    number.try_into().ok().map(u64::from_be_bytes)
+    number_behind(QUESTION, context)
+}
+
+fn number_behind(prefix: &[u8], context: &[u8]) -> Option<u64> {
+    context.strip_prefix(prefix)?.try_into().ok().map(u64::from_be_bytes)
 }
 
 /// Answers a PING.
@@ -221,6 +241,9 @@ const SUBSCRIBE: &str = "SUBSCRIBE";
 
 /// What the context of a question begins with.
 const QUESTION: &[u8] = b"peermq??";
+
+/// What the context of the last PING begins with.
+const GOING: &[u8] = b"peermq--";
 
 /// Most octets that a PING may ask to have echoed; of more, the first come back, as libzmq does it (H-04).
 const PING_CONTEXT_MAX: usize = 16;

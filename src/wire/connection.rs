@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     answer: Option<u64>,
     /// The last question of the peer.
     asked: Option<u64>,
+    /// The peer goes, and has received so many messages.
+    going: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -70,7 +72,16 @@ impl Connection {
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
         let phase = Phase::Greeting(greeting::Incoming::new());
-        Self { local, phase, heartbeat: None, admission: None, boxes: None, answer: None, asked: None }
+        Self {
+            local,
+            phase,
+            heartbeat: None,
+            admission: None,
+            boxes: None,
+            answer: None,
+            asked: None,
+            going: None,
+        }
     }
 
     /// Those of the socket.
@@ -163,6 +174,10 @@ impl Connection {
                     self.asked = Some(question);
                     Ok(false)
                 }
+                Ok(Said::Going(received)) => {
+                    self.going = Some(received);
+                    Ok(false)
+                }
                 Ok(Said::Topic) => Ok(self.local.socket_type.takes_notes()),
                 Ok(Said::Nothing) => Ok(false),
                 Err(error) => Err(error),
@@ -226,6 +241,21 @@ impl Connection {
     /// Answers a question of the peer.
     pub(crate) fn answer(&self, question: u64, out: &mut Outbox) {
         command::push_answer(out, question);
+    }
+
+    /// Whether the peer knows last words: those of a PING.
+    pub(crate) fn knows_last_words(&self) -> bool {
+        self.peer().is_some_and(Peer::knows_heartbeats)
+    }
+
+    /// Says last words: see [`LastWords`](crate::wire::LastWords). Also to a peer that has broken the protocol.
+    pub(crate) fn say_last(&self, received: u64, out: &mut Outbox) {
+        command::push_going(out, received);
+    }
+
+    /// How many messages the peer has received, if it has said that it goes.
+    pub(crate) fn last_words(&self) -> Option<u64> {
+        self.going
     }
 
     /// Sends a message of one frame, whose body is the parts in a row, between those of the application.
@@ -399,6 +429,7 @@ pub(crate) enum Refusal {
 /// What a command of the traffic phase leaves to do.
 enum Said {
     Answer(u64),
+    Going(u64),
     Nothing,
     Question(u64),
     /// For the socket.
@@ -416,6 +447,8 @@ fn answer(body: &[u8], heartbeat: &mut Heartbeat, out: &mut Outbox) -> Result<Sa
             heartbeat.on_ping(ttl_tenths);
             return Ok(Said::Question(question));
         }
+        // Not answered: nobody would hear it, and the kernel there would answer with a reset.
+        Command::Going(received) => return Ok(Said::Going(received)),
         Command::Pong => heartbeat.on_pong(),
         Command::Answer(question) => return Ok(Said::Answer(question)),
         Command::Topic => return Ok(Said::Topic),

@@ -13,6 +13,7 @@ mod command;
 mod connection;
 mod greeting;
 mod heartbeat;
+mod last_words;
 mod mechanism;
 mod metadata;
 mod old;
@@ -20,6 +21,7 @@ mod outbox;
 
 pub(crate) use connection::{Connection, Refusal};
 pub(crate) use heartbeat::Signs;
+pub(crate) use last_words::LastWords;
 pub(crate) use mechanism::{Boxes, Opener, Question, Sealer, Security};
 pub(crate) use metadata::{Local, Naming, Peer, Registrar, parse as parse_metadata};
 pub(crate) use outbox::Outbox;

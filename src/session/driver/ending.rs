@@ -14,7 +14,7 @@
 use crate::io::End;
 use crate::pipe::Chores;
 use crate::session::driver::Session;
-use crate::session::leave::{Discarded, Leave, discard};
+use crate::session::leave::{Discarded, Leave};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
 use crate::wire::Outbox;
@@ -38,18 +38,19 @@ impl Session {
 
     /// Does what was noted, as far as the connection is.
     pub(super) fn go_on(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
-        let most = self.read_batch();
-        if let Stage::Leaves(leave) = &mut self.stage {
-            self.calls.count();
-            return leave.go_on(&mut self.stream, noted, most, link);
+        if matches!(self.stage, Stage::Leaves(_)) {
+            return self.go_on_leaving(noted, link);
         }
         match self.read_and_write(noted, chores, link) {
             Err(End::Sent) if self.has_told() => self.leave(link),
             // The end was found at last; why it came is known.
-            Err(End::PeerClosed) => Err(match self.stage {
-                Stage::Listens(end) => end,
-                Stage::Leaves(_) | Stage::Talks => End::PeerClosed,
-            }),
+            Err(End::PeerClosed) => {
+                self.confirm_if_all(link);
+                Err(match self.stage {
+                    Stage::Listens(end) => end,
+                    Stage::Leaves(_) | Stage::Talks => End::PeerClosed,
+                })
+            }
             progress => progress,
         }
     }
@@ -87,20 +88,21 @@ impl Session {
     fn leave(&mut self, link: &Link) -> Result<Progress, End> {
         self.take_back(link).map_err(|error| End::Io(error.into()))?;
         self.ends.iter_mut().for_each(|ends| ends.rest());
-        let mut leave = Leave::begin(&self.stream, link);
-        self.calls.count();
-        let most = self.read_batch();
-        let progress = leave.go_on(&mut self.stream, 0, most, link);
-        self.stage = Stage::Leaves(leave);
-        progress
+        self.stage = Stage::Leaves(Leave::begin(&self.stream, link));
+        self.go_on_leaving(0, link)
+    }
+
+    fn go_on_leaving(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        let discarded = self.throw_away();
+        let has_all = self.has_peer_all();
+        let Stage::Leaves(leave) = &mut self.stage else { return Ok(Progress::Waits) };
+        leave.go_on(discarded, has_all, noted, &self.stream, link)
     }
 
     /// The socket does not want more: what still comes is thrown away, so that closing does not cut off
     /// what we have sent.
     pub(super) fn discard(&mut self) -> Result<Progress, End> {
-        self.calls.count();
-        let most = self.read_batch();
-        let (discarded, octets) = discard(&mut self.stream, most).map_err(End::Io)?;
+        let (discarded, octets) = self.throw_away()?;
         self.heard += octets as u64;
         match discarded {
             Discarded::Dry => {

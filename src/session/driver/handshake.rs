@@ -109,7 +109,8 @@ impl Session {
         if let Some(upstream) = upstream {
             upstream.nudge();
         }
-        if let Some(hello) = link.owner().hello() {
+        let hello = link.owner().hello();
+        if let Some(hello) = hello {
             self.connection.push_message(&[hello], &mut self.outbox);
         }
         match &mut self.ends {
@@ -122,6 +123,7 @@ impl Session {
                 });
             }
         }
+        self.begin_to_count(hello.into_iter().count() as u64, link);
         if let Some(ends) = &mut self.ends {
             ends.inbound.push(behind);
         }

@@ -13,6 +13,21 @@ use crate::session::work;
 use crate::sync::Ordering;
 
 impl Link {
+    /// The peer has closed its half behind everything that it was told.
+    pub(in crate::session) fn confirm(&self) {
+        // Relaxed: whoever has the session asks, and has set it.
+        if self.is_in_doubt.load(Ordering::Relaxed) {
+            return;
+        }
+        // Release: pairs with the Acquire of whoever asks, who may have heard of the end in another way.
+        self.is_confirmed.store(true, Ordering::Release);
+    }
+
+    /// There is another connection, over which the peer may be told more.
+    pub(in crate::session) fn take_confirmation_back(&self) {
+        self.is_confirmed.store(false, Ordering::Release); // as in `confirm`
+    }
+
     /// Does `work` on the thread that streams, which may be about to sleep.
     pub(in crate::session) fn drive_for_caller(&self, work: u8, chores: &mut Chores) {
         chores.top_up();

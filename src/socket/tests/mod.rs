@@ -6,6 +6,7 @@
 mod admission;
 mod announce;
 mod any;
+mod both_go;
 mod bounds;
 mod close;
 mod conflate;

@@ -218,6 +218,7 @@ fn expect<'a>(name: &str, body: &'a [u8]) -> Result<&'a [u8], ProtocolError> {
     match Command::parse(body)? {
         Command::Error(reason) => Err(command::refusal(reason)),
         Command::Answer(_)
+        | Command::Going(_)
         | Command::Other
         | Command::Ping { .. }
         | Command::Pong

@@ -192,6 +192,24 @@ fn a_question_is_a_ping_whose_context_comes_back() {
 }
 
 #[test]
+fn last_words_are_a_ping_that_is_heard_and_not_answered() {
+    let (mut connection, mut out) = in_traffic(1);
+    assert!(connection.knows_last_words());
+    connection.say_last(258, &mut out);
+    assert_eq!(out.octets(), b"\x04\x17\x04PING\0\0peermq--\0\0\0\0\0\0\x01\x02");
+    out.advance(25);
+    assert_eq!(connection.last_words(), None);
+    let ping = b"\x04PING\0\0peermq--\0\0\0\0\0\0\x01\x02";
+    assert_eq!(connection.handle_command(ping, &mut out), Ok(false));
+    assert_eq!((connection.last_words(), out.is_empty()), (Some(258), true));
+    // One octet less is a PING as any other.
+    assert_eq!(connection.handle_command(&ping[..22], &mut out), Ok(false));
+    assert!(!out.is_empty());
+    // ZMTP 3.0 knows no PING.
+    assert!(!in_traffic(0).0.knows_last_words());
+}
+
+#[test]
 fn a_question_is_answered_when_its_time_has_come_and_other_pings_at_once() {
     let (mut connection, mut out) = in_traffic(1);
     for context in [&b""[..], b"peermq??", b"peermq??\0\0\0\0\0\0\x01", b"1234567812345678"] {

@@ -1,0 +1,264 @@
+//! Both sides go at the same time: nobody is told that a message was read which the other side threw away.
+//!
+//! Each is asked what it has received, and what it knows to have left; a side whose `close` has confirmed everything
+//! must find all of its messages there.
+
+use super::conservation::attend;
+use super::conservation_ends::{MECHANISMS, secured};
+use super::ends::{Raw, TCP_AND_IPC, last_words, listen};
+use super::*;
+use crate::{AnyPattern, CloseReason, CloseReport, ConnectionState, SocketType};
+
+/// How long who goes waits for a peer that does not come back, and has not taken everything.
+const WITHIN: Duration = Duration::from_millis(500);
+
+/// How a side goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    Close,
+    /// Of the one that connected.
+    Disconnect,
+    /// Of its context, with the socket open.
+    Finish,
+    /// Lets the peer go, and receives what is left.
+    PeerClose,
+    /// Of its context, and then it closes.
+    Shutdown,
+}
+
+const EXITS: [Exit; 5] = [Exit::Close, Exit::Disconnect, Exit::Finish, Exit::PeerClose, Exit::Shutdown];
+
+/// A side, in a context of its own.
+struct Side {
+    context: Context,
+    socket: Socket<AnyPattern>,
+    /// Messages that it has received, or knows to have left.
+    accounted: u64,
+}
+
+/// What a side tells when it has gone.
+#[derive(Debug)]
+struct Gone {
+    accounted: u64,
+    /// It was told that the other one has everything; none if that is not told.
+    is_confirmed: Option<bool>,
+}
+
+impl Side {
+    fn new(socket_type: SocketType, mechanism: usize, is_bound: bool) -> Self {
+        let context = Context::new();
+        let socket = secured(context.builder_for_any(socket_type), mechanism, is_bound)
+            .linger(PATIENCE)
+            .recv_hwm(10)
+            .send_hwm(0)
+            .open()
+            .unwrap();
+        Self { context, socket, accounted: 0 }
+    }
+
+    fn send(&mut self, messages: u64, octets: usize) {
+        (0..messages).for_each(|_| self.socket.send_timeout(vec![7; octets], PATIENCE).unwrap());
+    }
+
+    fn receive(&mut self, messages: u64) {
+        (0..messages).for_each(|_| drop(self.socket.recv_timeout(PATIENCE).unwrap()));
+        self.accounted += messages;
+    }
+
+    fn go(self, exit: Exit, endpoint: &Endpoint) -> Gone {
+        let Self { context, mut socket, mut accounted } = self;
+        let mut is_confirmed = None;
+        match exit {
+            Exit::Close | Exit::Shutdown => {
+                if exit == Exit::Shutdown {
+                    context.shutdown();
+                }
+                let CloseReport { dropped, unconfirmed, unreceived, .. } = socket.close(WITHIN);
+                accounted += unreceived;
+                is_confirmed = Some((dropped, unconfirmed) == (0, 0));
+            }
+            Exit::Disconnect => {
+                let _ = socket.disconnect(endpoint); // it may be gone
+                accounted += socket.dropped().unreceived;
+            }
+            Exit::Finish => {
+                // It says nothing of a peer that was gone before.
+                accounted += context.finish(WITHIN).unreceived;
+            }
+            Exit::PeerClose => {
+                socket.peers().iter().for_each(|peer| peer.close(CloseReason::Dismissed));
+                eventually("it is gone", || {
+                    while socket.try_recv().is_ok() {
+                        accounted += 1;
+                    }
+                    socket.peers().is_empty()
+                });
+                while socket.try_recv().is_ok() {
+                    accounted += 1;
+                }
+                // It may be back with what it has not sent.
+                accounted += socket.close(Duration::ZERO).unreceived;
+            }
+        }
+        Gone { accounted, is_confirmed }
+    }
+}
+
+/// As many at most.
+fn some(dice: &mut Dice, most: u64) -> u64 {
+    dice.roll(usize::try_from(most + 1).unwrap()).try_into().unwrap()
+}
+
+/// Both go, the second in this way. How many messages nobody has accounted for, and how many of both were told
+/// that the other has everything.
+fn both_go(
+    place: &Place,
+    types: [SocketType; 2],
+    mechanism: usize,
+    exit: Exit,
+    dice: &mut Dice,
+) -> (u64, u64) {
+    let talks_back = types[1].can_send();
+    // Who disconnects has connected.
+    let is_bound = exit != Exit::Disconnect && dice.roll(2) == 0;
+    let mut first = Side::new(types[0], mechanism, !is_bound);
+    let mut second = Side::new(types[1], mechanism, is_bound);
+    let endpoint = place.address();
+    let (bound, connected) = if is_bound { (&mut second, &mut first) } else { (&mut first, &mut second) };
+    bound.socket.bind(&endpoint).unwrap();
+    let connection = connected.socket.connect(&endpoint).unwrap();
+    connection.wait_ready(PATIENCE).unwrap();
+    eventually("both are there", || !bound.socket.peers().is_empty());
+    let octets = [1, 100, 3000][dice.roll(3)];
+    let sent = 1 + some(dice, 60);
+    let told_back = if talks_back { some(dice, 30) } else { 0 };
+    first.send(sent, octets);
+    second.send(told_back, octets);
+    second.receive(some(dice, sent));
+    first.receive(some(dice, told_back));
+    // What `finish` tells of are peers that the socket knows.
+    attend(&mut first.socket);
+    attend(&mut second.socket);
+    let [first, second] = thread::scope(|scope| {
+        let goes = scope.spawn(|| first.go(Exit::Close, &endpoint));
+        (0..dice.roll(200)).for_each(|_| thread::yield_now());
+        let second = second.go(exit, &endpoint);
+        [goes.join().unwrap(), second]
+    });
+    let mut thrown_away = 0;
+    let mut confirmed = 0;
+    for (sender, receiver, sent) in [(&first, &second, sent), (&second, &first, told_back)] {
+        assert!(receiver.accounted <= sent, "{types:?}, {mechanism}, {exit:?}: {first:?}, {second:?}");
+        thrown_away += sent - receiver.accounted;
+        if sender.is_confirmed == Some(true) {
+            confirmed += 1;
+            let of = format!("{sent}, {:?} over {:?}, {mechanism}, {exit:?}", types, place.transport);
+            assert_eq!(receiver.accounted, sent, "of {of}: {first:?}, {second:?}");
+        }
+    }
+    (thrown_away, confirmed)
+}
+
+#[test]
+fn nobody_is_told_that_what_was_thrown_away_has_arrived() {
+    over(TCP_AND_IPC, |place| {
+        let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
+        let (mut thrown_away, mut confirmed) = (0, 0);
+        for round in 0..ledger::count(6, 200) {
+            for types in [[SocketType::Push, SocketType::Pull], [SocketType::Dealer, SocketType::Dealer]] {
+                for exit in EXITS {
+                    let mechanism = round % MECHANISMS;
+                    let (left, told) = both_go(place, types, mechanism, exit, &mut dice);
+                    thrown_away += left;
+                    confirmed += told;
+                }
+            }
+        }
+        assert!(thrown_away > 0, "nothing was thrown away");
+        assert!(confirmed > 0, "nobody was told anything");
+    });
+}
+
+#[test]
+fn who_goes_with_everything_received_confirms_that() {
+    over(TCP_AND_IPC, |place| {
+        for mechanism in 0..MECHANISMS {
+            for exit in EXITS {
+                for _ in 0..5 {
+                    let mut pull = Side::new(SocketType::Pull, mechanism, true);
+                    let mut push = Side::new(SocketType::Push, mechanism, false);
+                    let endpoint = pull.socket.bind(place.address()).unwrap().into();
+                    let connection = push.socket.connect(&endpoint).unwrap();
+                    push.send(50, 100);
+                    let (gone, report) = thread::scope(|scope| {
+                        let closing = scope.spawn(|| push.socket.close(PATIENCE));
+                        eventually("the close has begun", || connection.state() == ConnectionState::Closed);
+                        pull.receive(50);
+                        (pull.go(exit, &endpoint), closing.join().unwrap())
+                    });
+                    assert_eq!(gone.accounted, 50);
+                    let CloseReport { dropped, uncertain, unconfirmed, .. } = report;
+                    assert_eq!((dropped, uncertain, unconfirmed), (0, 0, 0), "{mechanism}, {exit:?}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn a_receiver_that_goes_says_how_many_it_has_received() {
+    over(TCP_AND_IPC, |place| {
+        for exit in [Exit::Close, Exit::Finish, Exit::Shutdown] {
+            for received in [0, 1, 3] {
+                let mut pull = Side::new(SocketType::Pull, 0, true);
+                let endpoint = pull.socket.bind(place.address()).unwrap().into();
+                let mut peer = Raw::connect(&endpoint, "PUSH");
+                peer.say(&b"\0\x01x".repeat(3));
+                pull.receive(received);
+                eventually("all have come", || {
+                    attend(&mut pull.socket);
+                    pull.socket.stats().peers.iter().map(|peer| peer.waiting).sum::<u64>() == 3 - received
+                });
+                assert_eq!(pull.go(exit, &endpoint).accounted, 3);
+                let mut heard = Vec::new();
+                std::io::Read::read_to_end(&mut peer.0, &mut heard).unwrap();
+                assert_eq!(heard, last_words(u8::try_from(received).unwrap()), "{exit:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_peer_that_goes_too_confirms_what_it_says_and_no_more() {
+    over(TCP_AND_IPC, |place| {
+        let all = last_words(3);
+        for (words, unconfirmed) in [
+            (&b""[..], 0), // as others end that have read everything
+            (&all[..], 0),
+            (&last_words(2)[..], 1),
+            (&last_words(4)[..], 1),
+            (&[&b"\0\x05hello"[..], &all].concat()[..], 0),
+            (&[&last_words(1)[..], b"\0\x05hello"].concat()[..], 0), // said, but not last
+        ] {
+            for cut in [0, words.len() / 2] {
+                let endpoint = place.address();
+                let listener = listen(&endpoint);
+                let mut push: Socket<Push> = place.connected(&endpoint);
+                let mut peer = Raw::accept(&listener, "PULL");
+                (0..3).for_each(|_| send(&mut push, "something"));
+                for _ in 0..3 {
+                    assert_eq!(peer.frame(), b"something");
+                }
+                peer.say(&words[..cut]); // which may be heard before the close
+                let report = thread::scope(|scope| {
+                    let closing = scope.spawn(|| push.close(PATIENCE));
+                    peer.hear_to_the_end();
+                    peer.say(&words[cut..]);
+                    drop(peer);
+                    closing.join().unwrap()
+                });
+                assert_eq!((report.dropped, report.unconfirmed), (0, unconfirmed), "{words:?} at {cut}");
+            }
+        }
+    });
+}
