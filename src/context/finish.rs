@@ -64,7 +64,7 @@ pub struct FinishReport {
     /// have said to a publisher, and news of who comes and goes, included.
     pub unreceived: u64,
     /// Peers whose connections stood, to whom something was handed over, now or before, and who have not closed their
-    /// ends of the connections behind it: because the time was over, because they closed first, or because the
+    /// ends of the connections behind it: because the time was over, because they went first without all of it, or because the
     /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was.
     pub unconfirmed: u64,
     /// For whom those were that were dropped: one entry for each connection.

@@ -54,7 +54,7 @@
 //! A side that has said everything waits for its peer to close: a round trip, or as long as the peer takes to receive.
 //! It waits no longer than `within` or a finite linger. With a linger without end it looks every five seconds, and lets
 //! the connection go when the peer's kernel has acknowledged every octet, or has taken none for a minute: a peer that
-//! is stopped, or never closes, holds a descriptor no longer than that, and never memory. A connection on which nothing
+//! is stopped, or never closes, holds a descriptor no longer than that, and no memory but, with CURVE, one frame. A connection on which nothing
 //! was said is closed at once.
 //!
 //! While an application does not receive, its side does not read, and does not see the end: the other one waits, and its

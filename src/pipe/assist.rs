@@ -33,6 +33,8 @@ pub(crate) trait Assist: Send + Sync {
     /// Ends the connection at once because of its peer's name, and tells the peer why if it understands that: a connect
     /// is tried again.
     fn hang_up(&self, why: NameLost);
+    /// Ends the connection at once and for good: its peer is not to be borne.
+    fn expel(&self);
     /// Ends the connection at once, because the socket waits no more for what it has asked the peer.
     fn give_up(&self);
     /// The socket is done with the connection; what is queued may be sent until `deadline`.

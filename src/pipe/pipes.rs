@@ -271,7 +271,7 @@ impl Pipes {
         let Some(pipe) = self.get_mut(key) else { return };
         pipe.outbound.cut_off();
         if let Some(assist) = &pipe.assist {
-            assist.stop(Some(Instant::now()));
+            assist.expel();
         }
         self.finished.push(key);
     }

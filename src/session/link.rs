@@ -255,6 +255,7 @@ impl Link {
         let is_late = matches!(&*place, Place::Up(session) if session.is_shaking_hands());
         if is_late {
             if let Place::Up(session) = std::mem::replace(&mut *place, Place::Down(None)) {
+                // Closed at once: only a greeting can be on its way.
                 *place = Place::Down(session.into_ends(self.farewell()));
             }
             self.release_passing_name();
@@ -548,6 +549,7 @@ impl Link {
                     stream.into_iter().for_each(|stream| part(stream, &self.mailbox));
                     ends
                 }
+                // Nobody hears what is on its way, or wants it.
                 End::GivenUp { .. }
                 | End::Io(_)
                 | End::PeerClosed

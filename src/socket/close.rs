@@ -48,7 +48,7 @@ pub struct CloseReport {
     /// zero alone does not mean that everything has arrived.
     pub uncertain: u64,
     /// Peers to whom this socket has handed over messages, now or before, and who have not closed their ends of the
-    /// connections behind them: because the deadline passed, because they closed first, or because the connection
+    /// connections behind them: because the deadline passed, because they went first without all of it, or because the connection
     /// broke. What was handed over last may not arrive. Zero: all that was handed over on connections that stood when the
     /// socket was closed has been read by the peers; also by one that ends by itself just then, if it is of this library.
     pub unconfirmed: u64,

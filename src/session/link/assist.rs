@@ -108,6 +108,16 @@ impl Assist for Link {
         self.drive_rest();
     }
 
+    fn expel(&self) {
+        let mut place = self.place.lock();
+        if let (Place::Up(_), true) = (&*place, self.mailbox.is_here()) {
+            self.end(&mut place, End::Dismissed); // it hears what the kernel has
+        }
+        drop(place);
+        self.drive_rest();
+        self.stop(Some(Instant::now()));
+    }
+
     fn give_up(&self) {
         self.end_given_up(&mut self.place.lock());
         self.drive_rest();

@@ -11,8 +11,8 @@ use socket2::{Domain, SockAddr, Socket as Octets, Type};
 use super::conservation_ends::{MECHANISMS, secured};
 use super::*;
 use crate::endpoint::{Address, Host, IpcAddress};
-use crate::limits::PARTINGS_MAX;
-use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream};
+use crate::limits::{PARTINGS_MAX, TOPIC_OCTETS_MAX};
+use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream, XPub};
 
 pub(super) const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
 
@@ -417,6 +417,30 @@ fn a_peer_that_breaks_the_protocol_hears_all_that_the_kernel_has() {
         raw.say(&[&b"\x04\x02\x02x"[..], &b"\0\x01x".repeat(20_000)].concat());
         eventually("it is found out", || dealer.peers().is_empty());
         let _ = raw.0.write_all(&b"\0\x01y".repeat(1000));
+        assert_eq!(before_last_words(&rest(&mut raw)).len(), TOLD * 252);
+    });
+}
+
+#[test]
+fn a_subscriber_that_asks_for_too_much_hears_all_that_the_kernel_has() {
+    over(TCP_AND_IPC, |place| {
+        let (mut xpub, endpoint) = place.bound::<XPub>();
+        let (domain, address) = system_address(&endpoint);
+        let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+        octets.set_recv_buffer_size(4096).unwrap(); // as below
+        octets.connect(&address).unwrap();
+        let mut raw = Raw(octets).shake_hands("SUB");
+        raw.say(b"\0\x02\x01b");
+        assert_eq!(recv(&mut xpub), b"\x01b");
+        for _ in 0..TOLD {
+            xpub.send(&[b'b'; 250]).unwrap();
+        }
+        eventually("the kernel has it", || xpub.stats().total.outgoing.queued == 0);
+        let topic = vec![1; TOPIC_OCTETS_MAX + 2];
+        raw.say(&[&[2][..], &(topic.len() as u64).to_be_bytes(), &topic].concat());
+        assert_eq!(recv(&mut xpub), b"\0b");
+        eventually("it is let go", || xpub.peers().is_empty());
+        let _ = raw.0.write_all(&b"\0\x02\x01y".repeat(1000)); // too late
         assert_eq!(before_last_words(&rest(&mut raw)).len(), TOLD * 252);
     });
 }
