@@ -89,7 +89,7 @@ pub enum ConnectionError {
     /// A ROUTER has closed it: a newer connection announced the same routing id, and
     /// [`router_handover`](crate::Options::router_handover) is set. The peer is told
     /// [`RoutingIdTakenOver`](ProtocolError::RoutingIdTakenOver).
-    #[error("its routing id was handed over to a newer connection")]
+    #[error("its routing id was handed over to a newer connection; give one of them another id")]
     HandedOver,
     /// The operating system says so: connection refused, reset, no route.
     #[error("{0}")]
@@ -136,7 +136,7 @@ pub enum ProxyError {
 #[non_exhaustive]
 pub enum ForwardError {
     /// Sockets of this type cannot be sent copies at any time.
-    #[error("a {0:?} socket cannot capture what passes")]
+    #[error("a socket of type {0:?} cannot capture what passes")]
     CannotCapture(SocketType),
     /// Neither socket can send what the other receives.
     #[error("nothing can pass between {0:?} and {1:?}")]
@@ -148,7 +148,7 @@ pub enum ForwardError {
 #[non_exhaustive]
 pub enum OpenError {
     /// An option was set that sockets of this type do not have.
-    #[error("a {socket_type:?} socket has no option `{option}`")]
+    #[error("a socket of type {socket_type:?} has no option `{option}`")]
     ForeignOption {
         /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).
         option: &'static str,
@@ -174,7 +174,7 @@ pub enum OptionError {
         option: &'static str,
     },
     /// Sockets of this type do not have this option.
-    #[error("a {socket_type:?} socket has no option `{option}`")]
+    #[error("a socket of type {socket_type:?} has no option `{option}`")]
     ForeignOption {
         /// The name of the option, as in [`Options::TABLE`](crate::Options::TABLE).
         option: &'static str,
@@ -349,6 +349,17 @@ pub enum SubscribeError {
     TooMuch,
 }
 
+/// Whose confirmation was waited for in vain.
+fn unconfirmed(missing: Option<&Endpoint>, subscribed: usize, publishers: usize) -> String {
+    if publishers == 0 {
+        return "there is no publisher: nothing is connected".to_owned();
+    }
+    let missing = missing.map_or_else(String::new, |endpoint| format!("; {endpoint} had not"));
+    format!(
+        "only {subscribed} of {publishers} publishers had confirmed the subscriptions when the time was over{missing}"
+    )
+}
+
 /// Why not every publisher has what was subscribed to: see [`Socket::wait_subscribed`](crate::Socket::wait_subscribed).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -363,10 +374,7 @@ pub enum NotSubscribed {
     #[error("the context was shut down")]
     Terminated,
     /// Only so many publishers had confirmed it when the time was over.
-    #[error(
-        "only {subscribed} of {publishers} publishers had confirmed the subscriptions when the time was over{}",
-        .missing.as_ref().map_or_else(String::new, |endpoint| format!("; {endpoint} had not"))
-    )]
+    #[error("{}", unconfirmed(.missing.as_ref(), *.subscribed, *.publishers))]
     TimedOut {
         /// One that had not: where it is connected, or was to be connected to. None if there is no publisher, for one of
         /// this process that makes no call, and if all have confirmed since.
@@ -424,7 +432,7 @@ pub enum ProtocolError {
     #[error("the handshake took longer than handshake_interval")]
     HandshakeTimeout,
     /// Both sockets have types that cannot be connected.
-    #[error("a {0:?} socket cannot talk to this one")]
+    #[error("a socket of type {0:?} cannot talk to this one")]
     IncompatibleSocketTypes(SocketType),
     /// The first octets are no ZMTP greeting.
     #[error("the greeting is not ZMTP")]
@@ -466,7 +474,9 @@ pub enum ProtocolError {
     ReservedFlags(u8),
     /// Another peer of this socket has the routing id that the peer announced. It may come again: the other one has to
     /// show that it is still there.
-    #[error("another peer has the routing id that the peer announced")]
+    #[error(
+        "another peer has the routing id that the peer announced; give one of them another id, or set router_handover"
+    )]
     RoutingIdInUse,
     /// The peer has another peer of our routing id, and says so. It is tried again, as that one may be gone by then.
     #[error(

@@ -33,8 +33,8 @@
 //! [`Poller`] waits for many sockets, and a [`Descriptor`] lets any event loop do so.
 //!
 //! I/O threads connect, reconnect and move octets in the background; nothing has to be flushed. Queues are
-//! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded (but for types that send to all, which
-//! never wait), and a send that fails hands the message back.
+//! bounded ([`send_hwm`](Options::send_hwm)), nothing is discarded (but by types that never wait, which count it:
+//! [`Router`], [`Rep`], and those that send to all), and a send that fails hands the message back.
 //!
 //! When the last socket and the last handle of a context are dropped, as at the end of `main`, that waits until everything
 //! is sent: [30 seconds at most](manual::ends), and after a second it tells for what.

@@ -81,19 +81,20 @@ macro_rules! for_each_option {
             /// How long `recv` waits for a message.
             recv_timeout: Timeout = Timeout::Never, code 27, when Live;
 
-            /// The pause before a lost or refused connection is tried again.
+            /// The pause before a lost or refused connection is tried again. A random part of up to as much again comes
+            /// on top.
             reconnect_interval: ReconnectInterval = ReconnectInterval::DEFAULT, code 18, when NextConnect;
 
             /// How far the pause grows, doubling after each failure. A random part of up to as much again comes on
-            /// top.
+            /// top. A maximum below the interval has no effect.
             reconnect_interval_max: ReconnectIntervalMax = ReconnectIntervalMax::NO_GROWTH, code 21,
                 when NextConnect;
 
             /// After which failures a dialer does not try again.
             reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
 
-            /// How long the system may take to connect to one address, until the attempt is begun anew; never: as long
-            /// as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn.
+            /// How long the system may take to connect to one address, until the attempt is begun anew; for ever: as
+            /// long as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn.
             connect_timeout: Timeout = Timeout::CONNECT, code 79, when NextConnect;
 
             /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.
@@ -520,8 +521,8 @@ mod tests {
             ("send_hwm_octets", -1, "unlimited", "octets"),
             ("recv_hwm_octets", -2, "unlimited", "octets"),
             ("linger", 17, "for ever", "time"),
-            ("send_timeout", 28, "never", "time"),
-            ("recv_timeout", 27, "never", "time"),
+            ("send_timeout", 28, "for ever", "time"),
+            ("recv_timeout", 27, "for ever", "time"),
             ("reconnect_interval", 18, "100ms", "time"),
             ("reconnect_interval_max", 21, "no growth", "time"),
             ("reconnect_stop", 109, "never", "set"),

@@ -8,7 +8,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Address, Endpoint};
 use crate::error::{ConnectionError, OsError};
 use crate::socket_type::SocketType;
 
@@ -67,16 +67,16 @@ pub enum EndpointErrorKind {
     #[error("the ipc path is empty")]
     EmptyPath,
     /// A host with characters that no host, interface or address has.
-    #[error("the host is not a name, an interface or an address; IPv6 goes in brackets: tcp://[::1]:5555")]
+    #[error("the host is not a name, an interface or an address; IPv6 goes in brackets: [::1]:5555")]
     InvalidHost,
     /// An ipc path with a NUL octet.
     #[error("the ipc path holds a NUL octet")]
     InvalidPath,
     /// A port that is not a number from 0 to 65535 or `*`.
-    #[error("the port is not `*` or a number from 0 to 65535")]
+    #[error("the port is not a number from 1 to 65535; to bind, also 0 or `*`, any free one")]
     InvalidPort,
     /// `tcp://host` without a port.
-    #[error("the port is missing; write tcp://host:port, with port 0 or * for any free one")]
+    #[error("the port is missing; write host:port; to bind, port 0 or `*` is any free one")]
     MissingPort,
     /// No `://`.
     #[error("the scheme is missing; write tcp://host:port, ipc://path or inproc://name")]
@@ -87,8 +87,8 @@ pub enum EndpointErrorKind {
     /// An ipc path that does not fit a socket address.
     #[error("the ipc path is longer than {max} octets", max = crate::limits::IPC_PATH_MAX)]
     PathTooLong,
-    /// A scheme other than tcp, ipc and inproc.
-    #[error("the scheme is not tcp, ipc or inproc")]
+    /// A scheme other than tcp, ipc and inproc, which are in lower case.
+    #[error("the scheme is not tcp, ipc or inproc, in lower case")]
     UnknownScheme,
 }
 
@@ -156,7 +156,10 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = self.kind;
         let call = if self.is_of_unbind { "unbind from" } else { "bind to" };
-        write!(f, "cannot {call} {}: {kind}", self.endpoint().unwrap_or("the descriptor"))
+        let endpoint = self.endpoint().unwrap_or("the descriptor");
+        // A text may have blanks at its ends.
+        let quote = if matches!(kind, BindErrorKind::Endpoint(_)) { "`" } else { "" };
+        write!(f, "cannot {call} {quote}{endpoint}{quote}: {kind}")
     }
 }
 
@@ -173,6 +176,9 @@ pub enum BindErrorKind {
     /// The operating system refused.
     #[error("{0}")]
     Io(OsError),
+    /// The directory of an ipc path does not exist.
+    #[error("the directory of this path does not exist")]
+    NoSuchDirectory,
     /// No interface has this name, or the name has no local address.
     #[error("no local interface has this name or address; `*` is every interface")]
     NoSuchInterface,
@@ -183,7 +189,7 @@ pub enum BindErrorKind {
     #[error("it is not a socket that listens")]
     NotListening,
     /// `unbind` of an endpoint that this socket did not bind.
-    #[error("this socket is not bound to it")]
+    #[error("this socket is not bound to it; give the endpoint that `bind` returned")]
     NotBound,
     /// This transport does not exist on this platform; or `monitor_pair` at what is no inproc endpoint.
     #[error("this platform, or this call, has no such transport")]
@@ -254,7 +260,9 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { endpoint, kind, is_of_disconnect } = self;
         let call = if *is_of_disconnect { "disconnect from" } else { "connect to" };
-        write!(f, "cannot {call} {endpoint}: {kind}")
+        // A text may have blanks at its ends.
+        let quote = if matches!(kind, ConnectErrorKind::Endpoint(_)) { "`" } else { "" };
+        write!(f, "cannot {call} {quote}{endpoint}{quote}: {kind}")
     }
 }
 
@@ -266,7 +274,7 @@ pub enum ConnectErrorKind {
     #[error("it is not an endpoint: {0}")]
     Endpoint(EndpointErrorKind),
     /// The socket bound under this inproc name has a type that this one cannot talk to.
-    #[error("the socket bound there is a {0:?}, which cannot talk to this one")]
+    #[error("the socket bound there is of type {0:?}, which cannot talk to this one")]
     IncompatibleSocketTypes(SocketType),
     /// The operating system refused.
     #[error("{0}")]
@@ -312,11 +320,11 @@ pub enum ConnectErrorKind {
 /// let mut push = Context::new().open::<Push>()?;
 /// let error = push.connect("inproc://nobody")?.wait_ready(Duration::ZERO).unwrap_err();
 /// assert_eq!(error.kind(), NotReadyKind::TimedOut(None));
-/// assert_eq!(error.to_string(), "no connection to inproc://nobody: it is not ready yet");
+/// let nobody = "no connection to inproc://nobody: nobody in this context has bound this name";
+/// assert_eq!(error.to_string(), nobody);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("no connection to {endpoint}: {kind}")]
 pub struct NotReady {
     endpoint: Endpoint,
     kind: NotReadyKind,
@@ -337,6 +345,20 @@ impl NotReady {
     #[must_use]
     pub fn kind(&self) -> NotReadyKind {
         self.kind
+    }
+}
+
+impl fmt::Display for NotReady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { endpoint, kind } = self;
+        write!(f, "no connection to {endpoint}: ")?;
+        match (endpoint.address(), kind) {
+            // It is ready as soon as the name is bound.
+            (Address::Inproc(_), NotReadyKind::TimedOut(None)) => {
+                f.write_str("nobody in this context has bound this name")
+            }
+            _ => write!(f, "{kind}"),
+        }
     }
 }
 

@@ -62,7 +62,7 @@ fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
     assert_eq!(connect(ConnectErrorKind::Terminated), format!("cannot connect to tcp://host:1: {ended}"));
     assert_eq!(
         BindError::of_unbind(BindError::new(Some(&endpoint), BindErrorKind::NotBound)).to_string(),
-        "cannot unbind from tcp://host:1: this socket is not bound to it"
+        "cannot unbind from tcp://host:1: this socket is not bound to it; give the endpoint that `bind` returned"
     );
     assert_eq!(
         ConnectError::of_disconnect(ConnectError::new(&endpoint, ConnectErrorKind::NotConnected)).to_string(),
@@ -78,11 +78,23 @@ fn errors_of_endpoints_name_them_and_say_what_was_to_be_done() {
         no_endpoint().to_string(),
         "`tcp://:1` is not an endpoint: the host is empty; write `*` to bind to every interface"
     );
-    assert_eq!(BindError::from(no_endpoint()).to_string(), format!("cannot bind to tcp://:1: {reason}"));
+    assert_eq!(BindError::from(no_endpoint()).to_string(), format!("cannot bind to `tcp://:1`: {reason}"));
     assert_eq!(
         ConnectError::from(no_endpoint()).to_string(),
-        format!("cannot connect to tcp://:1: {reason}")
+        format!("cannot connect to `tcp://:1`: {reason}")
     );
+}
+
+#[test]
+fn a_wait_for_publishers_says_who_was_missing() {
+    let timed_out = |missing, subscribed, publishers| {
+        NotSubscribed::TimedOut { missing, subscribed, publishers }.to_string()
+    };
+    assert_eq!(timed_out(None, 0, 0), "there is no publisher: nothing is connected");
+    let all_but = "publishers had confirmed the subscriptions when the time was over";
+    assert_eq!(timed_out(None, 1, 2), format!("only 1 of 2 {all_but}"));
+    let missing = Some("tcp://host:1".parse().unwrap());
+    assert_eq!(timed_out(missing, 1, 2), format!("only 1 of 2 {all_but}; tcp://host:1 had not"));
 }
 
 #[cfg(not(loom))]
@@ -91,7 +103,7 @@ fn what_is_undone_is_said_so_where_there_is_no_endpoint() {
     let reason = "it is not an endpoint: the host is empty; write `*` to bind to every interface";
     let mut pull = crate::Context::new().open::<crate::Pull>().unwrap();
     let unbound = pull.unbind("tcp://:1").unwrap_err();
-    assert_eq!(unbound.to_string(), format!("cannot unbind from tcp://:1: {reason}"));
+    assert_eq!(unbound.to_string(), format!("cannot unbind from `tcp://:1`: {reason}"));
     let disconnected = pull.disconnect("tcp://:1").unwrap_err();
-    assert_eq!(disconnected.to_string(), format!("cannot disconnect from tcp://:1: {reason}"));
+    assert_eq!(disconnected.to_string(), format!("cannot disconnect from `tcp://:1`: {reason}"));
 }

@@ -59,8 +59,9 @@
 //!   [`IncompatibleSocketTypes`](crate::ProtocolError::IncompatibleSocketTypes). With PLAIN and CURVE the server
 //!   compares first, and with NULL a side that asks an authorizer or a ZAP handler: for who connected to it, its ERROR is
 //!   final.
-//! * The pauses grow to two seconds, if no other maximum is set, while one connection after the other ends because another
-//!   peer has the routing id, and after a command of the handshake that is too large.
+//! * The pauses grow to two seconds and a random part of up to as much again, if no other maximum is set, while one
+//!   connection after the other ends because another peer has the routing id, and after a command of the handshake that is
+//!   too large.
 //! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
 //!   lost a server do not come back at the same moment.
 //! * `hello_msg`, `disconnect_msg` and `hiccup_msg` as in libzmq: the greeting goes before all other messages; the
@@ -78,7 +79,8 @@
 //!   sign of life (PING with ZMTP 3.1, else a probe of the kernel), and is closed when none comes within two seconds.
 //!   Both sides are told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
 //!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again, after
-//!   pauses that grow to two seconds. A peer of ZMTP 1.0 or 2.0 has sent its first messages by then, and they are lost.
+//!   pauses that grow to two seconds and a random part of up to as much again. A peer of ZMTP 1.0 or 2.0 has sent its first
+//!   messages by then, and they are lost.
 //! * That a name is in use, or was handed over, is said only to peers that announce the property
 //!   `Name-Retry`, as ours do beside a routing id: for all others an ERROR is final, and libzmq would never connect again.
 //!   They are closed without a word, and come back.
@@ -385,6 +387,7 @@
 //! | `EADDRINUSE` | [`BindErrorKind::AddressInUse`](crate::BindErrorKind::AddressInUse); an ipc path is taken over only if nobody listens there |
 //! | `ENODEV`, `EADDRNOTAVAIL` | [`BindErrorKind::NoSuchInterface`](crate::BindErrorKind::NoSuchInterface), or `Io` with the system's code |
 //! | `ENOENT` of unbind and disconnect | `NotBound`, `NotConnected` |
+//! | `ENOENT` of bind | [`BindErrorKind::NoSuchDirectory`](crate::BindErrorKind::NoSuchDirectory) |
 //! | `ENOTSUP`, `EFSM` | does not compile: a verb exists only where it means something |
 //! | `EHOSTUNREACH` of a ROUTER | [`SendError::Unroutable`](crate::SendError::Unroutable) |
 //! | `ENOTSOCK`, `EFAULT` | cannot happen |

@@ -8,8 +8,9 @@
 //! * When a peer is gone, whoever connected to it tries again, after 100 ms to 200 ms
 //!   ([`reconnect_interval`](crate::Options::reconnect_interval)), and keeps what is queued for it; whoever had bound
 //!   counts that as lost, see [`ends`](ends#who-ends-it-and-how).
-//! * When a queue is full, at 1000 messages for each peer ([`send_hwm`](crate::Options::send_hwm)), `send` waits, as long
-//!   as [`send_timeout`](crate::Options::send_timeout) says, by default for ever; ROUTER, REP, PUB, XPUB and XSUB do not
+//! * When a queue is full, at 1000 messages for each peer ([`send_hwm`](crate::Options::send_hwm); over inproc the mark of
+//!   the sender and the [`recv_hwm`](crate::Options::recv_hwm) of the receiver together), `send` waits, as long as
+//!   [`send_timeout`](crate::Options::send_timeout) says, by default for ever; ROUTER, REP, PUB, XPUB and XSUB do not
 //!   wait, but drop and count: see [`compatibility`](compatibility#high-water-marks).
 //!
 //! * [`executors`]: sockets in tasks, of any executor.

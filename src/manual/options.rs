@@ -2,8 +2,9 @@
 //!
 //! Set with the socket's [`Builder`](crate::Builder), read with [`Socket::options`](crate::Socket::options), and changed
 //! with [`Socket::change`](crate::Socket::change): what takes effect at once is felt by connections that exist, other
-//! changes with the next `bind` or `connect`, and what takes effect when the socket is opened is fixed from then on. The same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs; the code is
-//! libzmq's, for those who come from there.
+//! changes with the next `bind` or `connect`, and what takes effect when the socket is opened is fixed from then on. The
+//! same rows are in [`Options::TABLE`](crate::Options::TABLE), for programs, with the types of sockets that have the
+//! option ([`OptionInfo::only`](crate::OptionInfo::only)); the code is libzmq's, for those who come from there.
 //!
 //! ```
 //! use std::time::Duration;
@@ -48,12 +49,12 @@
 //! | [`send_hwm_octets`](crate::Options::send_hwm_octets) | Most octets queued for one peer, beside the limit in messages; exact to a quarter of it or 128 KiB, whatever is less. A single message of any size finds room in an empty queue. | unlimited | octets | -1 | next bind or connect |
 //! | [`recv_hwm_octets`](crate::Options::recv_hwm_octets) | Most octets from one peer that wait to be received, as for `send_hwm_octets`. A message of several frames counts as it arrives: beyond the limit its rest waits until those before it are received. | unlimited | octets | -2 | next bind or connect |
 //! | [`linger`](crate::Options::linger) | How long a closed socket keeps trying to send what is queued; the drop of the context ends it after 30 s, unless its builder says otherwise. SUB and XSUB have 0 in place of the default. | for ever | time | 17 | at once |
-//! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | never | time | 28 | at once |
-//! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | never | time | 27 | at once |
-//! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. | 100ms | time | 18 | next bind or connect |
-//! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. A random part of up to as much again comes on top. | no growth | time | 21 | next bind or connect |
+//! | [`send_timeout`](crate::Options::send_timeout) | How long `send` waits for room. | for ever | time | 28 | at once |
+//! | [`recv_timeout`](crate::Options::recv_timeout) | How long `recv` waits for a message. | for ever | time | 27 | at once |
+//! | [`reconnect_interval`](crate::Options::reconnect_interval) | The pause before a lost or refused connection is tried again. A random part of up to as much again comes on top. | 100ms | time | 18 | next bind or connect |
+//! | [`reconnect_interval_max`](crate::Options::reconnect_interval_max) | How far the pause grows, doubling after each failure. A random part of up to as much again comes on top. A maximum below the interval has no effect. | no growth | time | 21 | next bind or connect |
 //! | [`reconnect_stop`](crate::Options::reconnect_stop) | After which failures a dialer does not try again. | never | set | 109 | next bind or connect |
-//! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system may take to connect to one address, until the attempt is begun anew; never: as long as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn. | 5s | time | 79 | next bind or connect |
+//! | [`connect_timeout`](crate::Options::connect_timeout) | How long the system may take to connect to one address, until the attempt is begun anew; for ever: as long as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn. | 5s | time | 79 | next bind or connect |
 //! | [`socks_proxy`](crate::Options::socks_proxy) | The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up. | none | host:port | 68 | next bind or connect |
 //! | [`handshake_interval`](crate::Options::handshake_interval) | How long a new connection may take until both ends have agreed on the protocol. | 30s | time | 66 | next bind or connect |
 //! | [`heartbeat_interval`](crate::Options::heartbeat_interval) | How often a peer is asked for a sign of life (PING). Off: never. | off | time | 75 | next bind or connect |

@@ -195,7 +195,7 @@ impl Unit for HandshakesMax {
 
 /// What is wrong with other values.
 const NO_RANGE: InvalidValue = InvalidValue::new(
-    "accept_only` or `accept_never",
+    "accept_only or accept_never",
     "addresses such as 10.0.0.1, with at most so many bits behind a `/`: 32, or 128 for IPv6, and no fewer than 96 for IPv4 in the form of IPv6",
 );
 

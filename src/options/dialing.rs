@@ -174,7 +174,8 @@ impl Unit for BatchSize {
 /// use peermq::{EndpointErrorKind, SocksProxy};
 ///
 /// assert_eq!(SocksProxy::new("localhost:1080")?.to_string(), "localhost:1080");
-/// assert_eq!(SocksProxy::new("localhost").unwrap_err().kind(), EndpointErrorKind::MissingPort);
+/// let error = SocksProxy::new("localhost").unwrap_err();
+/// assert_eq!((error.text(), error.kind()), ("localhost", EndpointErrorKind::MissingPort));
 /// # Ok::<(), peermq::EndpointError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -190,8 +191,11 @@ impl SocksProxy {
     ///
     /// See [`EndpointError`]; a wildcard is an invalid host or port.
     pub fn new(address: &str) -> Result<Self, EndpointError> {
-        let endpoint: Endpoint = format!("tcp://{address}").parse()?;
-        let refused = |kind| Err(EndpointError::new(endpoint.to_string(), kind));
+        let refused = |kind| Err(EndpointError::new(address, kind));
+        let endpoint: Endpoint = match format!("tcp://{address}").parse() {
+            Ok(endpoint) => endpoint,
+            Err(error) => return refused(error.kind()),
+        };
         if endpoint.port() == Some(0) {
             return refused(EndpointErrorKind::InvalidPort);
         }
@@ -225,5 +229,4 @@ impl Unit for SocksProxy {
 const NO_THREAD: InvalidValue = InvalidValue::new("affinity", "numbers from 0 to 63");
 
 /// What is wrong with other values.
-const NO_BATCH: InvalidValue =
-    InvalidValue::new("in_batch_size` or `out_batch_size", "1 to 2147483647 octets");
+const NO_BATCH: InvalidValue = InvalidValue::new("in_batch_size or out_batch_size", "1 to 2147483647 octets");

@@ -174,7 +174,7 @@ impl From<Duration> for Timeout {
 
 impl fmt::Display for Timeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_time_or(f, self.limit(), "never")
+        write_time_or(f, self.limit(), "for ever")
     }
 }
 
@@ -195,7 +195,8 @@ impl Unit for Timeout {
 pub enum ReconnectInterval {
     /// A connection that is lost or refused stays so.
     Never,
-    /// This pause. Zero tries again at once, which keeps a core busy while nobody listens.
+    /// This pause, and a random part of up to as much again on top. Less than a millisecond, such as zero, is taken as
+    /// a millisecond.
     Every(Duration),
 }
 
@@ -325,13 +326,13 @@ impl Unit for HandshakeInterval {
     const UNIT: &'static str = TIME;
 }
 
-/// The longest frame that a peer may send.
+/// The longest message that a peer may send, all its frames together.
 ///
 /// ```
 /// use peermq::MaxMessageSize;
 ///
 /// assert_eq!(MaxMessageSize::octets(1 << 20).limit(), Some(1_048_576));
-/// assert_eq!(MaxMessageSize::octets(0).limit(), Some(0)); // empty frames only
+/// assert_eq!(MaxMessageSize::octets(0).limit(), Some(0)); // only empty frames
 /// assert_eq!(MaxMessageSize::UNLIMITED.limit(), None);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -500,7 +501,7 @@ pub(super) const UNLIMITED: &str = "unlimited";
 const NO_BACKLOG: InvalidValue = InvalidValue::new("backlog", "0 to 2147483647 connections");
 
 /// What is wrong with other values.
-const NO_BUFFER: InvalidValue = InvalidValue::new("send_buffer` or `recv_buffer", "0 to 2147483647 octets");
+const NO_BUFFER: InvalidValue = InvalidValue::new("send_buffer or recv_buffer", "0 to 2147483647 octets");
 
 #[cfg(test)]
 mod tests {

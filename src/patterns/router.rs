@@ -32,7 +32,8 @@ use crate::socket_type::SocketType;
 /// A name belongs to one peer at a time: another one that announces it is refused in the handshake, before it sends
 /// anything, and may try again; whoever has the name has to show within two seconds that it is there, and loses it
 /// otherwise. With [`router_handover`](crate::Options::router_handover) the newcomer takes the name over, at this socket's
-/// next call, and the old connection is closed: two that both connect again with one name displace each other again and
+/// next call, and the old connection is closed. Replies to what the former holder has sent go to the newcomer then. Two
+/// that both connect again with one name displace each other again and
 /// again, with growing pauses if they are of this library, which are told why. A peer that we connect to has its name from the moment
 /// that it is connected, and keeps it and its queue while it is away; with
 /// [`connect_as`](crate::Socket::connect_as) it has one at once. What is queued for it goes to whoever answers

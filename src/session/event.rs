@@ -139,7 +139,7 @@ pub enum EventKind {
     Ready(Peer),
     /// It will be tried to connect again, after a pause; and why.
     Retried {
-        /// How long the pause is. None after this side has given its peer up.
+        /// How long the pause is. Zero after this side has given its peer up.
         pause: Duration,
         /// What went wrong.
         error: ConnectionError,
@@ -224,15 +224,25 @@ impl fmt::Display for EventKind {
             Self::Listening => f.write_str("listening"),
             Self::Missed(count) => write!(f, "events that this monitor has missed: {count}"),
             Self::Ready(peer) => {
-                write!(f, "ready, with a {:?}", peer.socket_type())?;
+                write!(f, "ready, with a socket of type {:?}", peer.socket_type())?;
                 if !peer.routing_id().is_none() {
                     write!(f, ", routing id {}", peer.routing_id())?;
                 }
                 peer.user_id().map_or(Ok(()), |user| write!(f, ", user {user}"))
             }
-            Self::Retried { pause, error } => write!(f, "tried again in {pause:.3?}: {error}"),
+            Self::Retried { pause: Duration::ZERO, error } => {
+                write!(f, "will be tried again at once: {error}")
+            }
+            Self::Retried { pause, error } => {
+                let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                write!(f, "will be tried again in {pause:?}: {error}")
+            }
             Self::RoutingIdInUse(name) => {
-                write!(f, "a peer is refused, as another one has its routing id {name}")
+                write!(
+                    f,
+                    "a peer is refused, as another one has its routing id {name}; \
+                     give one of them another id, or set router_handover"
+                )
             }
             Self::Stopped => f.write_str("the socket is gone"),
             Self::TurnedAway(why) => write!(f, "a peer was turned away: {why}"),
@@ -303,6 +313,7 @@ mod tests {
             EventKind::Listening,
             EventKind::Missed(7),
             EventKind::Retried { pause: Duration::from_millis(100), error },
+            EventKind::Retried { pause: Duration::ZERO, error },
             EventKind::RoutingIdInUse(name()),
             EventKind::Stopped,
             EventKind::TurnedAway(TurnedAway::TooMany),
@@ -327,6 +338,8 @@ mod tests {
             let bare = Event { endpoint: None, address: None, connection: None, ..event };
             assert_eq!(line(&bare), bare.kind.to_string());
         }
+        let again = EventKind::Retried { pause: Duration::from_nanos(170_123_456), error };
+        assert_eq!(again.to_string(), format!("will be tried again in 170ms: {error}"));
         let odd = Endpoint::inproc("two\nlines \u{1b}[31m").unwrap();
         let event = Event {
             at: Instant::now(),

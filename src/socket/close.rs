@@ -41,7 +41,9 @@ pub struct CloseReport {
     /// Messages that are with their peers: handed over since, to the kernel, and each peer has closed its end of the
     /// connection behind them; or with inproc to the other socket.
     pub flushed: u64,
-    /// Messages that were not handed over, and never will be.
+    /// Messages that were not handed over, and never will be. For whom they were is not told here:
+    /// [`stats`](crate::Socket::stats) tells before the close what is queued for each peer, and
+    /// [`Context::finish`](crate::Context::finish) for whom it has dropped something.
     pub dropped: u64,
     /// Messages of which nobody knows: handed over to the kernel since, for a peer that is
     /// [unconfirmed](Self::unconfirmed). Those that the kernel had before, when the socket was closed, are not in here:

@@ -285,7 +285,9 @@ impl<P: Sends> Socket<P> {
     /// Sends one message: octets of the caller's, which are copied once, or a [`Message`].
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for
-    /// ever); without peers it waits too, and it never discards. Types that send to all
+    /// ever); without peers it waits too. A [`connect`](Self::connect) counts as a peer from the start, whether or not
+    /// anybody answers there, unless [`immediate`](crate::Options::immediate) is set. Nothing is discarded, unless
+    /// [`conflate`](crate::Options::conflate) is set. Types that send to all
     /// ([`Pub`](crate::Pub), [`XPub`](crate::XPub), [`XSub`](crate::XSub)) never wait, and drop what has no
     /// room. When this returns the message is queued, not yet on the wire.
     ///

@@ -43,7 +43,8 @@ pub struct Outgoing {
     /// They wait for their peer. After [`disconnect`](crate::Socket::disconnect), as long as
     /// [`linger`](crate::Options::linger) says.
     pub queued: u64,
-    /// The peer that they were queued for is gone, or let go, and so are they.
+    /// The peer that they were queued for is gone, or let go, and so are they. Also a request that a REQ without
+    /// [`req_correlate`](crate::Options::req_correlate) gave up before it was sent.
     pub lost: u64,
 }
 

@@ -148,7 +148,8 @@ impl<P: Subscribes> Socket<P> {
     /// after this has returned, it sends with these subscriptions, but for what is said of each kind below: one of another
     /// implementation may need about a millisecond more. Every publisher is one that is connected now, or
     /// that this socket has connected to and is not connected with: a `connect` that never succeeds makes this time
-    /// out. There has to be at least one.
+    /// out. There has to be at least one. A socket that has not subscribed to anything has nothing to be confirmed: with
+    /// every publisher connected, this returns `Ok` at once.
     ///
     /// What is known depends on the publisher:
     ///

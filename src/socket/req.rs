@@ -15,7 +15,8 @@ impl Socket<Req> {
     /// Sends a request to the next peer. The socket is borrowed until its reply is taken or given up.
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for ever);
-    /// without peers it waits too. It never discards.
+    /// without peers it waits too. A [`connect`](Self::connect) counts as a peer from the start, whether or not anybody
+    /// answers there, unless [`immediate`](crate::Options::immediate) is set. Nothing is discarded.
     ///
     /// # Errors
     ///

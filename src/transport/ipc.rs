@@ -61,7 +61,10 @@ impl Listener {
         if let IpcAddress::Path(path) = address {
             remove_stale(path)?;
         }
-        let listener = listen(address, options).map_err(|error| super::bind_error(&error))?;
+        let listener = listen(address, options).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => BindErrorKind::NoSuchDirectory,
+            _ => super::bind_error(&error),
+        })?;
         let file = match address {
             IpcAddress::Path(path) => File::of(path),
             IpcAddress::Abstract(_) | IpcAddress::Any => None,

@@ -150,7 +150,7 @@ fn an_option_of_another_type_is_an_error_when_it_opens() {
     let foreign = context.builder_for_any(SocketType::Push).router_mandatory(true).open();
     let error = OpenError::ForeignOption { option: "router_mandatory", socket_type: SocketType::Push };
     assert_eq!(foreign.unwrap_err(), error);
-    assert_eq!(error.to_string(), "a Push socket has no option `router_mandatory`");
+    assert_eq!(error.to_string(), "a socket of type Push has no option `router_mandatory`");
     // A value that is the default asks for nothing.
     context.builder_for_any(SocketType::Push).router_mandatory(false).open().unwrap();
     context.builder_for_any(SocketType::Router).router_mandatory(true).open().unwrap();
