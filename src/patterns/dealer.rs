@@ -12,7 +12,8 @@ use crate::socket_type::SocketType;
 /// DEALER: both ways with any number of [`Router`](crate::Router), [`Rep`](crate::Rep) and [`Dealer`] peers.
 ///
 /// `send` hands each message to the next peer that has room, and waits when none has; `recv` takes one message
-/// from each peer in turn. Nothing is discarded and nothing is added: what goes to a REP needs an empty frame
+/// from each peer in turn. Nothing is discarded, unless [`conflate`](crate::Options::conflate) is set, and nothing is
+/// added: what goes to a REP needs an empty frame
 /// in front, and so has what comes from one. Messages for a peer that connected to us are lost with it; those
 /// for a peer that we connected to wait until it is back. Source: RFC 28/REQREP.
 ///

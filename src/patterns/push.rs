@@ -12,8 +12,8 @@ use crate::socket_type::SocketType;
 /// PUSH: hands each message to the next [`Pull`](crate::Pull) peer that has room.
 ///
 /// Full, or without peers: `send` waits and discards nothing, unless [`conflate`](crate::Options::conflate) is set. A
-/// `connect` counts as a peer from the start, unless [`immediate`](crate::Options::immediate) is set: one whose endpoint
-/// is mistyped takes its share of the messages, until its queue is full. A peer that connects later gets what is sent
+/// `connect` counts as a peer from the start, unless [`immediate`](crate::Options::immediate) is set, which inproc does
+/// not heed: one whose endpoint is mistyped takes its share of the messages, until its queue is full. A peer that connects later gets what is sent
 /// from then on. What peers send to it is dropped as it comes, and counted
 /// ([`unwanted`](crate::Dropped::unwanted)); their PINGs are answered. Messages queued for a peer that connected to us are
 /// lost with it; those for a peer that we connected to wait until it is back. Source: RFC 30/PIPELINE.

@@ -286,8 +286,8 @@ impl<P: Sends> Socket<P> {
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for
     /// ever); without peers it waits too. A [`connect`](Self::connect) counts as a peer from the start, whether or not
-    /// anybody answers there, unless [`immediate`](crate::Options::immediate) is set. Nothing is discarded, unless
-    /// [`conflate`](crate::Options::conflate) is set. Types that send to all
+    /// anybody answers there, unless [`immediate`](crate::Options::immediate) is set, which inproc does not heed. Nothing
+    /// is discarded, unless [`conflate`](crate::Options::conflate) is set. Types that send to all
     /// ([`Pub`](crate::Pub), [`XPub`](crate::XPub), [`XSub`](crate::XSub)) never wait, and drop what has no
     /// room. When this returns the message is queued, not yet on the wire.
     ///

@@ -16,7 +16,8 @@ impl Socket<Req> {
     ///
     /// Waits at most [`send_timeout`](crate::Options::send_timeout) for a peer with room (default: for ever);
     /// without peers it waits too. A [`connect`](Self::connect) counts as a peer from the start, whether or not anybody
-    /// answers there, unless [`immediate`](crate::Options::immediate) is set. Nothing is discarded.
+    /// answers there, unless [`immediate`](crate::Options::immediate) is set, which inproc does not heed. Nothing is
+    /// discarded.
     ///
     /// # Errors
     ///
