@@ -51,6 +51,8 @@
 //! * A socket, as a `Stream` in one task and as a `Sink` in another one, wakes each of them for what it waits for.
 //! * A waker is called while its thread holds no lock of this library. So an executor may run the task in the waker, and
 //!   the task may call anything; on an I/O thread it must not wait.
+//! * The destructor of a message's body runs where the last of it goes, which may be in a call of a shared socket: it must
+//!   not use a handle of that socket, which would wait for itself.
 //! * Blocking calls and futures may be mixed on one socket, in turn; on a shared one, at the same time.
 //! * Those who wait for a shared socket are served in their order. A future that was polled once has its place, and
 //!   keeps those behind it waiting: poll it on, or drop it.

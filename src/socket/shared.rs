@@ -38,6 +38,9 @@ use crate::socket::{Change, Socket};
 /// A [`Socket`] of one thread has no lock and is faster; better than one socket for many senders may be a socket for
 /// each, connected to the same endpoint. What one thread sends arrives in its order, if it goes to one peer.
 ///
+/// What runs inside of its calls must not use it, as it would wait for itself: the destructor of a body
+/// ([`Bytes::from_owner`](bytes::Bytes::from_owner)) runs in whichever call lets the last of it go.
+///
 /// It ends with its last handle, as a socket does that is dropped; [`into_socket`](Self::into_socket) takes it out.
 /// The verbs of a REQ and a REP are a whole exchange each: [`request`](SharedSocket::<crate::Req>::request) and
 /// [`answer`](SharedSocket::<crate::Rep>::answer). (With a type chosen at run time, turns are the socket's, whichever
