@@ -53,7 +53,7 @@ const OURS: [&str; 7] = [
 ];
 
 /// Defaults that differ on purpose, and libzmq's.
-const DIFFERENT: [(&str, &str); 1] = [("connect_timeout", "never")];
+const DIFFERENT: [(&str, &str); 1] = [("connect_timeout", "for ever")];
 
 const ON: [u8; 4] = 1_i32.to_ne_bytes();
 
@@ -99,7 +99,7 @@ fn in_our_words(row: &OptionInfo, value: &[u8]) -> String {
     let special = match (row.name, number) {
         ("send_hwm" | "recv_hwm", 0) | ("max_message_size", -1) => "unlimited",
         ("linger", -1) => "for ever",
-        ("send_timeout" | "recv_timeout", -1) | ("connect_timeout" | "reconnect_stop", 0) => "never",
+        ("send_timeout" | "recv_timeout", -1) | ("connect_timeout" | "reconnect_stop", 0) => "for ever",
         ("reconnect_interval_max", 0) => "no growth",
         ("heartbeat_interval", 0) => "off",
         ("heartbeat_timeout", -1) => "the interval",

@@ -79,7 +79,8 @@ pub(super) struct Session {
     moved: u64,
     /// Octets read.
     heard: u64,
-    counted: last_words::Counted,
+    /// From the end of the handshake on. Boxed: there may be many connections that never get there.
+    counted: Option<Box<last_words::Counted>>,
     /// When the task was asked to look after heartbeats next.
     beat_at: Option<Instant>,
     /// What `moved` was when the I/O thread took the connection back because nothing moved.
@@ -129,7 +130,7 @@ impl Session {
             calls: Calls::default(),
             moved: 0,
             heard: 0,
-            counted: last_words::Counted::default(),
+            counted: None,
             beat_at: None,
             idle_since: 0,
         }
@@ -175,6 +176,7 @@ impl Session {
         self.connection.refuse(refusal, &mut self.outbox);
         if self.ends.as_ref().is_none_or(|ends| ends.outbound.is_between_messages()) {
             let ends = self.ends.take();
+            self.say_nothing_more();
             let _ = self.write(link);
             self.ends = ends;
         }

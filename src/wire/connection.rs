@@ -47,8 +47,8 @@ pub(crate) struct Connection {
     answer: Option<u64>,
     /// The last question of the peer.
     asked: Option<u64>,
-    /// The peer goes, and has received so many messages.
-    going: Option<u64>,
+    /// The peer goes, and has received so many messages. Boxed: most connections never hear it.
+    going: Option<Box<u64>>,
 }
 
 #[derive(Debug)]
@@ -175,7 +175,7 @@ impl Connection {
                     Ok(false)
                 }
                 Ok(Said::Going(received)) => {
-                    self.going = Some(received);
+                    self.going = Some(Box::new(received));
                     Ok(false)
                 }
                 Ok(Said::Topic) => Ok(self.local.socket_type.takes_notes()),
@@ -255,7 +255,7 @@ impl Connection {
 
     /// How many messages the peer has received, if it has said that it goes.
     pub(crate) fn last_words(&self) -> Option<u64> {
-        self.going
+        self.going.as_deref().copied()
     }
 
     /// Sends a message of one frame, whose body is the parts in a row, between those of the application.

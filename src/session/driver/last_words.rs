@@ -39,37 +39,53 @@ impl Session {
             self.ends.as_ref().map_or((0, 0), |ends| (ends.inbound.heard(), ends.outbound.sent()));
         link.take_confirmation_back();
         let socket_type = link.owner().socket_type;
-        self.counted = Counted {
+        self.counted = Some(Box::new(Counted {
             has_last_words: socket_type.can_receive() && self.connection.knows_last_words(),
             is_of_topics: socket_type.is_publisher(),
             heard_before: heard,
             sent_before: sent,
             greetings,
             thrown_away: None,
-        };
+        }));
     }
 
     /// Puts last words behind everything that this side has to say. `false`: it has nothing more to say.
     pub(super) fn put_last_words(&mut self) -> bool {
-        if !std::mem::take(&mut self.counted.has_last_words) {
+        let Some(counted) = self.counted.as_mut().filter(|counted| counted.has_last_words) else {
             return false;
-        }
+        };
+        counted.has_last_words = false;
         let received = match &self.ends {
-            Some(_) if self.counted.is_of_topics => u64::MAX, // nobody knows: never what the peer has said
-            Some(ends) => ends.received(self.is_stopped).saturating_sub(self.counted.heard_before),
+            Some(_) if counted.is_of_topics => u64::MAX, // nobody knows: never what the peer has said
+            Some(ends) => ends.received(self.is_stopped).saturating_sub(counted.heard_before),
             None => 0,
         };
         self.connection.say_last(received, &mut self.outbox);
         true
     }
 
-    /// Says last words before the end, if the kernel takes them, unless the end is the peer's, and the socket, which is
-    /// there, has or may still receive all.
+    /// An ERROR is the last that this side says.
+    pub(super) fn say_nothing_more(&mut self) {
+        if let Some(counted) = &mut self.counted {
+            counted.has_last_words = false;
+        }
+    }
+
+    /// Says last words before an end in peace, if the kernel takes them, unless the end is the peer's, and the socket,
+    /// which is there, has or may still receive all.
     pub(in crate::session) fn say_last(&mut self, end: Option<End>) {
         let is_needed = match end {
-            Some(End::Io(_)) => false, // nobody would hear them
             Some(End::PeerClosed) => self.is_stopped || self.ends.as_ref().is_some_and(|ends| ends.is_left()),
-            _ => true,
+            Some(End::Dismissed | End::Sent) | None => true,
+            // Nobody would hear them, or what they are about is not in order.
+            Some(
+                End::GivenUp { .. }
+                | End::Io(_)
+                | End::NameLost(_)
+                | End::Protocol(_)
+                | End::Silent
+                | End::Unheard,
+            ) => false,
         };
         if !self.is_shaking_hands && is_needed && self.put_last_words() {
             self.write_outbox();
@@ -107,7 +123,7 @@ impl Session {
 
     /// Whether a peer that has said last words has received all that it was told; none if it has said none.
     pub(super) fn has_peer_all(&self) -> Option<bool> {
-        let Counted { sent_before, greetings, thrown_away, .. } = &self.counted;
+        let Counted { sent_before, greetings, thrown_away, .. } = self.counted.as_deref()?;
         let last_words = thrown_away.as_ref().and_then(|last| last.received());
         let received = last_words.or_else(|| self.connection.last_words())?;
         let told = self.sent() - sent_before + greetings;
@@ -116,7 +132,7 @@ impl Session {
 
     /// Whether the kernel has had a message for the peer, over this connection.
     pub(in crate::session) fn has_told_here(&self) -> bool {
-        self.sent() > self.counted.sent_before
+        self.counted.as_ref().is_some_and(|counted| self.sent() > counted.sent_before)
     }
 
     /// Throws away what comes, but for the last words.
@@ -124,7 +140,7 @@ impl Session {
         self.calls.count();
         let most = self.read_batch();
         let (stream, translator, ends) = (&mut self.stream, &mut self.translator, &mut self.ends);
-        let last = self.counted.thrown_away.get_or_insert_with(|| {
+        let last = self.counted.get_or_insert_default().thrown_away.get_or_insert_with(|| {
             let unskimmed = ends.as_mut().map_or(&[][..], |ends| ends.inbound.unskimmed());
             Box::new(LastWords::behind(unskimmed))
         });
