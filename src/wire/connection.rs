@@ -43,12 +43,19 @@ pub(crate) struct Connection {
     admission: Option<Arc<Admission>>,
     /// From the end of a handshake of CURVE until they are taken.
     boxes: Option<Box<Boxes>>,
+    /// Boxed: most connections never hear any of it.
+    asides: Option<Box<Asides>>,
+}
+
+/// What peers of this library say beside messages.
+#[derive(Debug, Default)]
+struct Asides {
     /// The last question that the peer has answered.
     answer: Option<u64>,
     /// The last question of the peer.
     asked: Option<u64>,
-    /// The peer goes, and has received so many messages. Boxed: most connections never hear it.
-    going: Option<Box<u64>>,
+    /// The peer goes, and has received so many messages.
+    going: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -72,16 +79,7 @@ impl Connection {
     pub(crate) fn new(local: Local, out: &mut Outbox) -> Self {
         greeting::start(&local, out);
         let phase = Phase::Greeting(greeting::Incoming::new());
-        Self {
-            local,
-            phase,
-            heartbeat: None,
-            admission: None,
-            boxes: None,
-            answer: None,
-            asked: None,
-            going: None,
-        }
+        Self { local, phase, heartbeat: None, admission: None, boxes: None, asides: None }
     }
 
     /// Those of the socket.
@@ -167,15 +165,15 @@ impl Connection {
         let answered = match (&self.phase, &mut self.heartbeat) {
             (Phase::Traffic(_), Some(heartbeat)) => match answer(body, heartbeat, out) {
                 Ok(Said::Answer(question)) => {
-                    self.answer = Some(question);
+                    self.asides.get_or_insert_default().answer = Some(question);
                     Ok(false)
                 }
                 Ok(Said::Question(question)) => {
-                    self.asked = Some(question);
+                    self.asides.get_or_insert_default().asked = Some(question);
                     Ok(false)
                 }
                 Ok(Said::Going(received)) => {
-                    self.going = Some(Box::new(received));
+                    self.asides.get_or_insert_default().going = Some(received);
                     Ok(false)
                 }
                 Ok(Said::Topic) => Ok(self.local.socket_type.takes_notes()),
@@ -230,12 +228,12 @@ impl Connection {
 
     /// The last question that the peer has answered, once.
     pub(crate) fn take_answer(&mut self) -> Option<u64> {
-        self.answer.take()
+        self.asides.as_mut()?.answer.take()
     }
 
     /// The last question of the peer whether what it has said before was taken, once. Only the last one has to be answered.
     pub(crate) fn take_asked(&mut self) -> Option<u64> {
-        self.asked.take()
+        self.asides.as_mut()?.asked.take()
     }
 
     /// Answers a question of the peer.
@@ -255,7 +253,7 @@ impl Connection {
 
     /// How many messages the peer has received, if it has said that it goes.
     pub(crate) fn last_words(&self) -> Option<u64> {
-        self.going.as_deref().copied()
+        self.asides.as_ref()?.going
     }
 
     /// Sends a message of one frame, whose body is the parts in a row, between those of the application.
