@@ -129,31 +129,28 @@ impl Context {
 struct Ending<'a> {
     context: &'a ContextInner,
     queues: Vec<Queue>,
-    /// What peers have left that were gone before.
-    unreceived: u64,
 }
 
 impl<'a> Ending<'a> {
     fn begin(context: &'a Arc<ContextInner>, within: Timeout) -> Self {
         if context.pool.is_inherited() {
-            return Self { context, queues: Vec::new(), unreceived: 0 };
+            return Self { context, queues: Vec::new() };
         }
         context.shut_down();
-        let (queues, unreceived) = context.queues();
+        let queues = context.queues();
         let by = within.limit().map(|limit| later(Instant::now(), limit));
         context.pool.finish(Finish { by, is_hurried: false });
-        Self { context, queues, unreceived }
+        Self { context, queues }
     }
 
     /// What has become of it, when all I/O threads have ended.
     fn report(self) -> FinishReport {
         self.context.pool.join();
-        let mut report = FinishReport { unreceived: self.unreceived, ..FinishReport::default() };
+        let mut report = FinishReport { unreceived: self.context.unreceived(), ..FinishReport::default() };
         for queue in self.queues {
             let messages = queue.left();
             report.flushed += queue.flushed();
             report.dropped += messages;
-            report.unreceived += queue.unreceived();
             report.unconfirmed += u64::from(queue.is_unconfirmed());
             if messages > 0 {
                 report.undelivered.push(Undelivered { endpoint: queue.to().clone(), messages });
@@ -173,15 +170,20 @@ impl ContextInner {
         archive
     }
 
-    /// What is queued for connections, of sockets that are open and of those that are gone; and what has come over
-    /// connections that are gone, and can be received.
-    fn queues(&self) -> (Vec<Queue>, u64) {
+    /// What is queued for connections, of sockets that are open and of those that are gone.
+    fn queues(&self) -> Vec<Queue> {
         let archive = lock(&self.archive); // as in `leave`
         let mut books = archive.books();
         books.extend(lock(&self.sockets).values().map(|entry| Arc::clone(&entry.books)));
         drop(archive);
-        let (queues, left): (Vec<_>, Vec<_>) = books.iter().map(|books| books.queues()).unzip();
-        (queues.into_iter().flatten().collect(), left.iter().sum())
+        books.iter().flat_map(|books| books.queues()).collect()
+    }
+
+    /// What has come over connections, which are gone, and was not received by sockets that are open; also from peers
+    /// of whom their sockets have not heard.
+    fn unreceived(&self) -> u64 {
+        let sockets = lock(&self.sockets);
+        sockets.values().map(|entry| entry.mailbox.unreceived() + entry.books.unreceived()).sum()
     }
 
     /// Lets what peers take at once be sent, and tells of the rest.
@@ -189,7 +191,7 @@ impl ContextInner {
         if self.pool.is_inherited() {
             return;
         }
-        let (queues, _) = self.queues();
+        let queues = self.queues();
         let by = later(Instant::now(), HURRIED_LINGER);
         self.pool.finish(Finish { by: Some(by), is_hurried: true });
         // And a little more; but the caller may be one of these threads.
@@ -217,7 +219,7 @@ impl Drop for ContextInner {
         let limit = if is_hurried { limit.into_iter().chain([HURRIED_LINGER]).min() } else { limit };
         let is_silent = limit.is_some_and(|limit| limit <= SILENT_LINGER);
         let is_here = self.pool.is_here();
-        let mut queues = if is_silent || is_here { self.queues().0 } else { Vec::new() };
+        let mut queues = if is_silent || is_here { self.queues() } else { Vec::new() };
         let begun = Instant::now();
         let by = limit.map(|limit| later(begun, limit));
         self.pool.finish(Finish { by, is_hurried });
@@ -227,7 +229,7 @@ impl Drop for ContextInner {
             return self.pool.do_last(move || end(archive, &queues, begun, is_silent));
         }
         if !is_silent && !self.pool.wait(Some(later(begun, SILENT_LINGER))) {
-            queues = self.queues().0;
+            queues = self.queues();
             if let Some((messages, peers)) = left(&queues) {
                 tell_left(&still_waits(&peers, limit), messages, true);
             }

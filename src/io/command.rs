@@ -218,6 +218,17 @@ impl SocketMailbox {
             | ToSocket::Terminated => false,
         })
     }
+
+    /// Messages that peers have sent of whom the socket has not heard yet.
+    pub(crate) fn unreceived(&self) -> u64 {
+        let mut messages = 0;
+        self.look(|item| {
+            if let ToSocket::Attach(pipe) = item {
+                messages += pipe.unreceived();
+            }
+        });
+        messages
+    }
 }
 
 impl Wake for SocketMailbox {

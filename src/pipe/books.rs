@@ -162,25 +162,31 @@ impl Books {
         self.so_far().1
     }
 
-    /// The queues from which connections take; and what has come over connections that are gone, and can be received.
-    pub(crate) fn queues(&self) -> (Vec<Queue>, u64) {
+    /// The queues from which connections take.
+    pub(crate) fn queues(&self) -> Vec<Queue> {
         let pages = lock(&self.pages);
-        let (mut queues, mut left) = (Vec::new(), 0);
+        let mut queues = Vec::new();
         for page in &pages.open {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
             if outstanding.is_consumer_gone() {
-                left += if page.is_connection { unreceived(&page.inbound, both) } else { 0 };
                 continue;
             }
             let Some(reader) = outstanding.reader() else { continue };
             let Some(to) = reader.destination() else { continue };
-            let (out, back) = both.map_or((None, None), |both| (both.out.clone(), both.back.clone()));
             let handed_over = outstanding.sent() - outstanding.left();
-            let (outbound, inbound) = (Arc::clone(&page.outbound), Arc::clone(&page.inbound));
-            queues.push(Queue { outbound, inbound, both: LatestBoth { out, back }, handed_over, reader, to });
+            let latest = both.and_then(|both| both.out.clone());
+            queues.push(Queue { outbound: Arc::clone(&page.outbound), latest, handed_over, reader, to });
         }
-        (queues, left)
+        queues
+    }
+
+    /// Messages that have come over connections, and that the socket, which is open, has not received. Exact when the
+    /// connections are gone.
+    pub(crate) fn unreceived(&self) -> u64 {
+        let pages = lock(&self.pages);
+        let over_connections = pages.open.iter().filter(|page| page.is_connection);
+        over_connections.map(|page| unreceived(&page.inbound, latest_of(&pages.latest, page.id))).sum()
     }
 
     /// Whether nothing will change any more.
@@ -200,11 +206,11 @@ impl Books {
     }
 }
 
-/// What is queued for one connection, and what has come over it.
+/// What is queued for one connection.
 pub(crate) struct Queue {
     outbound: Arc<Ring>,
-    inbound: Arc<Ring>,
-    both: LatestBoth,
+    /// In the place of the queue, if the socket conflates.
+    latest: Option<Latest>,
     /// What its kernel had when this was made.
     handed_over: u64,
     reader: WakeUp,
@@ -218,7 +224,7 @@ impl Queue {
     }
 
     fn outstanding(&self) -> Outstanding {
-        match &self.both.out {
+        match &self.latest {
             Some(latest) => latest.outstanding(&self.outbound),
             None => Outstanding::new(Arc::clone(&self.outbound), self.outbound.sent().0),
         }
@@ -239,11 +245,6 @@ impl Queue {
     pub(crate) fn is_unconfirmed(&self) -> bool {
         let outstanding = self.outstanding();
         outstanding.sent() > outstanding.left() && !self.reader.is_confirmed()
-    }
-
-    /// Messages that have come, and that a socket that is open has not received. Exact when the connection is gone.
-    pub(crate) fn unreceived(&self) -> u64 {
-        unreceived(&self.inbound, Some(&self.both))
     }
 }
 

@@ -267,6 +267,11 @@ impl<T> Mailbox<T> {
         void
     }
 
+    /// Shows everything that was posted and not taken, with the mailbox locked, as [`sweep`](Self::sweep).
+    pub(crate) fn look(&self, each: impl FnMut(&mut T)) {
+        lock(&self.state).items.iter_mut().for_each(each);
+    }
+
     /// Drops everything that was posted, and from now on everything that will be.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);

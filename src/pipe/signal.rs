@@ -71,6 +71,11 @@ impl<T> Signal<T> {
         self.mailbox.sweep(least, is_void)
     }
 
+    /// See [`Mailbox::look`].
+    pub(crate) fn look(&self, each: impl FnMut(&mut T)) {
+        self.mailbox.look(each);
+    }
+
     /// Announces that the owner's thread will sleep in a poll until `waker` is called. `false`: something was
     /// posted, do not sleep.
     pub(crate) fn listen(&self, waker: &Waker) -> bool {

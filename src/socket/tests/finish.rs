@@ -7,7 +7,7 @@ use super::tasks::run;
 use super::*;
 use crate::io::Finish;
 use crate::limits::DROP_LINGER;
-use crate::{ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, Timeout};
+use crate::{CloseReport, ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, Timeout};
 
 /// A sender in a context of its own that is connected to where nobody is, with ten messages.
 fn unsent(place: &Place) -> (Context, Socket<Push>, Endpoint) {
@@ -142,6 +142,34 @@ fn finish_counts_what_was_not_received() {
         eventually("they are here", || pull.stats().peers.iter().map(|peer| peer.waiting).sum::<u64>() == 9);
         assert_eq!(context.finish(Timeout::Never).unreceived, 9);
         assert_eq!(pull.recv(), Err(RecvError::Terminated));
+    });
+}
+
+#[test]
+fn finish_counts_what_came_from_peers_that_no_call_has_looked_at() {
+    over(TCP_AND_IPC, |place| {
+        for (conflates, left) in [(false, 5), (true, 1)] {
+            for exit in 0..4 {
+                let context = Context::new();
+                let mut pull = context.builder_for::<Pull>().conflate(conflates).open().unwrap();
+                let endpoint = pull.bind(place.address()).unwrap();
+                let mut push: Socket<Push> = place.open();
+                push.connect(endpoint.endpoint()).unwrap();
+                (0..5).for_each(|number| send(&mut push, &numbered(number)));
+                let CloseReport { dropped, unconfirmed, .. } = push.close(PATIENCE);
+                assert_eq!((dropped, unconfirmed), (0, 0));
+                let unreceived = match exit {
+                    0 => context.finish(PATIENCE).unreceived,
+                    1 => run(context.finish_async(PATIENCE)).unreceived,
+                    2 => {
+                        context.shutdown();
+                        context.finish(PATIENCE).unreceived
+                    }
+                    _ => pull.close(PATIENCE).unreceived,
+                };
+                assert_eq!(unreceived, left, "{exit}");
+            }
+        }
     });
 }
 
