@@ -201,9 +201,9 @@ impl Intake {
         self.producer.wait_until_taken(taken)
     }
 
-    /// Whether nobody will take anything more.
-    pub(crate) fn is_closed(&self) -> bool {
-        self.producer.is_closed()
+    /// See [`Producer::is_left`].
+    pub(crate) fn is_left(&self) -> bool {
+        self.producer.is_left()
     }
 
     /// The last octets that came, as far as they are not skimmed.

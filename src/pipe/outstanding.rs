@@ -73,6 +73,12 @@ impl Pipe {
         self.latest_in.as_ref().map_or_else(|| self.inbound.waiting(), |latest| u64::from(!latest.is_empty()))
     }
 
+    /// Takes no more messages, and tells how many are left. Whoever brings more finds out.
+    pub(crate) fn leave(&mut self) -> u64 {
+        self.inbound.ring.leave();
+        self.unreceived()
+    }
+
     /// Messages that have arrived and were not received. Without a connection they are still the sender's.
     pub(crate) fn unreceived(&mut self) -> u64 {
         if self.assist.is_none() {

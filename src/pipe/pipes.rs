@@ -114,7 +114,7 @@ impl Pipes {
         self.free.push(key.index);
         self.by_id.remove(&pipe.id);
         self.drops().replaced.add(pipe.replaced());
-        self.drops().unreceived.add(pipe.unreceived());
+        self.drops().unreceived.add(pipe.leave());
         self.gone.octets_sent += pipe.outbound.octets_sent();
         self.gone.received += pipe.received();
         self.gone.octets_received += pipe.inbound.octets();

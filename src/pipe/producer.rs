@@ -210,6 +210,12 @@ impl Producer {
         self.is_cut_off || self.ring.is_consumer_gone()
     }
 
+    /// Whether nobody will take anything more of what is published, or has counted it: dear, for the end of a
+    /// connection.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_cut_off || self.ring.is_left()
+    }
+
     /// Whether a message would be taken now.
     #[inline]
     pub(crate) fn has_room(&mut self) -> Result<(), Refused> {

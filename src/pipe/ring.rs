@@ -45,6 +45,8 @@ struct Flags {
     is_reader_waiting: AtomicBool,
     is_producer_gone: AtomicBool,
     is_consumer_gone: AtomicBool,
+    /// The consumer takes no more, and is about to count what is left, and to go.
+    is_left: AtomicBool,
     /// Notes were put in that count as messages.
     has_notes: AtomicBool,
     /// Most messages between producer and consumer.
@@ -88,6 +90,7 @@ impl Ring {
                 is_reader_waiting: AtomicBool::new(false),
                 is_producer_gone: AtomicBool::new(false),
                 is_consumer_gone: AtomicBool::new(false),
+                is_left: AtomicBool::new(false),
                 has_notes: AtomicBool::new(false),
                 limit: AtomicU64::new(limit.unwrap_or(UNLIMITED)),
                 first: AtomicPtr::new(ptr::null_mut()),
@@ -341,6 +344,22 @@ impl Ring {
     pub(super) fn is_producer_gone(&self) -> bool {
         // Acquire: pairs with the Release in `producer_gone`.
         self.flags().is_producer_gone.load(Ordering::Acquire)
+    }
+
+    /// The consumer takes no more. What it does not find published from now on was published by a producer that finds
+    /// this.
+    pub(super) fn leave(&self) {
+        self.flags().is_left.store(true, Ordering::Relaxed);
+        // Pairs with the heavy fence in `is_left`.
+        light_fence();
+    }
+
+    /// Whether the consumer takes no more of what the producer has published.
+    pub(super) fn is_left(&self) -> bool {
+        // Orders what was published before the look: see `leave`.
+        heavy_fence();
+        // Relaxed: nothing that the consumer has done is looked at.
+        self.flags().is_left.load(Ordering::Relaxed) || self.is_consumer_gone()
     }
 
     /// Raises the limit, which may be what the producer waits for.

@@ -125,7 +125,7 @@ impl Closing {
         core.mailbox.take(&mut mail);
         for item in mail {
             if let ToSocket::Attach(mut pipe) = item {
-                unreceived += pipe.unreceived(); // of a peer that nobody has looked at yet
+                unreceived += pipe.leave(); // of a peer that nobody has looked at yet
             }
         }
         for key in core.pipes.keys() {
@@ -166,7 +166,11 @@ impl Closing {
         // Whatever it says: a queue has moved, or a peer has come too late.
         let mut mail = Vec::new();
         self.core.mailbox.take(&mut mail);
-        drop(mail);
+        for item in mail {
+            if let ToSocket::Attach(mut pipe) = item {
+                self.unreceived += pipe.leave();
+            }
+        }
         // Each is asked, so that each tells.
         self.queues.iter().filter(|queue| queue.wait()).count() == 0
     }

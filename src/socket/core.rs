@@ -425,8 +425,9 @@ impl Core {
     }
 
     /// Gives a pipe to the pattern; `None` when it is refused, and closed.
-    pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, pipe: Pipe) -> Option<PipeKey> {
+    pub(super) fn attach<P: Strategy>(&mut self, pattern: &mut P, mut pipe: Pipe) -> Option<PipeKey> {
         if pipe.is_stopped() {
+            self.pipes.books().drops().unreceived.add(pipe.leave());
             self.forget_peer(&pipe);
             return None; // disconnected while it shook hands
         }

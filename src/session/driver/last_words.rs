@@ -159,11 +159,11 @@ impl Session {
 }
 
 impl Ends {
-    /// Whether the socket is gone.
+    /// Whether the socket is gone, or about to go, and has counted what lies in its pipe.
     fn is_left(&self) -> bool {
         match &self.diverted {
-            Some(diverted) => diverted.socket.is_closed(),
-            None => self.inbound.is_closed(),
+            Some(diverted) => diverted.socket.is_left(),
+            None => self.inbound.is_left(),
         }
     }
 
@@ -171,7 +171,7 @@ impl Ends {
     fn received(&self, is_stopped: bool) -> u64 {
         match &self.diverted {
             Some(diverted) => self.inbound.heard() - diverted.left_behind(is_stopped || self.is_left()),
-            None if is_stopped || self.inbound.is_closed() => self.inbound.taken(),
+            None if is_stopped || self.is_left() => self.inbound.taken(),
             None => self.inbound.heard(),
         }
     }

@@ -3,10 +3,13 @@
 //! Each is asked what it has received, and what it knows to have left; a side whose `close` has confirmed everything
 //! must find all of its messages there.
 
+use std::net::Shutdown;
+
 use super::conservation::attend;
 use super::conservation_ends::{MECHANISMS, secured};
 use super::ends::{Raw, TCP_AND_IPC, last_words, listen};
 use super::*;
+use crate::io::ToSocket;
 use crate::{AnyPattern, CloseReason, CloseReport, ConnectionState, SocketType};
 
 /// How long who goes waits for a peer that does not come back, and has not taken everything.
@@ -224,6 +227,30 @@ fn a_receiver_that_goes_says_how_many_it_has_received() {
                 std::io::Read::read_to_end(&mut peer.0, &mut heard).unwrap();
                 assert_eq!(heard, last_words(u8::try_from(received).unwrap()), "{exit:?}");
             }
+        }
+    });
+}
+
+#[test]
+fn what_comes_behind_the_count_of_a_receiver_that_goes_is_not_received() {
+    over(TCP_AND_IPC, |place| {
+        for conflates in [false, true] {
+            let mut pull = place.context.builder_for::<Pull>().conflate(conflates).open().unwrap();
+            let endpoint = pull.bind(place.address()).unwrap().into();
+            let mut peer = Raw::connect(&endpoint, "PUSH");
+            let mut mail = Vec::new();
+            eventually("the peer is there", || {
+                pull.core.mailbox.take(&mut mail);
+                mail.iter().any(|item| matches!(item, ToSocket::Attach(_)))
+            });
+            let Some(ToSocket::Attach(mut pipe)) = mail.pop() else { panic!("it comes last") };
+            assert_eq!(pipe.leave(), 0);
+            peer.say(b"\0\x01x");
+            peer.0.shutdown(Shutdown::Write).unwrap();
+            let mut heard = Vec::new();
+            std::io::Read::read_to_end(&mut peer.0, &mut heard).unwrap();
+            assert_eq!(heard, last_words(0), "conflates: {conflates}");
+            drop(pipe); // not before: the session has not seen that nobody is there
         }
     });
 }
