@@ -99,7 +99,8 @@ fn in_our_words(row: &OptionInfo, value: &[u8]) -> String {
     let special = match (row.name, number) {
         ("send_hwm" | "recv_hwm", 0) | ("max_message_size", -1) => "unlimited",
         ("linger", -1) => "for ever",
-        ("send_timeout" | "recv_timeout", -1) | ("connect_timeout" | "reconnect_stop", 0) => "for ever",
+        ("send_timeout" | "recv_timeout", -1) | ("connect_timeout", 0) => "for ever",
+        ("reconnect_stop", 0) => "never",
         ("reconnect_interval_max", 0) => "no growth",
         ("heartbeat_interval", 0) => "off",
         ("heartbeat_timeout", -1) => "the interval",
