@@ -8,7 +8,7 @@
 //! nature (a PUB drops what a slow subscriber has no room for, before and at the end).
 //!
 //! *Nobody is told that a message has arrived which the other side has thrown away*: the second rule, for what `close` and
-//! `finish` report.
+//! `finish` report, as far as the other side can say so: see [below](#two-that-go-at-the-same-time).
 //!
 //! Four things make them hold:
 //!
@@ -87,9 +87,10 @@
 //! What the side that goes throws away is counted there as `unreceived` as far as it had come into its queues; what the
 //! kernel has still is in no count of that side, but in no confirmation of the other either.
 //!
-//! What remains: last words are not said to peers before ZMTP 3.1, and not when the kernel takes nothing at the end, as
-//! with a peer that does not read while the linger passes; and libzmq says none. A peer of these kinds that goes at that
-//! moment is taken for one that has read everything. An XPUB does not count messages apart from subscriptions, so who
+//! What remains: last words are not said to peers before ZMTP 3.1, not in the middle of a message (a large one that this
+//! side cannot end any more, as it goes), not when the kernel takes nothing at the end, as with a peer that does not read
+//! while the linger passes, and not behind an ERROR, or to a peer that has broken the protocol, is silent, or is given up;
+//! and libzmq says none. A peer of these kinds that goes at that moment is taken for one that has read everything. An XPUB does not count messages apart from subscriptions, so who
 //! closes while an XPUB goes is told `unconfirmed`.
 //!
 //! # An error that ends the program
