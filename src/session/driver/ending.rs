@@ -23,7 +23,7 @@ use crate::wire::Outbox;
 #[derive(Debug)]
 pub(super) enum Stage {
     /// This side has said everything.
-    Leaves(Leave),
+    Leaves(Box<Leave>),
     /// The peer listens no more, and why; what it has said is read to the end.
     Listens(End),
     Talks,
@@ -88,7 +88,7 @@ impl Session {
     fn leave(&mut self, link: &Link) -> Result<Progress, End> {
         self.take_back(link).map_err(|error| End::Io(error.into()))?;
         self.ends.iter_mut().for_each(|ends| ends.rest());
-        self.stage = Stage::Leaves(Leave::begin(&self.stream, link));
+        self.stage = Stage::Leaves(Box::new(Leave::begin(&self.stream, link)));
         self.go_on_leaving(0, link)
     }
 

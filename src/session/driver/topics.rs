@@ -23,7 +23,7 @@ pub(super) enum Asked {
 
 /// The last question of the peer, until it is answered.
 #[derive(Debug, Default)]
-pub(super) struct Held(Option<Question>);
+pub(super) struct Held(Option<Box<Question>>);
 
 #[derive(Debug)]
 struct Question {
@@ -37,7 +37,7 @@ impl Held {
     pub(super) fn look(&mut self, inbound: &Intake, connection: &mut Connection, outbox: &mut Outbox) {
         if let Some(number) = connection.take_asked() {
             let taken = inbound.heard().saturating_sub(CHANGES_PER_CALL as u64);
-            self.0 = Some(Question { number, taken });
+            self.0 = Some(Box::new(Question { number, taken }));
         }
         if let Some(question) = self.0.take_if(|question| inbound.taken() >= question.taken) {
             connection.answer(question.number, outbox);
