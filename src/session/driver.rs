@@ -174,9 +174,9 @@ impl Session {
     /// Tells the peer that it is not wanted, if it understands that and the kernel takes it, and nothing behind that.
     pub(super) fn refuse(&mut self, refusal: Refusal, link: &Link) {
         self.connection.refuse(refusal, &mut self.outbox);
+        self.say_nothing_more();
         if self.ends.as_ref().is_none_or(|ends| ends.outbound.is_between_messages()) {
             let ends = self.ends.take();
-            self.say_nothing_more();
             let _ = self.write(link);
             self.ends = ends;
         }

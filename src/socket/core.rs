@@ -301,6 +301,10 @@ impl Core {
         payload: &mut Payload<'_>,
         verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
+        // First, where it is known mostly what the payload is.
+        if payload.has_too_many_parts(0) {
+            return Err(SendError::TooManyParts);
+        }
         if self.mailbox.has_mail() {
             if self.mailbox.is_observed() {
                 return self.send_observed(pattern, payload, verb);
@@ -321,9 +325,6 @@ impl Core {
         loop {
             if self.is_terminated {
                 return Err(SendError::Terminated);
-            }
-            if payload.has_too_many_parts(0) {
-                return Err(SendError::TooManyParts);
             }
             match verb(pattern, &mut self.pipes, payload) {
                 Err(SendError::WouldBlock) if self.goes_on(pattern) => {}
