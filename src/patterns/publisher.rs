@@ -169,6 +169,9 @@ impl Publisher {
         if !self.busy.is_empty() || !self.leaving.is_empty() {
             while self.work(pipes) {}
         }
+        if payload.has_too_many_parts(0) {
+            return Err(SendError::TooManyParts);
+        }
         self.fan_out.start();
         let only = self.news.as_ref().filter(|news| news.greets_last).and_then(|_| self.last_peer());
         if let Some((_, seat)) = only {

@@ -254,6 +254,9 @@ impl Addressing for Router {
             },
             None => Refused::Closed,
         };
+        if payload.has_too_many_parts(0) {
+            return Err(SendError::TooManyParts);
+        }
         match (refused, self.is_mandatory) {
             (Refused::TooLarge, _) => return Err(SendError::TooLarge),
             (Refused::Full, true) => return Err(SendError::WouldBlock),

@@ -136,6 +136,9 @@ impl Strategy for XSub {
     }
 
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
+        if payload.has_too_many_parts(0) {
+            return Err(SendError::TooManyParts);
+        }
         if Subscription::from_octets(payload.body()).is_none() {
             self.fan_out.start();
             self.fan_out.invert(); // to all

@@ -11,13 +11,12 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
-use crate::limits::STREAM_MESSAGES;
 use crate::message::{Frame, Message};
 use crate::pipe::passage::Passage;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
-use crate::pipe::watch::watch;
+use crate::pipe::watch::Stream;
 use crate::sync::{Arc, do_each};
 
 /// Why no message can be taken.
@@ -101,8 +100,7 @@ pub(crate) struct Consumer {
     limit: Word,
     /// Messages taken since the pipe was made.
     pub(super) received: u64,
-    /// What `received` was at the last watch.
-    watched_at: u64,
+    stream: Stream,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain, of which the consumer touches only what was
@@ -122,7 +120,7 @@ impl Consumer {
     }
 
     pub(super) fn new(ring: Arc<Ring>) -> Self {
-        Self { ring, taken: None, limit: Word::default(), received: 0, watched_at: 0 }
+        Self { ring, taken: None, limit: Word::default(), received: 0, stream: Stream::default() }
     }
 
     /// Takes the next message into `message`, whose first frame's allocation is used again. Passes over notes.
@@ -200,9 +198,10 @@ impl Consumer {
 
     /// Watches for messages for a moment, if many came since the last time. Whether there are some.
     pub(crate) fn watch_for_messages(&mut self) -> bool {
-        let is_streaming = self.received - self.watched_at >= STREAM_MESSAGES;
-        self.watched_at = self.received;
-        is_streaming && watch(|| self.refill())
+        let mut stream = self.stream;
+        let is_there = stream.watch(self.received, || self.refill());
+        self.stream = stream;
+        is_there
     }
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.

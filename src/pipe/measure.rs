@@ -1,4 +1,5 @@
-//! How long a message may be for the other end to take it: only asked about in one process, where nothing else refuses it.
+//! How long a message may be for the other end to take it: its parts, and, in one process, where nothing else refuses
+//! it, its octets. The fast path, of one short frame, does not come here.
 #![forbid(unsafe_code)]
 
 use crate::message::{Frame, Payload};
@@ -12,9 +13,12 @@ impl Producer {
         self.copied_max = self.copied_max.min(self.message_max);
     }
 
-    /// Whether the message is not longer than what is taken.
+    /// Whether the message is not longer than what is taken, and no longer than what any peer takes.
     #[inline]
     pub(super) fn fits(&self, envelope: &[Frame], payload: &Payload<'_>) -> Result<(), Refused> {
+        if payload.has_too_many_parts(envelope.len()) {
+            return Err(Refused::TooLarge);
+        }
         if self.message_max == usize::MAX { Ok(()) } else { self.measure(envelope, payload) }
     }
 

@@ -32,7 +32,9 @@ pub(crate) struct Since {
     pipe: u64,
 }
 
+/// On cache lines of its own, as a socket is.
 #[derive(Debug, Default)]
+#[repr(align(128))]
 struct Slot {
     generation: u32,
     pipe: Option<Pipe>,

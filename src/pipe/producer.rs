@@ -10,15 +10,13 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::frame::{COMMAND, HEADER_MAX, MORE, NOTE, encode_header};
-use crate::limits::{
-    BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, STREAM_MESSAGES,
-};
+use crate::limits::{BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::message::{Frame, Payload, PayloadKind};
 use crate::pipe::outstanding::Outstanding;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
-use crate::pipe::watch::watch;
+use crate::pipe::watch::{Stream, watch};
 use crate::sync::{Arc, do_each};
 
 /// Why a pipe takes no message now.
@@ -65,8 +63,7 @@ pub(crate) struct Producer {
     copied_octets: usize,
     /// What `sent` was at the last batch of copied octets.
     batch_at: u64,
-    /// What `sent` was at the last watch.
-    watched_at: u64,
+    stream: Stream,
     /// Longest body that is copied.
     pub(super) copied_max: usize,
     /// Longest message that is taken, all its frames together.
@@ -102,7 +99,7 @@ impl Producer {
             batch_max: BATCH_OCTETS,
             copied_octets: 0,
             batch_at: 0,
-            watched_at: 0,
+            stream: Stream::default(),
             copied_max: COPIED_BODY_MAX,
             message_max: usize::MAX,
             octets: 0,
@@ -230,10 +227,8 @@ impl Producer {
 
     /// Watches for room for a moment, if many messages went since the last time. Whether there is some.
     pub(crate) fn watch_for_room(&mut self) -> bool {
-        let is_streaming = self.sent - self.watched_at >= STREAM_MESSAGES;
-        self.watched_at = self.sent;
         let resume_at = self.sent.saturating_sub(self.ring.limit() / 2);
-        is_streaming && watch(|| self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
+        self.stream.watch(self.sent, || self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
     }
 
     /// Gives a consumer that is more than a batch of copied octets behind a moment, so that what is queued

@@ -65,14 +65,23 @@ struct Body {
 }
 
 /// One block of the chain.
+///
+/// What the producer stores for each message comes first, and what both ends read for each of them last, behind the
+/// bodies, so that it lies on other cache lines: the consumer would take the producer's line away for every message.
+#[repr(C, align(64))]
 pub(super) struct Segment {
     published: AtomicU64,
     next: AtomicPtr<Self>,
+    bodies: [UnsafeCell<MaybeUninit<Body>>; SEGMENT_BODIES],
     octets: NonNull<u8>,
     capacity: usize,
-    bodies: [UnsafeCell<MaybeUninit<Body>>; SEGMENT_BODIES],
     shadow: Shadow,
 }
+
+const _: () = assert!(
+    cfg!(loom) || std::mem::offset_of!(Segment, octets) >= 128,
+    "processors fetch lines in pairs, and the consumer would take the producer's line away"
+);
 
 impl Segment {
     /// Allocates a segment of `capacity` octets, all zero.

@@ -8,24 +8,57 @@
 use std::hint::spin_loop;
 use std::time::Instant;
 
-use crate::limits::{PAUSES_PER_LOOK, STREAM_SPIN};
+use crate::limits::{PAUSES_PER_LOOK, STREAM_MESSAGES, STREAM_SPIN};
 use crate::sync::give_way;
 
-/// Looks until `is_there` says so or the time is over: then `false`.
-pub(super) fn watch(mut is_there: impl FnMut() -> bool) -> bool {
+/// Whether an end of a pipe streams: many messages went through it since it waited last.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stream {
+    /// How many had gone through when it did.
+    waited_at: u64,
+}
+
+impl Stream {
+    /// Looks for a moment, if so many messages are a stream. Whether `is_there` has said so. One that says so sooner than
+    /// a thread could be woken was worth no wait: the stream goes on.
+    pub(super) fn watch(&mut self, messages: u64, is_there: impl FnMut() -> bool) -> bool {
+        if messages - self.waited_at < STREAM_MESSAGES {
+            self.waited_at = messages;
+            return false;
+        }
+        let watched = watch(is_there);
+        if watched != Watched::Soon {
+            self.waited_at = messages;
+        }
+        watched != Watched::InVain
+    }
+}
+
+/// What came of watching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// Before it was worth to offer the processor to others.
+    Soon,
+    Late,
+    InVain,
+}
+
+/// Looks until `is_there` says so or the time is over.
+pub(super) fn watch(mut is_there: impl FnMut() -> bool) -> Watched {
     let begin = Instant::now();
     loop {
         for _ in 0..PAUSES_PER_LOOK {
             spin_loop();
         }
         let waited = begin.elapsed();
+        let is_late = waited >= STREAM_SPIN / 8;
         if is_there() {
-            return true;
+            return if is_late { Watched::Late } else { Watched::Soon };
         }
         if waited >= STREAM_SPIN {
-            return false;
+            return Watched::InVain;
         }
-        if waited >= STREAM_SPIN / 8 {
+        if is_late {
             give_way();
         }
     }

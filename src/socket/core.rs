@@ -25,7 +25,8 @@ use crate::socket::zap::ZapUser;
 use crate::socket_type::SocketType;
 use crate::sync::do_each;
 
-/// A socket without its pattern.
+/// A socket without its pattern. On cache lines of its own: threads have neighbours in memory, and each call stores here.
+#[repr(align(128))]
 pub(super) struct Core {
     pub(super) id: u64,
     pub(super) context: Arc<ContextInner>,
@@ -301,10 +302,6 @@ impl Core {
         payload: &mut Payload<'_>,
         verb: &mut impl SendVerb<P>,
     ) -> Result<(), SendError> {
-        // First, where it is known mostly what the payload is.
-        if payload.has_too_many_parts(0) {
-            return Err(SendError::TooManyParts);
-        }
         if self.mailbox.has_mail() {
             if self.mailbox.is_observed() {
                 return self.send_observed(pattern, payload, verb);
@@ -327,8 +324,11 @@ impl Core {
                 return Err(SendError::Terminated);
             }
             match verb(pattern, &mut self.pipes, payload) {
+                Ok(()) => return Ok(()),
+                // Whatever the reason was: no peer takes it.
+                Err(_) if payload.has_too_many_parts(0) => return Err(SendError::TooManyParts),
                 Err(SendError::WouldBlock) if self.goes_on(pattern) => {}
-                sent_or_not => return sent_or_not,
+                Err(error) => return Err(error),
             }
         }
     }
