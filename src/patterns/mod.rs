@@ -188,6 +188,9 @@ fn send_behind_name<P: Addressing>(
     pipes: &mut Pipes,
     payload: &mut Payload<'_>,
 ) -> Result<(), SendError> {
+    if payload.has_too_many_parts(0) {
+        return Err(SendError::TooManyParts);
+    }
     let name = match &mut payload.0 {
         PayloadKind::Slice(_) => return Err(SendError::MissingBody),
         PayloadKind::Borrowed(name, rest) => {
