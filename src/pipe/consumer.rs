@@ -256,8 +256,10 @@ impl Consumer {
     /// Messages that are published and were not taken; without notes and commands. Where there are notes that count,
     /// every frame is looked at.
     pub(crate) fn unread(&mut self) -> u64 {
+        // First: whether there are notes among these is known then.
+        let waiting = self.waiting();
         if !self.ring.is_noted() {
-            return self.waiting();
+            return waiting;
         }
         if !self.refill() {
             return 0;

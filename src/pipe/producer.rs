@@ -26,7 +26,7 @@ pub(crate) enum Refused {
     Closed,
     /// The high-water mark is reached.
     Full,
-    /// The other end takes no message of this size.
+    /// The other end takes no message of this size, or of so many parts.
     TooLarge,
 }
 
@@ -225,9 +225,9 @@ impl Producer {
         if self.octets_limit == u64::MAX || self.has_octets_left() { Ok(()) } else { Err(Refused::Full) }
     }
 
-    /// Watches for room for a moment, if many messages went since the last time. Whether there is some.
+    /// Watches for room for a moment, if many messages went since it waited last. Whether there is some.
     pub(crate) fn watch_for_room(&mut self) -> bool {
-        let resume_at = self.sent.saturating_sub(self.ring.limit() / 2);
+        let resume_at = self.resume_at();
         self.stream.watch(self.sent, || self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
     }
 

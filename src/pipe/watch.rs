@@ -16,17 +16,20 @@ use crate::sync::give_way;
 pub(super) struct Stream {
     /// How many had gone through when it did.
     waited_at: u64,
+    /// How many had gone through when it was watched last.
+    watched_at: u64,
 }
 
 impl Stream {
     /// Looks for a moment, if so many messages are a stream. Whether `is_there` has said so. One that says so sooner than
-    /// a thread could be woken was worth no wait: the stream goes on.
+    /// a thread could be woken was worth no wait: the stream goes on, if anything goes through before the next watch.
     pub(super) fn watch(&mut self, messages: u64, is_there: impl FnMut() -> bool) -> bool {
-        if messages - self.waited_at < STREAM_MESSAGES {
-            self.waited_at = messages;
-            return false;
-        }
-        let watched = watch(is_there);
+        let watched = if messages - self.waited_at < STREAM_MESSAGES || messages == self.watched_at {
+            Watched::InVain
+        } else {
+            watch(is_there)
+        };
+        self.watched_at = messages;
         if watched != Watched::Soon {
             self.waited_at = messages;
         }
@@ -61,5 +64,29 @@ pub(super) fn watch(mut is_there: impl FnMut() -> bool) -> Watched {
         if is_late {
             give_way();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_goes_on_while_something_goes_through_between_two_watches() {
+        let mut stream = Stream::default();
+        assert!(!stream.watch(STREAM_MESSAGES - 1, || unreachable!("too few")));
+        let mut messages = 2 * STREAM_MESSAGES;
+        for _ in 0..10 {
+            // Unless this thread does not run for a while at just that moment.
+            let was_there = (0..100).any(|_| {
+                messages += STREAM_MESSAGES;
+                stream.watch(messages, || true) && stream.watch(messages + 1, || true)
+            });
+            assert!(was_there);
+        }
+        assert!(
+            !stream.watch(messages + 1, || true),
+            "what it looks for is of no use: nothing has gone through"
+        );
     }
 }

@@ -27,7 +27,7 @@ pub(crate) struct NoneReady;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotSent {
     NoneReady,
-    /// The peer whose turn it is takes no message of this size.
+    /// The peer whose turn it is takes no message of this size, or of so many parts.
     TooLarge,
 }
 

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,10 @@ pub(super) struct Core {
     options: Arc<Options>,
     /// That of a `recv` that waits as the option says.
     patience: Patience,
+    /// What is taken in next, the last first: what a panic of foreign code on the way has left stays.
     mail: Vec<ToSocket>,
+    /// Peers that have their turn next, as they had been put off.
+    due: Vec<PipeKey>,
     /// How often something was posted, or left to be done.
     changes: u64,
     is_terminated: bool,
@@ -97,6 +101,7 @@ impl Core {
             live: Arc::new(Live::new(&options)),
             options: Arc::new(options),
             mail: Vec::with_capacity(MAILBOX_CAPACITY),
+            due: Vec::new(),
             changes: 0,
             is_terminated: false,
             shown: Interest::NONE,
@@ -384,13 +389,24 @@ impl Core {
     /// Does what was posted, and what the pattern left to be done. `false`: there was nothing.
     #[cold]
     pub(super) fn handle_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
-        let mut mail = mem::take(&mut self.mail);
-        let was_reminded = self.mailbox.take(&mut mail);
-        let was_mail = was_reminded || !mail.is_empty();
-        for key in self.pipes.take_put_off() {
+        catch_unwind(AssertUnwindSafe(|| self.do_mail(pattern))).unwrap_or_else(|panic| {
+            // Of foreign code: a body that is dropped, a waker. The rest is done next time.
+            self.mailbox.remind();
+            resume_unwind(panic)
+        })
+    }
+
+    fn do_mail<P: Strategy>(&mut self, pattern: &mut P) -> bool {
+        let mut was_mail = !self.mail.is_empty() || !self.due.is_empty();
+        if self.mail.is_empty() {
+            was_mail |= self.mailbox.take(&mut self.mail) || !self.mail.is_empty();
+            self.mail.reverse();
+        }
+        self.due.extend(self.pipes.take_put_off().into_iter().rev());
+        while let Some(key) = self.due.pop() {
             pattern.on_readable(&mut self.pipes, key);
         }
-        for item in mail.drain(..) {
+        while let Some(item) = self.mail.pop() {
             self.pipes.spend(NOTICE_WORK);
             match item {
                 ToSocket::Attach(pipe) => {
@@ -411,7 +427,6 @@ impl Core {
                 ToSocket::Terminated => self.is_terminated = true,
             }
         }
-        self.mail = mail;
         let has_changed = self.settle(pattern) || was_mail;
         if self.pipes.is_cut_short() {
             self.mailbox.remind();

@@ -7,11 +7,11 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::iter;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
+use std::{iter, mem};
 
 use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
@@ -89,7 +89,7 @@ impl<P: Pattern> Hub<P> {
     /// Does something with the socket that does not wait.
     pub(super) fn with<R>(&self, act: impl FnOnce(&mut Socket<P>) -> R) -> R {
         let mut inside = self.inside.take();
-        let done = inside.waiting(|inside| act(&mut inside.socket));
+        let done = inside.waiting(|inside| inside.work(act));
         inside.ask_again(Side::Messages);
         inside.ask_again(Side::Room);
         inside.tell();
@@ -147,6 +147,8 @@ impl<P: Pattern> Hub<P> {
         let deadline = deadline(&inside.socket.core);
         let me = Arc::new(Waiter::new());
         inside.join(side, &me);
+        let place = Place { hub: self, side, waiter: Some(&me) };
+        let mut inside = inside; // behind its place, so that a panic lets go of it first
         loop {
             let is_watcher = inside.watch(&me);
             drop(inside);
@@ -159,7 +161,7 @@ impl<P: Pattern> Hub<P> {
             // Also when the time is over: there may be something by now.
             let done = inside.attempt_in_line(side, &me, &mut attempt);
             if done.is_some() || waited != Waited::News {
-                inside.leave(side, &me);
+                place.leave(&mut inside);
                 drop(inside);
                 return done.ok_or(waited);
             }
@@ -206,7 +208,7 @@ impl<P: Pattern> Inside<P> {
         if self.line(side).passed >= self.passed_max {
             return None;
         }
-        let done = attempt(&mut self.socket);
+        let done = self.work(attempt);
         if done.is_some() && !self.line(side).waiters.is_empty() {
             let counts = u32::from(!self.is_mixed(side));
             self.line(side).passed += counts;
@@ -221,7 +223,7 @@ impl<P: Pattern> Inside<P> {
     #[cold]
     fn ask_again(&mut self, side: Side) {
         let line = self.line(side);
-        if !line.waiters.is_empty() && !std::mem::replace(&mut line.is_told, true) {
+        if !line.waiters.is_empty() && !mem::replace(&mut line.is_told, true) {
             self.call_first(side);
         }
     }
@@ -242,16 +244,24 @@ impl<P: Pattern> Inside<P> {
     ) -> Option<R> {
         if self.is_watcher(waiter) {
             self.watcher = None;
-            let Socket { core, pattern } = &mut self.socket;
-            core.take_mail(pattern);
+            self.work(|Socket { core, pattern }| core.take_mail(pattern));
             self.tell();
         }
         if !self.may_try(side, waiter) {
             return None;
         }
         self.line(side).is_told = false;
-        let done = attempt(&mut self.socket);
+        let done = self.work(attempt);
         self.tell();
+        done
+    }
+
+    /// Works in the socket. If that panics, those who wait ask again: nobody has told them of anything.
+    #[inline]
+    fn work<R>(&mut self, work: impl FnOnce(&mut Socket<P>) -> R) -> R {
+        let panicked = Panicked(self);
+        let done = work(&mut panicked.0.socket);
+        mem::forget(panicked);
         done
     }
 
@@ -333,6 +343,44 @@ impl<P: Pattern> Inside<P> {
             Side::Messages => &mut self.messages,
             Side::Room => &mut self.room,
         }
+    }
+}
+
+/// What is dropped when work in a socket panics.
+struct Panicked<'a, P: Pattern>(&'a mut Inside<P>);
+
+impl<P: Pattern> Drop for Panicked<'_, P> {
+    fn drop(&mut self) {
+        let Self(inside) = self;
+        inside.call_first(Side::Messages);
+        inside.call_first(Side::Room);
+    }
+}
+
+/// The place of a thread in a line, which it leaves also if it panics.
+struct Place<'a, P: Pattern> {
+    hub: &'a Hub<P>,
+    side: Side,
+    waiter: Option<&'a Arc<Waiter>>,
+}
+
+impl<P: Pattern> Place<'_, P> {
+    /// The same with the socket in hand.
+    fn leave(mut self, inside: &mut Inside<P>) {
+        if let Some(waiter) = self.waiter.take() {
+            inside.leave(self.side, waiter);
+        }
+    }
+}
+
+impl<P: Pattern> Drop for Place<'_, P> {
+    fn drop(&mut self) {
+        let Some(waiter) = self.waiter.take() else { return };
+        let mut inside = self.hub.inside.take();
+        if inside.is_watcher(waiter) {
+            inside.watcher = None;
+        }
+        inside.leave(self.side, waiter);
     }
 }
 

@@ -8,7 +8,8 @@ use std::task::{Poll, Waker};
 
 use super::*;
 use crate::limits::DROP_LINGER;
-use crate::{HeartbeatInterval, Pair, ReconnectInterval, RecvError, Rep, Req, SharedSocket};
+use crate::socket::shared::Side;
+use crate::{CloseReason, HeartbeatInterval, Pair, ReconnectInterval, RecvError, Rep, Req, SharedSocket};
 
 /// Round trips after which both sides are surely in step.
 const STEPS: u32 = 50;
@@ -100,6 +101,21 @@ fn is_answered<P: Pattern>(socket: &Socket<P>) {
 /// Unwinds as any panic does, without a message of it: there are thousands here.
 pub(super) fn panic_on_purpose() -> ! {
     resume_unwind(Box::new(ON_PURPOSE))
+}
+
+/// What panics when it is dropped.
+struct Body;
+impl AsRef<[u8]> for Body {
+    fn as_ref(&self) -> &[u8] {
+        &[7; LARGE]
+    }
+}
+impl Drop for Body {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            panic_on_purpose();
+        }
+    }
 }
 
 /// Runs what panics on purpose, and nothing else does.
@@ -287,19 +303,6 @@ fn threads_that_share_a_socket_go_on_when_one_of_them_panics() {
 
 #[test]
 fn a_body_whose_drop_panics_harms_no_other_socket() {
-    struct Body;
-    impl AsRef<[u8]> for Body {
-        fn as_ref(&self) -> &[u8] {
-            &[7; LARGE]
-        }
-    }
-    impl Drop for Body {
-        fn drop(&mut self) {
-            if !thread::panicking() {
-                panic_on_purpose();
-            }
-        }
-    }
     on_one_io_thread(|place| {
         let mut others = Bystanders::new(place);
         for _ in 0..5 {
@@ -318,4 +321,41 @@ fn a_body_whose_drop_panics_harms_no_other_socket() {
         }
         others.go_on(place);
     });
+}
+
+#[test]
+fn who_waits_for_a_shared_socket_goes_on_when_one_in_front_panics() {
+    over(ALL, |place| {
+        let (pull, endpoint) = place.bound::<Pull>();
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        let pull = SharedSocket::new(pull);
+        thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let mut message = Message::from(Bytes::from_owner(Body));
+                panics(|| pull.recv_into(&mut message).unwrap());
+            });
+            eventually("it waits", || pull.hub_waiting(Side::Messages).0 == 1);
+            let second = scope.spawn(|| pull.recv_timeout(PATIENCE));
+            eventually("both wait", || pull.hub_waiting(Side::Messages).0 == 2);
+            send(&mut push, "one");
+            send(&mut push, "two");
+            first.join().unwrap();
+            second.join().unwrap().unwrap();
+        });
+        send(&mut push, "three");
+        pull.recv_timeout(PATIENCE).unwrap();
+    });
+}
+
+#[test]
+fn what_was_posted_behind_a_panic_is_not_lost() {
+    let place = Place::new(Transport::Inproc);
+    let (mut pull, endpoint) = place.bound::<Pull>();
+    let [mut one, mut other] = [(); 2].map(|()| -> Socket<Push> { place.connected(&endpoint) });
+    pull.try_recv().unwrap_err();
+    one.send(Bytes::from_owner(Body)).unwrap();
+    pull.peers()[0].close(CloseReason::Dismissed);
+    send(&mut other, "said");
+    panics(|| drop(pull.try_recv()));
+    assert_eq!(recv(&mut pull), "said");
 }
