@@ -354,11 +354,23 @@ impl Core {
             (None, Address::Inproc(name)) => {
                 let status = Arc::clone(connected.connection.status());
                 drop(connected.lease.take()); // the new pipe has the name then
-                let again = self.connect_inproc(pattern, &endpoint, name, RoutingId::NONE, &status);
-                again.ok().map(|(pipe, lease)| {
-                    connected.lease = Some(lease);
-                    pipe
-                })
+                status.set(ConnectionState::Connecting);
+                match self.connect_inproc(pattern, &endpoint, name, RoutingId::NONE, &status) {
+                    Ok((pipe, lease)) => {
+                        connected.lease = Some(lease);
+                        Some(pipe)
+                    }
+                    Err(refused) => {
+                        let error = if let ConnectErrorKind::IncompatibleSocketTypes(theirs) = refused {
+                            ProtocolError::IncompatibleSocketTypes(theirs)
+                        } else {
+                            ProtocolError::RoutingIdInUse
+                        };
+                        status.fail(ConnectionState::Failed, error.into());
+                        connected.tell_closed(&self.peers, Some(error.into()));
+                        None
+                    }
+                }
             }
             (None, Address::Ipc(_) | Address::Tcp { .. }) => None,
         };

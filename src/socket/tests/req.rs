@@ -509,3 +509,29 @@ fn a_request_that_is_given_up_before_the_handshake_ends_no_connection() {
     assert_eq!(reply.recv().unwrap(), "and now?");
     assert_eq!(connection.last_error(), None);
 }
+
+#[test]
+fn a_connect_over_inproc_whose_request_is_given_up_says_what_became_of_it() {
+    let place = Place::new(Transport::Inproc);
+    let (mut rep, endpoint) = place.bound::<Rep>();
+    let mut req: Socket<Req> = place.open();
+    let connection = req.connect(&endpoint).unwrap();
+    assert_eq!(connection.state(), ConnectionState::Ready);
+    rep.unbind(&endpoint).unwrap();
+    let give_up = |req: &mut Socket<Req>| drop(ask(req, "anybody?"));
+    give_up(&mut req);
+    req.try_request("settled").map(drop).unwrap();
+    assert_eq!(connection.state(), ConnectionState::Connecting, "nobody is bound now");
+    rep.bind(&endpoint).unwrap();
+    assert_eq!(connection.state(), ConnectionState::Ready);
+    rep.unbind(&endpoint).unwrap();
+    let mut pull: Socket<Pull> = place.open();
+    pull.bind(&endpoint).unwrap();
+    give_up(&mut req);
+    let _ = req.try_request("settled");
+    assert_eq!(connection.state(), ConnectionState::Failed);
+    assert_eq!(
+        connection.last_error(),
+        Some(crate::ProtocolError::IncompatibleSocketTypes(crate::SocketType::Pull).into())
+    );
+}
