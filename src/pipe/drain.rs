@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 
 use crate::frame::MORE;
 use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
-use crate::pipe::consumer::{Consumer, Position, body_at, frame_end};
+use crate::pipe::consumer::{Consumer, Position, body_at, frame_at, frame_end};
 use crate::pipe::pipe;
 use crate::sync::Arc;
 
@@ -160,6 +160,28 @@ impl Drain {
         }
     }
 
+    /// Whether so many octets are less than what is left of a body under way.
+    pub(crate) fn goes_on_beyond(&self, octets: usize) -> bool {
+        let (Some(Written { at, of_body }), Some(mut frame)) = (self.written, self.consumer.taken) else {
+            return false;
+        };
+        while let Some((end, _, body)) = frame_at(frame) {
+            if end.order() <= at.order() {
+                frame = end;
+                continue;
+            }
+            let is_shared = at.bodies != end.bodies;
+            let left = match end.octets.checked_sub(at.octets) {
+                Some(0) if is_shared => body.len() - of_body,
+                // More than the body, which a header stands before.
+                Some(left) if !is_shared && left as usize <= body.len() => left as usize,
+                Some(_) | None => 0,
+            };
+            return at.ordinal == end.ordinal && left > octets;
+        }
+        false
+    }
+
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
     /// `is_alone`: the producer is this thread's own.
     pub(crate) fn wait_for_messages(&mut self, is_alone: bool) -> bool {
@@ -260,6 +282,33 @@ fn message_end(mut at: Position) -> Option<Position> {
         if flags & MORE == 0 {
             at.messages += 1;
             return Some(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Message, Payload};
+
+    #[test]
+    fn a_drain_knows_whether_a_body_goes_on_beyond_so_many_octets() {
+        // Copied, shared and empty bodies: behind their headers, and until so many octets are left.
+        let bodies = ["a".repeat(80), "b".repeat(9000), String::new(), "c".repeat(20), "d".repeat(26)];
+        let message = Message::from(bodies.each_ref().map(String::as_str));
+        let mut places = Vec::new();
+        for octets in bodies.iter().map(String::len) {
+            places.extend([false; 9].iter().take(if octets > 255 { 9 } else { 2 }));
+            places.extend((0..octets).map(|octet| octets - octet > 25));
+        }
+        places.push(false);
+        for (cut, expected) in places.into_iter().enumerate() {
+            let (mut producer, consumer) = pipe(None);
+            let mut drain = consumer.into_drain();
+            producer.try_send(&mut Payload::from(message.clone())).unwrap();
+            drain.gather(&mut Slices::new(), false);
+            drain.advance(cut);
+            assert_eq!(drain.goes_on_beyond(25), expected, "cut {cut}");
         }
     }
 }

@@ -456,8 +456,12 @@ impl Session {
         let mut budget = if is_short { most.min(STREAM_READ_OCTETS) } else { most };
         let max_octets = self.max_body_octets();
         loop {
+            let is_talking = self.is_talking();
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
-            let (connection, outbox) = (&mut self.connection, &mut self.outbox);
+            // Nobody hears the answers; but of what is in the outbox the kernel or a translator may have a part.
+            let mut unheard = Outbox::new();
+            let outbox = if is_talking { &mut self.outbox } else { &mut unheard };
+            let connection = &mut self.connection;
             let skimmed =
                 ends.inbound.skim(max_octets, chores, |body| connection.handle_command(body, outbox));
             let goes_on = ends.hand_over(chores);
@@ -487,11 +491,7 @@ impl Session {
             if budget == 0 || !chores.is_any_left() {
                 return Ok(Progress::Again);
             }
-            if self.outbox.is_full() {
-                if !matches!(self.stage, ending::Stage::Talks) {
-                    self.outbox = Outbox::new(); // nobody hears the answers
-                    continue;
-                }
+            if is_talking && self.outbox.is_full() {
                 // A peer that asks and does not read the answers is not read any more.
                 self.write(link)?;
                 if self.outbox.is_full() {

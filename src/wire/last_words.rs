@@ -8,23 +8,23 @@
 
 use crate::wire::command;
 
-/// Octets of the frame that says it.
-const OCTETS: usize = 25;
-
 /// The last octets of a peer, of which nobody looks at more.
 #[derive(Debug)]
-pub(crate) struct LastWords([u8; OCTETS]);
+pub(crate) struct LastWords([u8; Self::OCTETS]);
 
 impl LastWords {
+    /// Octets of the frame that says it.
+    pub(crate) const OCTETS: usize = 25;
+
     /// Behind octets that came before.
     pub(crate) fn behind(octets: &[u8]) -> Self {
-        let mut last = Self([0; OCTETS]);
+        let mut last = Self([0; Self::OCTETS]);
         last.push(octets);
         last
     }
 
     pub(crate) fn push(&mut self, octets: &[u8]) {
-        let octets = octets.get(octets.len().saturating_sub(OCTETS)..).unwrap_or_default();
+        let octets = octets.get(octets.len().saturating_sub(Self::OCTETS)..).unwrap_or_default();
         self.0.rotate_left(octets.len());
         let places = self.0.iter_mut().rev().zip(octets.iter().rev());
         places.for_each(|(place, octet)| *place = *octet);

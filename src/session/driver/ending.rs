@@ -17,7 +17,7 @@ use crate::session::driver::Session;
 use crate::session::leave::{Discarded, Leave};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
-use crate::wire::Outbox;
+use crate::wire::{LastWords, Outbox};
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -66,7 +66,6 @@ impl Session {
     pub(super) fn listen(&mut self, end: End, link: &Link) {
         self.stage = Stage::Listens(end);
         self.is_readable = true;
-        self.outbox = Outbox::new();
         if !link.keeps_queue() {
             self.drop_queue();
         }
@@ -74,6 +73,14 @@ impl Session {
 
     /// What is queued will not be sent: the socket hears of it before the last that the peer has said is received.
     pub(super) fn drop_queue(&mut self) {
+        let Some(ends) = &mut self.ends else { return };
+        if self.translator.is_none() && !ends.outbound.is_between_messages() {
+            self.outbox = Outbox::new(); // nothing of it has gone: the message was to end first
+            // Who has gone finds last words wherever they stand. But what ends with them would be received, and be wrong.
+            if !ends.outbound.goes_on_beyond(LastWords::OCTETS) {
+                self.say_nothing_more();
+            }
+        }
         if let Some(ends) = &mut self.ends {
             ends.drop_queue();
         }

@@ -79,6 +79,9 @@ impl Asked {
 impl Session {
     /// Answers the peer's question if its time has come, or sees to it that somebody looks again.
     pub(super) fn answer_if_taken(&mut self) {
+        if !self.is_talking() {
+            return; // nobody hears it
+        }
         let (Some(ends), Held(Some(question))) = (&mut self.ends, &self.held) else { return };
         // A stream looks at each tick, and who waits for room has asked for this, too.
         let is_seen_to = self.care.is_stream() || self.is_full;

@@ -371,6 +371,38 @@ fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
     });
 }
 
+#[test]
+fn who_has_closed_its_half_behind_pings_hears_whole_answers_and_then_the_last_words() {
+    over(TCP_AND_IPC, |place| {
+        let small = KernelBuffer::octets(4096).unwrap();
+        let mut dealer = place.builder::<Dealer>().recv_hwm(1).send_buffer(small).open().unwrap();
+        let endpoint: Endpoint = dealer.bind(place.address()).unwrap().into();
+        let (domain, address) = system_address(&endpoint);
+        let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+        octets.set_recv_buffer_size(4096).unwrap();
+        octets.connect(&address).unwrap();
+        let mut raw = Raw(octets).shake_hands("DEALER");
+        // The kernel takes the answers to some of them, and perhaps half of one.
+        let (pings, context) = (2400, [7; 16]);
+        raw.say(&[b"\x04\x17\x04PING\0\0", &context[..]].concat().repeat(pings));
+        assert_eq!(dealer.recv_timeout(STALL), Err(RecvError::WouldBlock), "it answers as long as it can");
+        raw.say(&frames(0..100));
+        raw.0.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(number_of(&recv(&mut dealer)), 0, "it reads on");
+        raw.0.set_read_timeout(Some(STALL)).unwrap();
+        let mut heard = Vec::new();
+        let nothing_more = raw.0.read_to_end(&mut heard).unwrap_err();
+        assert!(matches!(nothing_more.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        raw.0.set_read_timeout(Some(PATIENCE)).unwrap();
+        dealer.close(PATIENCE);
+        heard.extend(rest(&mut raw));
+        let answer = [b"\x04\x15\x04PONG", &context[..]].concat();
+        let answers = before_last_words(&heard).chunks(answer.len());
+        assert!(answers.len() < pings);
+        assert!(answers.into_iter().all(|it| it == answer), "{heard:?}");
+    });
+}
+
 /// What a peer reads until the end, which is no reset.
 fn rest(raw: &mut Raw) -> Vec<u8> {
     let mut octets = Vec::new();
