@@ -115,7 +115,8 @@ pub(crate) const NOTICE_WORK: u32 = 4;
 /// peer. Many, because a subscription takes effect only when its notice has its place.
 pub(crate) const NEWS_PER_PEER: usize = 65_536;
 
-/// Octets of notices of all peers, as of eight of them.
+/// Octets of notices of all peers, as of eight of them. A frame behind the first counts for its place in memory, too: a
+/// message of 131,072 empty ones takes 9.4 MB.
 pub(crate) const NEWS_OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// Peers that came or went of whom a ROUTER's application is to be told and has not been, of up to 300 octets each: one

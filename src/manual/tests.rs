@@ -250,6 +250,7 @@ fn claims_of_bounds() -> Vec<(&'static str, String)> {
                 limits::NEWS_OCTETS_MAX >> 20
             ),
         ),
+        ("src/manual/bounds.rs", format!("the first counts {} octets", size_of::<crate::Frame>())),
         (
             "src/manual/compatibility.rs",
             format!("and of {} mebioctets of all peers", limits::NEWS_OCTETS_MAX >> 20),

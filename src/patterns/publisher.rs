@@ -13,7 +13,7 @@ use crate::error::{SendError, SubscribeError};
 use crate::limits::{
     CHANGES_PER_CALL, NEWS_MAX, NEWS_OCTETS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK,
 };
-use crate::message::{Message, Payload, Subscription};
+use crate::message::{Frame, Message, Payload, Subscription};
 use crate::options::Options;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
 use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
@@ -213,7 +213,9 @@ impl Publisher {
             let news = self.news.as_mut()?;
             if let Some(item) = news.queue.pop_front() {
                 pipes.heard = item.from.map(|(key, _)| key);
-                if let Some(key) = news.received(&item) {
+                // Somebody else may have its seat.
+                let is_there = item.from.is_some_and(|(key, seat)| self.fan_out.seat(key) == Some(seat));
+                if let Some(key) = news.received(&item, is_there) {
                     self.read(pipes, key);
                 }
                 self.release();
@@ -400,11 +402,13 @@ impl Publisher {
     /// A message is a subscription in libzmq's form, or one for the application: a PUB's has none.
     fn take_message(
         &mut self,
-        pipes: &Pipes,
+        pipes: &mut Pipes,
         key: PipeKey,
         seat: Seat,
         message: &mut Message,
     ) -> Result<(), TooMuch> {
+        // Of many frames it ends what this attempt reads.
+        pipes.spend_on(message.frame_count());
         if Subscription::from_message(message).is_none() {
             if let Some(news) = &mut self.news {
                 news.put(key, seat, std::mem::take(message), true);
@@ -414,8 +418,11 @@ impl Publisher {
             return Ok(());
         }
         let count = if self.only_first { 1 } else { message.frame_count() };
-        for frame in message.frames().take(count) {
+        for (at, frame) in message.frames().take(count).enumerate() {
             if let Some(subscription) = Subscription::from_octets(frame) {
+                if at > 0 {
+                    pipes.spend(TOPIC_WORK); // that of the first is spent
+                }
                 self.apply(key, seat, subscription)?;
             }
         }
@@ -520,17 +527,18 @@ impl Publisher {
 
 impl News {
     fn put(&mut self, key: PipeKey, seat: Seat, message: Message, is_user_message: bool) {
+        let octets = octets_of(&message);
         if let Some(waiting) = self.waiting.get_mut(seat as usize) {
             waiting.items += 1;
-            waiting.octets += message.size();
+            waiting.octets += octets;
             waiting.user_messages += usize::from(is_user_message);
         }
-        self.octets += message.size();
+        self.octets += octets;
         self.queue.push_back(Item { from: Some((key, seat)), message, is_user_message });
     }
 
     fn put_of_none(&mut self, message: Message) {
-        self.octets += message.size();
+        self.octets += octets_of(&message);
         self.queue.push_back(Item { from: None, message, is_user_message: false });
     }
 
@@ -558,16 +566,18 @@ impl News {
         }
     }
 
-    /// Notes that the application received an item. The peer that was held for it, if there is one.
-    fn received(&mut self, item: &Item) -> Option<PipeKey> {
-        self.octets = self.octets.saturating_sub(item.message.size());
+    /// Notes that the application received an item. `is_there`: its peer still has its seat. The peer that was held for
+    /// it, if there is one.
+    fn received(&mut self, item: &Item, is_there: bool) -> Option<PipeKey> {
+        let octets = octets_of(&item.message);
+        self.octets = self.octets.saturating_sub(octets);
         if !item.is_user_message {
             self.last = item.from;
         }
-        let (key, seat) = item.from?;
+        let (key, seat) = item.from.filter(|_| is_there)?;
         let waiting = self.waiting.get_mut(seat as usize)?;
         waiting.items = waiting.items.saturating_sub(1);
-        waiting.octets = waiting.octets.saturating_sub(item.message.size());
+        waiting.octets = waiting.octets.saturating_sub(octets);
         waiting.user_messages = waiting.user_messages.saturating_sub(usize::from(item.is_user_message));
         std::mem::take(&mut waiting.is_held).then_some(key)
     }
@@ -578,4 +588,9 @@ impl News {
             *waiting = Waiting::default();
         }
     }
+}
+
+/// What a message counts for: its octets, and the places of its frames but the first, of which an item has one anyway.
+fn octets_of(message: &Message) -> usize {
+    message.size() + (message.frame_count() - 1) * size_of::<Frame>()
 }

@@ -2,6 +2,7 @@
 
 use super::pubsub::{Binds, EACH, met};
 use super::*;
+use crate::patterns::Strategy as _;
 use crate::{Pub, Publishes, RecvError, Sub, SubscribeError, Subscribes, Subscription, XPub, XSub};
 
 fn news(topic: &str) -> Message {
@@ -289,6 +290,62 @@ fn whoever_comes_and_goes_cannot_fill_an_xpub_that_does_not_receive() {
     xpub.wait_for_subscribers(1, PATIENCE).unwrap();
     xpub.send("waits").unwrap();
     assert_eq!(recv(&mut waits), "waits");
+}
+
+#[test]
+fn who_takes_the_seat_of_a_peer_that_left_is_heard() {
+    // S-22, B-32: what the old one said still waits for the application, and is not the new one's.
+    over(ALL, |place| {
+        let (mut xpub, endpoint) = place.bound::<XPub>();
+        let mut old: Socket<XSub> = place.connected(&endpoint);
+        old.subscribe("old").unwrap();
+        xpub.wait_for_subscribers(1, PATIENCE).unwrap();
+        drop(old);
+        eventually("it has left", || {
+            xpub.try_send("").unwrap();
+            xpub.subscriber_count() == 0 && xpub.topic_count() == 0
+        });
+        let mut new: Socket<XSub> = place.connected(&endpoint);
+        new.subscribe("new").unwrap();
+        for text in ["m1", "m2", "m3"] {
+            new.send(text).unwrap();
+        }
+        eventually("one of its messages waits", || {
+            xpub.try_send("").unwrap();
+            xpub.pattern.unreceived() == 1
+        });
+        // Its messages may overtake its subscription.
+        let told: Vec<Message> = (0..6).map(|_| recv(&mut xpub)).collect();
+        for message in [news("old"), end("old"), news("new")] {
+            assert!(told.contains(&message), "{message:?} in {told:?}");
+        }
+        let said: Vec<&Message> = told.iter().filter(|message| message.body().starts_with(b"m")).collect();
+        assert_eq!(said, ["m1", "m2", "m3"]);
+        new.subscribe("more").unwrap();
+        assert_eq!(recv(&mut xpub), news("more"));
+    });
+}
+
+#[test]
+fn frames_without_octets_cannot_fill_an_xpub_that_does_not_receive() {
+    // B-32: a frame takes memory of its own.
+    use crate::limits::{NEWS_OCTETS_MAX, PARTS_MAX};
+    let place = Place::new(Transport::Inproc);
+    let (mut xpub, endpoint) = place.bound::<XPub>();
+    let empty = Message::from_frames(vec![""; PARTS_MAX as usize]).unwrap();
+    let most = NEWS_OCTETS_MAX / (PARTS_MAX as usize * size_of::<crate::Frame>()) + 1;
+    for _ in 0..most + 3 {
+        let mut xsub: Socket<XSub> = place.connected(&endpoint);
+        xsub.send(&empty).unwrap();
+        drop(xsub);
+        xpub.try_send("").unwrap();
+        xpub.try_send("").unwrap();
+    }
+    assert_eq!(xpub.pattern.unreceived(), most as u64);
+    for _ in 0..most + 3 {
+        assert_eq!(recv(&mut xpub).frame_count(), PARTS_MAX as usize);
+    }
+    assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
 }
 
 #[test]
