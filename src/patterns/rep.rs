@@ -128,7 +128,7 @@ impl Strategy for Rep {
                     self.asker = Some(asker);
                     return Ok(());
                 }
-                Opened::Malformed | Opened::Unwanted => pipes.drops().malformed.add(1),
+                Opened::Malformed | Opened::Unwanted(_) => pipes.drops().malformed.add(1),
             }
             if !pipes.spend_on(self.envelope.len()) {
                 return Err(RecvError::WouldBlock);

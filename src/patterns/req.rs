@@ -124,10 +124,16 @@ impl Req {
         match opened {
             Opened::Whole => return true,
             // The answer to an earlier request.
-            Opened::Unwanted if self.front.len() == self.envelope.len() => pipes.drops().unwanted.add(1),
-            Opened::Unwanted | Opened::Malformed => pipes.drops().malformed.add(1),
+            Opened::Unwanted(_) if self.front.len() == self.envelope.len() => pipes.drops().unwanted.add(1),
+            Opened::Unwanted(_) | Opened::Malformed => pipes.drops().malformed.add(1),
         }
         false
+    }
+
+    /// Spends what a message cost that is not the reply. `false`: there is no budget for another.
+    fn spend_on(&self, opened: Opened, pipes: &mut Pipes) -> bool {
+        let behind = if let Opened::Unwanted(count) = opened { count } else { 0 };
+        pipes.spend_on(self.front.len() + behind)
     }
 }
 
@@ -203,7 +209,8 @@ impl Strategy for Req {
                 return true;
             }
             let taken = pipes.recv_enveloped(key, Some(&self.envelope), &mut self.front, &mut message);
-            if taken.is_ok_and(|opened| self.is_ours(opened, pipes)) || !pipes.spend_on(self.front.len()) {
+            let Ok(opened) = taken else { return false };
+            if self.is_ours(opened, pipes) || !self.spend_on(opened, pipes) {
                 return false;
             }
         }
@@ -215,7 +222,8 @@ impl Strategy for Req {
     }
 
     fn try_send(&mut self, pipes: &mut Pipes, payload: &mut Payload<'_>) -> Result<(), SendError> {
-        if payload.has_too_many_parts(self.envelope.len()) {
+        // The envelope is made below.
+        if payload.has_too_many_parts(1 + usize::from(self.will_correlate)) {
             return Err(SendError::TooManyParts);
         }
         if self.is_waiting() {
@@ -246,7 +254,7 @@ impl Strategy for Req {
                 self.state = State::Idle;
                 return Ok(());
             }
-            if !pipes.spend_on(self.front.len()) {
+            if !self.spend_on(opened, pipes) {
                 break;
             }
         }

@@ -15,8 +15,8 @@ pub(crate) enum Opened {
     /// Without an empty frame, or with nothing behind it. What was written is of no use.
     #[default]
     Malformed,
-    /// Behind another envelope than the one that was wanted. Its data is dropped.
-    Unwanted,
+    /// So many frames behind another envelope than the one that was wanted. They are dropped.
+    Unwanted(usize),
     Whole,
 }
 
@@ -33,7 +33,7 @@ impl Opened {
                 return match frames.next() {
                     None => Self::Malformed,
                     Some(_) if is_wanted => Self::Whole,
-                    Some(_) => Self::Unwanted,
+                    Some(_) => Self::Unwanted(1 + frames.count()),
                 };
             }
         }
@@ -47,20 +47,19 @@ impl Opened {
         envelope: &mut Vec<Frame>,
         message: &mut Message,
     ) -> Self {
-        let mut data = whole;
         envelope.clear();
-        loop {
-            match data.take_first() {
-                Some(frame) if frame.is_empty() => {
-                    envelope.push(frame);
-                    break;
-                }
-                Some(frame) => envelope.push(frame),
-                None => return Self::Malformed,
+        let mut frames = whole.into_frames();
+        for frame in frames.by_ref() {
+            let is_delimiter = frame.is_empty();
+            envelope.push(frame);
+            if is_delimiter {
+                break;
             }
         }
+        // There is nothing behind the last frame, be it a delimiter or none.
+        let Some(data) = Message::from_frames(frames) else { return Self::Malformed };
         if wanted.is_some_and(|wanted| wanted != envelope.as_slice()) {
-            return Self::Unwanted;
+            return Self::Unwanted(data.frame_count());
         }
         *message = data;
         Self::Whole
@@ -113,7 +112,7 @@ impl Consumer {
         Ok(match behind {
             None | Some(0_usize) => Opened::Malformed,
             Some(_) if is_wanted => Opened::Whole,
-            Some(_) => Opened::Unwanted,
+            Some(count) => Opened::Unwanted(count),
         })
     }
 }
@@ -146,6 +145,10 @@ mod tests {
             let judged = Opened::judge(frames.iter().map(|frame| frame.as_bytes()), None);
             let opened = consumer.try_recv_enveloped(None, &mut envelope, &mut message).unwrap();
             assert_eq!(opened, judged);
+            let (mut front, mut behind) = (vec![Frame::from("old")], Message::from("old"));
+            let whole = Message::from_frames(frames.iter().copied()).unwrap();
+            assert_eq!(Opened::open(whole, None, &mut front, &mut behind), opened);
+            assert!(opened != Opened::Whole || (&front, &behind) == (&envelope, &message));
             (opened == Opened::Whole).then(|| (envelope.clone(), message.clone()))
         });
         let opened = opened.collect();
@@ -186,9 +189,9 @@ mod tests {
         let wanted = [Frame::from("2"), Frame::new()];
         let (mut envelope, mut message) = (Vec::new(), Message::from(["as", "before"]));
         for (frames, opened) in [
-            (&["1", "", "data", "more"][..], Opened::Unwanted),
-            (&["2", "2", "", "data"], Opened::Unwanted),
-            (&["", "data"], Opened::Unwanted),
+            (&["1", "", "data", "more"][..], Opened::Unwanted(2)),
+            (&["2", "2", "", "data"], Opened::Unwanted(1)),
+            (&["", "data"], Opened::Unwanted(1)),
             (&["2", ""], Opened::Malformed),
         ] {
             let mut sent = Message::from_frames(frames.iter().copied()).unwrap().into();
@@ -196,6 +199,8 @@ mod tests {
             let judged = Opened::judge(frames.iter().map(|frame| frame.as_bytes()), Some(&wanted));
             let result = consumer.try_recv_enveloped(Some(&wanted), &mut envelope, &mut message);
             assert_eq!((result, judged), (Ok(opened), opened), "{frames:?}");
+            let whole = Message::from_frames(frames.iter().copied()).unwrap();
+            assert_eq!(Opened::open(whole, Some(&wanted), &mut envelope, &mut message), opened, "{frames:?}");
             assert_eq!(message, Message::from(["as", "before"]));
         }
         producer.try_send(&mut Message::from(["2", "", "data"]).into()).unwrap();

@@ -36,6 +36,7 @@ mod inproc;
 mod last_peer;
 mod ledger;
 mod linger;
+mod many_frames;
 mod matrix;
 mod messages;
 mod monitor;

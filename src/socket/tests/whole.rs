@@ -98,6 +98,13 @@ fn a_message_of_more_parts_than_any_peer_takes_is_handed_back() {
                 SendError::TooManyParts,
                 "its delimiter"
             );
+            // The next request has a number, whatever the last one had.
+            socket.change().req_correlate(true).apply().unwrap();
+            assert_eq!(
+                socket.send(parts(PARTS_MAX - 1)).unwrap_err().error,
+                SendError::TooManyParts,
+                "its delimiter and its number"
+            );
         }
         assert_eq!(socket.stats().total.sent.messages, 0);
     }

@@ -1,0 +1,84 @@
+//! Messages of many frames that are of no use to the socket: what a call does for them is counted by their frames.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use super::*;
+use crate::limits::CALL_BUDGET;
+use crate::{AnyPattern, SocketType};
+
+/// Messages that wait.
+const MESSAGES: usize = 30;
+
+/// Frames of each: more than a call has a budget for.
+const FRAMES: usize = 2 * CALL_BUDGET as usize;
+
+/// Messages that calls of the socket have taken so far.
+fn handled(socket: &Socket<AnyPattern>) -> u64 {
+    let pipes = &socket.core.pipes;
+    pipes.gone().received + pipes.iter().map(crate::pipe::Pipe::received).sum::<u64>()
+}
+
+/// A message of these frames, and of as many of `frame` as make [`FRAMES`], as it is sent by wire.
+fn lot(in_front: &[&[u8]], frame: &[u8]) -> Vec<u8> {
+    let frames = in_front.iter().copied().chain(std::iter::repeat(frame)).take(FRAMES);
+    let mut octets = Vec::new();
+    for (at, frame) in frames.enumerate() {
+        octets.extend([u8::from(at + 1 < FRAMES), u8::try_from(frame.len()).unwrap()]);
+        octets.extend_from_slice(frame);
+    }
+    octets
+}
+
+/// Sends all, and waits until the other side has read it.
+fn say(stream: &mut TcpStream, octets: &[u8]) {
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(octets).unwrap();
+    stream.write_all(b"\x04\x0A\x04PING\0\0end").unwrap();
+    let mut heard = Vec::new();
+    eventually("it is answered", || {
+        let mut octets = [0; 4096];
+        let count = stream.read(&mut octets).unwrap();
+        heard.extend_from_slice(&octets[..count]);
+        heard.ends_with(b"\x04PONGend")
+    });
+}
+
+#[test]
+fn a_call_takes_no_more_messages_than_it_has_a_budget_for_their_frames() {
+    use SocketType::{Pub, Req, XPub};
+    type Case = (SocketType, &'static str, &'static str, &'static [&'static [u8]], &'static [u8]);
+    let cases: [Case; 7] = [
+        (Pub, "SUB", "unwanted", &[], b""),
+        (Pub, "SUB", "subscriptions", &[], b"\x01a"),
+        (Pub, "SUB", "cancellations", &[], b"\0a"),
+        (Pub, "SUB", "what is none behind a subscription", &[b"\x01a"], b""),
+        (XPub, "SUB", "the same subscription", &[], b"\x01a"),
+        (Req, "REP", "behind another envelope", &[b"x", b""], b""),
+        (Req, "REP", "malformed", &[], b"x"),
+    ];
+    for (ours, theirs, what, in_front, frame) in cases {
+        let what = format!("{ours:?}: {what}");
+        let place = Place::new(Transport::Tcp);
+        let builder = place.context.builder_for_any(ours).linger(Linger::DISCARD);
+        let mut socket = builder.open().unwrap();
+        let endpoint = socket.bind(place.address()).unwrap().to_string();
+        let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+        stream.write_all(&matrix::greeting_and_ready(theirs)).unwrap();
+        eventually("it is connected", || socket.try_send("a question").is_ok() && !socket.peers().is_empty());
+        let before = handled(&socket);
+        say(&mut stream, &lot(in_front, frame).repeat(MESSAGES));
+        eventually("all are taken", || {
+            let last = handled(&socket);
+            if ours == Req {
+                socket.try_recv().unwrap_err();
+            } else {
+                socket.try_send("").unwrap();
+            }
+            let count = handled(&socket) - last;
+            // One for each of a call's attempts, of which some make two.
+            assert!(count <= 2, "{what}: {count}");
+            handled(&socket) - before == MESSAGES as u64
+        });
+    }
+}
