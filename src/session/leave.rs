@@ -71,22 +71,24 @@ impl Leave {
                 Err(End::Sent)
             }
             Err(_) => Err(End::Sent),
-            Ok((Discarded::Some, _)) => Ok(Progress::Again),
-            Ok((Discarded::Dry, _)) if noted & work::BEAT != 0 && !link.is_bounded() => {
-                self.look(stream, link)
+            Ok((discarded @ (Discarded::Dry | Discarded::Some), _)) => {
+                // Also of a peer that does not stop talking: each look asks for the next.
+                if noted & work::BEAT != 0 && !link.is_bounded() {
+                    self.look(stream, link)?;
+                }
+                Ok(if discarded == Discarded::Dry { Progress::Waits } else { Progress::Again })
             }
-            Ok((Discarded::Dry, _)) => Ok(Progress::Waits),
         }
     }
 
-    fn look(&mut self, stream: &Stream, link: &Link) -> Result<Progress, End> {
+    fn look(&mut self, stream: &Stream, link: &Link) -> Result<(), End> {
         let before = std::mem::replace(&mut self.unacknowledged, stream.unacknowledged());
         self.looks = if self.unacknowledged == before { self.looks + 1 } else { 0 };
         if self.unacknowledged.is_none_or(|octets| octets == 0) || self.looks >= LEAVE_LOOKS_MAX {
             return Err(End::Sent);
         }
         link.post(Notice::WakeAt(later(Instant::now(), LEAVE_LOOK)));
-        Ok(Progress::Waits)
+        Ok(())
     }
 }
 
