@@ -283,8 +283,11 @@ impl Session {
                 Ok(read) if progress == Progress::Waits => progress = read,
                 Ok(_) => {}
                 Err(end) => {
-                    // What the wire has to say about it (an ERROR command) goes out if the kernel takes it.
-                    let _ = self.write(link);
+                    // What the handshake has to say about it (an ERROR command) goes out if the kernel takes it, and
+                    // no message: that would count as told.
+                    if was_shaking_hands && self.is_talking() {
+                        self.write_outbox();
+                    }
                     return Err(end);
                 }
             }

@@ -93,9 +93,10 @@ impl Session {
     }
 
     /// Writes what is in the outbox, if nothing else is under way, and the kernel takes it.
-    fn write_outbox(&mut self) {
-        let Some(ends) = &mut self.ends else { return };
-        while !self.outbox.is_empty() && ends.outbound.is_between_messages() {
+    pub(super) fn write_outbox(&mut self) {
+        while !self.outbox.is_empty()
+            && self.ends.as_ref().is_none_or(|ends| ends.outbound.is_between_messages())
+        {
             let control = IoSlice::new(self.outbox.octets());
             let octets = control.len();
             self.calls.count();
@@ -107,7 +108,9 @@ impl Session {
             };
             let Ok(written) = written else { return };
             self.outbox.advance(written.control);
-            ends.outbound.advance(written.frames);
+            if let Some(ends) = &mut self.ends {
+                ends.outbound.advance(written.frames);
+            }
             if written.is_short {
                 return;
             }
