@@ -423,7 +423,10 @@ impl Session {
 
     /// Asks the pipe to tell of the next message. `false`: look again.
     fn wait_for_messages(&mut self) -> Result<bool, End> {
-        let Some(ends) = &mut self.ends else { return Ok(true) };
+        let Some(ends) = &mut self.ends else {
+            // Nobody has come whom anything could be said to.
+            return if self.is_stopped { Err(End::Sent) } else { Ok(true) };
+        };
         if self.is_shaking_hands {
             // Nothing to say, and nobody who could: the peer's part of the handshake is not worth waiting for.
             let is_over = ends.is_finished() || self.is_stopped && ends.is_dry();

@@ -117,7 +117,7 @@ pub(super) fn listen(endpoint: &Endpoint) -> Octets {
     listener
 }
 
-fn system_address(endpoint: &Endpoint) -> (Domain, SockAddr) {
+pub(super) fn system_address(endpoint: &Endpoint) -> (Domain, SockAddr) {
     if let Address::Ipc(IpcAddress::Path(path)) = endpoint.address() {
         return (Domain::UNIX, SockAddr::unix(path).unwrap());
     }

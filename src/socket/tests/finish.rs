@@ -1,8 +1,9 @@
 //! The end of a context: what is waited for, how long, and who is told.
 
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::ends::{Raw, TCP_AND_IPC, listen};
+use super::ends::{Raw, TCP_AND_IPC, listen, system_address};
 use super::tasks::run;
 use super::*;
 use crate::io::Finish;
@@ -198,7 +199,7 @@ fn finish_ends_with_every_kind_of_socket_open() {
         let (_open, _) = mute.accept().unwrap();
         let report = context.finish(Timeout::Never);
         assert_eq!((report.dropped, undelivered(&report)), (0, Vec::new()));
-        assert_eq!(std::io::Read::read(&mut silent, &mut [0]).unwrap(), 0, "the peer sees the end");
+        assert_eq!(silent.read(&mut [0]).unwrap(), 0, "the peer sees the end");
     });
 }
 
@@ -281,6 +282,25 @@ fn in_a_hurry_nobody_is_tried_again_who_cannot_be_reached() {
         eventually("the connection knows", || !push.core.pipes.stopped().is_empty());
         drop((peer, listener));
         ends(&context, "pauses");
+    });
+}
+
+#[test]
+fn who_has_connected_and_says_nothing_is_not_waited_for() {
+    over(TCP_AND_IPC, |place| {
+        let context = Context::new();
+        let mut pull = context.builder_for::<Pull>().handshake_interval(Duration::ZERO).open().unwrap();
+        let endpoint = pull.bind(place.address()).unwrap().into();
+        let (domain, address) = system_address(&endpoint);
+        let silent = socket2::Socket::new(domain, socket2::Type::STREAM, None).unwrap();
+        silent.set_read_timeout(Some(PATIENCE)).unwrap();
+        silent.connect(&address).unwrap();
+        // It was accepted when it is greeted.
+        (&silent).read_exact(&mut [0; 10]).unwrap();
+        context.inner.pool.finish(Finish { by: None, is_hurried: false });
+        let deadline = Instant::now() + PATIENCE;
+        assert!(context.inner.pool.wait(Some(deadline)), "over {:?}", place.transport);
+        drop((silent, pull));
     });
 }
 
