@@ -1,10 +1,13 @@
 //! What a producer has left in its pipe, for whoever wants to know what becomes of it.
 #![forbid(unsafe_code)]
 
-use crate::pipe::Pipe;
+use std::fmt;
+use std::time::{Duration, Instant};
+
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
 use crate::pipe::wake::WakeUp;
+use crate::pipe::{Pipe, PipeKey, Pipes};
 use crate::sync::Arc;
 
 /// Messages of a producer, which may be gone.
@@ -54,6 +57,12 @@ impl Outstanding {
     }
 }
 
+impl fmt::Debug for Outstanding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outstanding").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
 impl Pipe {
     /// Tells what becomes of what is queued for the peer now.
     pub(crate) fn outstanding(&self) -> Outstanding {
@@ -86,5 +95,35 @@ impl Pipe {
         }
         let latest = self.latest_in.as_ref().is_some_and(|latest| !latest.is_empty());
         self.inbound.unread() + u64::from(latest)
+    }
+}
+
+impl Pipes {
+    /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
+    /// over.
+    pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
+        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.as_ref().map(Arc::clone));
+        // Its ends first, so that the session finds the end when it looks for why it was stopped.
+        self.part(key);
+        if let Some(assist) = assist {
+            assist.stop(linger.and_then(|linger| Instant::now().checked_add(linger)));
+        }
+    }
+
+    /// Removes a pipe whose peer is gone, or dismissed; what it has sent stays in the socket's count.
+    pub(crate) fn part(&mut self, key: PipeKey) {
+        if let Some(pipe) = self.remove(key) {
+            self.parted.push(pipe.outstanding());
+        }
+    }
+
+    /// What the pipes had sent that were removed so, since the last time.
+    pub(crate) fn take_parted(&mut self) -> Vec<Outstanding> {
+        std::mem::take(&mut self.parted)
+    }
+
+    /// The same, to look at.
+    pub(crate) fn parted(&self) -> &[Outstanding] {
+        &self.parted
     }
 }

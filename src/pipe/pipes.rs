@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::limits::{BATCH_OCTETS, BATCH_OCTETS_MIN, PEERS_MANY, PIPES_IN_CACHE};
 use crate::message::{Frame, Message, Payload};
@@ -14,8 +13,8 @@ use crate::pipe::assist::Patience;
 use crate::pipe::budget::Budget;
 use crate::pipe::duplex::Pipe;
 use crate::pipe::{
-    Books, Change, Consumer, Dropped, Drops, Latest, NameLost, NoMessage, Opened, Passage, Producer, Refused,
-    Taken, Totals,
+    Books, Change, Consumer, Dropped, Drops, Latest, NameLost, NoMessage, Opened, Outstanding, Passage,
+    Producer, Refused, Taken, Totals,
 };
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -60,6 +59,8 @@ pub(crate) struct Pipes {
     pub(super) finished: Vec<PipeKey>,
     /// Pipes that the pattern wants to be rid of.
     given_up: Vec<PipeKey>,
+    /// What pipes had sent that the pattern has removed.
+    pub(super) parted: Vec<Outstanding>,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
     /// Of the call under way.
@@ -276,17 +277,6 @@ impl Pipes {
             assist.expel();
         }
         self.finished.push(key);
-    }
-
-    /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
-    /// over.
-    pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
-        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.as_ref().map(Arc::clone));
-        // Its ends first, so that the session finds the end when it looks for why it was stopped.
-        drop(self.remove(key));
-        if let Some(assist) = assist {
-            assist.stop(linger.and_then(|linger| Instant::now().checked_add(linger)));
-        }
     }
 
     /// Takes a message, and passes over notes. Dry: the pipe will tell when there is one.

@@ -497,6 +497,7 @@ impl Core {
             self.give_up(pattern, key);
             were_any = true;
         }
+        self.pipes.take_parted().into_iter().for_each(|parted| self.departed.add(parted));
         were_any
     }
 
@@ -510,7 +511,7 @@ impl Core {
 
     pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
         let pipe = self.pipes.remove(key)?;
-        self.departed.add(&pipe);
+        self.departed.add(pipe.outstanding());
         self.forget_peer(&pipe);
         Some(pipe)
     }

@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::patterns::{Dropped, Pattern};
-use crate::pipe::{Outstanding, Pipe, Totals};
+use crate::pipe::{Outstanding, Totals};
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -69,9 +69,9 @@ pub(super) struct Departed {
 }
 
 impl Departed {
-    /// A pipe goes.
-    pub(super) fn add(&mut self, pipe: &Pipe) {
-        self.open.push(pipe.outstanding());
+    /// A pipe goes, of which this is left.
+    pub(super) fn add(&mut self, outstanding: Outstanding) {
+        self.open.push(outstanding);
         let settled = &mut self.settled;
         self.open.retain(|outstanding| {
             let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
@@ -86,7 +86,7 @@ impl Departed {
 impl Core {
     pub(super) fn outgoing(&self) -> Outgoing {
         let mut sum = self.departed.settled;
-        for outstanding in &self.departed.open {
+        for outstanding in self.departed.open.iter().chain(self.pipes.parted()) {
             sum.add_outstanding(outstanding);
         }
         for pipe in self.pipes.iter() {

@@ -529,3 +529,23 @@ fn hundreds_of_peers_come_and_go_in_any_way() {
     eventually("nobody is left", || stream.peers().is_empty());
     assert_eq!(stream.try_recv(), Err(RecvError::WouldBlock));
 }
+
+#[test]
+fn what_was_sent_to_peers_that_are_gone_still_counts() {
+    let place = place();
+    let (mut stream, address) = bound(&place, place.builder());
+    let counts = |stream: &Socket<Stream>| (stream.outgoing().accepted(), stream.stats().total.sent.messages);
+    let mut dismissed = plain(address);
+    let peer = news(&mut stream);
+    stream.send_to(&peer, "goodbye").unwrap();
+    stream.send_to(&peer, "").unwrap();
+    let mut heard = String::new();
+    dismissed.read_to_string(&mut heard).unwrap();
+    assert_eq!((heard.as_str(), counts(&stream)), ("goodbye", (1, 1)));
+    let gone = plain(address);
+    let peer = news(&mut stream);
+    stream.send_to(&peer, "more").unwrap();
+    drop(gone);
+    rest(&mut stream, &peer);
+    assert_eq!(counts(&stream), (2, 2));
+}
