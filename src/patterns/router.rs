@@ -145,7 +145,10 @@ impl Router {
             }
             match pipes.take(key, &mut self.taken) {
                 Ok(Taken::Note) => self.on_note(pipes, key),
-                Ok(Taken::Message) => pipes.drops().unwanted.add(1),
+                Ok(Taken::Message) => {
+                    pipes.drops().unwanted.add(1);
+                    pipes.spend_on(self.taken.frame_count());
+                }
                 Err(_) => return,
             }
         }
@@ -374,5 +377,41 @@ impl Strategy for Router {
 
     fn try_recv(&mut self, pipes: &mut Pipes, message: &mut Message) -> Result<(), RecvError> {
         recv_behind_name(self, pipes, message)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::limits::CALL_BUDGET;
+    use crate::pipe::{Pipe, pipe};
+
+    #[test]
+    fn what_comes_before_a_name_is_paid_for_by_its_frames() {
+        let ((outbound, _far), (mut far, inbound)) = (pipe(None), pipe(None));
+        let many = Message::from_frames(vec![""; CALL_BUDGET as usize]).unwrap();
+        for _ in 0..5 {
+            far.try_send(&mut Payload::from(&many)).unwrap();
+        }
+        let (mut router, mut pipes) =
+            (Router::new(SocketType::Router, &Options::default()), Pipes::default());
+        let key = pipes.insert(Pipe {
+            id: 1,
+            outbound,
+            inbound,
+            peer: None,
+            is_up: true,
+            assist: None,
+            feed: None,
+            tells: false,
+            name_lost: None,
+            latest_out: None,
+            latest_in: None,
+        });
+        for attempt in 1..=5 {
+            pipes.start_attempt();
+            router.identify(&mut pipes, key);
+            assert_eq!((pipes.drops().unwanted.get(), pipes.take_put_off()), (attempt, vec![key]));
+        }
     }
 }
