@@ -72,11 +72,8 @@ impl Latest {
 
     /// Puts a payload with other frames in front in the place of the last one.
     pub(super) fn put_behind(&self, envelope: &[Frame], payload: &mut Payload<'_>) {
-        let mut message = payload.take_message();
-        for frame in envelope.iter().rev() {
-            message.prepend(frame.clone());
-        }
-        self.put(message);
+        let behind = payload.take_message().into_frames();
+        self.put(envelope.iter().cloned().chain(behind).collect::<Vec<_>>().into());
     }
 
     pub(crate) fn take(&self) -> Option<Message> {

@@ -109,10 +109,11 @@ impl FairQueue {
     }
 
     /// Which message is the next, if there is one: whose, and how many of its peer's were received before. If not, each
-    /// peer tells when it has one.
+    /// peer tells when it has one. `None`, too, where a newer message may take its place.
     pub(crate) fn place(&mut self, pipes: &mut Pipes) -> Option<(PipeKey, u64)> {
         let key = self.next(pipes)?;
-        Some((key, pipes.get_mut(key)?.inbound.received()))
+        let pipe = pipes.get_mut(key)?;
+        pipe.latest_in.is_none().then(|| (key, pipe.inbound.received()))
     }
 
     /// Whose message or note is the next.

@@ -164,6 +164,49 @@ fn envelopes_pass_between_a_rep_and_a_dealer_that_conflates() {
 }
 
 #[test]
+fn what_takes_the_place_of_a_request_is_looked_at_anew() {
+    over(ALL, |place| {
+        let (mut rep, endpoint) = place.bound::<Rep>();
+        let mut dealer = place.builder::<Dealer>().conflate(true).open().unwrap();
+        dealer.connect(&endpoint).unwrap();
+        for request in ["a", "b"] {
+            send(&mut dealer, Message::from(["", request]));
+            eventually("there is a request", || rep.readiness().is_readable());
+            assert!(rep.readiness().is_readable());
+            if place.transport == Transport::Inproc {
+                send(&mut dealer, "no request");
+                assert!(!rep.readiness().is_readable());
+                send(&mut dealer, Message::from(["", request]));
+            }
+            let asked = rep.recv_timeout(PATIENCE).unwrap();
+            assert_eq!(asked.message(), request);
+            asked.reply("").unwrap();
+        }
+    });
+}
+
+#[test]
+fn as_many_parts_as_a_peer_takes_pass_between_a_rep_and_a_dealer_that_conflates() {
+    const PARTS: usize = crate::limits::PARTS_MAX as usize;
+    let place = Place::new(Transport::Inproc);
+    let (mut rep, endpoint) = place.bound::<Rep>();
+    let mut dealer = place.builder::<Dealer>().conflate(true).open().unwrap();
+    dealer.connect(&endpoint).unwrap();
+    for in_front in [PARTS / 2, PARTS - 2] {
+        let frames = (0..PARTS).map(|at| if at == in_front { "" } else { "x" });
+        send(&mut dealer, Message::from_frames(frames).unwrap());
+        let request = rep.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(request.message().frame_count(), PARTS - in_front - 1);
+        let reply = request.message().clone();
+        request.reply(reply).unwrap();
+        let answer = recv(&mut dealer);
+        assert_eq!(answer.frame_count(), PARTS);
+        let empty: Vec<usize> = (0..PARTS).filter(|at| answer.frame(*at).unwrap().is_empty()).collect();
+        assert_eq!(empty, [in_front]);
+    }
+}
+
+#[test]
 fn a_conflating_sender_keeps_the_latest_whole_message_for_a_peer_that_comes_late() {
     over(ALL, |place| {
         let mut push = place.builder::<Push>().conflate(true).open().unwrap();
