@@ -9,7 +9,7 @@ use std::fs::{self, File as Directory};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use mio::event::Source;
@@ -140,7 +140,12 @@ impl Turn {
     /// somebody who does not bind keeps it. Then it is bound all the same, as it is by those who know of no lock.
     fn wait(path: &Path) -> Option<Self> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = Directory::open(parent.unwrap_or_else(|| Path::new("."))).ok()?;
+        // Whatever else is there, a pipe that nobody writes to for one, is not waited for.
+        let directory = Directory::options()
+            .read(true)
+            .custom_flags(libc::O_DIRECTORY | libc::O_NONBLOCK)
+            .open(parent.unwrap_or_else(|| Path::new(".")))
+            .ok()?;
         for _ in 0..BIND_LOOKS {
             match syscalls::try_lock(&directory) {
                 Ok(()) => return Some(Self(directory)),
@@ -215,7 +220,26 @@ fn temporary_path() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn who_binds_behind_a_pipe_that_nobody_writes_to_is_not_held() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || {
+            let bound = Listener::bind(&IpcAddress::Path(fifo.join("socket")), &Options::default());
+            sender.send(bound.map(drop)).unwrap();
+        });
+        let bound = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert!(matches!(bound, Err(BindErrorKind::Io(_))), "{bound:?}");
+    }
 
     #[test]
     fn a_directory_that_somebody_keeps_locked_can_be_bound_in() {
