@@ -72,11 +72,13 @@ impl Resolver {
         let is_new = !state.askers.contains_key(&name);
         state.askers.entry(Arc::clone(&name)).or_default().insert(id, asker);
         if is_new {
-            state.queue.push_back(name);
             let is_helped = state.threads >= LOOKUPS_AT_ONCE || self.start(&mut state) || state.threads > 0;
-            drop(state);
-            if !is_helped {
-                self.answer_next(|_| Vec::new());
+            if is_helped {
+                state.queue.push_back(name);
+            } else {
+                let askers = state.askers.remove(&name).unwrap_or_default();
+                drop(state);
+                answer(askers, &[]);
             }
         }
         question
@@ -121,15 +123,20 @@ impl Resolver {
         drop(state);
         let addresses = look_up(&name);
         let askers = lock(&self.state).askers.remove(&name).unwrap_or_default();
-        for (id, Asker { mailbox, port }) in askers {
-            let with_port = |mut address: SocketAddr| {
-                address.set_port(port);
-                address
-            };
-            let addresses = addresses.iter().copied().map(with_port).collect();
-            mailbox.post(ToIo::Notice(id, Notice::Resolved(addresses)));
-        }
+        answer(askers, &addresses);
         true
+    }
+}
+
+/// Tells all of those who have asked for one name.
+fn answer(askers: HashMap<u64, Asker>, addresses: &[SocketAddr]) {
+    for (id, Asker { mailbox, port }) in askers {
+        let with_port = |mut address: SocketAddr| {
+            address.set_port(port);
+            address
+        };
+        let addresses = addresses.iter().copied().map(with_port).collect();
+        mailbox.post(ToIo::Notice(id, Notice::Resolved(addresses)));
     }
 }
 
@@ -235,6 +242,24 @@ mod tests {
         drop(kept);
         assert_eq!(answers(&mailbox), [(1, Vec::new())]);
         assert!(lock(&resolver.state).askers.is_empty());
+    }
+
+    #[test]
+    fn who_gets_no_thread_is_answered_and_nobody_else() {
+        let (resolver, mailbox) = (busy(), mailbox());
+        let _waits = resolver.ask("a", 1, &mailbox, 1);
+        lock(&resolver.state).threads = 0;
+        let plan = faults::Plan::quiet();
+        let _entered = plan.enter();
+        plan.fail_next(Call::Spawn, libc::EAGAIN);
+        let _in_vain = resolver.ask("b", 1, &mailbox, 2);
+        assert_eq!(answers(&mailbox), [(2, Vec::new())]);
+        // Then there is a thread again: it counts, and has all to do.
+        lock(&resolver.state).threads = 1;
+        assert!(resolver.answer_next(|_| Vec::new()));
+        assert_eq!((answers(&mailbox), lock(&resolver.state).threads), (vec![(1, Vec::new())], 1));
+        assert!(!resolver.answer_next(|_| unreachable!("nobody asks")));
+        assert_eq!(lock(&resolver.state).threads, 0);
     }
 
     #[test]
