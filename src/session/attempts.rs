@@ -63,7 +63,7 @@ impl Attempts {
     }
 
     /// The next thing that has happened, or that is done now.
-    pub(super) fn poll(&mut self, options: &Options, turn: &mut Turn<'_>) -> Progress {
+    pub(super) fn poll(&mut self, options: &Options, turn: &Turn<'_>) -> Progress {
         for at in 0..self.running.len() {
             let Some(outcome) = self.running.get(at).and_then(|attempt| attempt.outcome(turn.now)) else {
                 continue;
@@ -97,14 +97,20 @@ impl Attempts {
         self.next_at = None;
     }
 
-    fn start(&mut self, target: Target, options: &Options, turn: &mut Turn<'_>) -> Progress {
+    /// When something is to be done, if the system says nothing before.
+    pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
+        let give_ups = self.running.iter().filter_map(|attempt| attempt.give_up_at);
+        // The next address may have had to wait for a place, which no time gives it.
+        give_ups.chain(self.next_at.filter(|at| *at > now)).min()
+    }
+
+    fn start(&mut self, target: Target, options: &Options, turn: &Turn<'_>) -> Progress {
         let stream = match connect(&target, options, turn) {
             Ok(stream) => stream,
             Err(error) => return self.failed(target, ConnectionError::Io(error.into())),
         };
         let give_up_at = options.connect_timeout().limit().map(|limit| later(turn.now, limit));
         self.next_at = (!self.waiting.is_empty()).then(|| later(turn.now, ATTEMPT_DELAY));
-        give_up_at.into_iter().chain(self.next_at).for_each(|at| turn.wake_at(at));
         self.running.push(Attempt { target: target.clone(), stream, give_up_at });
         Progress::Started(target)
     }

@@ -26,6 +26,7 @@ use crate::io::{End, Fate, Finish, Notice, Question, Readiness, Task, Turn};
 use crate::limits::{GIVE_UPS_AT_ONCE, HANDSHAKE_READ, IN_STEP_TICK};
 use crate::options::{Options, ReconnectInterval, ReconnectStop};
 use crate::pipe::Assist;
+use crate::session::alarms::Alarms;
 use crate::session::attempts::{Attempts, Progress, interleaved};
 use crate::session::backoff::Backoff;
 use crate::session::link::Link;
@@ -49,6 +50,7 @@ pub(crate) struct Dialer {
     given_up: u8,
     ticker: Ticker,
     beat: Beat,
+    alarms: Alarms,
     /// The socket is done; `Some(None)` lets it take as long as it takes.
     stop: Option<Option<Instant>>,
     /// The context ends soon: an address that cannot be connected to is the last that is tried.
@@ -86,6 +88,7 @@ impl Dialer {
             given_up: 0,
             ticker: Ticker::default(),
             beat: Beat::default(),
+            alarms: Alarms::default(),
             stop: None,
             is_hurried: false,
         };
@@ -181,7 +184,10 @@ impl Dialer {
                     self.aim_at(&target);
                     self.tell(EventKind::Connecting);
                 }
-                Progress::Waits => return Fate::Goes,
+                Progress::Waits => {
+                    self.set_alarm(turn);
+                    return Fate::Goes;
+                }
             }
         }
     }
@@ -199,8 +205,9 @@ impl Dialer {
         match (owner.endpoint.address(), owner.options.socks_proxy.endpoint(), state) {
             (Address::Tcp { host, port, .. }, Some(_), State::Connecting(others)) => {
                 let socks = Socks::new(host, *port);
-                let give_up_at = self.handshake_deadline(turn);
+                let give_up_at = self.handshake_deadline(turn.now);
                 self.state = State::Proxying(Box::new(Proxying { stream, socks, give_up_at, others }));
+                self.set_alarm(turn);
                 self.ask_proxy(turn)
             }
             _ => self.begin(stream, turn),
@@ -233,19 +240,29 @@ impl Dialer {
         self.go_on_connecting(turn)
     }
 
-    fn handshake_deadline(&self, turn: &mut Turn<'_>) -> Option<Instant> {
-        let limit = self.options().handshake_interval().limit();
-        let deadline = limit.and_then(|limit| turn.now.checked_add(limit));
-        if let Some(at) = deadline {
-            turn.wake_at(at);
+    fn handshake_deadline(&self, now: Instant) -> Option<Instant> {
+        self.options().handshake_interval().limit().and_then(|limit| now.checked_add(limit))
+    }
+
+    /// Sees to it that the next thing that is due is not missed.
+    fn set_alarm(&mut self, turn: &mut Turn<'_>) {
+        let at = match &self.state {
+            State::Connected { shake_hands_by } => *shake_hands_by,
+            State::Connecting(attempts) => attempts.due_at(turn.now),
+            State::Pausing(until) => Some(*until),
+            State::Proxying(proxying) => proxying.give_up_at,
+            State::Resolving(_) => None,
+        };
+        if let Some(at) = at {
+            self.alarms.wake_at(at, turn);
         }
-        deadline
     }
 
     /// Begins the handshake.
     fn begin(&mut self, stream: Stream, turn: &mut Turn<'_>) -> Fate {
-        let shake_hands_by = self.handshake_deadline(turn);
+        let shake_hands_by = self.handshake_deadline(turn.now);
         self.state = State::Connected { shake_hands_by };
+        self.set_alarm(turn);
         self.tell_of(stream.descriptor(), EventKind::Connected);
         self.link.show(ConnectionState::ShakingHands);
         self.link.up(|ends| Session::new(stream, &self.link, ends));
@@ -318,7 +335,7 @@ impl Dialer {
         self.state = State::Pausing(until);
         self.tell(EventKind::Retried { pause, error });
         self.link.show_error(ConnectionState::Waiting, error);
-        turn.wake_at(until);
+        self.set_alarm(turn);
         Fate::Goes
     }
 
@@ -408,6 +425,16 @@ impl Task for Dialer {
             return Fate::Done;
         }
         self.ticker.on_timer(&self.link, turn);
+        self.alarms.on_timer(turn.now);
+        let fate = self.on_alarm(turn);
+        self.set_alarm(turn);
+        fate
+    }
+}
+
+impl Dialer {
+    /// It may be time for what the dialer waits for.
+    fn on_alarm(&mut self, turn: &mut Turn<'_>) -> Fate {
         match &self.state {
             State::Pausing(until) if turn.now >= *until => self.resolve(turn),
             State::Connecting(_) => self.go_on_connecting(turn),
@@ -422,7 +449,10 @@ impl Task for Dialer {
                         return self.failed(error, ReconnectStop::HANDSHAKE_FAILED, turn);
                     }
                     Some(false) => self.state = State::Connected { shake_hands_by: None },
-                    None => turn.wake_at(later(turn.now, IN_STEP_TICK)),
+                    None => {
+                        let again_at = later(turn.now, IN_STEP_TICK);
+                        self.state = State::Connected { shake_hands_by: Some(again_at) };
+                    }
                 }
                 // And work that was noted while we held the session.
                 let noted = self.beat.due(turn.now);
@@ -435,9 +465,7 @@ impl Task for Dialer {
             State::Pausing(_) | State::Proxying(_) | State::Resolving(_) => Fate::Goes,
         }
     }
-}
 
-impl Dialer {
     /// The pipe ends are gone.
     fn leave(&mut self) {
         self.link.release_name();

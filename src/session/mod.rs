@@ -3,6 +3,7 @@
 //! The only place where descriptors, ZMTP and pipes meet. A [`Link`] holds at most one session and lets
 //! either its I/O thread or the socket's own thread drive it; listeners and dialers make sessions.
 
+mod alarms;
 mod attempts;
 mod backoff;
 mod calls;
