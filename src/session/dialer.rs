@@ -295,7 +295,7 @@ impl Dialer {
         if !self.link.owner().keeps_pipes() {
             drop(self.link.take_ends());
         }
-        if !self.is_hurried && self.may_return_at_once(end) {
+        if self.may_return_at_once(end) {
             return self.return_at_once(error, turn);
         }
         let stop = if was_ready { ReconnectStop::DISCONNECTED } else { ReconnectStop::HANDSHAKE_FAILED };
