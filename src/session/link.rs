@@ -236,6 +236,7 @@ impl Link {
             Place::Up(session) => session.change_ends(ends),
             Place::Down(_) => Err(ends),
         };
+        let goes_on = ends.is_ok();
         if let Err(ends) = ends {
             self.end_given_up(&mut place);
             if let Place::Down(old @ Some(_)) = &mut *place {
@@ -244,8 +245,11 @@ impl Link {
         }
         drop(place);
         self.drive_rest();
-        // A session that goes on has not looked at its new ends.
-        self.wake(self.id, Ready::Readable);
+        if goes_on {
+            // It has not looked at its new ends, in which there may be nothing: should its context end while it shakes
+            // hands, nothing else has it find out that it is over.
+            self.wake(self.id, Ready::Readable);
+        }
     }
 
     /// Ends the session without a notice, if it has not finished its handshake. `false`: it has, or is gone. `None`:
