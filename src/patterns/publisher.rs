@@ -16,7 +16,7 @@ use crate::limits::{
 use crate::message::{Frame, Message, Payload, Subscription};
 use crate::options::Options;
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
-use crate::routing::{FanOut, Removed, Seat, TooMuch, TopicId, Topics};
+use crate::routing::{FanOut, Left, Removed, Seat, TooMuch, Topics};
 
 /// Subscribers, and what they want.
 #[derive(Debug)]
@@ -46,7 +46,9 @@ pub(crate) struct Publisher {
 #[derive(Debug)]
 struct Leaving {
     seat: Seat,
-    topics: Vec<TopicId>,
+    topics: Left,
+    /// With manual subscriptions: what it said itself.
+    asked: Option<Left>,
 }
 
 /// What an XPUB's application has to receive.
@@ -481,19 +483,13 @@ impl Publisher {
     fn leave(&mut self, key: PipeKey) {
         let Some(seat) = self.fan_out.remove(key) else { return };
         self.subscribers -= usize::from(self.topics.count_of(seat) > 0);
-        let mut topics = self.topics.leave(seat);
-        if self.asked().is_some() {
-            // What was subscribed to for it is nobody's news.
-            for topic in topics {
-                self.topics.forget(seat, topic, &mut Vec::new());
-            }
-            topics = self.asked().map(|asked| asked.leave(seat)).unwrap_or_default();
-        }
+        let topics = self.topics.leave(seat);
+        let asked = self.asked().map(|asked| asked.leave(seat));
         if let Some(news) = &mut self.news {
             news.forget(seat);
         }
-        self.leaving_topics += topics.len();
-        self.leaving.push_back(Leaving { seat, topics });
+        self.leaving_topics += topics.len() + asked.as_ref().map_or(0, Left::len);
+        self.leaving.push_back(Leaving { seat, topics, asked });
     }
 
     /// Forgets some topics of those who left.
@@ -501,16 +497,23 @@ impl Publisher {
         let mut topic = Vec::new();
         while !self.leaving.is_empty() && pipes.spend(TOPIC_WORK) {
             let Some(leaving) = self.leaving.front_mut() else { return };
-            let (seat, id) = (leaving.seat, leaving.topics.pop());
-            let Some(id) = id else {
+            let (seat, given) = (leaving.seat, leaving.topics.next());
+            let Some(id) = given.or_else(|| leaving.asked.as_mut()?.next()) else {
                 self.leaving.pop_front();
                 self.fan_out.vacate(seat);
                 continue;
             };
             self.leaving_topics -= 1;
             let asked = self.news.as_mut().and_then(|news| news.asked.as_mut());
-            let is_last = asked.unwrap_or(&mut self.topics).forget(seat, id, &mut topic);
-            if let Some(news) = self.news.as_mut().filter(|news| is_last || news.told == Told::All) {
+            let (topics, is_news) = match asked {
+                // What was subscribed to for it is nobody's news.
+                Some(_) if given.is_some() => (&mut self.topics, false),
+                Some(asked) => (asked, true),
+                None => (&mut self.topics, true),
+            };
+            let is_last = topics.forget(seat, id, &mut topic);
+            let is_told = |news: &&mut News| is_news && (is_last || news.told == Told::All);
+            if let Some(news) = self.news.as_mut().filter(is_told) {
                 news.put_of_none(Subscription::Unsubscribe(&topic).to_message());
             }
         }

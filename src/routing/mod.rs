@@ -15,7 +15,7 @@ pub(crate) use fan_out::FanOut;
 pub(crate) use peer_table::PeerTable;
 pub(crate) use round_robin::RoundRobin;
 pub(crate) use single::Single;
-pub(crate) use topics::{Removed, Seat, TooMuch, TopicId, Topics};
+pub(crate) use topics::{Left, Removed, Seat, TooMuch, Topics};
 
 use crate::error::{RecvError, SendError};
 

@@ -9,7 +9,8 @@
 //! publisher that is in use, because subscribers tell of each subscription and of the last cancellation only.
 #![forbid(unsafe_code)]
 
-use std::collections::HashSet;
+use std::collections::{HashSet, hash_set};
+use std::iter;
 
 use smallvec::SmallVec;
 
@@ -34,6 +35,9 @@ pub(crate) enum Removed {
 /// A topic with subscribers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TopicId(u32);
+
+/// What a seat that was left subscribed to.
+pub(crate) type Left = iter::Map<hash_set::IntoIter<u32>, fn(u32) -> TopicId>;
 
 /// Topics and their subscribers.
 #[derive(Debug)]
@@ -108,8 +112,8 @@ impl Topics {
     }
 
     /// The seat is left: returns what it subscribed to, each to be given to [`forget`](Self::forget).
-    pub(crate) fn leave(&mut self, seat: Seat) -> Vec<TopicId> {
-        std::mem::take(self.held_mut(seat)).nodes.into_iter().map(TopicId).collect()
+    pub(crate) fn leave(&mut self, seat: Seat) -> Left {
+        std::mem::take(self.held_mut(seat)).nodes.into_iter().map(TopicId)
     }
 
     /// Forgets one topic of a seat that was left, and puts it into `topic`. `true`: nobody else has it.

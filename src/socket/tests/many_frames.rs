@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use super::*;
 use crate::limits::CALL_BUDGET;
-use crate::{AnyPattern, SocketType};
+use crate::{AnyPattern, RecvError, SocketType, Sub, XPub};
 
 /// Messages that wait.
 const MESSAGES: usize = 30;
@@ -42,6 +42,36 @@ fn say(stream: &mut TcpStream, octets: &[u8]) {
         heard.extend_from_slice(&octets[..count]);
         heard.ends_with(b"\x04PONGend")
     });
+}
+
+#[test]
+fn what_was_subscribed_to_for_a_peer_that_left_is_forgotten_in_shares() {
+    const TOPICS: usize = 20 * CALL_BUDGET as usize;
+    let place = Place::new(Transport::Inproc);
+    let mut xpub = place.builder::<XPub>().xpub_manual(true).open().unwrap();
+    let endpoint = xpub.bind(place.address()).unwrap();
+    let mut subs: Vec<Socket<Sub>> = (0..2).map(|_| place.connected(&endpoint)).collect();
+    subs[0].subscribe("goes").unwrap();
+    assert_eq!(recv(&mut xpub), b"\x01goes");
+    for number in 0..TOPICS {
+        xpub.subscribe(number.to_string()).unwrap();
+    }
+    subs[1].subscribe("0").unwrap();
+    assert_eq!(recv(&mut xpub), b"\x010");
+    xpub.subscribe("0").unwrap();
+    drop(subs.remove(0));
+    let mut left = TOPICS;
+    eventually("all are forgotten but what somebody else wants", || {
+        xpub.try_send("9").unwrap();
+        let forgotten = left - xpub.topic_count();
+        assert!(forgotten <= CALL_BUDGET as usize, "{forgotten}");
+        left -= forgotten;
+        left == 1
+    });
+    assert_eq!((xpub.subscriber_count(), recv(&mut xpub)), (1, Message::from(b"\0goes")));
+    assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
+    xpub.send("0").unwrap();
+    assert_eq!(recv(&mut subs[0]), "0");
 }
 
 #[test]
