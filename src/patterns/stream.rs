@@ -141,6 +141,9 @@ impl Addressing for Stream {
         payload: &mut Payload<'_>,
     ) -> Result<(), SendError> {
         let key = self.peers.find(name).ok_or(SendError::Unroutable)?;
+        if payload.has_too_many_parts(0) {
+            return Err(SendError::TooManyParts);
+        }
         if payload.frames().all(<[u8]>::is_empty) {
             self.forget(pipes, key);
             pipes.dismiss(key, self.linger);

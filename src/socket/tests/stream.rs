@@ -360,6 +360,10 @@ fn an_empty_message_closes_behind_everything_that_is_queued() {
         stream.send_to_timeout(&peer, &octets, PATIENCE).unwrap();
     }
     plain.write_all(b"not read by anybody").unwrap();
+    // Too many frames are too many, also where there is nothing in them.
+    let too_many = Message::from_frames(vec![""; crate::limits::PARTS_MAX as usize + 1]).unwrap();
+    let unsent = stream.send_to(&peer, too_many).unwrap_err();
+    assert_eq!(unsent.error, SendError::TooManyParts);
     stream.send_to(&peer, ["", ""]).unwrap();
     let mut heard = Vec::new();
     plain.read_to_end(&mut heard).unwrap();
