@@ -102,7 +102,7 @@ impl Pipes {
     /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
     /// over.
     pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
-        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.as_ref().map(Arc::clone));
+        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.clone());
         // Its ends first, so that the session finds the end when it looks for why it was stopped.
         self.part(key);
         if let Some(assist) = assist {
