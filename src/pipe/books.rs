@@ -46,6 +46,7 @@ impl Totals {
         // Whether anybody still takes from the queue comes first: then what is left can only be too little.
         let is_over = outstanding.is_consumer_gone();
         let left = outstanding.left();
+        // Of a queue of one, what is left may have come since.
         self.handed_over += outstanding.sent().saturating_sub(left);
         if is_over {
             self.lost += left;

@@ -16,7 +16,7 @@ use crate::pipe::passage::Passage;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
 use crate::pipe::wake::WakeUp;
-use crate::pipe::watch::Stream;
+use crate::pipe::watch::Streak;
 use crate::sync::{Arc, do_each};
 
 /// Why no message can be taken.
@@ -100,7 +100,7 @@ pub(crate) struct Consumer {
     limit: Word,
     /// Messages taken since the pipe was made.
     pub(super) received: u64,
-    stream: Stream,
+    streak: Streak,
 }
 
 // SAFETY: the raw pointers lead to segments of the one chain, of which the consumer touches only what was
@@ -120,7 +120,7 @@ impl Consumer {
     }
 
     pub(super) fn new(ring: Arc<Ring>) -> Self {
-        Self { ring, taken: None, limit: Word::default(), received: 0, stream: Stream::default() }
+        Self { ring, taken: None, limit: Word::default(), received: 0, streak: Streak::default() }
     }
 
     /// Takes the next message into `message`, whose first frame's allocation is used again. Passes over notes.
@@ -196,11 +196,11 @@ impl Consumer {
         self.ring.consume(self.received);
     }
 
-    /// Watches for messages for a moment, if many came since the last time. Whether there are some.
+    /// Watches for messages for a moment, if many came since it waited last. Whether there are some.
     pub(crate) fn watch_for_messages(&mut self) -> bool {
-        let mut stream = self.stream;
-        let is_there = stream.watch(self.received, || self.refill());
-        self.stream = stream;
+        let mut streak = self.streak;
+        let is_there = streak.watch(self.received, || self.refill());
+        self.streak = streak;
         is_there
     }
 

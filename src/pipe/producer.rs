@@ -16,7 +16,7 @@ use crate::pipe::outstanding::Outstanding;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Packed, Segment, Word};
 use crate::pipe::wake::WakeUp;
-use crate::pipe::watch::{Stream, watch};
+use crate::pipe::watch::{Streak, watch};
 use crate::sync::{Arc, do_each};
 
 /// Why a pipe takes no message now.
@@ -63,7 +63,7 @@ pub(crate) struct Producer {
     copied_octets: usize,
     /// What `sent` was at the last batch of copied octets.
     batch_at: u64,
-    stream: Stream,
+    streak: Streak,
     /// Longest body that is copied.
     pub(super) copied_max: usize,
     /// Longest message that is taken, all its frames together.
@@ -99,7 +99,7 @@ impl Producer {
             batch_max: BATCH_OCTETS,
             copied_octets: 0,
             batch_at: 0,
-            stream: Stream::default(),
+            streak: Streak::default(),
             copied_max: COPIED_BODY_MAX,
             message_max: usize::MAX,
             octets: 0,
@@ -228,7 +228,7 @@ impl Producer {
     /// Watches for room for a moment, if many messages went since it waited last. Whether there is some.
     pub(crate) fn watch_for_room(&mut self) -> bool {
         let resume_at = self.resume_at();
-        self.stream.watch(self.sent, || self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
+        self.streak.watch(self.sent, || self.ring.consumed() >= resume_at || self.ring.is_consumer_gone())
     }
 
     /// Gives a consumer that is more than a batch of copied octets behind a moment, so that what is queued

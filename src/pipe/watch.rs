@@ -11,16 +11,16 @@ use std::time::Instant;
 use crate::limits::{PAUSES_PER_LOOK, STREAM_MESSAGES, STREAM_SPIN};
 use crate::sync::give_way;
 
-/// Whether an end of a pipe streams: many messages went through it since it waited last.
+/// Tells whether an end of a pipe streams: many messages went through it since it waited last.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stream {
+pub(super) struct Streak {
     /// How many had gone through when it did.
     waited_at: u64,
     /// How many had gone through when it was watched last.
     watched_at: u64,
 }
 
-impl Stream {
+impl Streak {
     /// Looks for a moment, if so many messages are a stream. Whether `is_there` has said so. One that says so sooner than
     /// a thread could be woken was worth no wait: the stream goes on, if anything goes through before the next watch.
     pub(super) fn watch(&mut self, messages: u64, is_there: impl FnMut() -> bool) -> bool {
@@ -73,19 +73,19 @@ mod tests {
 
     #[test]
     fn a_stream_goes_on_while_something_goes_through_between_two_watches() {
-        let mut stream = Stream::default();
-        assert!(!stream.watch(STREAM_MESSAGES - 1, || unreachable!("too few")));
+        let mut streak = Streak::default();
+        assert!(!streak.watch(STREAM_MESSAGES - 1, || unreachable!("too few")));
         let mut messages = 2 * STREAM_MESSAGES;
         for _ in 0..10 {
             // Unless this thread does not run for a while at just that moment.
             let was_there = (0..100).any(|_| {
                 messages += STREAM_MESSAGES;
-                stream.watch(messages, || true) && stream.watch(messages + 1, || true)
+                streak.watch(messages, || true) && streak.watch(messages + 1, || true)
             });
             assert!(was_there);
         }
         assert!(
-            !stream.watch(messages + 1, || true),
+            !streak.watch(messages + 1, || true),
             "what it looks for is of no use: nothing has gone through"
         );
     }

@@ -74,15 +74,15 @@ impl Session {
     /// What is queued will not be sent: the socket hears of it before the last that the peer has said is received.
     pub(super) fn drop_queue(&mut self) {
         let Some(ends) = &mut self.ends else { return };
-        if self.translator.is_none() && !ends.outbound.is_between_messages() {
+        let is_cut = self.translator.is_none() && !ends.outbound.is_between_messages();
+        let may_end = is_cut && !ends.outbound.goes_on_beyond(LastWords::OCTETS);
+        ends.drop_queue();
+        if is_cut {
             self.outbox = Outbox::new(); // nothing of it has gone: the message was to end first
-            // Who has gone finds last words wherever they stand. But what ends with them would be received, and be wrong.
-            if !ends.outbound.goes_on_beyond(LastWords::OCTETS) {
-                self.say_nothing_more();
-            }
         }
-        if let Some(ends) = &mut self.ends {
-            ends.drop_queue();
+        // Who has gone finds last words wherever they stand. But what ends with them would be received, and be wrong.
+        if may_end {
+            self.say_nothing_more();
         }
     }
 
