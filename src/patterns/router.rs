@@ -395,19 +395,7 @@ mod tests {
         }
         let (mut router, mut pipes) =
             (Router::new(SocketType::Router, &Options::default()), Pipes::default());
-        let key = pipes.insert(Pipe {
-            id: 1,
-            outbound,
-            inbound,
-            peer: None,
-            is_up: true,
-            assist: None,
-            feed: None,
-            tells: false,
-            name_lost: None,
-            latest_out: None,
-            latest_in: None,
-        });
+        let key = pipes.insert(Pipe::new(1, outbound, inbound));
         for attempt in 1..=5 {
             pipes.start_attempt();
             router.identify(&mut pipes, key);

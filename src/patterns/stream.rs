@@ -97,7 +97,7 @@ impl Stream {
         if Note::parse(self.taken.body()) == Some(Note::Down) {
             // What is queued for it still goes out, if it has closed one side only.
             self.forget(pipes, key);
-            pipes.part(key);
+            drop(pipes.remove(key));
         }
         self.notifies
     }

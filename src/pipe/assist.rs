@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::pipe::{Chores, NameLost};
+use crate::pipe::{Chores, NameLost, PipeKey, Pipes};
 
 /// How long a call may wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,4 +59,17 @@ pub(crate) struct Vitals {
     pub(crate) reconnects: u64,
     /// How long the answer to the last PING took.
     pub(crate) round_trip: Option<Duration>,
+}
+
+impl Pipes {
+    /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
+    /// over.
+    pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
+        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.clone());
+        // Its ends first, so that the session finds the end when it looks for why it was stopped.
+        drop(self.remove(key));
+        if let Some(assist) = assist {
+            assist.stop(linger.and_then(|linger| Instant::now().checked_add(linger)));
+        }
+    }
 }

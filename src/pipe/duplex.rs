@@ -40,6 +40,23 @@ impl fmt::Debug for Pipe {
 }
 
 impl Pipe {
+    /// Ends of pipes to a socket of this process that is there and says no name.
+    pub(crate) fn new(id: u64, outbound: Producer, inbound: Consumer) -> Self {
+        Self {
+            id,
+            outbound,
+            inbound,
+            latest_out: None,
+            latest_in: None,
+            peer: None,
+            is_up: true,
+            assist: None,
+            feed: None,
+            tells: false,
+            name_lost: None,
+        }
+    }
+
     /// Asks to be told of the next message. `false`: there is something already, look again.
     pub(super) fn wait_for_messages(&mut self) -> bool {
         let Some(assist) = &self.assist else { return self.inbound.wait_for_messages() };

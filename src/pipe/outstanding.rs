@@ -2,12 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::time::{Duration, Instant};
 
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
 use crate::pipe::wake::WakeUp;
-use crate::pipe::{Pipe, PipeKey, Pipes};
+use crate::pipe::{Pipe, Pipes, Totals};
 use crate::sync::Arc;
 
 /// Messages of a producer, which may be gone.
@@ -98,32 +97,39 @@ impl Pipe {
     }
 }
 
+/// What was queued in pipes that the socket does not have any more.
+#[derive(Debug, Default)]
+pub(super) struct Departed {
+    settled: Totals,
+    /// Whose peers may still take something.
+    open: Vec<Outstanding>,
+}
+
+impl Departed {
+    /// A pipe goes.
+    pub(super) fn add(&mut self, pipe: &Pipe) {
+        self.open.push(pipe.outstanding());
+        let settled = &mut self.settled;
+        self.open.retain(|outstanding| {
+            let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
+            if !is_open {
+                settled.add_outstanding(outstanding);
+            }
+            is_open
+        });
+    }
+
+    /// What has become of it.
+    pub(super) fn totals(&self) -> Totals {
+        let mut sum = self.settled;
+        self.open.iter().for_each(|outstanding| sum.add_outstanding(outstanding));
+        sum
+    }
+}
+
 impl Pipes {
-    /// Removes the pipe of a peer whose connection ends for good when it has what is queued, or when `linger` is
-    /// over.
-    pub(crate) fn dismiss(&mut self, key: PipeKey, linger: Option<Duration>) {
-        let assist = self.get_mut(key).and_then(|pipe| pipe.assist.clone());
-        // Its ends first, so that the session finds the end when it looks for why it was stopped.
-        self.part(key);
-        if let Some(assist) = assist {
-            assist.stop(linger.and_then(|linger| Instant::now().checked_add(linger)));
-        }
-    }
-
-    /// Removes a pipe whose peer is gone, or dismissed; what it has sent stays in the socket's count.
-    pub(crate) fn part(&mut self, key: PipeKey) {
-        if let Some(pipe) = self.remove(key) {
-            self.parted.push(pipe.outstanding());
-        }
-    }
-
-    /// What the pipes had sent that were removed so, since the last time.
-    pub(crate) fn take_parted(&mut self) -> Vec<Outstanding> {
-        std::mem::take(&mut self.parted)
-    }
-
-    /// The same, to look at.
-    pub(crate) fn parted(&self) -> &[Outstanding] {
-        &self.parted
+    /// What has become of what was queued in pipes that are gone.
+    pub(crate) fn departed(&self) -> Totals {
+        self.departed.totals()
     }
 }

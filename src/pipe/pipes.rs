@@ -12,9 +12,10 @@ use crate::message::{Frame, Message, Payload};
 use crate::pipe::assist::Patience;
 use crate::pipe::budget::Budget;
 use crate::pipe::duplex::Pipe;
+use crate::pipe::outstanding::Departed;
 use crate::pipe::{
-    Books, Change, Consumer, Dropped, Drops, Latest, NameLost, NoMessage, Opened, Outstanding, Passage,
-    Producer, Refused, Taken, Totals,
+    Books, Change, Consumer, Dropped, Drops, Latest, NameLost, NoMessage, Opened, Passage, Producer, Refused,
+    Taken, Totals,
 };
 
 /// A pipe of a socket. Stale once the pipe is gone: every pipe has another generation.
@@ -59,8 +60,7 @@ pub(crate) struct Pipes {
     pub(super) finished: Vec<PipeKey>,
     /// Pipes that the pattern wants to be rid of.
     given_up: Vec<PipeKey>,
-    /// What pipes had sent that the pattern has removed.
-    pub(super) parted: Vec<Outstanding>,
+    pub(super) departed: Departed,
     /// A pipe holds much that the kernel does not take.
     is_far_ahead: bool,
     /// Of the call under way.
@@ -121,6 +121,7 @@ impl Pipes {
         self.gone.octets_sent += pipe.outbound.octets_sent();
         self.gone.received += pipe.received();
         self.gone.octets_received += pipe.inbound.octets();
+        self.departed.add(&pipe);
         self.books.settle(&pipe);
         if self.slots.len() >= PEERS_MANY && self.by_id.len() <= self.most / 4 {
             self.give_places_back();

@@ -228,19 +228,7 @@ mod tests {
             for message in messages {
                 far.try_send(&mut Payload::from(*message)).unwrap();
             }
-            let key = self.pipes.insert(Pipe {
-                id: number,
-                outbound,
-                inbound,
-                peer: None,
-                is_up: true,
-                assist: None,
-                feed: None,
-                tells: false,
-                name_lost: None,
-                latest_out: None,
-                latest_in: None,
-            });
+            let key = self.pipes.insert(Pipe::new(number, outbound, inbound));
             self.queue.add(&mut self.pipes, key);
             (key, far)
         }

@@ -166,19 +166,7 @@ mod tests {
         for id in 0..peers {
             let (outbound, far) = pipe(Some(limit));
             let (_, inbound) = pipe(None);
-            let pipe = Pipe {
-                id,
-                outbound,
-                inbound,
-                peer: None,
-                is_up: true,
-                assist: None,
-                feed: None,
-                tells: false,
-                name_lost: None,
-                latest_out: None,
-                latest_in: None,
-            };
+            let pipe = Pipe::new(id, outbound, inbound);
             fan_out.add(pipes.insert(pipe));
             others.push(far);
         }

@@ -65,19 +65,7 @@ mod tests {
 
     fn key() -> PipeKey {
         let ((outbound, _), (_, inbound)) = (pipe(None), pipe(None));
-        Pipes::default().insert(Pipe {
-            id: 0,
-            outbound,
-            inbound,
-            peer: None,
-            is_up: true,
-            assist: None,
-            latest_out: None,
-            feed: None,
-            tells: false,
-            name_lost: None,
-            latest_in: None,
-        })
+        Pipes::default().insert(Pipe::new(0, outbound, inbound))
     }
 
     #[test]

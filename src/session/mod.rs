@@ -329,19 +329,7 @@ fn make_pipes(owner: &Owner, link: &Arc<Link>) -> (Pipe, Consumer, Producer) {
     outbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     inbound.set_wake_up(WakeUp::new(link.id(), Arc::clone(link)));
     let assist: Arc<Link> = Arc::clone(link);
-    let pipe = Pipe {
-        id,
-        outbound: to_peer,
-        inbound: from_peer,
-        latest_out: None,
-        latest_in: None,
-        peer: None,
-        is_up: false,
-        assist: Some(assist),
-        feed: None,
-        tells: false,
-        name_lost: None,
-    };
+    let pipe = Pipe { is_up: false, assist: Some(assist), ..Pipe::new(id, to_peer, from_peer) };
     (pipe, outbound, inbound)
 }
 

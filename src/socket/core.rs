@@ -20,7 +20,6 @@ use crate::pipe::{Assist, Feed, NameLost, Names, Patience, Pipe, PipeKey, Pipes,
 use crate::routing_id::RoutingId;
 use crate::session::{HalfOpen, Live, Owner, Peer, Peers};
 use crate::socket::endpoints::{Endpoints, Lease};
-use crate::socket::outgoing::Departed;
 pub(super) use crate::socket::verbs::{RecvVerb, SendVerb};
 use crate::socket::zap::ZapUser;
 use crate::socket_type::SocketType;
@@ -35,7 +34,6 @@ pub(super) struct Core {
     pub(super) pipes: Pipes,
     pub(super) endpoints: Endpoints,
     pub(super) peers: Arc<Peers>,
-    pub(super) departed: Departed,
     pub(super) socket_type: SocketType,
     /// What a SUB or XSUB subscribes to.
     pub(super) upstream: Option<Arc<Upstream>>,
@@ -93,7 +91,6 @@ impl Core {
             pipes,
             endpoints: Endpoints::default(),
             peers,
-            departed: Departed::default(),
             socket_type,
             upstream,
             names,
@@ -497,7 +494,6 @@ impl Core {
             self.give_up(pattern, key);
             were_any = true;
         }
-        self.pipes.take_parted().into_iter().for_each(|parted| self.departed.add(parted));
         were_any
     }
 
@@ -511,7 +507,6 @@ impl Core {
 
     pub(super) fn remove_pipe(&mut self, key: PipeKey) -> Option<Pipe> {
         let pipe = self.pipes.remove(key)?;
-        self.departed.add(pipe.outstanding());
         self.forget_peer(&pipe);
         Some(pipe)
     }

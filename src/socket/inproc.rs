@@ -356,19 +356,7 @@ fn end(
         latest.set_wake_up(WakeUp::new(id, Arc::clone(mailbox)));
     }
     let (latest_out, latest_in) = (latest.out, latest.back);
-    Pipe {
-        id,
-        outbound,
-        inbound,
-        latest_out,
-        latest_in,
-        peer,
-        is_up: true,
-        assist: None,
-        feed: None,
-        tells: false,
-        name_lost: None,
-    }
+    Pipe { latest_out, latest_in, peer, ..Pipe::new(id, outbound, inbound) }
 }
 
 /// Limits a pipe by what sender and receiver set together, or by what one of them did.

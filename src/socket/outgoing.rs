@@ -4,7 +4,7 @@
 #![forbid(unsafe_code)]
 
 use crate::patterns::{Dropped, Pattern};
-use crate::pipe::{Outstanding, Totals};
+use crate::pipe::Totals;
 use crate::socket::Socket;
 use crate::socket::core::Core;
 
@@ -60,35 +60,9 @@ impl Outgoing {
     }
 }
 
-/// What was queued in pipes that the socket does not have any more.
-#[derive(Default)]
-pub(super) struct Departed {
-    settled: Totals,
-    /// Whose peers may still take something.
-    open: Vec<Outstanding>,
-}
-
-impl Departed {
-    /// A pipe goes, of which this is left.
-    pub(super) fn add(&mut self, outstanding: Outstanding) {
-        self.open.push(outstanding);
-        let settled = &mut self.settled;
-        self.open.retain(|outstanding| {
-            let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
-            if !is_open {
-                settled.add_outstanding(outstanding);
-            }
-            is_open
-        });
-    }
-}
-
 impl Core {
     pub(super) fn outgoing(&self) -> Outgoing {
-        let mut sum = self.departed.settled;
-        for outstanding in self.departed.open.iter().chain(self.pipes.parted()) {
-            sum.add_outstanding(outstanding);
-        }
+        let mut sum = self.pipes.departed();
         for pipe in self.pipes.iter() {
             sum.add_outstanding(&pipe.outstanding());
         }
