@@ -412,8 +412,14 @@ mod membarrier {
             // A round begins, and ends, for both at once.
             let meet = |own: &AtomicU64, other: &AtomicU64, at: u64| {
                 own.store(at, Ordering::SeqCst);
+                let mut looks = 0_u32;
                 while other.load(Ordering::SeqCst) < at {
-                    std::hint::spin_loop();
+                    looks += 1;
+                    if looks.is_multiple_of(1000) {
+                        thread::yield_now(); // the other may wait for this processor
+                    } else {
+                        std::hint::spin_loop();
+                    }
                 }
             };
             // Not at the same moment in each round, so that both are at the same moment in some.

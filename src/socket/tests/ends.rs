@@ -285,7 +285,9 @@ fn both_talk(place: &Place, mut closes: Socket<Dealer>, mut stays: Socket<Dealer
     let sent = thread::scope(|scope| {
         let hears = scope.spawn(move || {
             let mut heard = 0;
+            let deadline = Instant::now() + PATIENCE;
             while !stays.peers().is_empty() || heard == 0 {
+                assert!(Instant::now() < deadline, "it stays, or has gone before it said anything");
                 let _ = stays.try_send(&[1; 500]);
                 while let Ok(message) = stays.recv_timeout(Duration::from_micros(100)) {
                     assert_eq!(number_of(&message), heard);

@@ -33,6 +33,7 @@ fn lot(in_front: &[&[u8]], frame: &[u8]) -> Vec<u8> {
 /// Sends all, and waits until the other side has read it.
 fn say(stream: &mut TcpStream, octets: &[u8]) {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(octets).unwrap();
     stream.write_all(b"\x04\x0A\x04PING\0\0end").unwrap();
     let mut heard = Vec::new();

@@ -326,7 +326,8 @@ fn a_body_whose_drop_panics_harms_no_other_socket() {
 #[test]
 fn who_waits_for_a_shared_socket_goes_on_when_one_in_front_panics() {
     over(ALL, |place| {
-        let (pull, endpoint) = place.bound::<Pull>();
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        pull.set_recv_timeout(PATIENCE);
         let mut push: Socket<Push> = place.connected(&endpoint);
         let pull = SharedSocket::new(pull);
         thread::scope(|scope| {

@@ -75,7 +75,7 @@ fn requests_and_replies_of_many_pass_both_ways() {
             for _ in 0..3 {
                 let mut server: Socket<Rep> = place.connected(&servers);
                 scope.spawn(move || {
-                    while let Ok(mut request) = server.recv() {
+                    while let Ok(mut request) = server.recv_timeout(2 * PATIENCE) {
                         let message = request.take_message();
                         if request.reply(message).is_err() {
                             return;

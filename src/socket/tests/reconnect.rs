@@ -278,13 +278,15 @@ fn no_message_comes_twice_or_in_part_over_a_line_that_is_reset() {
 
 fn over_a_line_that_breaks(cut: Cut) {
     let place = Place::new(Transport::Tcp);
-    let (mut pull, endpoint) = place.bound::<Pull>();
+    let (pull, endpoint) = place.bound::<Pull>();
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut push: Socket<Push> = quick(&place);
     push.connect(Endpoint::tcp(proxy.local_addr().unwrap())).unwrap();
     let server = address(&endpoint);
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
+        // Goes when it is over, before anybody is waited for: who carries may be held by all that it has not taken.
+        let mut pull = pull;
         let _ending = Ending(&is_over);
         scope.spawn(|| {
             let mut dice = Dice(3);
