@@ -483,6 +483,8 @@ impl Session {
                 Skimmed::Cut => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() && !chores.is_any_left() => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() => continue,
+                // Nobody makes room any more, and only the end is left to find.
+                Skimmed::Full if self.is_stopped && !is_talking => return self.discard(),
                 Skimmed::Full => {
                     if self.care.is_stream() || self.held.wait_for_room(&mut ends.inbound) {
                         return Ok(Progress::Waits);

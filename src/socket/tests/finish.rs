@@ -1,6 +1,6 @@
 //! The end of a context: what is waited for, how long, and who is told.
 
-use std::io::Read;
+use std::io::{Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::ends::{Raw, TCP_AND_IPC, listen, system_address};
@@ -142,6 +142,33 @@ fn finish_counts_what_was_not_received() {
         eventually("they are here", || pull.stats().peers.iter().map(|peer| peer.waiting).sum::<u64>() == 9);
         assert_eq!(context.finish(Timeout::Never).unreceived, 9);
         assert_eq!(pull.recv(), Err(RecvError::Terminated));
+    });
+}
+
+#[test]
+fn finish_does_not_wait_for_room_that_nobody_makes() {
+    // Peers that have closed their half, or go on, in front of a full queue.
+    over(TCP_AND_IPC, |place| {
+        for closes_half in [true, false] {
+            let context = Context::new();
+            let mut pull = context.builder_for::<Pull>().recv_hwm(10_u32).open().unwrap();
+            let endpoint = pull.bind(place.address()).unwrap().into();
+            let mut peer = Raw::connect(&endpoint, "PUSH");
+            let messages = [[0, 5].as_slice(), &[7; 5]].concat().repeat(100_000);
+            peer.0.set_nonblocking(true).unwrap();
+            eventually("the queue and the kernel are full", || {
+                (0..1000).all(|_| peer.0.write(&messages).is_ok()) || peer.0.write(&messages).is_err()
+            });
+            peer.0.set_nonblocking(false).unwrap();
+            if closes_half {
+                peer.0.shutdown(std::net::Shutdown::Write).unwrap();
+            }
+            let (sender, receiver) = std::sync::mpsc::channel();
+            thread::spawn(move || sender.send(context.finish(Timeout::Never)).unwrap());
+            let report = receiver.recv_timeout(PATIENCE).expect("it ends");
+            assert!(report.unreceived >= 10, "{report:?}");
+            assert_eq!(pull.recv(), Err(RecvError::Terminated));
+        }
     });
 }
 
