@@ -26,7 +26,7 @@
 //! | answers to PINGs that it does not read | 4,096 octets; then it is not read | | `src/wire/tests/rfc37_commands.rs`: `an_outbox_that_nobody_empties_says_that_it_is_full` |
 //! | its questions whether it is subscribed | the last one | | `src/socket/tests/subscribed.rs`: `of_many_questions_the_last_is_answered` |
 //! | its routing id | 255 octets | | `src/socket/tests/names.rs`: `whoever_goes_leaves_no_name_behind`; `interop-tests/tests/churn.rs`: `many_with_one_name_cost_nothing` |
-//! | its subscriptions | 4,000,000 topics of 256 mebioctets in all | | `src/routing/topics/tests.rs`: `a_seat_that_asks_for_too_much_is_refused` |
+//! | its subscriptions | 4,000,000 topics of 256 mebioctets in all, and one message of them while it takes effect | | `src/routing/topics/tests.rs`: `a_seat_that_asks_for_too_much_is_refused` |
 //! | timers | a deadline, a tick, a look at its memory; of a dialer, however often it connects, one for each length of what it waits for; 400 of a peer that changes its time to live | | `src/wire/tests/rfc37_heartbeat.rs`: `a_peer_that_changes_its_mind_leaves_few_timers`; `src/session/alarms.rs`: `who_connects_over_and_over_has_a_timer_of_each_length` |
 //! | a connection on which everything was said | its descriptor, as long as the linger; without an end of that five seconds, or a minute while the peer takes nothing | [`linger`](crate::Options::linger) | `src/socket/tests/ends.rs`: `a_peer_that_stays_is_waited_for_until_the_deadline`, `a_peer_to_whom_nothing_was_told_is_not_waited_for` |
 //!

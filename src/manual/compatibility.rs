@@ -227,7 +227,9 @@
 //! [`Context::stats`](crate::Context::stats) tells the same from any thread, where what is queued may be told late.
 //!
 //! With the features `tracing` and `metrics` the same is told to the subscriber of the crate tracing (target `peermq`),
-//! and counted for the recorder of the crate metrics (`peermq_events_total`, by event and endpoint).
+//! and counted for the recorder of the crate metrics (`peermq_events_total`, by event and endpoint). Both are called by
+//! whoever sees the event, a call or an I/O thread, which may hold the connection meanwhile: they must not block, and must
+//! not call a socket of the same context. A subscriber that publishes over peermq hands over to a thread of its own.
 //!
 //! # Publish and subscribe
 //!

@@ -6,6 +6,7 @@
 
 mod any;
 mod dealer;
+mod news;
 mod pair;
 mod r#pub;
 mod publisher;

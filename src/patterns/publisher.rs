@@ -7,14 +7,13 @@
 //! Source: RFC 29, PUB and XPUB; RFC 37, "PUB-SUB".
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use crate::error::{SendError, SubscribeError};
-use crate::limits::{
-    CHANGES_PER_CALL, NEWS_MAX, NEWS_OCTETS_MAX, NEWS_OCTETS_PER_PEER, NEWS_PER_PEER, TOPIC_WORK,
-};
-use crate::message::{Frame, Message, Payload, Subscription};
+use crate::limits::{CHANGES_PER_CALL, NEWS_MAX, TOPIC_WORK};
+use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
+use crate::patterns::news::{Hold, News, Told};
 use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
 use crate::routing::{FanOut, Left, Removed, Seat, TooMuch, Topics};
 
@@ -27,6 +26,8 @@ pub(crate) struct Publisher {
     busy: VecDeque<PipeKey>,
     /// Peers of which nothing is taken in until the application has received some of what others said.
     held: Vec<PipeKey>,
+    /// Messages of subscriptions that were taken in as far as this frame.
+    begun: HashMap<PipeKey, (Message, usize)>,
     /// Peers that left, and what is still to be forgotten of them.
     leaving: VecDeque<Leaving>,
     /// Topics that are still to be forgotten.
@@ -51,59 +52,6 @@ struct Leaving {
     asked: Option<Left>,
 }
 
-/// What an XPUB's application has to receive.
-#[derive(Debug)]
-struct News {
-    told: Told,
-    /// With manual subscriptions: what peers said, which has no effect.
-    asked: Option<Topics>,
-    queue: VecDeque<Item>,
-    /// Of all messages in it.
-    octets: usize,
-    /// By seat.
-    waiting: Vec<Waiting>,
-    /// Whose news the application received last.
-    last: Option<(PipeKey, Seat)>,
-    /// The next message is for that one alone.
-    greets_last: bool,
-}
-
-/// Which subscriptions the application is told of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
-    /// All, even what has no effect: the application may count.
-    All,
-    /// The first to a topic, and the last cancellation.
-    Changes,
-    Subscriptions,
-}
-
-#[derive(Debug)]
-struct Item {
-    /// `None`: the peer has left.
-    from: Option<(PipeKey, Seat)>,
-    message: Message,
-    is_user_message: bool,
-}
-
-/// Whether a peer may say more, or what the application has to receive before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hold {
-    ForItsOwn,
-    ForOthers,
-    No,
-}
-
-/// What of one peer waits for the application.
-#[derive(Debug, Default)]
-struct Waiting {
-    items: usize,
-    octets: usize,
-    user_messages: usize,
-    /// Nothing more is taken in until some is received.
-    is_held: bool,
-}
-
 impl Publisher {
     /// A publisher whose application hears nothing.
     pub(super) fn new(options: &Options) -> Self {
@@ -112,6 +60,7 @@ impl Publisher {
             fan_out: FanOut::default(),
             busy: VecDeque::new(),
             held: Vec::new(),
+            begun: HashMap::new(),
             leaving: VecDeque::new(),
             leaving_topics: 0,
             subscribers: 0,
@@ -126,24 +75,7 @@ impl Publisher {
 
     /// A publisher whose application hears of subscriptions.
     pub(super) fn with_news(options: &Options) -> Self {
-        let is_manual = options.xpub_manual || options.xpub_manual_last_value;
-        let told = if options.xpub_verboser || is_manual {
-            Told::All
-        } else if options.xpub_verbose {
-            Told::Subscriptions
-        } else {
-            Told::Changes
-        };
-        let news = News {
-            told,
-            asked: is_manual.then(Topics::new),
-            queue: VecDeque::new(),
-            octets: 0,
-            waiting: Vec::new(),
-            last: None,
-            greets_last: options.xpub_manual_last_value,
-        };
-        Self { news: Some(news), ..Self::new(options) }
+        Self { news: Some(News::new(options)), ..Self::new(options) }
     }
 
     pub(super) fn attach(&mut self, pipes: &mut Pipes, key: PipeKey) {
@@ -157,6 +89,7 @@ impl Publisher {
     pub(super) fn detach(&mut self, key: PipeKey) {
         self.busy.retain(|other| *other != key);
         self.held.retain(|other| *other != key);
+        self.begun.remove(&key);
         self.leave(key);
     }
 
@@ -355,8 +288,13 @@ impl Publisher {
         }
     }
 
-    /// Takes in one thing that a peer said. `false`: there is nothing, and it will tell.
+    /// Takes in one thing that a peer said, or one frame. `false`: there is nothing, and it will tell.
     fn take(&mut self, pipes: &mut Pipes, key: PipeKey, seat: Seat) -> Result<bool, TooMuch> {
+        if !self.begun.is_empty()
+            && let Some((message, at)) = self.begun.remove(&key)
+        {
+            return self.take_frame(key, seat, message, at).map(|()| true);
+        }
         if let Some(change) = pipes.next_change(key) {
             let subscription = match &change {
                 Change::Cancel(topic) => Subscription::Unsubscribe(topic),
@@ -419,16 +357,17 @@ impl Publisher {
             }
             return Ok(());
         }
-        let count = if self.only_first { 1 } else { message.frame_count() };
-        for (at, frame) in message.frames().take(count).enumerate() {
-            if let Some(subscription) = Subscription::from_octets(frame) {
-                if at > 0 {
-                    pipes.spend(TOPIC_WORK); // that of the first is spent
-                }
-                self.apply(key, seat, subscription)?;
-            }
+        self.take_frame(key, seat, std::mem::take(message), 0)
+    }
+
+    /// Takes in this frame of a message of subscriptions; what is behind it comes next.
+    fn take_frame(&mut self, key: PipeKey, seat: Seat, message: Message, at: usize) -> Result<(), TooMuch> {
+        let frame = message.frame(at).map_or(&[][..], |frame| frame);
+        let applied = Subscription::from_octets(frame).map_or(Ok(()), |it| self.apply(key, seat, it));
+        if at + 1 < message.frame_count() && !self.only_first {
+            self.begun.insert(key, (message, at + 1));
         }
-        Ok(())
+        applied
     }
 
     fn apply(&mut self, key: PipeKey, seat: Seat, subscription: Subscription<'_>) -> Result<(), TooMuch> {
@@ -526,74 +465,4 @@ impl Publisher {
             let _ = pipes.offer(key, &mut Payload::from(welcome));
         }
     }
-}
-
-impl News {
-    fn put(&mut self, key: PipeKey, seat: Seat, message: Message, is_user_message: bool) {
-        let octets = octets_of(&message);
-        if let Some(waiting) = self.waiting.get_mut(seat as usize) {
-            waiting.items += 1;
-            waiting.octets += octets;
-            waiting.user_messages += usize::from(is_user_message);
-        }
-        self.octets += octets;
-        self.queue.push_back(Item { from: Some((key, seat)), message, is_user_message });
-    }
-
-    fn put_of_none(&mut self, message: Message) {
-        self.octets += octets_of(&message);
-        self.queue.push_back(Item { from: None, message, is_user_message: false });
-    }
-
-    /// Whether as much waits as may.
-    fn is_full(&self) -> bool {
-        self.queue.len() >= NEWS_MAX || self.octets >= NEWS_OCTETS_MAX
-    }
-
-    /// Whether more may be taken in from this peer before the application has received something: at most one of its
-    /// messages waits outside of its queue, so that all get their turn and its limit holds.
-    fn hold(&mut self, seat: Seat, is_full: bool) -> Hold {
-        let at = seat as usize;
-        if at >= self.waiting.len() {
-            self.waiting.resize_with(at + 1, Waiting::default);
-        }
-        let Some(waiting) = self.waiting.get_mut(at) else { return Hold::No };
-        waiting.is_held = waiting.items >= NEWS_PER_PEER
-            || waiting.octets >= NEWS_OCTETS_PER_PEER
-            || waiting.user_messages > 0
-            || (waiting.items > 0 && is_full);
-        match waiting.is_held {
-            true => Hold::ForItsOwn,
-            false if is_full => Hold::ForOthers,
-            false => Hold::No,
-        }
-    }
-
-    /// Notes that the application received an item. `is_there`: its peer still has its seat. The peer that was held for
-    /// it, if there is one.
-    fn received(&mut self, item: &Item, is_there: bool) -> Option<PipeKey> {
-        let octets = octets_of(&item.message);
-        self.octets = self.octets.saturating_sub(octets);
-        if !item.is_user_message {
-            self.last = item.from;
-        }
-        let (key, seat) = item.from.filter(|_| is_there)?;
-        let waiting = self.waiting.get_mut(seat as usize)?;
-        waiting.items = waiting.items.saturating_sub(1);
-        waiting.octets = waiting.octets.saturating_sub(octets);
-        waiting.user_messages = waiting.user_messages.saturating_sub(usize::from(item.is_user_message));
-        std::mem::take(&mut waiting.is_held).then_some(key)
-    }
-
-    /// The peer has left; what it said is still to be received.
-    fn forget(&mut self, seat: Seat) {
-        if let Some(waiting) = self.waiting.get_mut(seat as usize) {
-            *waiting = Waiting::default();
-        }
-    }
-}
-
-/// What a message counts for: its octets, and the places of its frames but the first, of which an item has one anyway.
-fn octets_of(message: &Message) -> usize {
-    message.size() + (message.frame_count() - 1) * size_of::<Frame>()
 }

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use super::*;
 use crate::limits::CALL_BUDGET;
-use crate::{AnyPattern, RecvError, SocketType, Sub, XPub};
+use crate::{AnyPattern, Pub, Publishes, RecvError, SocketType, Sub, XPub};
 
 /// Messages that wait.
 const MESSAGES: usize = 30;
@@ -73,6 +73,57 @@ fn what_was_subscribed_to_for_a_peer_that_left_is_forgotten_in_shares() {
     assert_eq!(xpub.try_recv(), Err(RecvError::WouldBlock));
     xpub.send("0").unwrap();
     assert_eq!(recv(&mut subs[0]), "0");
+}
+
+#[test]
+fn a_message_of_many_subscriptions_takes_effect_in_shares_and_in_order() {
+    assert_eq!(subscribe_at_once::<Pub>(|_| false), 0);
+    assert_eq!(subscribe_at_once::<XPub>(|xpub| xpub.try_recv().is_ok()), TOPICS + 2);
+}
+
+const TOPICS: usize = 20 * CALL_BUDGET as usize;
+
+/// How many notices the application has received.
+fn subscribe_at_once<P: Publishes>(receives: impl Fn(&mut Socket<P>) -> bool) -> usize {
+    let place = Place::new(Transport::Tcp);
+    let (mut socket, endpoint) = place.bound::<P>();
+    let mut stream = TcpStream::connect(endpoint.to_string().strip_prefix("tcp://").unwrap()).unwrap();
+    stream.write_all(&matrix::greeting_and_ready("SUB")).unwrap();
+    let topics = (0..TOPICS).map(|number| [b"\x01", number.to_string().as_bytes()].concat());
+    let frames: Vec<_> =
+        topics.chain([b"\x010".to_vec(), b"\x00".to_vec(), b"\x001".to_vec(), b"\x01end".to_vec()]).collect();
+    let mut octets = Vec::new();
+    for (at, frame) in frames.iter().enumerate() {
+        octets.extend([u8::from(at + 1 < frames.len()), u8::try_from(frame.len()).unwrap()]);
+        octets.extend(frame);
+    }
+    stream.write_all(&octets).unwrap();
+    let (mut count, mut told) = (0, 0);
+    let mut look_at = |socket: &mut Socket<P>| {
+        let before = std::mem::replace(&mut count, socket.topic_count());
+        // One for each of a call's attempts, of which some make two.
+        assert!(count - before <= 2 * CALL_BUDGET as usize, "{before}, {count}");
+        count
+    };
+    eventually("all are taken in", || {
+        socket.try_send("none").unwrap();
+        look_at(&mut socket);
+        while receives(&mut socket) {
+            told += 1;
+            look_at(&mut socket);
+        }
+        look_at(&mut socket);
+        socket.wait_for_subscribers_to("end", 1, Duration::ZERO).is_ok()
+    });
+    assert_eq!(socket.topic_count(), TOPICS);
+    stream.write_all(&octets).unwrap();
+    drop(stream);
+    eventually("all are forgotten", || {
+        socket.try_send("none").unwrap();
+        while receives(&mut socket) {}
+        socket.topic_count() == 0
+    });
+    told
 }
 
 #[test]
