@@ -64,6 +64,7 @@ impl Chores {
 
 impl Budget {
     /// What one look at a connection may cost beside the look itself.
+    #[inline]
     pub(super) fn chores(&self) -> Chores {
         let mut chores = Chores(CALL_BUDGET.saturating_sub(self.spent) * CHORES_PER_WORK);
         chores.top_up();
@@ -71,8 +72,13 @@ impl Budget {
     }
 
     /// Counts what a look has cost which could cost no more than [`chores`](Self::chores) just said.
+    #[inline]
     pub(super) fn note_chores(&mut self, left: &Chores) {
-        let done = self.chores().0 - left.0.min(self.chores().0);
+        let given = self.chores();
+        let done = given.0.saturating_sub(left.0);
+        if done == 0 {
+            return;
+        }
         self.spent = self.spent.saturating_add(done / CHORES_PER_WORK);
     }
 }
@@ -147,7 +153,13 @@ impl Pipes {
     }
 
     /// Drops the messages up to this one of a peer, as far as they are there and the budget goes.
+    #[inline]
     pub(crate) fn drop_up_to(&mut self, key: PipeKey, last: u64) -> bool {
+        let is_any = self.get_mut(key).is_some_and(|pipe| pipe.inbound.received() < last);
+        !is_any || self.drop_some_up_to(key, last)
+    }
+
+    fn drop_some_up_to(&mut self, key: PipeKey, last: u64) -> bool {
         let mut message = Message::new();
         let mut count = 0;
         let mut is_left = true;

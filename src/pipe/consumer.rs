@@ -70,14 +70,28 @@ impl Position {
     ///
     /// The caller is the consumer, `self` is what it has taken, the segment is live and has published
     /// everything up to `end`.
+    #[inline]
     pub(super) unsafe fn move_to(&mut self, end: Self) -> usize {
         let from = self.bodies;
-        let mut octets = 0;
         // Moved before anything is dropped: the drop of a body is foreign code and may panic.
         *self = end;
+        if from == end.bodies {
+            return 0;
+        }
+        // SAFETY: as the caller has promised.
+        unsafe { end.drop_bodies(from) }
+    }
+
+    /// Drops the bodies from this one on, and returns their octets.
+    ///
+    /// # Safety
+    ///
+    /// As for [`move_to`](Self::move_to).
+    unsafe fn drop_bodies(self, from: u8) -> usize {
+        let mut octets = 0;
         // SAFETY: live by the caller's promise.
-        let segment = unsafe { end.segment.as_ref() };
-        do_each(from..end.bodies, |index| {
+        let segment = unsafe { self.segment.as_ref() };
+        do_each(from..self.bodies, |index| {
             // SAFETY: published by the caller's promise; the place counted those that were taken before.
             let body = unsafe { segment.take_body(usize::from(index)) };
             octets += body.len();

@@ -465,15 +465,20 @@ impl Session {
             let is_talking = self.is_talking();
             let Some(ends) = &mut self.ends else { return Ok(Progress::Waits) };
             // Nobody hears the answers; but of what is in the outbox the kernel or a translator may have a part.
-            let mut unheard = Outbox::new();
-            let outbox = if is_talking { &mut self.outbox } else { &mut unheard };
+            let mut unheard = None;
+            let outbox = if is_talking { &mut self.outbox } else { unheard.get_or_insert_with(Outbox::new) };
             let connection = &mut self.connection;
-            let skimmed =
-                ends.inbound.skim(max_octets, chores, |body| connection.handle_command(body, outbox));
+            let mut is_commanded = false;
+            let skimmed = ends.inbound.skim(max_octets, chores, |body| {
+                is_commanded = true;
+                connection.handle_command(body, outbox)
+            });
             let goes_on = ends.hand_over(chores);
-            self.held.look(&ends.inbound, connection, outbox);
-            if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
-                self.asked.on_answer(answer, feed, connection, outbox);
+            if is_commanded || self.held.is_any() {
+                self.held.look(&ends.inbound, connection, outbox);
+                if let (Some(feed), Some(answer)) = (&mut self.feed, connection.take_answer()) {
+                    self.asked.on_answer(answer, feed, connection, outbox);
+                }
             }
             self.is_full = matches!(skimmed, Ok(Skimmed::Cut | Skimmed::Full));
             match skimmed.map_err(End::Protocol)? {

@@ -33,6 +33,11 @@ struct Question {
 }
 
 impl Held {
+    #[inline]
+    pub(super) fn is_any(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes a question that has come, whose place is behind all that was skimmed, and answers it if it can be.
     pub(super) fn look(&mut self, inbound: &Intake, connection: &mut Connection, outbox: &mut Outbox) {
         if let Some(number) = connection.take_asked() {
