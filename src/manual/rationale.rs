@@ -476,3 +476,10 @@
 //! Over a wire the receiver of a message that is too large closes the connection, as all it knows is a header. Here the
 //! sender can be told. What fits the fast path is not measured: the path looks at the longest body that is copied, and
 //! that is set to the limit, if there is one.
+//!
+//! # What every message passes is compiled where it is called
+//!
+//! Two processes that answer each other on one core forget, at each switch, where in memory their code lies. The
+//! functions of a round trip lay on 37 pages, where 28 had been enough, as the compiler puts what it does not inline with
+//! the module that it is written in: a round trip over ipc took 3 % longer, and hardly any more instructions. So the small
+//! ones among them that are called from other modules are `#[inline]`, and come to lie beside their callers.

@@ -92,6 +92,7 @@ impl Drain {
     }
 
     /// Moves on by `count` octets of what was gathered. Whole messages among them count as taken.
+    #[inline]
     pub(crate) fn advance(&mut self, mut count: usize) {
         let Some(Written { mut at, mut of_body }) = self.start() else { return };
         while count > 0 {
@@ -184,6 +185,7 @@ impl Drain {
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
     /// `is_alone`: the producer is this thread's own.
+    #[inline]
     pub(crate) fn wait_for_messages(&mut self, is_alone: bool) -> bool {
         if is_alone {
             let is_dry = self.is_dry();
@@ -242,6 +244,7 @@ impl Drain {
     }
 
     /// Counts everything before `end`, the end of a message, as taken, and gives passed segments back.
+    #[inline]
     pub(super) fn take_up_to(&mut self, end: Position) {
         let Some(taken) = &mut self.consumer.taken else { return };
         let before = self.consumer.received;

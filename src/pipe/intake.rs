@@ -73,6 +73,7 @@ impl Intake {
     /// # Errors
     ///
     /// [`ProtocolError::FrameTooLarge`] when memory for a large body is refused.
+    #[inline]
     pub(crate) fn room(&mut self) -> Result<(Room<'_>, usize), ProtocolError> {
         if self.large.is_none() {
             self.reserve_tail();
@@ -110,6 +111,7 @@ impl Intake {
     }
 
     /// `count` octets of the room were filled.
+    #[inline]
     pub(crate) fn filled(&mut self, mut count: usize) {
         if let Some(large) = &mut self.large {
             count -= large.filled(count);
@@ -160,6 +162,7 @@ impl Intake {
     /// # Errors
     ///
     /// What the peer did wrong, or `on_command`'s error. Whole messages before it are published.
+    #[inline]
     pub(crate) fn skim(
         &mut self,
         max_octets: u64,

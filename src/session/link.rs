@@ -317,6 +317,7 @@ impl Link {
     }
 
     /// Enters the connection in this thread's list, if it may be lent and is not there.
+    #[inline]
     fn enter_stream(&self) {
         let is_lendable = self.is_lendable.load(Ordering::Relaxed);
         if is_lendable && streams::enter(&self.streamer, self.id, &self.this) {
@@ -501,6 +502,7 @@ impl Link {
         }
     }
 
+    #[inline]
     fn run(&self, place: &mut Place, work: u8, turn: Turn, chores: &mut Chores) -> bool {
         if !self.mailbox.is_here() {
             return false; // the connection is that of the process that was forked

@@ -198,6 +198,7 @@ enum Destination {
 
 impl Ends {
     /// Moves the latest message into an outbound pipe that is dry.
+    #[inline]
     fn refill(&mut self) {
         if let Some(out) = &mut self.latest_out {
             if self.outbound.is_dry() {
@@ -215,6 +216,7 @@ impl Ends {
     }
 
     /// Moves the last of the inbound messages to the socket, or drops them. `false`: the socket is gone.
+    #[inline]
     fn hand_over(&mut self, chores: &mut Chores) -> bool {
         let Some(diverted) = &mut self.diverted else { return true };
         let mut message = Message::new();
@@ -234,6 +236,7 @@ impl Ends {
     }
 
     /// Whether the socket is gone and the kernel has everything.
+    #[inline]
     fn is_finished(&mut self) -> bool {
         match &mut self.latest_out {
             Some(out) => out.socket.is_finished() && out.latest.is_empty() && self.outbound.is_dry(),
@@ -283,6 +286,7 @@ impl Ends {
 
     /// Asks to be told of the next message to send. `false`: there is one already, look again. `is_alone`: the
     /// socket cannot send meanwhile.
+    #[inline]
     fn wait_for_messages(&mut self, is_alone: bool) -> bool {
         match &self.latest_out {
             Some(out) => self.outbound.is_dry() && out.latest.wait() && !out.socket.is_producer_gone(),

@@ -31,6 +31,7 @@ pub(super) enum Quiet {
 
 impl Ends {
     /// Sees to it that grown pipes rest when the connection is quiet. Called behind each run of a session.
+    #[inline]
     pub(super) fn mind_memory(&mut self, noted: u8, link: &Link) {
         let looks_later = if noted & work::QUIET != 0 { self.note_look() } else { self.note_run() };
         if looks_later {

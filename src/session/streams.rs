@@ -77,6 +77,7 @@ pub(super) fn note_wait() {
 }
 
 /// Enters a connection that this thread streams on, if `streamer` says that it is not in its list. `true`: it was not.
+#[inline]
 pub(super) fn enter(streamer: &AtomicU64, id: u64, link: &Weak<Link>) -> bool {
     // While the thread ends there is no list any more, and no sleep either. It is in use when a body that is dropped
     // during a wait sends something itself: the next tick finds that.
@@ -223,6 +224,7 @@ pub(crate) fn leave() {
 }
 
 /// Calls `act` with this thread's streams. `None`: they are in use, or the thread ends.
+#[inline]
 fn with_streams<T>(act: impl FnOnce(&mut Streams) -> T) -> Option<T> {
     let acted = STREAMS.try_with(|streams| {
         let mut streams = streams.try_borrow_mut().ok()?;

@@ -96,6 +96,7 @@ impl Session {
     }
 
     /// Puts a batch of subscriptions into an empty outbox.
+    #[inline]
     pub(super) fn tell_topics(&mut self) {
         let Some(feed) = self.feed.as_mut().filter(|_| self.outbox.is_empty()) else { return };
         if let Asked::InVain(question) = self.asked {

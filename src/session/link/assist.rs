@@ -41,6 +41,7 @@ impl Link {
         self.drive_turn(work, Turn::Call, chores);
     }
 
+    #[inline]
     fn drive_turn(&self, work: u8, mut turn: Turn, chores: &mut Chores) {
         let mut run = |place: &mut Place, work| {
             // Waiting is the first thing that it does, and the last.
