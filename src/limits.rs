@@ -334,10 +334,11 @@ pub(crate) const LEAVE_LOOKS_MAX: u8 = 12;
 /// what it was told in far less, and longer nobody owes it anything.
 pub(crate) const PARTING_TIME: Duration = Duration::from_secs(1);
 
-/// Most octets that are thrown away for that: what the kernels of both sides may hold by default.
+/// Most octets that are thrown away for that, and that are still said: what the kernels of both sides may hold by default.
 pub(crate) const PARTING_OCTETS: usize = 8 * 1024 * 1024;
 
-/// Most such connections of one context; others are closed at once. Each holds a descriptor, and some 100 octets.
+/// Most such connections of one context; others are closed at once. Each holds a descriptor, some 100 octets, and what the
+/// kernel had no room for: an ERROR or last words, behind the rest of a sealed frame that is under way.
 pub(crate) const PARTINGS_MAX: usize = 64;
 
 /// How long dropping the last handle of a context waits for messages that linger: a reachable peer takes

@@ -90,7 +90,9 @@ impl IoThread {
                 // Relaxed: a hint for balancing.
                 self.load.store(self.tasks.len() as u64, Ordering::Relaxed);
             }
-            let is_over = |by: Option<Instant>| self.tasks.is_empty() || by.is_some_and(|by| now >= by);
+            // A task that has ended may have left something to a new one.
+            let has_tasks = !self.tasks.is_empty() || self.mailbox.mailbox().has_items();
+            let is_over = |by: Option<Instant>| !has_tasks || by.is_some_and(|by| now >= by);
             if self.finish.is_some_and(|finish| is_over(finish.by)) {
                 return;
             }

@@ -22,8 +22,8 @@
 //!    longer than a round trip.
 //! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not
 //!    is sent again on the next connection, from its first octet; what was, never is.
-//! 4. **Last words.** A side that ends a connection before it has read the other's end says in its last frame how many
-//!    messages it has received: see [below](#two-that-go-at-the-same-time).
+//! 4. **Last words.** A side that ends a connection before it has read the other's end says in its last octets how many
+//!    messages it has received, also in the middle of a message: see [below](#two-that-go-at-the-same-time).
 //!
 //! # Who ends it, and how
 //!
@@ -87,9 +87,14 @@
 //! What the side that goes throws away is counted there as `unreceived` as far as it had come into its queues; what the
 //! kernel has still is in no count of that side, but in no confirmation of the other either.
 //!
-//! What remains: last words are not said to peers before ZMTP 3.1, not in the middle of a message (a large one that this
-//! side cannot end any more, as it goes), not when the kernel takes nothing at the end, as with a peer that does not read
-//! while the linger passes, and not behind an ERROR, or to a peer that has broken the protocol, is silent, or is given up;
+//! A side that goes in the middle of a message says them there: nobody hears the end of that message, and a peer that has gone
+//! looks at the last octets only. They stand where nobody who still reads takes them for the end of a message. When
+//! the kernel has no room, the connection outlives its socket, for a second at most, until it has: 64 of a context may, and
+//! the drop of its last handle waits for them. An ERROR is said in the same way, but not in the middle of a message.
+//!
+//! What remains: last words are not said to peers before ZMTP 3.1, not when the kernel takes nothing for that second, or
+//! when the time of a context is over, not behind an ERROR, or to a peer that has broken the protocol, is silent, or is given
+//! up; not by a side that connected, and keeps for its next connection, encrypted, the message that it is in the middle of;
 //! and libzmq says none. A peer of these kinds that goes at that moment is taken for one that has read everything. An XPUB does not count messages apart from subscriptions, so who
 //! closes while an XPUB goes is told `unconfirmed`.
 //!

@@ -11,7 +11,7 @@ use std::io::IoSlice;
 
 use smallvec::SmallVec;
 
-use crate::frame::MORE;
+use crate::frame::{MORE, encode_header};
 use crate::limits::{GATHER_OCTETS_MAX, GATHER_SLICES_MAX};
 use crate::pipe::consumer::{Consumer, Position, body_at, frame_at, frame_end};
 use crate::pipe::pipe;
@@ -161,26 +161,30 @@ impl Drain {
         }
     }
 
-    /// Whether so many octets are less than what is left of a body under way.
-    pub(crate) fn goes_on_beyond(&self, octets: usize) -> bool {
+    /// What leads from the last octet written to where `octets` that are not of the message under way can stand, and do
+    /// not end one of its frames: the rest of a header, or of a body that has no more than that left.
+    pub(crate) fn way_out(&self, octets: usize) -> Vec<u8> {
         let (Some(Written { at, of_body }), Some(mut frame)) = (self.written, self.consumer.taken) else {
-            return false;
+            return Vec::new();
         };
-        while let Some((end, _, body)) = frame_at(frame) {
+        while let Some((end, flags, body)) = frame_at(frame) {
             if end.order() <= at.order() {
                 frame = end;
                 continue;
             }
-            let is_shared = at.bodies != end.bodies;
-            let left = match end.octets.checked_sub(at.octets) {
-                Some(0) if is_shared => body.len() - of_body,
-                // More than the body, which a header stands before.
-                Some(left) if !is_shared && left as usize <= body.len() => left as usize,
-                Some(_) | None => 0,
-            };
-            return at.ordinal == end.ordinal && left > octets;
+            let (header, header_octets) = encode_header(flags & MORE, body.len());
+            let header = header.get(..header_octets).unwrap_or_default();
+            let of_shared = if at.bodies == end.bodies { 0 } else { body.len() - of_body };
+            let left = end.octets.saturating_sub(at.octets) as usize + of_shared;
+            if at.ordinal != end.ordinal || left >= header.len() + body.len() {
+                break; // of this frame nothing was written
+            }
+            let of_header = header.get(header.len() - left.saturating_sub(body.len())..).unwrap_or_default();
+            let of_body = body.get(body.len().saturating_sub(left)..).unwrap_or_default();
+            let of_body = if of_body.len() > octets { &[][..] } else { of_body };
+            return [of_header, of_body].concat();
         }
-        false
+        Vec::new()
     }
 
     /// Asks to be woken at the next publish. `false`: something is there already, look again.
@@ -295,23 +299,32 @@ mod tests {
     use crate::message::{Message, Payload};
 
     #[test]
-    fn a_drain_knows_whether_a_body_goes_on_beyond_so_many_octets() {
-        // Copied, shared and empty bodies: behind their headers, and until so many octets are left.
+    fn the_way_out_of_a_message_leads_behind_a_header_or_the_end_of_a_body() {
+        // Copied, shared and empty bodies.
         let bodies = ["a".repeat(80), "b".repeat(9000), String::new(), "c".repeat(20), "d".repeat(26)];
         let message = Message::from(bodies.each_ref().map(String::as_str));
-        let mut places = Vec::new();
-        for octets in bodies.iter().map(String::len) {
-            places.extend([false; 9].iter().take(if octets > 255 { 9 } else { 2 }));
-            places.extend((0..octets).map(|octet| octets - octet > 25));
+        let mut octets = Vec::new();
+        // Behind so many octets, where it leads to.
+        let mut ways = vec![0];
+        for (number, body) in bodies.iter().enumerate() {
+            let (header, header_octets) = encode_header(u8::from(number + 1 < bodies.len()), body.len());
+            octets.extend_from_slice(&header[..header_octets]);
+            let (start, end) = (octets.len(), octets.len() + body.len());
+            octets.extend_from_slice(body.as_bytes());
+            let is_long = body.len() > 25;
+            ways.extend([if is_long { start } else { end }].repeat(header_octets - 1));
+            ways.extend((start..end).map(|at| if end - at > 25 { at } else { end }));
+            ways.push(end);
         }
-        places.push(false);
-        for (cut, expected) in places.into_iter().enumerate() {
+        assert_eq!(ways.len(), octets.len() + 1);
+        for (cut, way) in ways.into_iter().enumerate() {
             let (mut producer, consumer) = pipe(None);
             let mut drain = consumer.into_drain();
             producer.try_send(&mut Payload::from(message.clone())).unwrap();
+            producer.try_send(&mut Payload::from(message.clone())).unwrap();
             drain.gather(&mut Slices::new(), false);
             drain.advance(cut);
-            assert_eq!(drain.goes_on_beyond(25), expected, "cut {cut}");
+            assert_eq!(drain.way_out(25), octets[cut..way], "cut {cut}");
         }
     }
 }

@@ -171,14 +171,11 @@ impl Session {
         self.is_shaking_hands && self.heard == 0
     }
 
-    /// Tells the peer that it is not wanted, if it understands that and the kernel takes it, and nothing behind that.
-    pub(super) fn refuse(&mut self, refusal: Refusal, link: &Link) {
-        self.connection.refuse(refusal, &mut self.outbox);
-        self.say_nothing_more();
-        if self.ends.as_ref().is_none_or(|ends| ends.outbound.is_between_messages()) {
-            let ends = self.ends.take();
-            let _ = self.write(link);
-            self.ends = ends;
+    /// The last that the peer is told is that it is not wanted, if it understands that, and nothing is under way.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
+        if self.is_talking() && self.is_between_messages() {
+            self.connection.refuse(refusal, &mut self.outbox);
+            self.say_nothing_more();
         }
     }
 
@@ -279,17 +276,9 @@ impl Session {
         let mut progress = if only_read { Progress::Waits } else { self.write(link)? };
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
-            match self.read(chores, link) {
-                Ok(read) if progress == Progress::Waits => progress = read,
-                Ok(_) => {}
-                Err(end) => {
-                    // What the handshake has to say about it (an ERROR command) goes out if the kernel takes it, and
-                    // no message: that would count as told.
-                    if was_shaking_hands && self.is_talking() {
-                        self.write_outbox();
-                    }
-                    return Err(end);
-                }
+            let read = self.read(chores, link)?;
+            if progress == Progress::Waits {
+                progress = read;
             }
         }
         // A peer that has closed its side is not asked for signs of life: that would be answered with a reset.

@@ -287,9 +287,9 @@ impl Link {
         let ends = match std::mem::replace(place, Place::Down(None)) {
             Place::Down(ends) => ends,
             Place::Up(mut session) => {
-                session.say_last(None);
+                let rest = session.say_last(None, self);
                 gone = self.owner.peers.end(self.id);
-                session.into_ends(self.farewell())
+                self.end_session(*session, rest, None)
             }
         };
         self.release_passing_name();
@@ -540,7 +540,7 @@ impl Link {
         let mut was_ready = false;
         *lock(&self.asked) = None;
         if let Place::Up(mut session) = std::mem::replace(place, Place::Down(None)) {
-            session.say_last(Some(end));
+            let rest = session.say_last(Some(end), self);
             let is_in_doubt = self.is_stopped() && session.has_told() && !Assist::is_confirmed(self);
             self.is_in_doubt.fetch_or(is_in_doubt, Ordering::Relaxed); // as in `confirm`
             was_ready = !session.is_shaking_hands();
@@ -549,25 +549,25 @@ impl Link {
                 end = End::Unheard;
             }
             let gone = self.owner.peers.end(self.id);
-            *place = Place::Down(match end {
-                End::Dismissed | End::NameLost(_) | End::Protocol(_) => {
-                    let (ends, stream) = session.part(self.farewell(), self);
-                    stream.into_iter().for_each(|stream| part(stream, &self.mailbox));
-                    ends
-                }
-                // Nobody hears what is on its way, or wants it.
-                End::GivenUp { .. }
-                | End::Io(_)
-                | End::PeerClosed
-                | End::Sent
-                | End::Silent
-                | End::Unheard => session.into_ends(self.farewell()),
-            });
+            *place = Place::Down(self.end_session(*session, rest, Some(end)));
             self.release_passing_name();
             // Last: whoever hears of it may be back at once, under the same name.
             self.owner.peers.tell_end(self.id, gone, Some(&self.owner.endpoint), end.error());
         }
         self.post(Notice::Ended { end, was_ready });
+    }
+
+    /// Ends a session that has this rest to say, and returns the pipe ends.
+    fn end_session(&self, session: Session, rest: Vec<u8>, end: Option<End>) -> Option<Box<Ends>> {
+        let is_parting = matches!(end, Some(End::Dismissed | End::NameLost(_) | End::Protocol(_)));
+        if rest.is_empty() && !is_parting {
+            return session.into_ends(self.farewell());
+        }
+        let (ends, stream) = session.part(self.farewell(), self);
+        if let Some(stream) = stream {
+            part(stream, rest, &self.mailbox);
+        }
+        ends
     }
 
     /// Makes pipes for a peer that is ready.

@@ -1,11 +1,14 @@
-//! Connections that this side has ended against the peer's will: it broke the protocol, or was dismissed.
+//! Connections that this side has ended against the peer's will, because it broke the protocol, or was dismissed; or on which
+//! it could not say its last, because the kernel had no room.
 //!
 //! Closing the descriptor at once would reset the connection if anything is unread or comes later, and that would cost the
 //! peer what the kernel has of us: the ERROR that tells why, or the last messages. So the stream outlives its session for
-//! a while: half-closed, and what comes is thrown away, as when this side [leaves](crate::session::leave) in peace.
-//! Unlike there nobody waits for that end, and peers like these are given little time, few octets, and few places.
+//! a while: what is left to say is said when there is room, then it is half-closed, and what comes is thrown away, as when
+//! this side [leaves](crate::session::leave) in peace. Unlike there nobody waits for that end but a context that goes, for
+//! what is left to say, and peers like these are given little time, few octets, and few places.
 #![forbid(unsafe_code)]
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -20,6 +23,8 @@ use crate::transport::Stream;
 /// A stream without a session.
 struct Parting {
     stream: Stream,
+    /// What is left to say, before its half is closed.
+    rest: Vec<u8>,
     over_at: Option<Instant>,
     /// How much more is thrown away.
     octets: usize,
@@ -27,23 +32,35 @@ struct Parting {
     place: Option<Arc<()>>,
 }
 
-/// Parts from the peer at the other end of a stream that no poll knows any more.
-pub(super) fn part(stream: Stream, mailbox: &IoMailbox) {
-    let parting = Parting { stream, over_at: None, octets: PARTING_OCTETS, place: None };
+/// Parts from the peer at the other end of a stream that no poll knows any more, when it was told the rest.
+pub(super) fn part(stream: Stream, rest: Vec<u8>, mailbox: &IoMailbox) {
+    let parting = Parting { stream, rest, over_at: None, octets: PARTING_OCTETS, place: None };
     mailbox.post(ToIo::Start(unique_id(), Box::new(parting)));
 }
 
 impl Parting {
     fn begin(&mut self, id: u64, registry: &Registry) -> Fate {
-        self.stream.finish();
         let token = Token(usize::try_from(id).unwrap_or(usize::MAX));
-        match self.stream.register_reader(registry, token) {
+        let registered = if self.rest.is_empty() {
+            self.stream.finish();
+            self.stream.register_reader(registry, token)
+        } else {
+            self.stream.register(registry, token)
+        };
+        match registered {
             Ok(()) => Fate::Goes,
             Err(_) => Fate::Done,
         }
     }
 
     fn go_on(&mut self, turn: &mut Turn<'_>) -> Fate {
+        if !self.rest.is_empty() {
+            let Ok(count) = self.stream.write(&[IoSlice::new(&self.rest)]) else { return Fate::Done };
+            self.rest.drain(..count);
+            if self.rest.is_empty() {
+                self.stream.finish();
+            }
+        }
         let Ok((discarded, octets)) = discard(&mut self.stream, self.octets.min(8 * RAW_READ)) else {
             return Fate::Done;
         };
@@ -54,6 +71,8 @@ impl Parting {
                 turn.come_again();
                 Fate::Goes
             }
+            // Who has closed its half reads on.
+            Discarded::End if !self.rest.is_empty() => Fate::Goes,
             Discarded::End | Discarded::Some => Fate::Done,
         }
     }
@@ -78,7 +97,8 @@ impl Task for Parting {
     fn on_notice(&mut self, notice: Notice, turn: &mut Turn<'_>) -> Fate {
         match notice {
             Notice::Drive => self.go_on(turn),
-            // No context waits for a peer that it has parted from.
+            // What the peer is not told it may get wrong; for more no context waits.
+            Notice::Finish(_) if !self.rest.is_empty() => Fate::Goes,
             Notice::Finish(_) | Notice::Stop(_) => Fate::Done,
             Notice::Ended { .. }
             | Notice::LookLater

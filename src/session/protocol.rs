@@ -98,11 +98,11 @@ impl Session {
         }
     }
 
-    /// Tells the peer that it is not wanted, if there are words for that.
-    pub(super) fn refuse(&mut self, refusal: Refusal, link: &Link) {
+    /// The last that the peer is told is that it is not wanted, if there are words for that.
+    pub(super) fn refuse(&mut self, refusal: Refusal) {
         match self {
             Self::Raw(_) => {}
-            Self::Zmtp(session) => session.refuse(refusal, link),
+            Self::Zmtp(session) => session.refuse(refusal),
         }
     }
 
@@ -115,10 +115,10 @@ impl Session {
     }
 
     /// See [`driver::Session::say_last`].
-    pub(super) fn say_last(&mut self, end: Option<End>) {
+    pub(super) fn say_last(&mut self, end: Option<End>, link: &Link) -> Vec<u8> {
         match self {
-            Self::Raw(_) => {}
-            Self::Zmtp(session) => session.say_last(end),
+            Self::Raw(_) => Vec::new(),
+            Self::Zmtp(session) => session.say_last(end, link),
         }
     }
 

@@ -162,6 +162,27 @@ impl Sealed {
         }
         Ok(written)
     }
+
+    /// See [`Translator::take_rest`](super::translator::Translator::take_rest).
+    pub(super) fn take_rest(&mut self, control: &[u8]) -> (Vec<u8>, usize) {
+        let outgoing = &mut self.outgoing;
+        let (mut sealed, mut frames) = (0, 0);
+        for piece in outgoing.pieces.drain(..).skip(outgoing.done) {
+            *(if piece.is_control { &mut sealed } else { &mut frames }) += piece.octets;
+        }
+        let mut rest = std::mem::take(&mut outgoing.batch);
+        rest.drain(..outgoing.taken);
+        (outgoing.taken, outgoing.done) = (0, 0);
+        let control = control.get(sealed..).unwrap_or_default();
+        if !control.is_empty() {
+            // Sealed is all of it, which is little; else there is nothing to end with.
+            match outgoing.seal(&[IoSlice::new(control)], control.len()) {
+                Ok(()) => rest.append(&mut outgoing.batch),
+                Err(_) => return (Vec::new(), 0),
+            }
+        }
+        (rest, frames)
+    }
 }
 
 impl Incoming {

@@ -97,6 +97,15 @@ impl Translator {
         }
     }
 
+    /// Takes out what the kernel has not taken, as it shall have it, with these control octets behind it. How many octets
+    /// of the pipe are in it.
+    pub(super) fn take_rest(&mut self, control: &[u8]) -> (Vec<u8>, usize) {
+        match self {
+            Self::Sealed(translator) => translator.take_rest(control),
+            Self::Zmtp1(_) => (control.to_vec(), 0),
+        }
+    }
+
     /// Whether something may be written that is not a frame's. Inside of a body the pipe says that it may not.
     pub(super) fn is_between_frames(&self) -> bool {
         match self {

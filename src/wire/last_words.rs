@@ -2,7 +2,8 @@
 //!
 //! Both sides end with the end of their octets, and whoever closes takes the peer's end as proof that it has read
 //! everything. But a peer that goes by itself at that moment ends in the same way, and throws away what it has not
-//! received. So who goes says so in its last frame, with the count: its peer compares that with what it has said.
+//! received. So who goes says so in its last octets, with the count: its peer compares that with what it has said. They are
+//! a frame, but in the middle of a message, where they are found by whoever throws that away.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,6 +1,6 @@
 //! Control octets on their way out: the greeting, the handshake's commands, PONGs.
 //!
-//! The session writes them between messages, never inside one. It holds no memory while it is empty, so an
+//! The session writes them between messages, and inside of one only when it will not say the rest. It holds no memory while it is empty, so an
 //! idle connection pays nothing for it.
 #![forbid(unsafe_code)]
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -19,6 +19,11 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) const fn new() -> Self {
         Self { octets: Vec::new(), unasked: 0 }
+    }
+
+    /// Control octets of somewhere else.
+    pub(crate) fn of(octets: Vec<u8>) -> Self {
+        Self { octets, unasked: 0 }
     }
 
     /// Forgets the first `n` octets: they are written.

@@ -17,7 +17,6 @@ use crate::session::driver::Session;
 use crate::session::leave::{Discarded, Leave};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
-use crate::wire::{LastWords, Outbox};
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -73,17 +72,10 @@ impl Session {
 
     /// What is queued will not be sent: the socket hears of it before the last that the peer has said is received.
     pub(super) fn drop_queue(&mut self) {
-        let Some(ends) = &mut self.ends else { return };
-        let is_cut = self.translator.is_none() && !ends.outbound.is_between_messages();
-        let may_end = is_cut && !ends.outbound.goes_on_beyond(LastWords::OCTETS);
-        ends.drop_queue();
-        if is_cut {
-            self.outbox = Outbox::new(); // nothing of it has gone: the message was to end first
+        if !self.is_between_messages() {
+            self.lead_out();
         }
-        // Who has gone finds last words wherever they stand. But what ends with them would be received, and be wrong.
-        if may_end {
-            self.say_nothing_more();
-        }
+        self.ends.iter_mut().for_each(|ends| ends.drop_queue());
     }
 
     /// Whether the kernel may have something that the peer has not read.

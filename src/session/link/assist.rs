@@ -102,7 +102,7 @@ impl Assist for Link {
     fn hang_up(&self, why: NameLost) {
         let mut place = self.place.lock();
         if let (Place::Up(session), true) = (&mut *place, self.mailbox.is_here()) {
-            session.refuse(why.into(), self);
+            session.refuse(why.into());
             self.end(&mut place, End::NameLost(why));
         }
         drop(place);

@@ -82,7 +82,7 @@ impl Link {
                     return;
                 }
                 if let (Place::Up(session), CloseReason::Refused) = (&mut *place, reason) {
-                    session.refuse(wire::Refusal::Closed, self);
+                    session.refuse(wire::Refusal::Closed);
                 }
                 self.end(place, End::Dismissed);
             }

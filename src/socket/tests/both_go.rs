@@ -10,7 +10,7 @@ use super::conservation_ends::{MECHANISMS, secured};
 use super::ends::{Raw, TCP_AND_IPC, last_words, listen};
 use super::*;
 use crate::io::ToSocket;
-use crate::{AnyPattern, CloseReason, CloseReport, ConnectionState, SocketType};
+use crate::{AnyPattern, CloseReason, CloseReport, Connection, ConnectionState, KernelBuffer, SocketType};
 
 /// How long who goes waits for a peer that does not come back, and has not taken everything.
 const WITHIN: Duration = Duration::from_millis(500);
@@ -287,5 +287,156 @@ fn a_peer_that_goes_too_confirms_what_it_says_and_no_more() {
                 assert_eq!((report.dropped, report.unconfirmed), (0, unconfirmed), "{words:?} at {cut}");
             }
         }
+    });
+}
+
+/// Both talk in large messages, of which the kernel holds a part only, and go at the same time.
+fn both_go_while_they_talk(place: &Place, mechanism: usize, dice: &mut Dice) -> (u64, u64) {
+    let mut sides = [true, false].map(|is_bound| {
+        let context = Context::new();
+        let small = KernelBuffer::octets(64 * 1024).unwrap();
+        let socket = secured(context.builder_for_any(SocketType::Dealer), mechanism, is_bound)
+            .send_buffer(small)
+            .recv_buffer(small)
+            .linger(PATIENCE)
+            .recv_hwm(10)
+            .send_hwm(0)
+            .open()
+            .unwrap();
+        Side { context, socket, accounted: 0 }
+    });
+    let endpoint: Endpoint = sides[0].socket.bind(place.address()).unwrap().into();
+    sides[1].socket.connect(&endpoint).unwrap().wait_ready(PATIENCE).unwrap();
+    eventually("both are there", || !sides[0].socket.peers().is_empty());
+    // One has little to say, and is done with it while the other one goes on.
+    let sent = [1 + some(dice, 20), 1 + some(dice, 20)];
+    let octets = [[100, 300_000], [300_000, 100], [300_000, 300_000]][dice.roll(3)];
+    for ((side, sent), octets) in sides.iter_mut().zip(sent).zip(octets) {
+        side.send(sent, octets);
+    }
+    let received = [some(dice, sent[1].min(3)), some(dice, sent[0].min(3))];
+    for (side, received) in sides.iter_mut().zip(received) {
+        side.receive(received);
+        attend(&mut side.socket);
+    }
+    let [bound, connected] = sides;
+    let turns = dice.roll(200);
+    let gone = thread::scope(|scope| {
+        let goes = scope.spawn(|| bound.go(Exit::Close, &endpoint));
+        (0..turns).for_each(|_| thread::yield_now());
+        let connected = connected.go(Exit::Close, &endpoint);
+        [goes.join().unwrap(), connected]
+    });
+    let mut thrown_away = 0;
+    let mut confirmed = 0;
+    for (sender, receiver, sent) in [(&gone[0], &gone[1], sent[0]), (&gone[1], &gone[0], sent[1])] {
+        assert!(receiver.accounted <= sent, "{mechanism}: {gone:?}");
+        thrown_away += sent - receiver.accounted;
+        if sender.is_confirmed == Some(true) {
+            confirmed += 1;
+            let of = format!("{sent} of {octets:?} octets over {:?}, {mechanism}", place.transport);
+            assert_eq!(receiver.accounted, sent, "of {of}: {gone:?}");
+        }
+    }
+    (thrown_away, confirmed)
+}
+
+#[test]
+fn nobody_is_told_so_who_goes_while_the_other_is_in_the_middle_of_a_message() {
+    over(TCP_AND_IPC, |place| {
+        let mut dice = Dice(0xD1B5_4A32_D192_ED03);
+        let (mut thrown_away, mut confirmed) = (0, 0);
+        for round in 0..ledger::count(12, 200) {
+            let (left, told) = both_go_while_they_talk(place, round % MECHANISMS, &mut dice);
+            thrown_away += left;
+            confirmed += told;
+        }
+        assert!(thrown_away > 0, "nothing was thrown away");
+        assert!(confirmed > 0, "nobody was told anything");
+    });
+}
+
+/// In the middle of a message to a peer that does not read, behind which there are others, and which has said three.
+fn in_the_middle(
+    place: &Place,
+    context: &Context,
+    is_bound: bool,
+) -> (Socket<AnyPattern>, Endpoint, Option<Connection>, Raw) {
+    let small = KernelBuffer::octets(64 * 1024).unwrap();
+    let builder = context.builder_for_any(SocketType::Dealer).linger(Linger::DISCARD).send_hwm(0);
+    let mut socket = builder.send_buffer(small).open().unwrap();
+    let mut endpoint = place.address();
+    let (connection, mut raw) = if is_bound {
+        endpoint = socket.bind(&endpoint).unwrap().into();
+        (None, Raw::connect(&endpoint, "DEALER"))
+    } else {
+        let listener = listen(&endpoint);
+        let connection = socket.connect(&endpoint).unwrap();
+        (Some(connection), Raw::accept(&listener, "DEALER"))
+    };
+    raw.say(&b"\0\x01x".repeat(3));
+    (0..3).for_each(|_| drop(socket.recv_timeout(PATIENCE).unwrap()));
+    (0..2).for_each(|_| socket.send_timeout(vec![7; OF_WHICH_A_PART], PATIENCE).unwrap());
+    // What comes first comes with all that the kernel has room for.
+    raw.0.peek(&mut [std::mem::MaybeUninit::uninit()]).unwrap();
+    (socket, endpoint, connection, raw)
+}
+
+/// Octets that no kernel takes at once for somebody who does not read.
+const OF_WHICH_A_PART: usize = 8_000_000;
+
+/// What is heard to the end ends with the words that three messages were received, in the middle of one.
+fn assert_cut_by_last_words(raw: &mut Raw, of: &str) {
+    let mut heard = Vec::new();
+    std::io::Read::read_to_end(&mut raw.0, &mut heard).unwrap();
+    assert!(heard.len() < OF_WHICH_A_PART, "{of}: {} octets are no part", heard.len());
+    assert!(heard.ends_with(&last_words(3)), "{of}: {:?}", &heard[heard.len().saturating_sub(25)..]);
+}
+
+#[test]
+fn who_goes_in_the_middle_of_a_message_has_its_last_words_heard() {
+    over(TCP_AND_IPC, |place| {
+        for exit in [Exit::Close, Exit::Disconnect, Exit::PeerClose, Exit::Shutdown] {
+            for is_bound in [false, true] {
+                if is_bound && exit == Exit::Disconnect {
+                    continue;
+                }
+                let context = Context::new();
+                let (mut socket, endpoint, _, mut raw) = in_the_middle(place, &context, is_bound);
+                match exit {
+                    Exit::Close | Exit::Finish => assert_eq!(socket.close(Duration::ZERO).dropped, 2),
+                    Exit::Disconnect => {
+                        socket.disconnect(&endpoint).unwrap();
+                        eventually("it is gone", || socket.peers().is_empty());
+                    }
+                    Exit::PeerClose => {
+                        socket.peers()[0].close(CloseReason::Dismissed);
+                        eventually("it is gone", || socket.peers().is_empty());
+                    }
+                    Exit::Shutdown => {
+                        context.shutdown();
+                        assert_eq!(socket.close(Duration::ZERO).dropped, 2);
+                    }
+                }
+                assert_cut_by_last_words(&mut raw, &format!("{exit:?}, bound: {is_bound}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn who_finds_that_its_peer_has_gone_in_the_middle_of_a_message_says_its_last_words() {
+    over(TCP_AND_IPC, |place| {
+        let context = Context::new();
+        let (socket, _, connection, mut raw) = in_the_middle(place, &context, false);
+        let connection = connection.unwrap();
+        thread::scope(|scope| {
+            // It waits for the peer to come back, for what it has not heard: no longer than this.
+            let closing = scope.spawn(|| socket.close(2 * WITHIN));
+            eventually("the close has begun", || connection.state() == ConnectionState::Closed);
+            raw.0.shutdown(Shutdown::Write).unwrap();
+            assert_cut_by_last_words(&mut raw, "the peer has gone");
+            assert_eq!(closing.join().unwrap().dropped, 2);
+        });
     });
 }

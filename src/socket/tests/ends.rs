@@ -12,6 +12,8 @@ use super::conservation_ends::{MECHANISMS, secured};
 use super::*;
 use crate::endpoint::{Address, Host, IpcAddress};
 use crate::limits::{PARTINGS_MAX, TOPIC_OCTETS_MAX};
+use crate::transport::Call;
+use crate::transport::faults::Plan;
 use crate::{CloseReason, Dealer, KernelBuffer, Pair, RecvError, Stream, XPub};
 
 pub(super) const TCP_AND_IPC: &[Transport] = &[Transport::Ipc, Transport::Tcp];
@@ -436,6 +438,21 @@ fn a_peer_that_is_refused_hears_of_it_behind_all_that_the_kernel_has() {
         dealer.peers()[0].close(CloseReason::Refused);
         eventually("whoever is at work on the connection has ended it", || dealer.peers().is_empty());
         let _ = raw.0.write_all(&b"\0\x01y".repeat(1000));
+        let heard = rest(&mut raw);
+        assert_eq!(heard.len(), TOLD * 252 + 15);
+        assert!(heard.ends_with(b"\x04\x0D\x05ERROR\x06Closed"));
+    });
+}
+
+#[test]
+fn an_error_for_which_the_kernel_has_no_room_is_heard_when_it_has() {
+    over(TCP_AND_IPC, |place| {
+        let plan = Plan::quiet();
+        let _entered = plan.enter();
+        let (dealer, mut raw) = told(place);
+        plan.fail_next(Call::Write, libc::EAGAIN);
+        dealer.peers()[0].close(CloseReason::Refused);
+        eventually("whoever is at work on the connection has ended it", || dealer.peers().is_empty());
         let heard = rest(&mut raw);
         assert_eq!(heard.len(), TOLD * 252 + 15);
         assert!(heard.ends_with(b"\x04\x0D\x05ERROR\x06Closed"));
