@@ -9,7 +9,7 @@ use super::conservation::attend;
 use super::conservation_ends::{MECHANISMS, secured};
 use super::ends::{Raw, TCP_AND_IPC, last_words, listen};
 use super::*;
-use crate::io::ToSocket;
+use crate::io::{Finish, ToSocket};
 use crate::{AnyPattern, CloseReason, CloseReport, Connection, ConnectionState, KernelBuffer, SocketType};
 
 /// How long who goes waits for a peer that does not come back, and has not taken everything.
@@ -314,7 +314,7 @@ fn both_go_while_they_talk(place: &Place, mechanism: usize, dice: &mut Dice) -> 
     for ((side, sent), octets) in sides.iter_mut().zip(sent).zip(octets) {
         side.send(sent, octets);
     }
-    let received = [some(dice, sent[1].min(3)), some(dice, sent[0].min(3))];
+    let received = [sent[1], sent[0]].map(|all| if dice.roll(2) == 0 { all } else { some(dice, all.min(3)) });
     for (side, received) in sides.iter_mut().zip(received) {
         side.receive(received);
         attend(&mut side.socket);
@@ -420,6 +420,19 @@ fn who_goes_in_the_middle_of_a_message_has_its_last_words_heard() {
                 }
                 assert_cut_by_last_words(&mut raw, &format!("{exit:?}, bound: {is_bound}"));
             }
+        }
+    });
+}
+
+#[test]
+fn a_context_that_ends_has_the_last_words_of_its_sockets_heard() {
+    over(TCP_AND_IPC, |place| {
+        for _ in 0..10 {
+            let context = Context::new();
+            let (socket, _, _, mut raw) = in_the_middle(place, &context, true);
+            assert_eq!(socket.close(Duration::ZERO).dropped, 2);
+            context.inner.pool.finish(Finish { by: None, is_hurried: false });
+            assert_cut_by_last_words(&mut raw, "the context has ended");
         }
     });
 }

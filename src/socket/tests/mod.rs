@@ -162,7 +162,7 @@ impl Place {
     /// Where nobody is bound, to be bound or connected to as it is.
     ///
     /// Each tcp address is a loopback address of its own: no other socket of this machine gets this port by
-    /// chance while nobody is bound to it.
+    /// chance while nobody is bound to it. None comes twice while the kernel remembers connections to it.
     fn address(&self) -> Endpoint {
         let (process, number) = (process_id(), unique());
         let text = match self.transport {
@@ -171,7 +171,7 @@ impl Place {
             Transport::Ipc => format!("ipc://{}/{number}", self.directory.path().display()),
             Transport::Tcp => {
                 let [.., high, low] = process.to_be_bytes();
-                format!("tcp://127.{}.{high}.{low}:{}", 1 + number % 250, 20_000 + number % 10_000)
+                format!("tcp://127.{}.{high}.{low}:{}", 1 + number % 250, 20_000 + number / 250 % 10_000)
             }
         };
         text.parse().unwrap()
