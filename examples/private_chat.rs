@@ -4,7 +4,7 @@
 //! cargo run --features curve --example curve_keygen -- room.key    # prints the key of the room
 //! cargo run --features curve --example curve_keygen -- alice.key   # prints the key of alice
 //! echo 'KEY-OF-ALICE alice' > guests
-//! cargo run --features curve --example private_chat -- room tcp://*:5599 room.key guests
+//! cargo run --features curve --example private_chat -- room 'tcp://*:5599' room.key guests
 //! cargo run --features curve --example private_chat -- guest tcp://localhost:5599 alice.key 'KEY-OF-THE-ROOM'
 //! ```
 //!

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io::Write as _;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use metrics::{
 use peermq::{Context, Pull, Push};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
 
 /// What was told: the level, and the fields as text.
@@ -23,6 +25,9 @@ type Told = (Level, HashMap<&'static str, String>);
 
 static TOLD: Mutex<Vec<Told>> = Mutex::new(Vec::new());
 static COUNTED: OnceLock<Mutex<HashMap<Key, Arc<Tally>>>> = OnceLock::new();
+
+/// Only warnings are wanted.
+static IS_BRIEF: AtomicBool = AtomicBool::new(false);
 
 /// A subscriber of what this library tells.
 struct Listener;
@@ -42,6 +47,11 @@ impl Visit for Fields {
 impl Subscriber for Listener {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target() == "peermq"
+            && (!IS_BRIEF.load(Ordering::Relaxed) || *metadata.level() <= Level::WARN)
+    }
+
+    fn register_callsite(&self, _: &Metadata<'_>) -> Interest {
+        Interest::sometimes()
     }
 
     fn event(&self, event: &Event<'_>) {
@@ -121,10 +131,12 @@ fn a_subscriber_and_a_recorder_are_told_what_monitors_are_told() {
     let mut push = context.open::<Push>().unwrap();
     push.connect(&binding).unwrap().wait_ready(Duration::from_secs(30)).unwrap();
     let stranger = || TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
-    let mut talker = stranger();
-    let address = format!("tcp://{}", talker.local_addr().unwrap());
-    talker.write_all(&[0xFF]).unwrap();
-    drop(talker);
+    let talk = || {
+        let mut talker = stranger();
+        talker.write_all(&[0xFF]).unwrap();
+        format!("tcp://{}", talker.local_addr().unwrap())
+    };
+    let address = talk();
     eventually("a handshake has failed", || counted("handshake_failed", &at) == 1);
     // As a health check does.
     drop(stranger());
@@ -147,4 +159,9 @@ fn a_subscriber_and_a_recorder_are_told_what_monitors_are_told() {
         is_told(Level::WARN, "handshake_failed", &of_it)
     });
     eventually("and so is that one", || is_told(Level::DEBUG, "left", &[("endpoint", &at)]));
+    IS_BRIEF.store(true, Ordering::Relaxed);
+    let address = talk();
+    eventually("who wants warnings only is told all of them", || {
+        is_told(Level::WARN, "handshake_failed", &[("address", &*address)])
+    });
 }

@@ -30,7 +30,7 @@
 //! | this side | what it has accepted | what has come and was not received |
 //! |---|---|---|
 //! | [`close(within)`](crate::Socket::close) | arrives, if the peers take it `within` that time; the report tells | counted as `unreceived` |
-//! | drop of the socket, [`disconnect`](crate::Socket::disconnect) | arrives, if the peer takes it as long as [`linger`](crate::Options::linger) says; with none, what the kernel has may arrive or not | dropped; counted by [`dropped`](crate::Socket::dropped) after a disconnect |
+//! | drop of the socket, [`disconnect`](crate::Socket::disconnect) | arrives, if the peer takes it as long as [`linger`](crate::Options::linger) says; without linger, what the kernel has may arrive or not | dropped; counted by [`dropped`](crate::Socket::dropped) after a disconnect |
 //! | [`unbind`](crate::Socket::unbind) | nothing changes: peers that are connected stay. Who has connected and was not accepted yet is refused by the kernel, has been told nothing, and connects again | stays |
 //! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped, but the drop of the last handle then waits a second at most, and not for peers that cannot be reached, unless [`ContextBuilder::linger`](crate::ContextBuilder::linger) was set. `close` and `finish` have their own times | cannot be received any more |
 //! | [`Context::finish`](crate::Context::finish) | arrives, if the peers take it in the time that it is given; the report tells | counted as `unreceived` |
@@ -73,6 +73,17 @@
 //! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
 //! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue, and if that peer
 //! goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an answer to it.
+//!
+//! **Of connections that broke before the close no report knows more.** A peer that was killed, or a cable that was pulled, has
+//! cost what was handed over and not read, of which nobody knows; `unconfirmed` counts that peer until it is connected
+//! again. What was queued for it is kept by the side that connected, and counted as [`lost`](crate::Outgoing::lost) by the
+//! side that was bound. Messages are delivered at most once; so of all that was accepted,
+//!
+//! * `lost` and `dropped` have certainly not arrived: [`Context::stats`](crate::Context::stats) has both, also after a close;
+//! * if no connection broke ([`EventKind::Disconnected`](crate::EventKind::Disconnected) at a monitor), and `dropped`,
+//!   `lost` and `unconfirmed` are 0, everything has been read;
+//! * else nobody knows of what was handed over on connections that broke. To know it, number the messages, and let the
+//!   receiver answer.
 //!
 //! # Two that go at the same time
 //!
@@ -132,7 +143,9 @@
 //!
 //! Nothing is sent any more when a signal kills the program. To end in order, let a thread that waits for the signal
 //! call [`Context::shutdown`](crate::Context::shutdown), which ends every call that waits, also one that begins later; the
-//! crates `ctrlc` and `signal-hook` have such threads. Then give what is queued its time:
+//! crates `ctrlc` and `signal-hook` have such threads. It ends sends and replies, too: a service that answers what it has
+//! begun lets the thread set a flag instead, looks at it whenever `recv_timeout` finds nothing, and goes on to `finish`. Then
+//! give what is queued its time:
 //!
 //! ```
 //! use std::thread;

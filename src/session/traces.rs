@@ -8,9 +8,9 @@ use crate::session::{EventKind, Scene};
 
 const TARGET: &str = "peermq";
 
-/// Whether anybody would hear of an event.
+/// Whether anybody would hear of some events: those that matter most.
 pub(super) fn is_on() -> bool {
-    enabled!(target: TARGET, Level::DEBUG)
+    enabled!(target: TARGET, Level::WARN)
 }
 
 /// Tells what has happened.

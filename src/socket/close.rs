@@ -31,6 +31,7 @@ use crate::socket::core::Core;
 /// push.connect(&endpoint)?;
 /// push.send("hello")?;
 /// let report = push.close(Duration::from_secs(10));
+/// // No connection has broken before: see `manual::ends`.
 /// let has_everything_arrived = report.dropped == 0 && report.unconfirmed == 0;
 /// assert!(has_everything_arrived);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
