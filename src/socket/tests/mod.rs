@@ -171,7 +171,8 @@ impl Place {
             Transport::Ipc => format!("ipc://{}/{number}", self.directory.path().display()),
             Transport::Tcp => {
                 let [.., high, low] = process.to_be_bytes();
-                format!("tcp://127.{}.{high}.{low}:{}", 1 + number % 250, 20_000 + number / 250 % 10_000)
+                let host = 1 + (number + number / 10_000) % 250;
+                format!("tcp://127.{host}.{high}.{low}:{}", 20_000 + number % 10_000)
             }
         };
         text.parse().unwrap()
