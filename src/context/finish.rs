@@ -65,7 +65,9 @@ pub struct FinishReport {
     pub unreceived: u64,
     /// Peers whose connections stood, to whom something was handed over, now or before, and who have not closed their
     /// ends of the connections behind it: because the time was over, because they went first without all of it, or because the
-    /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was.
+    /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was. Of a connection
+    /// that was over before, as that of a socket that was dropped may be, nothing is told:
+    /// [`Socket::close`](crate::Socket::close) waits, and tells.
     pub unconfirmed: u64,
     /// For whom those were that were dropped: one entry for each connection.
     pub undelivered: Vec<Undelivered>,

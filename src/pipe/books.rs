@@ -170,14 +170,17 @@ impl Books {
         for page in &pages.open {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
-            if outstanding.is_consumer_gone() {
+            // A connection that is written to no more may be read from still.
+            let is_cut = outstanding.is_consumer_gone();
+            if is_cut && page.inbound.is_producer_gone() {
                 continue;
             }
             let Some(reader) = outstanding.reader() else { continue };
             let Some(to) = reader.destination() else { continue };
             let handed_over = outstanding.sent() - outstanding.left();
             let latest = both.and_then(|both| both.out.clone());
-            queues.push(Queue { outbound: Arc::clone(&page.outbound), latest, handed_over, reader, to });
+            let outbound = Arc::clone(&page.outbound);
+            queues.push(Queue { outbound, latest, is_cut, handed_over, reader, to });
         }
         queues
     }
@@ -212,6 +215,8 @@ pub(crate) struct Queue {
     outbound: Arc<Ring>,
     /// In the place of the queue, if the socket conflates.
     latest: Option<Latest>,
+    /// What was in it is lost already.
+    is_cut: bool,
     /// What its kernel had when this was made.
     handed_over: u64,
     reader: WakeUp,
@@ -233,7 +238,7 @@ impl Queue {
 
     /// Messages that the kernel has not taken. Exact when the connection is gone.
     pub(crate) fn left(&self) -> u64 {
-        self.outstanding().left()
+        if self.is_cut { 0 } else { self.outstanding().left() }
     }
 
     /// Messages that the kernel has taken since this was made.

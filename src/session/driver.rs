@@ -401,7 +401,18 @@ impl Session {
                 break;
             }
         }
+        if self.is_stopped && !self.is_writable && self.is_told() {
+            // What is left answers the peer, which does not read: that is said while it is waited for, or not at all.
+            self.put_last_words();
+            return Err(End::Sent);
+        }
         Ok(Progress::Waits)
+    }
+
+    /// Whether the kernel has all messages, but not all else that there is to say.
+    fn is_told(&mut self) -> bool {
+        let can_be = self.is_talking() && !self.is_shaking_hands && self.is_between_messages();
+        can_be && self.ends.as_mut().is_some_and(|ends| ends.is_dry())
     }
 
     fn tell_of_room(&self) {

@@ -1,6 +1,6 @@
 //! How this side leaves a connection on which it has said everything.
 //!
-//! Its half is shut down, and what comes is thrown away until the peer closes its half, too: closing a descriptor with
+//! Its half is shut down, as soon as the kernel has the last of what it has said, and what comes is thrown away until the peer closes its half, too: closing a descriptor with
 //! octets unread, or before a late PING comes, makes the kernel reset the connection, and that costs the peer what it
 //! has not read yet. The connection's task ends it when the linger is over. Without such an end, connections whose peer
 //! stays are looked at now and then.
@@ -41,10 +41,9 @@ pub(super) enum Discarded {
 }
 
 impl Leave {
-    /// Begins: the socket is gone, and the kernel has everything.
+    /// Begins: the socket is gone, and the kernel has all messages.
     pub(super) fn begin(stream: &Stream, link: &Link) -> Self {
         let is_unheard = stream.is_peer_closed();
-        stream.finish();
         link.post(Notice::WakeAt(later(Instant::now(), LEAVE_LOOK)));
         Self { unacknowledged: stream.unacknowledged(), looks: 0, is_unheard }
     }

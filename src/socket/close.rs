@@ -73,7 +73,9 @@ impl Queue {
     fn of(pipe: &Pipe) -> Self {
         let outstanding = pipe.outstanding();
         let connection = pipe.assist.as_ref().map(Arc::clone);
-        Self { queued: outstanding.left(), outstanding, connection }
+        // What nobody takes any more is lost already.
+        let queued = if outstanding.is_consumer_gone() { 0 } else { outstanding.left() };
+        Self { queued, outstanding, connection }
     }
 
     /// Asks to be told when its connection is over. `false`: it is.

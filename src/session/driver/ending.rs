@@ -17,6 +17,7 @@ use crate::session::driver::Session;
 use crate::session::leave::{Discarded, Leave};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
+use crate::session::work;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -88,12 +89,28 @@ impl Session {
         self.take_back(link).map_err(|error| End::Io(error.into()))?;
         self.ends.iter_mut().for_each(|ends| ends.rest());
         self.stage = Stage::Leaves(Box::new(Leave::begin(&self.stream, link)));
+        self.say_rest();
         self.go_on_leaving(0, link)
     }
 
+    /// Says what the kernel had no room for, and nothing behind it.
+    fn say_rest(&mut self) {
+        if !self.outbox.is_empty() {
+            self.write_outbox();
+        }
+        if self.outbox.is_empty() {
+            self.stream.finish();
+        }
+    }
+
     fn go_on_leaving(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+        if noted & work::WRITABLE != 0 && !self.outbox.is_empty() {
+            self.say_rest();
+        }
         let discarded = self.throw_away();
-        let has_all = self.has_peer_all();
+        // Before it was told everything, the peer's end says nothing.
+        let is_told = self.outbox.is_empty();
+        let has_all = self.has_peer_all().or_else(|| (!is_told).then_some(false));
         let Stage::Leaves(leave) = &mut self.stage else { return Ok(Progress::Waits) };
         leave.go_on(discarded, has_all, noted, &self.stream, link)
     }

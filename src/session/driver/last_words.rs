@@ -166,7 +166,7 @@ impl Session {
     }
 
     /// Writes what is in the outbox, as much as the kernel takes. `false`: it takes nothing any more.
-    fn write_outbox(&mut self) -> bool {
+    pub(super) fn write_outbox(&mut self) -> bool {
         while !self.outbox.is_empty() {
             let control = IoSlice::new(self.outbox.octets());
             let octets = control.len();

@@ -3,12 +3,12 @@
 use std::io::{Read, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::ends::{Raw, TCP_AND_IPC, listen, system_address};
+use super::ends::{Raw, TCP_AND_IPC, last_words, listen, system_address};
 use super::tasks::run;
 use super::*;
 use crate::io::Finish;
 use crate::limits::DROP_LINGER;
-use crate::{CloseReport, ConnectionState, FinishReport, Pub, RecvError, Router, Stream, Sub, Timeout};
+use crate::{CloseReport, ConnectionState, FinishReport, Pair, Pub, RecvError, Router, Stream, Sub, Timeout};
 
 /// A sender in a context of its own that is connected to where nobody is, with ten messages.
 fn unsent(place: &Place) -> (Context, Socket<Push>, Endpoint) {
@@ -147,27 +147,56 @@ fn finish_counts_what_was_not_received() {
 
 #[test]
 fn finish_does_not_wait_for_room_that_nobody_makes() {
-    // Peers that have closed their half, or go on, in front of a full queue.
+    // Peers that have closed their half, or go on, in front of a full queue; and one that asks, and reads no answers.
+    let message = [[0, 5].as_slice(), &[7; 5]].concat();
+    let question = b"\x04\x17\x04PING\0\0sixteen octets..".to_vec();
     over(TCP_AND_IPC, |place| {
-        for closes_half in [true, false] {
+        for (said, closes_half) in [(&message, true), (&message, false), (&question, false)] {
             let context = Context::new();
             let mut pull = context.builder_for::<Pull>().recv_hwm(10_u32).open().unwrap();
             let endpoint = pull.bind(place.address()).unwrap().into();
             let mut peer = Raw::connect(&endpoint, "PUSH");
-            let messages = [[0, 5].as_slice(), &[7; 5]].concat().repeat(100_000);
-            peer.0.set_nonblocking(true).unwrap();
-            eventually("the queue and the kernel are full", || {
-                (0..1000).all(|_| peer.0.write(&messages).is_ok()) || peer.0.write(&messages).is_err()
-            });
-            peer.0.set_nonblocking(false).unwrap();
+            let much = said.repeat(100_000);
+            peer.0.set_write_timeout(Some(STALL)).unwrap();
+            while peer.0.write(&much).is_ok_and(|written| written == much.len()) {}
             if closes_half {
                 peer.0.shutdown(std::net::Shutdown::Write).unwrap();
             }
             let (sender, receiver) = std::sync::mpsc::channel();
             thread::spawn(move || sender.send(context.finish(Timeout::Never)).unwrap());
             let report = receiver.recv_timeout(PATIENCE).expect("it ends");
-            assert!(report.unreceived >= 10, "{report:?}");
+            assert_eq!(report.unreceived >= 10, *said == message, "{report:?}");
             assert_eq!(pull.recv(), Err(RecvError::Terminated));
+        }
+    });
+}
+
+#[test]
+fn finish_and_close_count_peers_that_went_and_have_not_read_everything() {
+    over(TCP_AND_IPC, |place| {
+        for closes in [true, false] {
+            let context = Context::new();
+            let mut pair = context.builder_for::<Pair>().recv_hwm(1_u32).open().unwrap();
+            let endpoint = pair.bind(place.address()).unwrap().into();
+            let mut peer = Raw::connect(&endpoint, "PAIR");
+            for _ in 0..40 {
+                send(&mut pair, &[7; 100]);
+                peer.say(&[[0, 100].as_slice(), &[7; 100]].concat());
+            }
+            eventually("the kernel has all", || pair.outgoing().queued == 0);
+            peer.say(&last_words(3));
+            peer.0.shutdown(std::net::Shutdown::Write).unwrap();
+            eventually("it has closed its half", || {
+                pair.core.pipes.iter().any(|pipe| pipe.outstanding().is_consumer_gone())
+            });
+            let (dropped, unconfirmed) = if closes {
+                let report = pair.close(PATIENCE);
+                (report.dropped, report.unconfirmed)
+            } else {
+                let report = context.finish(PATIENCE);
+                (report.dropped, report.unconfirmed)
+            };
+            assert_eq!((dropped, unconfirmed), (0, 1), "{closes}");
         }
     });
 }
@@ -418,4 +447,18 @@ fn a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_
     assert_eq!(recv(&mut pull), "sent at the end of main");
     let lost = "peermq: what is queued (1) for tcp://127.0.0.1:9 was lost with the program";
     assert!(said.contains(lost), "{said}");
+}
+
+#[test]
+fn what_was_lost_before_a_close_is_not_dropped_by_it() {
+    over(TCP_AND_IPC, |place| {
+        let mut push = place.builder::<Push>().send_hwm(20_u32).open().unwrap();
+        let endpoint = push.bind(place.address()).unwrap().into();
+        let peer = Raw::connect(&endpoint, "PULL");
+        send(&mut push, &[7; 100_000]);
+        while push.try_send(&[7; 100_000]).is_ok() {}
+        drop(peer);
+        eventually("it has gone", || push.outgoing().lost > 0);
+        assert_eq!((push.outgoing().queued, push.close(PATIENCE).dropped), (0, 0));
+    });
 }
