@@ -380,8 +380,9 @@ pub(crate) const STREAM_TICK: Duration = Duration::from_millis(1);
 pub(crate) const BURST_LOOK: Duration = Duration::from_micros(250);
 pub(crate) const BURST_LOOKS: u32 = 3;
 
-/// Waits of I/O threads below this are counted in nanoseconds, which takes a system call more; longer ones in
-/// milliseconds, as the kernel's poll does, rounded up.
+/// Waits of I/O threads below this, for what is not to be late, are counted in nanoseconds, which takes a system call more;
+/// others in milliseconds, as the kernel's poll does, rounded up: so the ticks of many connections have one wake-up. Where
+/// each had its own, a publisher with 32 subscribers of 1 KiB over ipc was 25 % slower.
 pub(crate) const BRIEF_WAIT: Duration = Duration::from_micros(500);
 
 /// How soon a caller must look for messages again, with some in between, to be in step with its peer.

@@ -65,9 +65,9 @@ pub struct FinishReport {
     pub unreceived: u64,
     /// Peers whose connections stood, to whom something was handed over, now or before, and who have not closed their
     /// ends of the connections behind it: because the time was over, because they went first without all of it, or because the
-    /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was. Of a connection
-    /// that was over before, as that of a socket that was dropped may be, nothing is told:
-    /// [`Socket::close`](crate::Socket::close) waits, and tells.
+    /// connection broke. What was handed over last may not arrive. Zero: they have read everything that was. Peers of
+    /// sockets that were dropped before count, too, since the context began: nobody else has told of them, as
+    /// [`Socket::close`](crate::Socket::close) does.
     pub unconfirmed: u64,
     /// For whom those were that were dropped: one entry for each connection.
     pub undelivered: Vec<Undelivered>,
@@ -131,24 +131,27 @@ impl Context {
 struct Ending<'a> {
     context: &'a ContextInner,
     queues: Vec<Queue>,
+    /// Peers of sockets that were dropped, whose connections are over.
+    unconfirmed: u64,
 }
 
 impl<'a> Ending<'a> {
     fn begin(context: &'a Arc<ContextInner>, within: Timeout) -> Self {
         if context.pool.is_inherited() {
-            return Self { context, queues: Vec::new() };
+            return Self { context, queues: Vec::new(), unconfirmed: 0 };
         }
         context.shut_down();
-        let queues = context.queues();
+        let (queues, unconfirmed) = context.queues();
         let by = within.limit().map(|limit| later(Instant::now(), limit));
         context.pool.finish(Finish { by, is_hurried: false });
-        Self { context, queues }
+        Self { context, queues, unconfirmed }
     }
 
     /// What has become of it, when all I/O threads have ended.
     fn report(self) -> FinishReport {
         self.context.pool.join();
-        let mut report = FinishReport { unreceived: self.context.unreceived(), ..FinishReport::default() };
+        let (unreceived, unconfirmed) = (self.context.unreceived(), self.unconfirmed);
+        let mut report = FinishReport { unreceived, unconfirmed, ..FinishReport::default() };
         for queue in self.queues {
             let messages = queue.left();
             report.flushed += queue.flushed();
@@ -172,13 +175,20 @@ impl ContextInner {
         archive
     }
 
-    /// What is queued for connections, of sockets that are open and of those that are gone.
-    fn queues(&self) -> Vec<Queue> {
+    /// What is queued for connections, of sockets that are open and of those that are gone; and how many peers of those that
+    /// are gone, whose connections are over, may not have all.
+    fn queues(&self) -> (Vec<Queue>, u64) {
         let archive = lock(&self.archive); // as in `leave`
-        let mut books = archive.books();
+        let (mut books, mut unconfirmed) = archive.books();
         books.extend(lock(&self.sockets).values().map(|entry| Arc::clone(&entry.books)));
         drop(archive);
-        books.iter().flat_map(|books| books.queues()).collect()
+        let mut queues = Vec::new();
+        for books in books {
+            let (of_it, more) = books.queues();
+            queues.extend(of_it);
+            unconfirmed += more;
+        }
+        (queues, unconfirmed)
     }
 
     /// What has come over connections, which are gone, and was not received by sockets that are open; also from peers
@@ -193,7 +203,7 @@ impl ContextInner {
         if self.pool.is_inherited() {
             return;
         }
-        let queues = self.queues();
+        let (queues, _) = self.queues();
         let by = later(Instant::now(), HURRIED_LINGER);
         self.pool.finish(Finish { by: Some(by), is_hurried: true });
         // And a little more; but the caller may be one of these threads.
@@ -221,7 +231,7 @@ impl Drop for ContextInner {
         let limit = if is_hurried { limit.into_iter().chain([HURRIED_LINGER]).min() } else { limit };
         let is_silent = limit.is_some_and(|limit| limit <= SILENT_LINGER);
         let is_here = self.pool.is_here();
-        let mut queues = if is_silent || is_here { self.queues() } else { Vec::new() };
+        let mut queues = if is_silent || is_here { self.queues().0 } else { Vec::new() };
         let begun = Instant::now();
         let by = limit.map(|limit| later(begun, limit));
         self.pool.finish(Finish { by, is_hurried });
@@ -231,7 +241,7 @@ impl Drop for ContextInner {
             return self.pool.do_last(move || end(archive, &queues, begun, is_silent));
         }
         if !is_silent && !self.pool.wait(Some(later(begun, SILENT_LINGER))) {
-            queues = self.queues();
+            (queues, _) = self.queues();
             if let Some((messages, peers)) = left(&queues) {
                 tell_left(&still_waits(&peers, limit), messages, true);
             }

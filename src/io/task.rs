@@ -71,6 +71,11 @@ impl Turn<'_> {
         self.timers.add(when, self.id);
     }
 
+    /// The same, at that very moment: it costs a wake-up of its own.
+    pub(crate) fn wake_promptly_at(&mut self, when: Instant) {
+        self.timers.add_prompt(when, self.id);
+    }
+
     /// Asks for [`Notice::Drive`] when the other tasks of the thread had their turn.
     pub(crate) fn come_again(&mut self) {
         self.again.push(self.id);

@@ -109,7 +109,12 @@ impl IoThread {
             Some(Duration::ZERO)
         };
         let timeout = match timeout {
-            Some(brief) if !brief.is_zero() && brief < BRIEF_WAIT && wait_briefly(&self.poll, brief) => {
+            Some(brief)
+                if self.timers.is_next_prompt()
+                    && !brief.is_zero()
+                    && brief < BRIEF_WAIT
+                    && wait_briefly(&self.poll, brief) =>
+            {
                 Some(Duration::ZERO)
             }
             timeout => timeout,

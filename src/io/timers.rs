@@ -11,19 +11,33 @@ use crate::limits::{PEERS_MANY, TIMERS_SWEPT_MIN};
 #[derive(Debug)]
 pub(crate) struct Timers {
     heap: BinaryHeap<Reverse<(Instant, u64)>>,
+    /// The last of those that are not to be late.
+    prompt: Option<Instant>,
     /// At so many it is worth to look for those of tasks that are gone.
     sweep_at: usize,
 }
 
 impl Default for Timers {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), sweep_at: TIMERS_SWEPT_MIN }
+        Self { heap: BinaryHeap::new(), prompt: None, sweep_at: TIMERS_SWEPT_MIN }
     }
 }
 
 impl Timers {
     pub(super) fn add(&mut self, when: Instant, id: u64) {
         self.heap.push(Reverse((when, id)));
+    }
+
+    /// The same for one that is not to be late: of many, for the last of them.
+    pub(super) fn add_prompt(&mut self, when: Instant, id: u64) {
+        self.prompt = Some(when);
+        self.add(when, id);
+    }
+
+    /// Whether the next one is not to be late. Others are not worth a wake-up each: those that are due at nearly the same
+    /// time have one, as the kernel's poll counts milliseconds.
+    pub(super) fn is_next_prompt(&self) -> bool {
+        self.prompt.is_some() && self.next() == self.prompt
     }
 
     /// Takes out the timers of tasks that are not there any more, if so many have gathered that it is worth to look:
@@ -48,7 +62,8 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        let Reverse((_, id)) = self.heap.pop()?;
+        let Reverse((when, id)) = self.heap.pop()?;
+        self.prompt = self.prompt.filter(|prompt| *prompt > when);
         if self.heap.capacity() >= 8 * PEERS_MANY.max(self.heap.len()) {
             self.heap.shrink_to_fit();
         }
@@ -74,6 +89,23 @@ mod tests {
         assert_eq!((timers.take_due(later), timers.take_due(later)), (Some(2), Some(3)));
         assert_eq!(timers.take_due(later), None);
         assert_eq!(timers.next(), Some(start + Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn the_last_that_is_not_to_be_late_is_known_until_it_is_due() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let mut timers = Timers::default();
+        timers.add(at(1), 1);
+        assert!(!timers.is_next_prompt());
+        timers.add_prompt(at(2), 2);
+        timers.add_prompt(at(3), 3);
+        let mut were_prompt = Vec::new();
+        for _ in 0..3 {
+            were_prompt.push(timers.is_next_prompt());
+            timers.take_due(at(9)).unwrap();
+        }
+        assert_eq!((were_prompt, timers.prompt), (vec![false, false, true], None));
     }
 
     #[test]

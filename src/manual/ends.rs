@@ -67,7 +67,7 @@
 //! | `flushed` | messages that were handed over since, and the peer has closed its half behind them, or has said so: it has read them | messages that were handed over to the kernel since, whether or not their peers have read them |
 //! | `uncertain` | messages that were handed over since, to peers that have not closed theirs. What the kernel had before is not counted, so this is no upper bound of what may be lost | is in `flushed` |
 //! | `dropped` | messages that were not handed over: they will never arrive | the same |
-//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same |
+//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same, and those of sockets that were dropped before |
 //!
 //! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
 //! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was

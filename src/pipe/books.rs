@@ -27,18 +27,21 @@ pub(crate) struct Totals {
     pub(crate) received: u64,
     pub(crate) octets_received: u64,
     pub(crate) replaced: u64,
+    /// Peers of a socket that was dropped which may not have all that they were told.
+    pub(crate) unconfirmed: u64,
 }
 
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { handed_over, queued, lost, octets_sent, received, octets_received, replaced } = other;
+        let Self { handed_over, queued, lost, octets_sent, received, octets_received, .. } = other;
         self.handed_over += handed_over;
         self.queued += queued;
         self.lost += lost;
         self.octets_sent += octets_sent;
         self.received += received;
         self.octets_received += octets_received;
-        self.replaced += replaced;
+        self.replaced += other.replaced;
+        self.unconfirmed += other.unconfirmed;
     }
 
     /// Counts what becomes of what a producer has sent.
@@ -86,6 +89,8 @@ struct Page {
     is_connection: bool,
     /// The socket does not have it any more, and has counted what it dropped with it.
     is_gone: bool,
+    /// It was there when the socket was dropped: nobody else will tell whether its peer has everything.
+    was_last: bool,
 }
 
 /// What takes the place of the queues, if the socket conflates.
@@ -119,6 +124,7 @@ impl Books {
             inbound: Arc::clone(&pipe.inbound.ring),
             is_connection: pipe.assist.is_some(),
             is_gone: false,
+            was_last: false,
         };
         let mut pages = lock(&self.pages);
         // Nearly always the last: a newer pipe has a greater id.
@@ -143,6 +149,12 @@ impl Books {
         drop(closed);
     }
 
+    /// The socket is dropped, with the pipes that it has now.
+    pub(crate) fn note_drop(&self) {
+        let mut pages = lock(&self.pages);
+        pages.open.iter_mut().filter(|page| !page.is_gone).for_each(|page| page.was_last = true);
+    }
+
     /// What has gone where so far, and what was dropped.
     pub(crate) fn so_far(&self) -> (Totals, Dropped) {
         let mut pages = lock(&self.pages);
@@ -163,16 +175,17 @@ impl Books {
         self.so_far().1
     }
 
-    /// The queues from which connections take.
-    pub(crate) fn queues(&self) -> Vec<Queue> {
+    /// The queues from which connections take; and how many peers of connections that are over may not have all.
+    pub(crate) fn queues(&self) -> (Vec<Queue>, u64) {
         let pages = lock(&self.pages);
-        let mut queues = Vec::new();
+        let (mut queues, mut unconfirmed) = (Vec::new(), pages.settled.unconfirmed);
         for page in &pages.open {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
             // A connection that is written to no more may be read from still.
             let is_cut = outstanding.is_consumer_gone();
             if is_cut && page.inbound.is_producer_gone() {
+                unconfirmed += u64::from(page.is_unconfirmed(both));
                 continue;
             }
             let Some(reader) = outstanding.reader() else { continue };
@@ -182,7 +195,7 @@ impl Books {
             let outbound = Arc::clone(&page.outbound);
             queues.push(Queue { outbound, latest, is_cut, handed_over, reader, to });
         }
-        queues
+        (queues, unconfirmed)
     }
 
     /// Messages that have come over connections, and that the socket, which is open, has not received. Exact when the
@@ -277,6 +290,7 @@ impl Pages {
             let is_over = page.is_gone && page.is_over(both);
             if is_over {
                 settled.add(&page.totals(both));
+                settled.unconfirmed += u64::from(page.is_unconfirmed(both));
                 latest.retain(|(id, _)| *id != page.id);
             }
             is_over
@@ -300,6 +314,14 @@ impl Page {
         self.outbound.is_producer_gone()
             && self.inbound.is_consumer_gone()
             && (outstanding.is_consumer_gone() || !self.is_connection && outstanding.left() == 0)
+            && (!(self.was_last && self.is_connection) || self.inbound.is_producer_gone())
+    }
+
+    /// Whether a dropped socket's peer, whose connection is over, may not have all.
+    fn is_unconfirmed(&self, latest: Option<&LatestBoth>) -> bool {
+        let outstanding = self.outstanding(latest);
+        let was_told = self.was_last && self.is_connection && outstanding.sent() > outstanding.left();
+        was_told && !outstanding.reader().is_some_and(|reader| reader.is_confirmed())
     }
 
     fn outstanding(&self, latest: Option<&LatestBoth>) -> Outstanding {

@@ -41,7 +41,8 @@ pub(super) enum Discarded {
 }
 
 impl Leave {
-    /// Begins: the socket is gone, and the kernel has all messages.
+    /// Begins: the socket is gone, and the kernel has all messages. The caller shuts its half down, behind what else there
+    /// is to say.
     pub(super) fn begin(stream: &Stream, link: &Link) -> Self {
         let is_unheard = stream.is_peer_closed();
         link.post(Notice::WakeAt(later(Instant::now(), LEAVE_LOOK)));

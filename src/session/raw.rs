@@ -170,6 +170,7 @@ impl Session {
     /// Everything is with the kernel, and nothing more will come.
     fn leave(&mut self, link: &Link) -> Result<Progress, End> {
         let mut leave = Leave::begin(&self.stream, link);
+        self.stream.finish();
         let discarded = discard(&mut self.stream, self.read_batch);
         let progress = leave.go_on(discarded, None, 0, &self.stream, link);
         self.leave = Some(leave);

@@ -61,7 +61,11 @@ impl Ticker {
         let is_stream = gait == Gait::Stream;
         let pause = if is_stream { length(ticking.thread.ticking()) } else { IN_STEP_TICK };
         ticking.at = later(turn.now, ticking.looks.begin(gait, pause));
-        turn.wake_at(ticking.at);
+        if ticking.looks.left > 0 {
+            turn.wake_promptly_at(ticking.at);
+        } else {
+            turn.wake_at(ticking.at);
+        }
     }
 
     /// Ticks if it is time, or looks.
@@ -69,7 +73,7 @@ impl Ticker {
         let Some(ticking) = self.0.as_mut().filter(|ticking| turn.now >= ticking.at) else { return };
         let Some(pause) = ticking.looks.take() else { return self.start(link, turn) };
         ticking.at = later(turn.now, pause);
-        turn.wake_at(ticking.at);
+        turn.wake_promptly_at(ticking.at);
         link.look_between_ticks();
     }
 }

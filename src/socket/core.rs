@@ -576,9 +576,10 @@ impl Drop for Core {
             return;
         }
         let mut leases = Vec::new();
-        let steps: [fn(&mut Self, &mut Vec<Lease>); 8] = [
+        let steps: [fn(&mut Self, &mut Vec<Lease>); 9] = [
             |core, _| core.unbind_all(),
             |core, leases| *leases = core.stop_all(core.linger_deadline()),
+            |core, _| core.pipes.books().note_drop(),
             |core, _| do_each(core.pipes.keys(), |key| core.let_go(key)),
             // Freed when the pipes are gone: whoever takes a name over finds nobody who has it.
             |_, leases| leases.clear(),

@@ -204,6 +204,8 @@ pub(crate) struct Archive {
     /// What was queued there may still be taken.
     open: Vec<Arc<Books>>,
     settled: Totals,
+    /// Peers that may not have all that they were told, as far as the books are closed.
+    unconfirmed: u64,
 }
 
 impl Archive {
@@ -219,9 +221,9 @@ impl Archive {
         totals
     }
 
-    /// Those of sockets whose messages may still be taken.
-    pub(crate) fn books(&self) -> Vec<Arc<Books>> {
-        self.open.clone()
+    /// Those of sockets whose messages may still be taken; and how many peers of the others may not have all.
+    pub(crate) fn books(&self) -> (Vec<Arc<Books>>, u64) {
+        (self.open.clone(), self.unconfirmed)
     }
 
     /// The context is gone.
@@ -230,11 +232,12 @@ impl Archive {
     }
 
     fn settle(&mut self) {
-        let settled = &mut self.settled;
-        self.open.retain(|books| {
+        let Self { open, settled, unconfirmed } = self;
+        open.retain(|books| {
             let is_closed = books.is_closed();
             if is_closed {
                 settled.add_books(books);
+                *unconfirmed += books.queues().1;
             }
             !is_closed
         });

@@ -174,7 +174,7 @@ fn finish_does_not_wait_for_room_that_nobody_makes() {
 #[test]
 fn finish_and_close_count_peers_that_went_and_have_not_read_everything() {
     over(TCP_AND_IPC, |place| {
-        for closes in [true, false] {
+        for exit in ["close", "drop", "drop, and a look", "finish"] {
             let context = Context::new();
             let mut pair = context.builder_for::<Pair>().recv_hwm(1_u32).open().unwrap();
             let endpoint = pair.bind(place.address()).unwrap().into();
@@ -189,14 +189,21 @@ fn finish_and_close_count_peers_that_went_and_have_not_read_everything() {
             eventually("it has closed its half", || {
                 pair.core.pipes.iter().any(|pipe| pipe.outstanding().is_consumer_gone())
             });
-            let (dropped, unconfirmed) = if closes {
-                let report = pair.close(PATIENCE);
-                (report.dropped, report.unconfirmed)
+            let report = if exit == "close" {
+                Err(pair.close(PATIENCE))
             } else {
-                let report = context.finish(PATIENCE);
-                (report.dropped, report.unconfirmed)
+                let _open = (exit == "finish").then_some(pair);
+                if exit.ends_with("look") {
+                    peer.hear_to_the_end();
+                    let _ = context.stats(); // lets go of what is over
+                }
+                Ok(context.finish(PATIENCE))
             };
-            assert_eq!((dropped, unconfirmed), (0, 1), "{closes}");
+            let (dropped, unconfirmed) = match report {
+                Err(report) => (report.dropped, report.unconfirmed),
+                Ok(report) => (report.dropped, report.unconfirmed),
+            };
+            assert_eq!((dropped, unconfirmed), (0, 1), "{exit}");
         }
     });
 }
