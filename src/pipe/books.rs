@@ -183,8 +183,7 @@ impl Books {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
             // A connection that is written to no more may be read from still.
-            let is_cut = outstanding.is_consumer_gone();
-            if is_cut && page.inbound.is_producer_gone() {
+            if outstanding.is_consumer_gone() && page.inbound.is_producer_gone() {
                 unconfirmed += u64::from(page.is_unconfirmed(both));
                 continue;
             }
@@ -193,7 +192,7 @@ impl Books {
             let handed_over = outstanding.sent() - outstanding.left();
             let latest = both.and_then(|both| both.out.clone());
             let outbound = Arc::clone(&page.outbound);
-            queues.push(Queue { outbound, latest, is_cut, handed_over, reader, to });
+            queues.push(Queue { outbound, latest, handed_over, reader, to });
         }
         (queues, unconfirmed)
     }
@@ -228,8 +227,6 @@ pub(crate) struct Queue {
     outbound: Arc<Ring>,
     /// In the place of the queue, if the socket conflates.
     latest: Option<Latest>,
-    /// What was in it is lost already.
-    is_cut: bool,
     /// What its kernel had when this was made.
     handed_over: u64,
     reader: WakeUp,
@@ -251,7 +248,7 @@ impl Queue {
 
     /// Messages that the kernel has not taken. Exact when the connection is gone.
     pub(crate) fn left(&self) -> u64 {
-        if self.is_cut { 0 } else { self.outstanding().left() }
+        self.outstanding().left()
     }
 
     /// Messages that the kernel has taken since this was made.

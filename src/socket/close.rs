@@ -42,7 +42,8 @@ pub struct CloseReport {
     /// Messages that are with their peers: handed over since, to the kernel, and each peer has closed its end of the
     /// connection behind them; or with inproc to the other socket.
     pub flushed: u64,
-    /// Messages that were not handed over, and never will be. For whom they were is not told here:
+    /// Messages that were not handed over, and never will be; also those for a peer that has just gone, which may have been
+    /// told as [`lost`](crate::Outgoing::lost) already. For whom they were is not told here:
     /// [`stats`](crate::Socket::stats) tells before the close what is queued for each peer, and
     /// [`Context::finish`](crate::Context::finish) for whom it has dropped something.
     pub dropped: u64,
@@ -73,9 +74,7 @@ impl Queue {
     fn of(pipe: &Pipe) -> Self {
         let outstanding = pipe.outstanding();
         let connection = pipe.assist.as_ref().map(Arc::clone);
-        // What nobody takes any more is lost already.
-        let queued = if outstanding.is_consumer_gone() { 0 } else { outstanding.left() };
-        Self { queued, outstanding, connection }
+        Self { queued: outstanding.left(), outstanding, connection }
     }
 
     /// Asks to be told when its connection is over. `false`: it is.

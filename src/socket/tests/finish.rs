@@ -455,17 +455,3 @@ fn a_program_that_ends_with_its_sockets_open_sends_what_it_can_and_tells_of_the_
     let lost = "peermq: what is queued (1) for tcp://127.0.0.1:9 was lost with the program";
     assert!(said.contains(lost), "{said}");
 }
-
-#[test]
-fn what_was_lost_before_a_close_is_not_dropped_by_it() {
-    over(TCP_AND_IPC, |place| {
-        let mut push = place.builder::<Push>().send_hwm(20_u32).open().unwrap();
-        let endpoint = push.bind(place.address()).unwrap().into();
-        let peer = Raw::connect(&endpoint, "PULL");
-        send(&mut push, &[7; 100_000]);
-        while push.try_send(&[7; 100_000]).is_ok() {}
-        drop(peer);
-        eventually("it has gone", || push.outgoing().lost > 0);
-        assert_eq!((push.outgoing().queued, push.close(PATIENCE).dropped), (0, 0));
-    });
-}
