@@ -79,7 +79,8 @@
 //! again. What was queued for it is kept by the side that connected, and counted as [`lost`](crate::Outgoing::lost) by the
 //! side that was bound. Messages are delivered at most once; so of all that was accepted,
 //!
-//! * `lost` and `dropped` have certainly not arrived: [`Context::stats`](crate::Context::stats) has both, also after a close;
+//! * `lost` and `dropped` have certainly not arrived, and what was queued for a peer that has just gone may be in both:
+//!   [`Context::stats`](crate::Context::stats) counts each once, as lost, also after a close;
 //! * if no connection broke ([`EventKind::Disconnected`](crate::EventKind::Disconnected) at a monitor), and `dropped`,
 //!   `lost` and `unconfirmed` are 0, everything has been read;
 //! * else nobody knows of what was handed over on connections that broke. To know it, number the messages, and let the

@@ -407,6 +407,43 @@ fn who_has_closed_its_half_behind_pings_hears_whole_answers_and_then_the_last_wo
     });
 }
 
+#[test]
+fn last_words_come_behind_answers_for_which_the_kernel_has_no_room() {
+    // Whether the close waits for the peer, or ends before it reads.
+    over(TCP_AND_IPC, |place| {
+        for within in [PATIENCE, STALL] {
+            let small = KernelBuffer::octets(4096).unwrap();
+            let mut dealer = place.builder::<Dealer>().send_buffer(small).open().unwrap();
+            let endpoint: Endpoint = dealer.bind(place.address()).unwrap().into();
+            let (domain, address) = system_address(&endpoint);
+            let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+            octets.set_recv_buffer_size(4096).unwrap();
+            octets.connect(&address).unwrap();
+            let mut raw = Raw(octets).shake_hands("DEALER");
+            raw.say(&frames(0..3));
+            (0..3).for_each(|number| assert_eq!(number_of(&recv(&mut dealer)), number));
+            send(&mut dealer, "told");
+            raw.say(&b"\x04\x17\x04PING\0\0sixteen octets..".repeat(2400));
+            assert_eq!(
+                dealer.recv_timeout(STALL),
+                Err(RecvError::WouldBlock),
+                "it answers as long as it can"
+            );
+            assert_eq!(dealer.outgoing().queued, 0);
+            let heard = thread::scope(|scope| {
+                let closing = scope.spawn(move || dealer.close(within));
+                let report = (within == STALL).then(|| closing.join().unwrap());
+                assert!(report.is_none_or(|report| (report.dropped, report.unconfirmed) == (0, 1)));
+                let heard = rest(&mut raw);
+                raw.0.shutdown(Shutdown::Both).unwrap();
+                heard
+            });
+            assert!(heard.windows(6).any(|octets| octets == b"\0\x04told"));
+            assert!(heard.ends_with(&last_words(3)), "{:?}", &heard[heard.len().saturating_sub(60)..]);
+        }
+    });
+}
+
 /// What a peer reads until the end, which is no reset.
 fn rest(raw: &mut Raw) -> Vec<u8> {
     let mut octets = Vec::new();
