@@ -276,9 +276,17 @@ impl Session {
         let mut progress = if only_read { Progress::Waits } else { self.write(link)? };
         let was_shaking_hands = self.is_shaking_hands;
         if self.is_readable || self.is_full {
-            let read = self.read(chores, link)?;
-            if progress == Progress::Waits {
-                progress = read;
+            match self.read(chores, link) {
+                Ok(read) if progress == Progress::Waits => progress = read,
+                Ok(_) => {}
+                Err(end) => {
+                    // What the handshake has to say is said, as far as the kernel takes it, also to a peer that has closed
+                    // its half.
+                    if was_shaking_hands && self.is_talking() {
+                        self.write_outbox();
+                    }
+                    return Err(end);
+                }
             }
         }
         // A peer that has closed its side is not asked for signs of life: that would be answered with a reset.
