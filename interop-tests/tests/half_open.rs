@@ -1,7 +1,7 @@
 //! Strangers that do not go on with their handshakes, beside honest peers with CURVE: B-06, B-37, B-43, B-59, B-69,
 //! C-12, X-14.
 //!
-//! 200 strangers beside 10 honest clients; with `PEERMQ_FULL` 10,000 beside 100. The strangers are a process of their
+//! 400 strangers beside 10 honest clients; with `PEERMQ_FULL` 10,000 beside 100. The strangers are a process of their
 //! own, because few systems let one process have the descriptors of both ends. Figures are printed: run with
 //! `--nocapture`, and for figures worth having in release and with nothing else on the machine.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
@@ -54,7 +54,7 @@ fn honest_clients_are_served_beside_strangers() {
     }
     alone(NAME, || {
         let is_full = env::var_os("PEERMQ_FULL").is_some();
-        let (honest, wanted) = if is_full { (100, 10_000) } else { (10, 200) };
+        let (honest, wanted) = if is_full { (100, 10_000) } else { (10, 400) };
         let strangers = wanted.min(raise_descriptor_limit().saturating_sub(1000));
         let measured = if is_full { MEASURED } else { MEASURED / 10 };
         let keys = CurveKeyPair::generate().unwrap();
