@@ -178,7 +178,8 @@ impl Admission {
 ///
 /// Asked once for each handshake, after the credentials were proven as far as the mechanism can: with PLAIN and CURVE
 /// by servers, with NULL for peers that connect to us. It runs on an I/O thread, which serves other connections too,
-/// and so should decide at once, and must call no socket of the same context. A panic refuses the candidate ([`AuthStatus::Failed`]) and harms nothing else.
+/// and so should decide at once, and must call no socket of the same context. A panic refuses the candidate
+/// ([`AuthStatus::Failed`]) and harms nothing else.
 ///
 /// ```
 /// use peermq::{Authorizer, Candidate, Context, Decision, Rep};

@@ -27,21 +27,18 @@ pub(crate) struct Totals {
     pub(crate) received: u64,
     pub(crate) octets_received: u64,
     pub(crate) replaced: u64,
-    /// Peers of a socket that was dropped which may not have all that they were told.
-    pub(crate) unconfirmed: u64,
 }
 
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { handed_over, queued, lost, octets_sent, received, octets_received, .. } = other;
+        let Self { handed_over, queued, lost, octets_sent, received, octets_received, replaced } = other;
         self.handed_over += handed_over;
         self.queued += queued;
         self.lost += lost;
         self.octets_sent += octets_sent;
         self.received += received;
         self.octets_received += octets_received;
-        self.replaced += other.replaced;
-        self.unconfirmed += other.unconfirmed;
+        self.replaced += replaced;
     }
 
     /// Counts what becomes of what a producer has sent.
@@ -73,6 +70,8 @@ struct Pages {
     /// By pipe, if the socket conflates.
     latest: Vec<(u64, LatestBoth)>,
     settled: Totals,
+    /// Peers of the socket, which was dropped, that may not have all that they were told, as far as it is settled.
+    unconfirmed: u64,
     /// Of those that are open, so many may be closed.
     gone: usize,
 }
@@ -178,7 +177,7 @@ impl Books {
     /// The queues from which connections take; and how many peers of connections that are over may not have all.
     pub(crate) fn queues(&self) -> (Vec<Queue>, u64) {
         let pages = lock(&self.pages);
-        let (mut queues, mut unconfirmed) = (Vec::new(), pages.settled.unconfirmed);
+        let (mut queues, mut unconfirmed) = (Vec::new(), pages.unconfirmed);
         for page in &pages.open {
             let both = latest_of(&pages.latest, page.id);
             let outstanding = page.outstanding(both);
@@ -281,13 +280,13 @@ impl Pages {
         if self.gone == 0 {
             return Vec::new();
         }
-        let (settled, latest) = (&mut self.settled, &mut self.latest);
+        let (settled, latest, unconfirmed) = (&mut self.settled, &mut self.latest, &mut self.unconfirmed);
         let (closed, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.open).into_iter().partition(|page| {
             let both = latest_of(latest, page.id);
             let is_over = page.is_gone && page.is_over(both);
             if is_over {
                 settled.add(&page.totals(both));
-                settled.unconfirmed += u64::from(page.is_unconfirmed(both));
+                *unconfirmed += u64::from(page.is_unconfirmed(both));
                 latest.retain(|(id, _)| *id != page.id);
             }
             is_over

@@ -1,8 +1,8 @@
 //! How this side leaves a connection on which it has said everything.
 //!
-//! Its half is shut down, as soon as the kernel has the last of what it has said, and what comes is thrown away until the peer closes its half, too: closing a descriptor with
-//! octets unread, or before a late PING comes, makes the kernel reset the connection, and that costs the peer what it
-//! has not read yet. The connection's task ends it when the linger is over. Without such an end, connections whose peer
+//! Its half is shut down, as soon as the kernel has the last of what it has said, and what comes is thrown away until the
+//! peer closes its half, too: closing a descriptor with octets unread, or before a late PING comes, makes the kernel reset
+//! the connection, and that costs the peer what it has not read yet. The connection's task ends it when the linger is over. Without such an end, connections whose peer
 //! stays are looked at now and then.
 #![forbid(unsafe_code)]
 

@@ -375,17 +375,23 @@ fn nothing_comes_twice_over_connections_that_break_whatever_the_mechanism() {
     });
 }
 
+/// A socket and its peer, whose kernels hold little.
+fn with_little_room(place: &Place, recv_hwm: u32) -> (Socket<Dealer>, Raw) {
+    let small = KernelBuffer::octets(4096).unwrap();
+    let builder = place.builder::<Dealer>().recv_hwm(recv_hwm).send_buffer(small);
+    let mut dealer = builder.open().unwrap();
+    let endpoint = dealer.bind(place.address()).unwrap().into();
+    let (domain, address) = system_address(&endpoint);
+    let octets = Octets::new(domain, Type::STREAM, None).unwrap();
+    octets.set_recv_buffer_size(4096).unwrap();
+    octets.connect(&address).unwrap();
+    (dealer, Raw(octets).shake_hands("DEALER"))
+}
+
 #[test]
 fn who_has_closed_its_half_behind_pings_hears_whole_answers_and_then_the_last_words() {
     over(TCP_AND_IPC, |place| {
-        let small = KernelBuffer::octets(4096).unwrap();
-        let mut dealer = place.builder::<Dealer>().recv_hwm(1).send_buffer(small).open().unwrap();
-        let endpoint: Endpoint = dealer.bind(place.address()).unwrap().into();
-        let (domain, address) = system_address(&endpoint);
-        let octets = Octets::new(domain, Type::STREAM, None).unwrap();
-        octets.set_recv_buffer_size(4096).unwrap();
-        octets.connect(&address).unwrap();
-        let mut raw = Raw(octets).shake_hands("DEALER");
+        let (mut dealer, mut raw) = with_little_room(place, 1);
         // The kernel takes the answers to some of them, and perhaps half of one.
         let (pings, context) = (2400, [7; 16]);
         raw.say(&[b"\x04\x17\x04PING\0\0", &context[..]].concat().repeat(pings));
@@ -412,14 +418,7 @@ fn last_words_come_behind_answers_for_which_the_kernel_has_no_room() {
     // Whether the close waits for the peer, or ends before it reads.
     over(TCP_AND_IPC, |place| {
         for within in [PATIENCE, STALL] {
-            let small = KernelBuffer::octets(4096).unwrap();
-            let mut dealer = place.builder::<Dealer>().send_buffer(small).open().unwrap();
-            let endpoint: Endpoint = dealer.bind(place.address()).unwrap().into();
-            let (domain, address) = system_address(&endpoint);
-            let octets = Octets::new(domain, Type::STREAM, None).unwrap();
-            octets.set_recv_buffer_size(4096).unwrap();
-            octets.connect(&address).unwrap();
-            let mut raw = Raw(octets).shake_hands("DEALER");
+            let (mut dealer, mut raw) = with_little_room(place, 1000);
             raw.say(&frames(0..3));
             (0..3).for_each(|number| assert_eq!(number_of(&recv(&mut dealer)), number));
             send(&mut dealer, "told");
