@@ -440,6 +440,9 @@ impl Publisher {
             let Some(id) = given.or_else(|| leaving.asked.as_mut()?.next()) else {
                 self.leaving.pop_front();
                 self.fan_out.vacate(seat);
+                if self.leaving.is_empty() {
+                    self.leaving = VecDeque::new(); // many may have left at once
+                }
                 continue;
             };
             self.leaving_topics -= 1;

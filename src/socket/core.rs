@@ -424,7 +424,11 @@ impl Core {
                 ToSocket::Terminated => self.is_terminated = true,
             }
         }
-        let has_changed = self.settle(pattern) || was_mail;
+        let mut has_changed = self.settle(pattern) || was_mail;
+        // What those who left subscribed to is forgotten also if nothing is ever sent again.
+        while pattern.as_publisher().is_some_and(|publisher| publisher.work(&mut self.pipes)) {
+            has_changed = true;
+        }
         if self.pipes.is_cut_short() {
             self.mailbox.remind();
         }

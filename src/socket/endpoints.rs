@@ -113,12 +113,18 @@ impl Endpoints {
 }
 
 impl Core {
+    /// A call begins that neither sends nor receives: does what was posted, with a budget of its own.
+    pub(super) fn attend<P: Strategy>(&mut self, pattern: &mut P) {
+        self.pipes.start_attempt();
+        self.handle_mail(pattern);
+    }
+
     pub(super) fn bind<P: Strategy>(
         &mut self,
         pattern: &mut P,
         endpoint: &Endpoint,
     ) -> Result<Binding, BindErrorKind> {
-        self.handle_mail(pattern);
+        self.attend(pattern);
         let bound = self.try_bind(pattern, endpoint);
         if let Err(error) = bound {
             let scene = Scene { endpoint: Some(endpoint), ..Scene::default() };
@@ -191,7 +197,7 @@ impl Core {
         pattern: &mut P,
         endpoint: Endpoint,
     ) -> Result<Connection, ConnectErrorKind> {
-        self.handle_mail(pattern);
+        self.attend(pattern);
         let connected = self.connect_named(pattern, endpoint, RoutingId::NONE);
         self.show(pattern, true);
         connected
@@ -204,7 +210,7 @@ impl Core {
         endpoint: Endpoint,
         peer_name: &RoutingId,
     ) -> Result<Connection, ConnectErrorKind> {
-        self.handle_mail(pattern);
+        self.attend(pattern);
         pattern.check_name(&mut self.pipes, peer_name)?;
         // The pattern does not know of a STREAM's connection before it stands.
         if self.socket_type.is_raw() && self.endpoints.has_named(peer_name) {
@@ -293,7 +299,7 @@ impl Core {
         if self.is_inherited() {
             return Err(ConnectErrorKind::Terminated);
         }
-        self.handle_mail(pattern);
+        self.attend(pattern);
         let is_it = |connected: &Connected| {
             connected.connection.endpoint() == endpoint && !connected.connection.state().is_final()
         };

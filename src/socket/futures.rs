@@ -122,8 +122,7 @@ impl<P: Sends + Unpin> Sink<Message> for Socket<P> {
     fn poll_ready(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<(), Unsent>> {
         let Self { core, pattern } = self.get_mut();
         core.poll_attempt(pattern, context, Sleepers::SINK, |core, pattern| {
-            core.pipes.start_attempt();
-            core.handle_mail(pattern);
+            core.attend(pattern);
             // Terminated: the send says so.
             if core.readiness(pattern).is_writable() { Poll::Ready(Ok(())) } else { Poll::Pending }
         })

@@ -365,9 +365,7 @@ fn look_for_answers<P: Strategy>(
 /// Takes in what has arrived, as far as the budget of an attempt goes.
 fn take_subscriptions<P: Strategy>(core: &mut Core, pattern: &mut P) {
     core.pipes.start_attempt();
-    while core.goes_on(pattern)
-        || pattern.as_publisher().is_some_and(|publisher| publisher.work(&mut core.pipes))
-    {}
+    while core.goes_on(pattern) {}
     if core.pipes.is_cut_short() {
         core.mailbox.remind();
     }
