@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 use mio::{Registry, Token};
 
-use crate::limits::PATIENT_READ;
+use crate::limits::{PATIENT_READ, VAIN_REPORTS_MAX};
 use crate::session::calls::Calls;
 use crate::session::lookout::Desk;
 use crate::transport::{PATIENCE_CALLS, Stream};
@@ -45,13 +45,15 @@ pub(super) struct Care {
     /// Whoever hears of the stream hears of room to write into, too. Not before there is none: over ipc the kernel
     /// reports it whenever the peer has read, which is no reason to wake up.
     is_writer_told: bool,
+    /// Reports of room since then where there was some.
+    vain_reports: u8,
     /// Whoever reads from the stream can wait in that.
     is_patient: bool,
 }
 
 impl Care {
     pub(super) fn new() -> Self {
-        Self { gait: Gait::Quiet, desk: None, is_writer_told: true, is_patient: false }
+        Self { gait: Gait::Quiet, desk: None, is_writer_told: true, vain_reports: 0, is_patient: false }
     }
 
     pub(super) fn gait(&self) -> Gait {
@@ -118,11 +120,28 @@ impl Care {
         if std::mem::replace(&mut self.is_writer_told, true) {
             return Ok(());
         }
+        self.vain_reports = 0;
         calls.count();
         stream.tell_writer(self.desk.as_ref().map_or(registry, |desk| &desk.registry), token)
     }
 
-    /// The stream is connected: from now on its I/O thread does not hear of room to write into.
+    /// Room was reported where there was some: after a few such reports there are none until there is no room. After an
+    /// error nobody hears of `stream`.
+    pub(super) fn note_vain_report(
+        &mut self,
+        stream: &mut Stream,
+        registry: &Registry,
+        token: Token,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        self.vain_reports += 1;
+        if self.vain_reports < VAIN_REPORTS_MAX {
+            return Ok(());
+        }
+        self.hush_writer(stream, registry, token, calls)
+    }
+
+    /// From now on whoever hears of `stream`, which is connected, does not hear of room to write into.
     pub(super) fn hush_writer(
         &mut self,
         stream: &mut Stream,
@@ -130,9 +149,12 @@ impl Care {
         token: Token,
         calls: &mut Calls,
     ) -> io::Result<()> {
-        self.is_writer_told = false;
+        self.vain_reports = 0;
+        if !std::mem::replace(&mut self.is_writer_told, false) {
+            return Ok(());
+        }
         calls.count();
-        stream.hush_writer(registry, token)
+        stream.hush_writer(self.desk.as_ref().map_or(registry, |desk| &desk.registry), token)
     }
 
     /// From now on nobody hears of `stream`.
@@ -161,5 +183,51 @@ impl Care {
         calls.count();
         self.is_writer_told = false;
         stream.register_reader(registry, token)
+    }
+}
+
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests {
+    use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use mio::net::UnixStream;
+    use mio::{Events, Poll};
+
+    use super::*;
+
+    const TOKEN: Token = Token(1);
+
+    /// Whether room is reported when the peer has read an octet, and there was room all the time.
+    fn is_room_reported(poll: &mut Poll, stream: &mut Stream, peer: &mut UnixStream) -> bool {
+        let Stream::Ipc(ours) = stream else { unreachable!("it is ipc") };
+        ours.write_all(&[7]).unwrap();
+        peer.read_exact(&mut [0]).unwrap();
+        let mut events = Events::with_capacity(4);
+        poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+        events.iter().any(mio::event::Event::is_writable)
+    }
+
+    #[test]
+    fn room_that_was_there_is_reported_a_few_times_only() {
+        let mut poll = Poll::new().unwrap();
+        let registry = poll.registry().try_clone().unwrap();
+        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let (mut stream, mut care, mut calls) = (Stream::Ipc(ours), Care::new(), Calls::default());
+        stream.register_reader(&registry, TOKEN).unwrap();
+        stream.tell_writer(&registry, TOKEN).unwrap();
+        for _ in 0..2 {
+            let mut reports = 0;
+            for _ in 0..10 * VAIN_REPORTS_MAX {
+                if is_room_reported(&mut poll, &mut stream, &mut peer) {
+                    reports += 1;
+                    care.note_vain_report(&mut stream, &registry, TOKEN, &mut calls).unwrap();
+                }
+            }
+            assert_eq!(reports, VAIN_REPORTS_MAX);
+            // There was none for a while.
+            care.tell_writer(&mut stream, &registry, TOKEN, &mut calls).unwrap();
+        }
+        assert_eq!(calls.total(), 4, "one to be told no more and one to be told again, each time");
     }
 }

@@ -254,9 +254,12 @@ impl Session {
     }
 
     fn read_and_write(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
-        if noted == work::WRITABLE && self.is_writable && self.care.is_stream() {
+        if noted & !work::CALLER == work::WRITABLE && self.is_writable {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
-            return Ok(Progress::Waits);
+            self.note_vain_report(link).map_err(|error| End::Io(error.into()))?;
+            if noted == work::WRITABLE && self.care.is_stream() {
+                return Ok(Progress::Waits);
+            }
         }
         // Before a peer is taken for silent, one look for what it may have said.
         if noted & (work::READABLE | work::CLOSED | work::FILL | work::BEAT) != 0 {

@@ -79,6 +79,10 @@ impl Session {
         self.care.tell_writer(&mut self.stream, link.registry(), link.token(), &mut self.calls)
     }
 
+    pub(super) fn note_vain_report(&mut self, link: &Link) -> io::Result<()> {
+        self.care.note_vain_report(&mut self.stream, link.registry(), link.token(), &mut self.calls)
+    }
+
     fn keep_buffers(&mut self, keep: bool) {
         if let Some(ends) = &self.ends {
             ends.inbound.keep_buffers(keep);
