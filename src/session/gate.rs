@@ -36,7 +36,7 @@ pub(super) fn has_judge(options: &Options) -> bool {
 pub(super) fn decide(question: &Question, stream: &Stream, link: &Link) -> Result<Decision, u64> {
     let owner = link.owner();
     let candidate = Candidate {
-        endpoint: stream.peer().unwrap_or_else(|| owner.endpoint.clone()),
+        endpoint: link.whereabouts(stream),
         credentials: question.credentials.clone(),
         properties: Arc::clone(&question.properties),
         process: stream.process(),

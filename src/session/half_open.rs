@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
+use crate::endpoint::Endpoint;
 use crate::limits::IPV6_HOST_BITS;
 use crate::options::Options;
 use crate::sync::{Mutex, lock};
@@ -23,30 +24,74 @@ struct Counts {
 #[derive(Debug)]
 pub(super) struct Place {
     half_open: Arc<HalfOpen>,
-    /// [`NOWHERE`] if there is none: smaller than an option.
-    host: Ipv6Addr,
+    from: Whence,
+}
+
+/// Where a connection comes from, as it was when it was accepted: the kernel does not know any more of a peer that has
+/// reset it, though what that has said before can be read. In less room than an optional address.
+#[derive(Clone, Copy, Debug)]
+struct Whence {
+    /// [`NOWHERE`] over ipc, where peers have none; an IPv4 address as a mapped one.
+    address: Ipv6Addr,
+    scope: u32,
+    port: u16,
+    is_ipv4: bool,
 }
 
 /// No host is counted as this one.
 const NOWHERE: Ipv6Addr = Ipv6Addr::from_bits(u128::MAX);
 
+impl Whence {
+    fn new(address: Option<SocketAddr>) -> Self {
+        let (ip, scope) = match address {
+            None => (NOWHERE, 0),
+            Some(SocketAddr::V4(address)) => (address.ip().to_ipv6_mapped(), 0),
+            Some(SocketAddr::V6(address)) => (*address.ip(), address.scope_id()),
+        };
+        let port = address.map_or(0, |address| address.port());
+        Self { address: ip, scope, port, is_ipv4: address.is_some_and(|address| address.is_ipv4()) }
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        let Self { address, scope, port, is_ipv4 } = *self;
+        match is_ipv4 {
+            _ if address == NOWHERE => None,
+            true => Some((address.to_canonical(), port).into()),
+            false => Some(SocketAddrV6::new(address, port, 0, scope).into()),
+        }
+    }
+
+    /// What it is counted as.
+    fn host(&self) -> Option<Ipv6Addr> {
+        (self.address != NOWHERE).then(|| host(self.address.into()))
+    }
+}
+
+impl Place {
+    /// Where the connection comes from; `None` over ipc, where peers have no addresses.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        self.from.address().map(Endpoint::tcp)
+    }
+}
+
 impl HalfOpen {
     /// Enters a connection from this address; over ipc there is none. `None`: there are too many.
-    pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>, options: &Options) -> Option<Place> {
+    pub(super) fn enter(self: &Arc<Self>, address: Option<SocketAddr>, options: &Options) -> Option<Place> {
         let mut counts = lock(&self.0);
-        let host = address.map_or(NOWHERE, host);
+        let from = Whence::new(address);
+        let host = from.host();
         let (most, from_one) = (options.handshakes_max(), options.handshakes_max_per_address());
-        let from_there = counts.by_host.get(&host).copied().unwrap_or_default();
-        let has_share = host == NOWHERE || from_one.has_room_for_host(from_there, counts.all, most);
+        let from_there = host.and_then(|host| counts.by_host.get(&host)).copied().unwrap_or_default();
+        let has_share = host.is_none() || from_one.has_room_for_host(from_there, counts.all, most);
         if !has_share || !most.has_room(counts.all) {
             return None;
         }
         counts.all += 1;
-        if host != NOWHERE {
+        if let Some(host) = host {
             *counts.by_host.entry(host).or_default() += 1;
         }
         drop(counts);
-        Some(Place { half_open: Arc::clone(self), host })
+        Some(Place { half_open: Arc::clone(self), from })
     }
 }
 
@@ -54,10 +99,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut counts = lock(&self.half_open.0);
         counts.all -= 1;
-        if let Some(count) = counts.by_host.get_mut(&self.host) {
+        let Some(host) = self.from.host() else { return };
+        if let Some(count) = counts.by_host.get_mut(&host) {
             *count -= 1;
             if *count == 0 {
-                counts.by_host.remove(&self.host);
+                counts.by_host.remove(&host);
             }
         }
     }
@@ -75,9 +121,9 @@ fn host(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// Whether anybody from this address may connect.
-pub(super) fn may_connect(address: Option<IpAddr>, options: &Options) -> bool {
-    let Some(address) = address else { return true };
+/// Whether anybody from this address may connect; over ipc there is none.
+pub(super) fn may_connect(address: Option<SocketAddr>, options: &Options) -> bool {
+    let Some(address) = address.map(|address| address.ip()) else { return true };
     let is_wanted = options.accept_only.is_none() || options.accept_only.contains(address);
     is_wanted && !options.accept_never.contains(address)
 }
@@ -88,7 +134,17 @@ mod tests {
     use crate::options::HandshakesMax;
 
     fn entered(half_open: &Arc<HalfOpen>, address: &str, options: &Options) -> Option<Place> {
-        half_open.enter((!address.is_empty()).then(|| address.parse().unwrap()), options)
+        half_open
+            .enter((!address.is_empty()).then(|| (address.parse::<IpAddr>().unwrap(), 1).into()), options)
+    }
+
+    #[test]
+    fn where_a_peer_was_is_kept_as_it_was() {
+        for address in ["1.2.3.4:5", "[::ffff:1.2.3.4]:5", "[2001:db8::1]:65535", "[fe80::1%3]:7"] {
+            let address = address.parse().unwrap();
+            assert_eq!(Whence::new(Some(address)).address(), Some(address));
+        }
+        assert_eq!(Whence::new(None).address(), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! thread that would otherwise sleep. How it goes from one to the other: [`Handover`].
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod assist;
 mod names;
 mod orders;
@@ -26,10 +27,8 @@ use crate::session::protocol::{Farewell, Progress, Session, Turn};
 use crate::session::streams;
 use crate::session::vitals::Pulse;
 use crate::session::work;
-use crate::session::{ConnectionState, Ends, Owner, PeerInfo, Reach, Said, Status, connect_pipes};
+use crate::session::{ConnectionState, Ends, Owner, Status, connect_pipes};
 use crate::sync::{AtomicBool, AtomicU64, Mutex, Ordering, lock};
-use crate::transport::Stream;
-use crate::wire;
 
 /// A session, or the pipe ends that wait for one.
 enum Place {
@@ -129,7 +128,7 @@ impl Link {
         !self.is_stopped.swap(true, Ordering::Relaxed)
     }
 
-    /// Counts as half-open until the handshake is done, or the link is gone.
+    /// Counts as half-open until the handshake is done, or the link is gone. Of an accepted connection.
     pub(super) fn set_half_open(&self, place: half_open::Place) {
         *lock(&self.half_open) = Some(place);
     }
@@ -405,35 +404,6 @@ impl Link {
         if let Some(status) = &self.status {
             status.fail(state, error);
         }
-    }
-
-    /// The handshake is done.
-    pub(super) fn on_ready(&self, peer: &wire::Peer, stream: &Stream, messages: Said) {
-        drop(lock(&self.half_open).take());
-        self.enter_peer(peer, stream, messages);
-        self.show(ConnectionState::Ready);
-    }
-
-    /// Whoever looks finds the peer from now on.
-    pub(super) fn enter_peer(&self, peer: &wire::Peer, stream: &Stream, messages: Said) {
-        let info = PeerInfo {
-            endpoint: stream.peer().unwrap_or_else(|| self.owner.endpoint.clone()),
-            is_accepted: self.status.is_none(),
-            socket_type: peer.socket_type,
-            routing_id: RoutingId::from_peer(&peer.routing_id),
-            version: (peer.major, peer.minor),
-            properties: Arc::clone(&peer.properties),
-            admission: peer.admission.clone(),
-            process: stream.process(),
-            descriptor: stream.descriptor(),
-            messages,
-            is_let_go: AtomicBool::new(false),
-        };
-        let reach = Reach::Link(Weak::clone(&self.this));
-        if self.pulse.note_ready() {
-            self.owner.peers.watchers().count_reconnect();
-        }
-        self.owner.peers.insert(self.id, &self.owner.endpoint, info, reach);
     }
 
     /// Whether a session is in place that has not finished its handshake, on which nobody is at work.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -144,7 +145,7 @@ impl ListenerTask {
                 None => return Fate::Done,
             };
             match accepted {
-                Ok(Some(stream)) => self.hand_over(stream, turn),
+                Ok(Some((stream, address))) => self.hand_over(stream, address, turn),
                 Ok(None) => {
                     lock(&self.shared.trouble).is_paused = false;
                     return Fate::Goes;
@@ -158,10 +159,10 @@ impl ListenerTask {
         Fate::Goes
     }
 
-    fn hand_over(&self, stream: Stream, turn: &Turn<'_>) {
-        let (options, address) = (&self.owner().options, stream.address());
-        // Asked now: a peer that is gone has no address.
-        let peer = if self.owner().peers.watchers().is_any() { stream.peer() } else { None };
+    fn hand_over(&self, stream: Stream, address: Option<SocketAddr>, turn: &Turn<'_>) {
+        let options = &self.owner().options;
+        let is_watched = self.owner().peers.watchers().is_any();
+        let peer = address.filter(|_| is_watched).map(Endpoint::tcp);
         let scene = Scene {
             address: peer.as_ref(),
             descriptor: stream.descriptor(),
@@ -176,9 +177,7 @@ impl ListenerTask {
         };
         let Ok(mailbox) = turn.pool.pick(options.affinity()) else { return };
         let link = Link::new(mailbox, Arc::clone(self.owner()), None);
-        if !self.owner().socket_type.is_raw() {
-            link.set_half_open(place);
-        }
+        link.set_half_open(place);
         self.owner().tell(Scene { connection: Some(link.id()), ..scene }, EventKind::Accepted);
         let task = Accepted {
             link: Arc::clone(&link),

@@ -198,7 +198,7 @@ mod tests {
         let ip = address.trim_matches(['[', ']']).parse().unwrap();
         let dialed = Stream::connect(&Target::Tcp(SocketAddr::new(ip, port)), options).unwrap();
         loop {
-            if let Some(accepted) = listener.accept(options).unwrap() {
+            if let Some((accepted, _)) = listener.accept(options).unwrap() {
                 return [dialed, accepted];
             }
         }

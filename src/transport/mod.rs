@@ -23,7 +23,7 @@ use std::hint::spin_loop;
 use std::io::{self, IoSlice, IoSliceMut};
 #[cfg(not(unix))]
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr};
+use std::net::{Shutdown, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mio::event::Source;
@@ -141,15 +141,6 @@ impl Stream {
         let Self::Tcp(stream) = self else { return };
         if let Ok(peer) = stream.peer_addr() {
             kernel::widen(&SockRef::from(stream), peer, options);
-        }
-    }
-
-    /// The peer's address, with tcp.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        match self {
-            #[cfg(unix)]
-            Self::Ipc(_) => None,
-            Self::Tcp(stream) => stream.peer_addr().ok().map(|address| address.ip()),
         }
     }
 
@@ -400,13 +391,15 @@ impl Listener {
         }
     }
 
-    /// Takes the next connection; `None` when none waits.
-    pub(crate) fn accept(&self, options: &Options) -> io::Result<Option<Stream>> {
+    /// Takes the next connection; `None` when none waits. With the address of its peer, which over ipc has none.
+    pub(crate) fn accept(&self, options: &Options) -> io::Result<Option<(Stream, Option<SocketAddr>)>> {
         loop {
             let accepted = faults::before_ready(Call::Accept, self.descriptor()).and_then(|()| match self {
                 #[cfg(unix)]
-                Self::Ipc(listener) => listener.accept(options).map(Stream::Ipc),
-                Self::Tcp(listener) => listener.accept(options).map(Stream::Tcp),
+                Self::Ipc(listener) => listener.accept(options).map(|stream| (Stream::Ipc(stream), None)),
+                Self::Tcp(listener) => {
+                    listener.accept(options).map(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
+                }
             });
             match accepted {
                 Ok(stream) => return Ok(Some(stream)),

@@ -82,10 +82,10 @@ impl Listener {
         Self { listener, is_ours: false }
     }
 
-    pub(super) fn accept(&self, options: &Options) -> io::Result<TcpStream> {
+    pub(super) fn accept(&self, options: &Options) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = self.listener.accept()?;
         kernel::set_stream_options(&SockRef::from(&stream), peer, options)?;
-        Ok(stream)
+        Ok((stream, peer))
     }
 
     #[cfg(unix)]

@@ -1,7 +1,9 @@
 //! Who may connect at all, and how many at a time.
 
+use std::sync::Mutex;
+
 use super::*;
-use crate::AddressRanges;
+use crate::{AddressRanges, Dealer};
 
 /// A connection that says nothing, if it is not closed at once.
 fn greeted(from: &str, endpoint: &Endpoint) -> Option<std::net::TcpStream> {
@@ -67,4 +69,60 @@ fn lists_of_addresses_fail_closed() {
             assert_eq!(greeted("127.0.0.1", &endpoint).is_some(), is_accepted, "{host}");
         }
     }
+}
+
+/// A listener that nobody has looked at yet, and where somebody was who has connected, said so much and reset the
+/// connection.
+#[cfg(unix)]
+fn said_and_gone(says: &[u8]) -> (std::net::TcpListener, Endpoint) {
+    use std::io::Write as _;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stranger = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let from = Endpoint::tcp(stranger.local_addr().unwrap());
+    stranger.write_all(says).unwrap();
+    socket2::SockRef::from(&stranger).set_linger(Some(Duration::ZERO)).unwrap();
+    (listener, from)
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_is_gone_before_it_is_looked_at_is_judged_by_where_it_was() {
+    use super::monitor::until;
+    use super::names::greeting;
+    use crate::{EventKind, Stream, TurnedAway};
+
+    let says = [&greeting(1, b"")[..], b"\0\x05hello"].concat();
+    let place = Place::new(Transport::Tcp);
+    let builder = place.builder::<Dealer>();
+    let mut dealer = builder.accept_never(AddressRanges::new(["127.0.0.1"]).unwrap()).open().unwrap();
+    let monitor = dealer.monitor();
+    let (listener, from) = said_and_gone(&says);
+    dealer.bind_fd(listener.into()).unwrap();
+    let event = until(&monitor, |kind| !matches!(kind, EventKind::Listening));
+    assert!(matches!(event.kind, EventKind::TurnedAway(TurnedAway::Address)), "{event:?}");
+    assert_eq!(event.address.as_ref(), Some(&from));
+
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let note = Arc::clone(&asked);
+    let authorizer = crate::Authorizer::new(move |candidate| {
+        note.lock().unwrap().push(candidate.endpoint().clone());
+        crate::Decision::allow()
+    });
+    let mut dealer = place.builder::<Dealer>().authorizer(authorizer).open().unwrap();
+    let monitor = dealer.monitor();
+    let (listener, from) = said_and_gone(&says);
+    dealer.bind_fd(listener.into()).unwrap();
+    let event = until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+    let EventKind::Ready(peer) = event.kind else { unreachable!() };
+    assert_eq!((peer.endpoint(), event.address.as_ref()), (&from, Some(&from)));
+    assert_eq!(*asked.lock().unwrap(), [from]);
+    assert_eq!(recv(&mut dealer), "hello");
+
+    let mut stream: Socket<Stream> = place.open();
+    let monitor = stream.monitor();
+    let (listener, from) = said_and_gone(b"hello");
+    stream.bind_fd(listener.into()).unwrap();
+    let event = until(&monitor, |kind| matches!(kind, EventKind::Ready(_)));
+    let EventKind::Ready(peer) = event.kind else { unreachable!() };
+    assert_eq!(peer.endpoint(), &from);
 }

@@ -25,7 +25,7 @@ fn hear(router: &mut Socket<Router>) -> (RoutingId, Message) {
 }
 
 /// A greeting of ZMTP 3, NULL, and the READY of a DEALER that is called ada, with these properties behind.
-fn greeting(minor: u8, properties: &[u8]) -> Vec<u8> {
+pub(super) fn greeting(minor: u8, properties: &[u8]) -> Vec<u8> {
     let ready = [b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x03ada", properties].concat();
     let version = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, minor];
     let frame = [4, u8::try_from(ready.len()).unwrap()];
