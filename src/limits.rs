@@ -301,9 +301,15 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an address may take to connect until the next one is tried beside it: what RFC 8305 recommends.
 pub(crate) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// Names that a context looks up at the same time, each on a thread. The system takes up to half a minute to give one up;
-/// so many of them delay all others.
+/// Names that a context looks up at the same time, each on a thread, but for those that take long.
 pub(crate) const LOOKUPS_AT_ONCE: usize = 8;
+
+/// How long a lookup counts among them: a name server that answers does so sooner. The system takes up to half a minute to
+/// give up one that does not, and eight of those would delay all other names for as long.
+pub(crate) const LOOKUP_PATIENCE: Duration = Duration::from_millis(250);
+
+/// Names that a context looks up at the same time, those included that take long: half of what all contexts have.
+pub(crate) const LOOKUPS_OF_CONTEXT: usize = 32;
 
 /// Threads for that in all contexts of a process, those that are gone included, whose lookups cannot be called off. While
 /// there are so many, a context that has none finds no address, and asks again after the reconnect pause.

@@ -2,8 +2,9 @@
 //! connections.
 //!
 //! Whoever asks for a name that is being looked up gets the same answer. A lookup cannot be called off: one that the
-//! system does not answer keeps its thread, also when the context is gone, but nothing else of it. Threads start when
-//! there is something to do and end when there is nothing.
+//! system does not answer keeps its thread, also when the context is gone, but nothing else of it. Nor does it keep the
+//! place of another for long: few go on at a time, but one that has gone on for a while counts only among those of the
+//! whole context. Threads start when there is something to do and end when there is nothing; one at most waits for a place.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
@@ -12,10 +13,12 @@ pub(crate) mod names;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::io::{IoMailbox, Notice, ToIo};
-use crate::limits::{LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL};
-use crate::sync::{AtomicU64, Mutex, Ordering, lock, spawn};
+use crate::limits::{LOOKUP_PATIENCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
+use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, lock, spawn, wait_until};
+use crate::time::later;
 use crate::transport::{Call, faults};
 
 #[cfg(not(test))]
@@ -27,6 +30,8 @@ use names::look_up;
 #[derive(Debug, Default)]
 pub(crate) struct Resolver {
     state: Mutex<State>,
+    /// Whoever waits for a place may look again.
+    change: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +40,12 @@ struct State {
     askers: HashMap<Arc<str>, HashMap<u64, Asker>>,
     /// Names that wait for a thread.
     queue: VecDeque<Arc<str>>,
+    /// Those that have not ended, whatever they do.
     threads: usize,
+    /// For each lookup that goes on: until when it counts among those that may go on at a time.
+    running: Vec<Instant>,
+    /// A thread waits for one of these times.
+    is_place_awaited: bool,
     is_finished: bool,
 }
 
@@ -72,10 +82,10 @@ impl Resolver {
         let is_new = !state.askers.contains_key(&name);
         state.askers.entry(Arc::clone(&name)).or_default().insert(id, asker);
         if is_new {
-            let is_helped = state.threads >= LOOKUPS_AT_ONCE || self.start(&mut state) || state.threads > 0;
-            if is_helped {
-                state.queue.push_back(name);
-            } else {
+            state.queue.push_back(Arc::clone(&name));
+            self.start_if_missing(&mut state);
+            if state.threads == 0 {
+                state.queue.pop_back();
                 let askers = state.askers.remove(&name).unwrap_or_default();
                 drop(state);
                 answer(askers, &[]);
@@ -97,12 +107,17 @@ impl Resolver {
         state.queue.clear();
         let forgotten = std::mem::take(&mut state.askers);
         drop(state);
+        self.change.notify_all();
         drop(forgotten); // behind the lock: it may be the end of an I/O thread's mailbox
     }
 
-    /// Starts one more thread. `false`: the system has none, or contexts that are gone have left too many behind.
-    fn start(self: &Arc<Self>, state: &mut State) -> bool {
-        let Some(place) = Place::take() else { return false };
+    /// Starts one more thread if those that look nothing up yet are too few for the queue. It may not start: then the
+    /// system has none, or contexts that are gone have left too many behind.
+    fn start_if_missing(self: &Arc<Self>, state: &mut State) {
+        if !state.is_thread_missing(Instant::now()) {
+            return;
+        }
+        let Some(place) = Place::take() else { return };
         let resolver = Arc::clone(self);
         let run = move || {
             let _place = place;
@@ -110,21 +125,61 @@ impl Resolver {
         };
         let thread = faults::before(Call::Spawn).and_then(|()| spawn("peermq-dns".to_owned(), run));
         state.threads += usize::from(thread.is_ok());
-        thread.is_ok()
     }
 
-    /// Answers the next question. `false`: there is none, and the thread that asks ends.
-    fn answer_next(&self, look_up: impl Fn(&str) -> Vec<SocketAddr>) -> bool {
-        let mut state = lock(&self.state);
-        let Some(name) = state.queue.pop_front() else {
-            state.threads = state.threads.saturating_sub(1);
-            return false;
-        };
-        drop(state);
+    /// Answers the next question. `false`: there is none, or another thread waits for it, and the thread that asks ends.
+    fn answer_next(self: &Arc<Self>, look_up: impl Fn(&str) -> Vec<SocketAddr>) -> bool {
+        let Some((name, counts_until)) = self.take_next() else { return false };
         let addresses = look_up(&name);
-        let askers = lock(&self.state).askers.remove(&name).unwrap_or_default();
+        let mut state = lock(&self.state);
+        // Those with the same time are alike.
+        if let Some(at) = state.running.iter().position(|until| *until == counts_until) {
+            state.running.swap_remove(at);
+        }
+        let askers = state.askers.remove(&name).unwrap_or_default();
+        drop(state);
         answer(askers, &addresses);
         true
+    }
+
+    /// The next name as soon as it may be looked up, and until when that counts.
+    fn take_next(self: &Arc<Self>) -> Option<(Arc<str>, Instant)> {
+        let mut state = lock(&self.state);
+        let name = loop {
+            match state.full_until(Instant::now()) {
+                None => break state.queue.pop_front(),
+                Some(_) if state.queue.is_empty() || state.is_place_awaited => break None,
+                Some(until) => {
+                    state.is_place_awaited = true;
+                    state = wait_until(&self.change, state, until);
+                    state.is_place_awaited = false;
+                }
+            }
+        };
+        let Some(name) = name else {
+            state.threads = state.threads.saturating_sub(1);
+            return None;
+        };
+        let counts_until = later(Instant::now(), LOOKUP_PATIENCE);
+        state.running.push(counts_until);
+        self.start_if_missing(&mut state);
+        Some((name, counts_until))
+    }
+}
+
+impl State {
+    /// Until when no more lookups may go on, if that is so.
+    fn full_until(&self, now: Instant) -> Option<Instant> {
+        let counted = self.running.iter().filter(|until| **until > now);
+        (counted.clone().count() >= LOOKUPS_AT_ONCE).then(|| counted.min().copied()).flatten()
+    }
+
+    /// Whether one more thread is of use: to look up, or to wait until it may.
+    fn is_thread_missing(&self, now: Instant) -> bool {
+        let counted = self.running.iter().filter(|until| **until > now).count();
+        let free = self.threads.saturating_sub(self.running.len());
+        let is_wanted = free == 0 || counted + free < LOOKUPS_AT_ONCE;
+        self.threads < LOOKUPS_OF_CONTEXT && free < self.queue.len() && is_wanted
     }
 }
 
@@ -189,10 +244,11 @@ mod tests {
         Arc::new(IoMailbox::new(waker, poll.registry().try_clone().unwrap()))
     }
 
-    /// A resolver whose threads are all busy.
+    /// A resolver whose threads are all busy with lookups that count no more.
     fn busy() -> Arc<Resolver> {
-        let state = State { threads: LOOKUPS_AT_ONCE, ..State::default() };
-        Arc::new(Resolver { state: Mutex::new(state) })
+        let threads = LOOKUPS_OF_CONTEXT;
+        let state = State { threads, running: vec![Instant::now(); threads], ..State::default() };
+        Arc::new(Resolver { state: Mutex::new(state), change: Condvar::new() })
     }
 
     /// What was posted.
@@ -248,7 +304,7 @@ mod tests {
     fn who_gets_no_thread_is_answered_and_nobody_else() {
         let (resolver, mailbox) = (busy(), mailbox());
         let _waits = resolver.ask("a", 1, &mailbox, 1);
-        lock(&resolver.state).threads = 0;
+        (lock(&resolver.state).threads, lock(&resolver.state).running) = (0, Vec::new());
         let plan = faults::Plan::quiet();
         let _entered = plan.enter();
         plan.fail_next(Call::Spawn, libc::EAGAIN);
@@ -260,6 +316,31 @@ mod tests {
         assert_eq!((answers(&mailbox), lock(&resolver.state).threads), (vec![(1, Vec::new())], 1));
         assert!(!resolver.answer_next(|_| unreachable!("nobody asks")));
         assert_eq!(lock(&resolver.state).threads, 0);
+    }
+
+    #[test]
+    fn a_lookup_that_goes_on_for_long_keeps_no_place_but_those_of_the_context() {
+        let now = Instant::now();
+        let (soon, counted) = (later(now, LOOKUP_PATIENCE / 2), later(now, LOOKUP_PATIENCE));
+        let waits = |threads: usize, running: Vec<Instant>, queued: usize| {
+            let queue = (0..queued).map(|name| name.to_string().into()).collect();
+            let state = State { threads, running, queue, ..State::default() };
+            (state.full_until(now), state.is_thread_missing(now))
+        };
+        let going = |silent: usize, counting: usize| [vec![now; silent], vec![counted; counting]].concat();
+        assert_eq!(waits(0, Vec::new(), 1), (None, true));
+        // One that has started may have looked up nothing yet.
+        assert_eq!(waits(1, Vec::new(), 1), (None, false));
+        assert_eq!(waits(LOOKUPS_AT_ONCE, Vec::new(), 100), (None, false));
+        assert_eq!(waits(LOOKUPS_AT_ONCE - 1, going(0, LOOKUPS_AT_ONCE - 1), 1), (None, true));
+        // One waits for a place, which there is when the first lookup counts no more.
+        let full = [going(3, LOOKUPS_AT_ONCE - 1), vec![soon]].concat();
+        assert_eq!(waits(full.len(), full.clone(), 1), (Some(soon), true));
+        assert_eq!(waits(full.len() + 1, full, 100), (Some(soon), false));
+        assert_eq!(waits(LOOKUPS_AT_ONCE, going(LOOKUPS_AT_ONCE, 0), 1), (None, true));
+        let most = LOOKUPS_OF_CONTEXT;
+        assert_eq!(waits(most, going(most, 0), 1), (None, false));
+        assert_eq!(waits(most - 1, going(most - 1, 0), 1), (None, true));
     }
 
     #[test]

@@ -155,8 +155,10 @@
 //!
 //! `getaddrinfo` blocks, and cannot be called off; a resolver of our own would not read what the system's reads. A thread
 //! for each lookup is a thousand of them when a name server is silent, and a single one has every name wait for that
-//! server. Eight of each context, and one lookup for all who ask for the same name, bound both. They are not joined: one
-//! that hangs would hold up the end of the context for half a minute. It holds a name and nothing else then.
+//! server. Eight of each context, and one lookup for all who ask for the same name, bound both. A lookup that takes long
+//! is not one of the eight any more, but of the 32 of the context: names whose servers are silent delay others by a
+//! quarter of a second. Threads are not joined: one that hangs would hold up the end of the context for half a minute. It
+//! holds a name and nothing else then.
 //!
 //! # Subscriptions go round the pipe
 //!

@@ -282,6 +282,14 @@ fn claims_of_bounds() -> Vec<(&'static str, String)> {
         ("src/manual/bounds.rs", format!("the same time | {} of each connect", limits::ATTEMPTS_AT_ONCE)),
         ("src/manual/bounds.rs", format!("gone included, {} threads", limits::LOOKUPS_IN_ALL)),
         ("src/manual/bounds.rs", format!("looked up | {} at a time", limits::LOOKUPS_AT_ONCE)),
+        (
+            "src/manual/bounds.rs",
+            format!(
+                "and {} with those that take more than {} ms",
+                limits::LOOKUPS_OF_CONTEXT,
+                limits::LOOKUP_PATIENCE.as_millis()
+            ),
+        ),
         ("src/manual/bounds.rs", format!("they stream | {}, or twice", limits::STREAMS_FEW)),
         ("src/manual/bounds.rs", format!("gone | {} of each I/O thread", limits::TIMERS_SWEPT_MIN)),
         ("src/manual/bounds.rs", format!("a monitor | {} for", grouped_1000(limits::MONITOR_EVENTS_MAX))),

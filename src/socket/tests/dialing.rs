@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex};
 
 use super::*;
 use crate::io::names;
-use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL};
+use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
 use crate::{
     Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectStop, SocksProxy, Timeout,
 };
@@ -313,18 +313,36 @@ fn silent_names_take_a_few_threads_and_no_more_of_them_when_the_context_is_gone(
         let place = Place::new(Transport::Tcp);
         let (slow, [address]) = (Arc::<Slow>::default(), hosts());
         let mut push: Socket<Push> = place.open();
-        for _ in 0..10 * LOOKUPS_AT_ONCE {
+        for _ in 0..2 * LOOKUPS_OF_CONTEXT {
             push.connect(&slow.name(address)[..]).unwrap();
         }
-        eventually("all threads look up", || slow.asked().len() == LOOKUPS_AT_ONCE);
-        assert_eq!(threads(), LOOKUPS_AT_ONCE);
+        eventually("all threads look up", || slow.asked().len() == LOOKUPS_OF_CONTEXT);
+        assert_eq!(threads(), LOOKUPS_OF_CONTEXT);
         drop((push, place));
         slow.go_on();
         eventually("they end", || threads() == 0);
         let asked = slow.asked();
-        assert_eq!(asked.len(), LOOKUPS_AT_ONCE, "the others were not asked for any more");
-        assert_eq!(asked.iter().collect::<HashSet<_>>().len(), LOOKUPS_AT_ONCE);
+        assert_eq!(asked.len(), LOOKUPS_OF_CONTEXT, "the others were not asked for any more");
+        assert_eq!(asked.iter().collect::<HashSet<_>>().len(), LOOKUPS_OF_CONTEXT);
     });
+}
+
+#[test]
+fn names_whose_servers_are_silent_delay_no_others() {
+    let place = Place::new(Transport::Tcp);
+    let (slow, [address]) = (Arc::<Slow>::default(), hosts());
+    let mut pull = bound(&place, address);
+    let mut silent: Socket<Push> = place.open();
+    for number in 1..=3 {
+        for _ in 0..LOOKUPS_AT_ONCE {
+            silent.connect(&slow.name(address)[..]).unwrap();
+        }
+        eventually("all of them are looked up", || slow.asked().len() == number * LOOKUPS_AT_ONCE);
+        let mut push: Socket<Push> = place.open();
+        connect(&mut push, &[address]);
+        exchange(&mut push, &mut pull);
+    }
+    slow.go_on();
 }
 
 /// Where a connection to this endpoint comes from, as its peer sees it.
