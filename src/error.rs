@@ -110,9 +110,10 @@ pub enum ConnectionError {
     /// has announced itself, or two seconds when another peer wants its routing id.
     #[error("the peer gave no sign of life in time")]
     Silent,
-    /// The operating system did not connect within [`connect_timeout`](crate::Options::connect_timeout), or a proxy
-    /// within [`handshake_interval`](crate::Options::handshake_interval).
-    #[error("connecting took longer than connect_timeout, or a proxy longer than handshake_interval")]
+    /// The operating system did not connect, or did not look the name up, within
+    /// [`connect_timeout`](crate::Options::connect_timeout), or a proxy did not connect within
+    /// [`handshake_interval`](crate::Options::handshake_interval).
+    #[error("connecting or its lookup took longer than connect_timeout, or a proxy longer than handshake_interval")]
     TimedOut,
 }
 

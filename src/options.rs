@@ -94,7 +94,8 @@ macro_rules! for_each_option {
             reconnect_stop: ReconnectStop = ReconnectStop::NEVER, code 109, when NextConnect;
 
             /// How long the system may take to connect to one address, until the attempt is begun anew; for ever: as
-            /// long as the system tries, which is minutes. A proxy has `handshake_interval` to connect in turn.
+            /// long as the system tries, which is minutes. A name may take as long to be looked up; then it has failed,
+            /// and an answer that comes later counts all the same. A proxy has `handshake_interval` to connect in turn.
             connect_timeout: Timeout = Timeout::CONNECT, code 79, when NextConnect;
 
             /// The SOCKS5 proxy, without authentication, through which tcp connections are made. It looks names up.

@@ -10,7 +10,7 @@
 //!
 //! The pipes to the socket outlive every session, so that what was queued waits for the next one; with
 //! `immediate` they are made anew for each. Names are looked up at every try, and their addresses raced: see
-//! [`Attempts`].
+//! [`Attempts`]. A lookup cannot be called off: one that takes too long has failed, but its answer is of use when it comes.
 //! Source: RFC 37, "Error handling"; libzmq's zmq_connect(3).
 #![forbid(unsafe_code)]
 
@@ -43,6 +43,8 @@ use crate::transport::{Read, Stream, Target};
 pub(crate) struct Dialer {
     link: Arc<Link>,
     state: State,
+    /// The name is being looked up, perhaps for so long that this pauses. Dropping it takes it back.
+    question: Option<Question>,
     /// The address of which is told, if somebody watches. Boxed: few have it.
     target: Option<Box<Endpoint>>,
     backoff: Backoff,
@@ -65,8 +67,12 @@ enum State {
     Pausing(Instant),
     Proxying(Box<Proxying>),
     /// Or nothing yet.
-    Resolving(#[allow(dead_code, reason = "dropping it takes it back")] Option<Question>),
+    Resolving {
+        give_up_at: Option<Instant>,
+    },
 }
+
+const NOTHING_YET: State = State::Resolving { give_up_at: None };
 
 /// A proxy is connected, and asked to connect us.
 struct Proxying {
@@ -82,7 +88,8 @@ impl Dialer {
     pub(crate) fn start(link: &Arc<Link>) {
         let dialer = Self {
             link: Arc::clone(link),
-            state: State::Resolving(None),
+            state: NOTHING_YET,
+            question: None,
             target: None,
             backoff: Backoff::default(),
             given_up: 0,
@@ -142,12 +149,23 @@ impl Dialer {
     }
 
     fn ask(&mut self, name: &str, port: u16, turn: &mut Turn<'_>) -> Fate {
-        let question = turn.pool.resolver().ask(name, port, turn.mailbox, turn.id);
-        self.state = State::Resolving(Some(question));
+        let ask = || turn.pool.resolver().ask(name, port, turn.mailbox, turn.id);
+        self.question.get_or_insert_with(ask);
+        let give_up_at = self.options().connect_timeout().limit().map(|limit| later(turn.now, limit));
+        self.state = State::Resolving { give_up_at };
+        self.set_alarm(turn);
         Fate::Goes
     }
 
+    fn lookup_took_too_long(&mut self, turn: &mut Turn<'_>) -> Fate {
+        let error = ConnectionError::TimedOut;
+        self.tell(EventKind::ConnectFailed(error));
+        self.failed(error, ReconnectStop::NEVER, turn)
+    }
+
     fn resolved(&mut self, mut addresses: Vec<SocketAddr>, turn: &mut Turn<'_>) -> Fate {
+        self.question = None;
+        self.link.show(ConnectionState::Connecting); // not yet again if it is late
         // An address with a zone is wanted, whatever its family.
         let is_name = matches!(self.first_hop(), Address::Tcp { host: Host::Name(_), .. });
         addresses.retain(|address| self.options().ipv6() || address.is_ipv4() || !is_name);
@@ -201,7 +219,7 @@ impl Dialer {
     /// The system has connected, to the peer or to a proxy.
     fn connected(&mut self, stream: Stream, turn: &mut Turn<'_>) -> Fate {
         let owner = Arc::clone(self.link.owner());
-        let state = std::mem::replace(&mut self.state, State::Resolving(None));
+        let state = std::mem::replace(&mut self.state, NOTHING_YET);
         match (owner.endpoint.address(), owner.options.socks_proxy.endpoint(), state) {
             (Address::Tcp { host, port, .. }, Some(_), State::Connecting(others)) => {
                 let socks = Socks::new(host, *port);
@@ -219,11 +237,12 @@ impl Dialer {
         let State::Proxying(proxying) = &mut self.state else { return Fate::Goes };
         match talk(&mut proxying.stream, &mut proxying.socks) {
             Ok(false) => Fate::Goes,
-            Ok(true) => match std::mem::replace(&mut self.state, State::Resolving(None)) {
+            Ok(true) => match std::mem::replace(&mut self.state, NOTHING_YET) {
                 State::Proxying(proxying) => self.begin(proxying.stream, turn),
-                State::Connected { .. } | State::Connecting(_) | State::Pausing(_) | State::Resolving(_) => {
-                    Fate::Goes
-                }
+                State::Connected { .. }
+                | State::Connecting(_)
+                | State::Pausing(_)
+                | State::Resolving { .. } => Fate::Goes,
             },
             Err(error) => self.proxy_failed(error, turn),
         }
@@ -232,7 +251,7 @@ impl Dialer {
     /// The proxy did not connect us: perhaps it does at another address.
     fn proxy_failed(&mut self, error: ConnectionError, turn: &mut Turn<'_>) -> Fate {
         self.tell(EventKind::ConnectFailed(error));
-        if let State::Proxying(proxying) = std::mem::replace(&mut self.state, State::Resolving(None)) {
+        if let State::Proxying(proxying) = std::mem::replace(&mut self.state, NOTHING_YET) {
             let mut others = proxying.others;
             others.note_failure(error);
             self.state = State::Connecting(others);
@@ -251,7 +270,7 @@ impl Dialer {
             State::Connecting(attempts) => attempts.due_at(turn.now),
             State::Pausing(until) => Some(*until),
             State::Proxying(proxying) => proxying.give_up_at,
-            State::Resolving(_) => None,
+            State::Resolving { give_up_at } => *give_up_at,
         };
         if let Some(at) = at {
             self.alarms.wake_at(at, turn);
@@ -358,7 +377,7 @@ impl Dialer {
         }
         match self.state {
             State::Connected { .. } => self.drive(work::PIPES, turn),
-            State::Connecting(_) | State::Pausing(_) | State::Proxying(_) | State::Resolving(_) => {
+            State::Connecting(_) | State::Pausing(_) | State::Proxying(_) | State::Resolving { .. } => {
                 if self.has_nothing_to_send() { Fate::Done } else { Fate::Goes }
             }
         }
@@ -384,7 +403,7 @@ impl Task for Dialer {
             State::Connected { .. } => self.drive(noted(ready), turn),
             State::Connecting(_) => self.go_on_connecting(turn),
             State::Proxying(_) => self.ask_proxy(turn),
-            State::Pausing(_) | State::Resolving(_) => Fate::Goes,
+            State::Pausing(_) | State::Resolving { .. } => Fate::Goes,
         }
     }
 
@@ -438,6 +457,7 @@ impl Dialer {
         match &self.state {
             State::Pausing(until) if turn.now >= *until => self.resolve(turn),
             State::Connecting(_) => self.go_on_connecting(turn),
+            State::Resolving { give_up_at: Some(at) } if turn.now >= *at => self.lookup_took_too_long(turn),
             State::Proxying(proxying) if proxying.give_up_at.is_some_and(|at| turn.now >= at) => {
                 self.proxy_failed(ConnectionError::TimedOut, turn)
             }
@@ -462,7 +482,7 @@ impl Dialer {
                 0 => Fate::Goes,
                 noted => self.drive(noted, turn),
             },
-            State::Pausing(_) | State::Proxying(_) | State::Resolving(_) => Fate::Goes,
+            State::Pausing(_) | State::Proxying(_) | State::Resolving { .. } => Fate::Goes,
         }
     }
 

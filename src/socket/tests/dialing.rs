@@ -10,7 +10,8 @@ use super::*;
 use crate::io::names;
 use crate::limits::{ATTEMPT_DELAY, ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
 use crate::{
-    Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectStop, SocksProxy, Timeout,
+    Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectInterval, ReconnectStop,
+    SocksProxy, Timeout,
 };
 
 /// An address at which the system answers nobody, because its backlog is full.
@@ -270,6 +271,45 @@ fn a_name_is_looked_up_once_for_all_who_connect_to_it() {
     connections.iter().for_each(|connection| connection.wait_ready(PATIENCE).unwrap());
     exchange(&mut sockets[99], &mut pull);
     assert_eq!(slow.asked().len(), 1);
+}
+
+#[test]
+fn a_lookup_that_takes_too_long_is_told_and_tried_again_and_its_late_answer_counts() {
+    let place = Place::new(Transport::Tcp);
+    let [address] = hosts();
+    let mut pull = bound(&place, address);
+    let resolver = place.context.inner.pool.resolver();
+    // Again and again, and in the middle of a pause that nobody waits for.
+    for (pause, retries) in [(TURN, 3), (100 * PATIENCE, 1)] {
+        let slow = Arc::<Slow>::default();
+        let builder = place.builder().connect_timeout(STALL / 10).reconnect_interval(pause);
+        let mut push: Socket<Push> = builder.open().unwrap();
+        let monitor = push.monitor();
+        let connection = push.connect(&slow.name(address)[..]).unwrap();
+        for _ in 0..retries {
+            let next = || monitor.recv_timeout(PATIENCE).unwrap().kind;
+            let error = ConnectionError::TimedOut;
+            assert!(matches!(next(), EventKind::ConnectFailed(why) if why == error));
+            assert!(matches!(next(), EventKind::Retried { error: why, .. } if why == error));
+        }
+        assert_eq!(connection.last_error(), Some(ConnectionError::TimedOut));
+        slow.go_on();
+        exchange(&mut push, &mut pull);
+        assert_eq!((slow.asked().len(), resolver.asking()), (1, 0), "it was looked up once");
+    }
+}
+
+#[test]
+fn a_lookup_that_takes_too_long_is_the_last_for_who_does_not_connect_again() {
+    let place = Place::new(Transport::Tcp);
+    let (slow, [address]) = (Arc::<Slow>::default(), hosts());
+    let builder = place.builder().connect_timeout(STALL / 10).reconnect_interval(ReconnectInterval::Never);
+    let mut push: Socket<Push> = builder.open().unwrap();
+    let connection = push.connect(&slow.name(address)[..]).unwrap();
+    eventually("it has failed", || connection.state() == ConnectionState::Failed);
+    assert_eq!(connection.last_error(), Some(ConnectionError::TimedOut));
+    eventually("it asks no more", || place.context.inner.pool.resolver().asking() == 0);
+    slow.go_on();
 }
 
 /// Threads of this process that look names up.
