@@ -95,7 +95,7 @@ struct Entry {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ContextBuilder {
-    io_threads: Option<NonZeroUsize>,
+    io_threads: Option<usize>,
     cores: Vec<usize>,
     spin: Duration,
     is_interruptible: bool,
@@ -252,12 +252,13 @@ impl ContextInner {
 }
 
 impl ContextBuilder {
-    /// Sets how many I/O threads may be started. Default: one for each core that the process may use; at
-    /// least one. They start when the first tcp or ipc endpoints need them, so a context that uses inproc only has none,
-    /// and 0, which libzmq takes for that, counts as 1.
+    /// Sets how many I/O threads may be started. Default: one for each core that the process may use. They start when
+    /// the first tcp or ipc endpoints need them, so a context that uses inproc only has none. With 0 it has nothing else,
+    /// as with libzmq: what needs one fails with [`BindErrorKind::NoIoThreads`](crate::BindErrorKind::NoIoThreads) or
+    /// [`ConnectErrorKind::NoIoThreads`](crate::ConnectErrorKind::NoIoThreads).
     #[must_use]
     pub fn io_threads(mut self, count: usize) -> Self {
-        self.io_threads = NonZeroUsize::new(count).or(Some(NonZeroUsize::MIN));
+        self.io_threads = Some(count);
         self
     }
 
@@ -354,7 +355,8 @@ impl ContextBuilder {
     #[must_use]
     pub fn build(self) -> Context {
         prepare_fences(); // not in the middle of the first burst
-        let threads = self.io_threads.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+        let cores = || available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = self.io_threads.unwrap_or_else(cores);
         let context = Context {
             inner: Arc::new(ContextInner {
                 pool: Arc::new(Pool::new(threads, self.cores)),

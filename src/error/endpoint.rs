@@ -176,6 +176,9 @@ pub enum BindErrorKind {
     /// The operating system refused.
     #[error("{0}")]
     Io(OsError),
+    /// tcp or ipc in a context whose [`io_threads`](crate::ContextBuilder::io_threads) are 0.
+    #[error("the context has no I/O threads, without which there is inproc only")]
+    NoIoThreads,
     /// The directory of an ipc path does not exist.
     #[error("the directory of this path does not exist")]
     NoSuchDirectory,
@@ -279,6 +282,9 @@ pub enum ConnectErrorKind {
     /// The operating system refused.
     #[error("{0}")]
     Io(OsError),
+    /// tcp or ipc in a context whose [`io_threads`](crate::ContextBuilder::io_threads) are 0.
+    #[error("the context has no I/O threads, without which there is inproc only")]
+    NoIoThreads,
     /// `disconnect` of an endpoint that this socket is not connected to.
     #[error("this socket is not connected to it")]
     NotConnected,

@@ -15,7 +15,7 @@ mod timers;
 pub(crate) use command::{End, Finish, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
 #[cfg(unix)]
 pub(crate) use descriptors::Descriptors;
-pub(crate) use pool::Pool;
+pub(crate) use pool::{NoThread, Pool};
 #[cfg(test)]
 pub(crate) use resolver::names;
 pub(crate) use resolver::{Question, Resolver};

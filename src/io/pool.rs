@@ -57,7 +57,7 @@ impl Pool {
     pub(crate) fn new(most_threads: usize, cores: Vec<usize>) -> Self {
         let (state, process) = (Mutex::default(), Process::current());
         let (ended, resolver) = (Condvar::new(), Arc::default());
-        let (most_threads, parting) = (most_threads.max(1), Arc::default());
+        let parting = Arc::default();
         Self { most_threads, cores, state, ended, resolver, parting, process }
     }
 
@@ -88,20 +88,19 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// What the operating system says when the first thread cannot be started; `None` when the pool is
-    /// finished, or inherited.
-    pub(crate) fn pick(self: &Arc<Self>, affinity: IoAffinity) -> Result<Arc<IoMailbox>, Option<io::Error>> {
+    /// See [`NoThread`].
+    pub(crate) fn pick(self: &Arc<Self>, affinity: IoAffinity) -> Result<Arc<IoMailbox>, NoThread> {
         let is_possible = (0..self.most_threads).any(|number| affinity.allows(number));
         let affinity = if is_possible { affinity } else { IoAffinity::ANY };
         if self.is_inherited() {
-            return Err(None); // first: a thread that is not here may hold the lock
+            return Err(NoThread::Finished); // first: a thread that is not here may hold the lock
         }
         let mut state = lock(&self.state);
         if state.is_finished {
-            return Err(None);
+            return Err(NoThread::Finished);
         }
         let is_idle = state.least_loaded(affinity).is_some_and(|handle| handle.load() == 0);
-        let mut failed = None;
+        let mut failed = NoThread::NoneAllowed;
         if !is_idle {
             let is_new = |number: &usize| {
                 affinity.allows(*number) && !state.threads.iter().any(|handle| handle.number == *number)
@@ -112,7 +111,7 @@ impl Pool {
                     state.running += 1;
                 }
                 // The threads that we have will do.
-                Some(Err(error)) => failed = Some(error),
+                Some(Err(error)) => failed = NoThread::Failed(error),
                 None => {}
             }
         }
@@ -221,6 +220,16 @@ impl Pool {
         let thread = spawn(format!("peermq-io-{index}"), run)?;
         Ok(Handle { number: index, mailbox, load, thread })
     }
+}
+
+/// Why there is no thread for a task.
+#[derive(Debug)]
+pub(crate) enum NoThread {
+    /// The operating system says so, and there is no other.
+    Failed(io::Error),
+    /// The pool is finished, or inherited.
+    Finished,
+    NoneAllowed,
 }
 
 /// A thread, until it ends.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::endpoint::{Address, Endpoint};
 use crate::error::{BindErrorKind, ConnectErrorKind, ConnectionError, ProtocolError};
-use crate::io::{IoMailbox, unique_id};
+use crate::io::{IoMailbox, NoThread, unique_id};
 use crate::patterns::Strategy;
 use crate::pipe::{Assist, Claim, PipeKey};
 use crate::routing_id::RoutingId;
@@ -171,8 +171,9 @@ impl Core {
 
     fn pick_for_binding(&self) -> Result<Arc<IoMailbox>, BindErrorKind> {
         self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
-            Some(error) => BindErrorKind::Io(error.into()),
-            None => BindErrorKind::Terminated,
+            NoThread::Failed(error) => BindErrorKind::Io(error.into()),
+            NoThread::Finished => BindErrorKind::Terminated,
+            NoThread::NoneAllowed => BindErrorKind::NoIoThreads,
         })
     }
 
@@ -260,8 +261,9 @@ impl Core {
             return Ok(connection);
         }
         let mailbox = self.context.pool.pick(self.options().affinity()).map_err(|error| match error {
-            Some(error) => ConnectErrorKind::Io(error.into()),
-            None => ConnectErrorKind::Terminated,
+            NoThread::Failed(error) => ConnectErrorKind::Io(error.into()),
+            NoThread::Finished => ConnectErrorKind::Terminated,
+            NoThread::NoneAllowed => ConnectErrorKind::NoIoThreads,
         })?;
         let owner = self.owner(&endpoint, peer_name.clone());
         let link = Link::new(mailbox, owner, Some(Arc::clone(&status)));

@@ -265,6 +265,7 @@ fn bind_errno(error: BindErrorKind) -> i32 {
         | BindErrorKind::SourceAddress
         | BindErrorKind::ToItself => libc::EINVAL,
         BindErrorKind::Io(error) => errno(error),
+        BindErrorKind::NoIoThreads => libc::EAGAIN,
         BindErrorKind::NoSuchDirectory => libc::ENOENT,
         BindErrorKind::NoSuchInterface => libc::ENODEV,
         BindErrorKind::NotASocket => libc::ENOTSOCK,

@@ -55,6 +55,23 @@ fn shutdown_ends_calls_that_wait_in_other_threads() {
 }
 
 #[test]
+fn a_context_without_io_threads_has_inproc_only() {
+    over(WIRES, |place| {
+        let place = Place::in_context(place.transport, Context::builder().io_threads(0).build());
+        let (mut pull, mut push): (Socket<Pull>, Socket<Push>) = (place.open(), place.open());
+        let endpoint = place.address();
+        assert_eq!(pull.bind(&endpoint).unwrap_err().kind(), BindErrorKind::NoIoThreads);
+        assert_eq!(push.connect(&endpoint).unwrap_err().kind(), ConnectErrorKind::NoIoThreads);
+        pull.bind("inproc://without-threads").unwrap();
+        push.connect("inproc://without-threads").unwrap();
+        send(&mut push, "hello");
+        assert_eq!(recv(&mut pull), "hello");
+        drop((pull, push));
+        assert_eq!(place.context.finish(PATIENCE).dropped, 0);
+    });
+}
+
+#[test]
 fn after_a_shutdown_nothing_begins() {
     //
     over(ALL, |place| {
