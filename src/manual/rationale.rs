@@ -160,6 +160,13 @@
 //! quarter of a second. Threads are not joined: one that hangs would hold up the end of the context for half a minute. It
 //! holds a name and nothing else then.
 //!
+//! # One host has an eighth of the handshakes when half are taken
+//!
+//! Many honest clients have one address, behind a load balancer or on one machine, and come at once when a server is back.
+//! While places are free, turning them away protects nobody. So one host may have half of them, which is none of what is
+//! kept for others, and an eighth from there on: who wants to keep everybody out needs five hosts. With an eighth from the
+//! start it would be eight, and 2,048 clients behind one address a crowd. A number for one address always holds.
+//!
 //! # Subscriptions go round the pipe
 //!
 //! A connection that comes up must be told every topic, and the application's thread may be busy, or be the very
