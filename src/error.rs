@@ -112,8 +112,11 @@ pub enum ConnectionError {
     Silent,
     /// The operating system did not connect, or did not look the name up, within
     /// [`connect_timeout`](crate::Options::connect_timeout), or a proxy did not connect within
-    /// [`handshake_interval`](crate::Options::handshake_interval).
-    #[error("connecting or its lookup took longer than connect_timeout, or a proxy longer than handshake_interval")]
+    /// [`handshake_interval`](crate::Options::handshake_interval). Or one of more than 16 silent addresses of a name, which
+    /// was tried for 4 seconds, has made room for another one.
+    #[error(
+        "connecting or looking the name up took too long (connect_timeout), or a proxy did (handshake_interval)"
+    )]
     TimedOut,
 }
 

@@ -315,8 +315,8 @@ pub(crate) const LOOKUPS_OF_CONTEXT: usize = 32;
 /// there are so many, a context that has none finds no address, and asks again after the reconnect pause.
 pub(crate) const LOOKUPS_IN_ALL: u64 = 64;
 
-/// Addresses of one name that are tried at the same time: each takes a descriptor. With the other limits as they are,
-/// 16 silent ones delay the next by a second.
+/// Addresses of one name that are tried at the same time: each takes a descriptor. The oldest makes room for the next one
+/// when it has had the system's first three attempts, in four seconds.
 pub(crate) const ATTEMPTS_AT_ONCE: usize = 16;
 
 /// Connections in a row that are made again without a pause because this side gave its peer up, a REQ whose reply is late.

@@ -2,7 +2,8 @@
 //!
 //! The first address is tried at once, each other one when the one before it has failed or taken a while, and the
 //! first that connects wins: the others are closed. So a host whose first address is silent is reached about as fast as
-//! one without that address, and addresses of both families have their turn early.
+//! one without that address, and addresses of both families have their turn early. When many are silent, the one that has
+//! been for longest makes room for the next.
 //! Source: RFC 8305, "Happy Eyeballs Version 2", sections 4 and 5.
 #![forbid(unsafe_code)]
 
@@ -80,13 +81,16 @@ impl Attempts {
             };
         }
         let is_due = self.next_at.is_none_or(|at| turn.now >= at);
-        if !self.running.is_empty() && (!is_due || self.running.len() >= ATTEMPTS_AT_ONCE) {
+        if !self.running.is_empty() && (!is_due || self.waiting.is_empty()) {
             return Progress::Waits;
         }
-        match (self.waiting.pop_front(), self.running.is_empty()) {
-            (Some(target), _) => self.start(target, options, turn),
-            (None, true) => Progress::Exhausted(self.error, self.is_refused),
-            (None, false) => Progress::Waits,
+        if self.running.len() >= ATTEMPTS_AT_ONCE {
+            let oldest = self.running.remove(0);
+            return self.failed(oldest.target, ConnectionError::TimedOut);
+        }
+        match self.waiting.pop_front() {
+            Some(target) => self.start(target, options, turn),
+            None => Progress::Exhausted(self.error, self.is_refused),
         }
     }
 
@@ -98,10 +102,9 @@ impl Attempts {
     }
 
     /// When something is to be done, if the system says nothing before.
-    pub(super) fn due_at(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn due_at(&self) -> Option<Instant> {
         let give_ups = self.running.iter().filter_map(|attempt| attempt.give_up_at);
-        // The next address may have had to wait for a place, which no time gives it.
-        give_ups.chain(self.next_at.filter(|at| *at > now)).min()
+        give_ups.chain(self.next_at).min()
     }
 
     fn start(&mut self, target: Target, options: &Options, turn: &Turn<'_>) -> Progress {

@@ -267,7 +267,7 @@ impl Dialer {
     fn set_alarm(&mut self, turn: &mut Turn<'_>) {
         let at = match &self.state {
             State::Connected { shake_hands_by } => *shake_hands_by,
-            State::Connecting(attempts) => attempts.due_at(turn.now),
+            State::Connecting(attempts) => attempts.due_at(),
             State::Pausing(until) => Some(*until),
             State::Proxying(proxying) => proxying.give_up_at,
             State::Resolving { give_up_at } => *give_up_at,
