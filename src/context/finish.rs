@@ -305,3 +305,20 @@ fn end_with_program() {
     contexts.iter().for_each(|context| context.end_with_program());
     lock(&ENDED).extend(contexts);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_is_told_with_its_rest() {
+        for (limit, rest) in [
+            (Some(DROP_LINGER), "29s at most"),
+            (Some(Duration::from_millis(1250)), "250ms at most"),
+            (None, "as long as it takes"),
+        ] {
+            let told = still_waits("it", limit);
+            assert!(told.ends_with(&format!(" is sent: {rest}; see ContextBuilder::linger")), "{told}");
+        }
+    }
+}
