@@ -65,6 +65,8 @@ pub(crate) use status::Status;
 #[cfg(test)]
 pub(crate) use streams::polls;
 pub(crate) use streams::{Manner, Waited, leave, wait, wait_as, wait_aside};
+#[cfg(test)]
+pub(crate) use ticker::fruitful_looks;
 pub(crate) use traces::tell_left;
 pub use vitals::ConnectionCounts;
 

@@ -1,6 +1,9 @@
 //! The ticks of a connection whose socket streams, and the times of its heartbeats.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod counted;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +15,11 @@ use crate::session::Link;
 use crate::session::care::Gait;
 use crate::session::work;
 use crate::time::later;
+
+#[cfg(test)]
+pub(crate) use counted::fruitful_looks;
+#[cfg(test)]
+use counted::look;
 
 /// When the next tick is due; `None` while the pipes tell of every change.
 #[derive(Debug, Default)]
@@ -74,8 +82,14 @@ impl Ticker {
         let Some(pause) = ticking.looks.take() else { return self.start(link, turn) };
         ticking.at = later(turn.now, pause);
         turn.wake_promptly_at(ticking.at);
-        link.look_between_ticks();
+        look(link);
     }
+}
+
+/// Writes what the caller has left.
+#[cfg(not(test))]
+fn look(link: &Link) {
+    link.look_between_ticks();
 }
 
 impl Ticking {

@@ -8,6 +8,7 @@ mod announce;
 mod any;
 mod both_go;
 mod bounds;
+mod bursts;
 mod close;
 mod conflate;
 mod conservation;
