@@ -76,7 +76,8 @@
 //!   `ERROR Routing-Id-Handed-Over` ([`HandedOver`](crate::ConnectionError::HandedOver) at the ROUTER,
 //!   [`RoutingIdTakenOver`](crate::ProtocolError::RoutingIdTakenOver) at the peer). With NULL a ROUTER to
 //!   which somebody has connected therefore sends READY behind the peer's, as RFC 37 has it. The first one is asked for a
-//!   sign of life (PING with ZMTP 3.1, else a probe of the kernel), and is closed when none comes within two seconds.
+//!   sign of life (PING with ZMTP 3.1, else probes of the kernel, which does not send them while
+//!   octets of ours are on their way), and is closed when none comes within two seconds, or some three with the kernel's.
 //!   Both sides are told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
 //!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again, after
 //!   pauses that grow to two seconds and a random part of up to as much again. A peer of ZMTP 1.0 or 2.0 has sent its first
@@ -104,8 +105,14 @@
 //!   authorizer's, are in our monitor's event, with the same cut; libzmq drops them.
 //! * [`Socket::last_peer`](crate::Socket::last_peer) tells from whom a message is, in place of libzmq's properties of a
 //!   message: a received message holds nothing of its peer, and costs nothing for it.
-//! * Sealed frames have the flags of messages, as libzmq's do; RFC 26 has them be commands. libzmq 4.3.5 with libsodium
-//!   takes whatever comes with that flag for a command, and so would lose all messages. What comes may have either.
+//! * Sealed frames have the flags of messages, as libzmq's do; RFC 26, and RFC 37 of what can be seen of a conversation
+//!   (E-17), have them be commands. libzmq 4.3.5 with libsodium takes whatever comes with the command bit for a command,
+//!   and so would lose all messages. What comes may have it or not; any other flag closes the connection.
+//! * Whoever is not let in yet hears no more than it says (E-21), after our greeting, which has 64 octets: with PLAIN, with
+//!   CURVE, and with NULL where somebody is asked about peers. So an ERROR waits until as much has come, or is not said.
+//!   One exception is RFC 24's: a HELLO without name and password has ten octets, its refusal twelve. Where nobody is
+//!   asked, everybody who comes is let in; before it has said who it is, it hears our READY (D1), of 3,072 octets at most
+//!   with all [`metadata`](crate::Options::metadata), and of ZMTP 1.0 and 2.0 our routing id.
 //! * In PLAIN, libzmq spells its ERROR `^RROR`, by a slip in its source; that is understood here as a refusal.
 //!   libzmq's clients take ours for another broken rule, and try again.
 //! * CURVE's keys of a connection are drawn anew for each, and overwritten when it ends. Public keys with which
@@ -154,6 +161,7 @@
 //! | how long the system may take to connect | as long as it tries, about two minutes; [`connect_timeout`](crate::Options::connect_timeout) is off | 5 s, then it is asked anew: a peer that is back after a long outage is found in a few seconds, not at the system's next attempt, which may be half a minute away. A name that is looked up for longer is told as a failure, too, and its answer is taken when it comes. [`Timeout::Never`](crate::Timeout::Never) is libzmq's |
 //! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn; the first that connects is taken, the others are closed. The addresses of a proxy as well |
 //! | `connect` to the same endpoint once more | DEALER, PUB, REQ and SUB stay as they are, except over inproc; the others have one more connection | the same; the handle that is returned is the first one's, and one `disconnect` ends it |
+//! | `tcp://*` with [`ipv6`](crate::Options::ipv6) | one socket for both families | the same; where the system has none that takes both, one for IPv4. A port of which another program has one half is in use |
 //! | source address, `tcp://source:port;host:port` | an interface or address of its own, for `connect` | the same; a `bind` to it says [`SourceAddress`](crate::BindErrorKind::SourceAddress) |
 //! | looking a name up | on the I/O thread | on 8 threads of the context at most, once for all that connect to it. One that the system does not answer keeps its thread, also when the context is gone |
 //!

@@ -85,6 +85,9 @@ pub(super) enum Incoming {
     Header(SmallVec<[u8; HEADER_MAX]>),
     /// The body, of `wanted` octets in the end.
     Body { wanted: usize, octets: Vec<u8> },
+    /// A body that is too long. It is refused when so many more of its octets have come: whoever sends no more than a
+    /// header is not to hear a longer answer (E-21).
+    TooLong { announced: u64, left: usize },
 }
 
 impl Incoming {
@@ -97,7 +100,8 @@ impl Incoming {
     /// # Errors
     ///
     /// What [`Header::check`] finds, [`ProtocolError::UnexpectedCommand`] for a message,
-    /// [`ProtocolError::CommandTooLarge`]; all of them before any of the body is held.
+    /// [`ProtocolError::CommandTooLarge`] behind as many octets as [`TOO_LARGE`] takes to be said; in all cases none of
+    /// the body is held.
     pub(super) fn take(&mut self, input: &mut &[u8]) -> Result<Option<Vec<u8>>, ProtocolError> {
         if let Self::Header(held) = self {
             let header = loop {
@@ -108,15 +112,30 @@ impl Incoming {
                 held.push(*octet);
                 *input = rest;
             };
-            *self = Self::Body { wanted: check(header)?, octets: Vec::new() };
+            *self = match check(header) {
+                Err(ProtocolError::CommandTooLarge(announced)) => {
+                    Self::TooLong { announced, left: error_octets(TOO_LARGE) }
+                }
+                wanted => Self::Body { wanted: wanted?, octets: Vec::new() },
+            };
         }
-        let Self::Body { wanted, octets } = self else { unreachable!("a header became a body just above") };
-        let missing = *wanted - octets.len();
-        let (mine, rest) = input.split_at(missing.min(input.len()));
-        grow(octets, mine.len(), *wanted);
-        octets.extend_from_slice(mine);
-        *input = rest;
-        Ok((octets.len() == *wanted).then(|| std::mem::take(octets)))
+        match self {
+            Self::Header(_) => unreachable!("a header became a body just above"),
+            Self::Body { wanted, octets } => {
+                let missing = *wanted - octets.len();
+                let (mine, rest) = input.split_at(missing.min(input.len()));
+                grow(octets, mine.len(), *wanted);
+                octets.extend_from_slice(mine);
+                *input = rest;
+                Ok((octets.len() == *wanted).then(|| std::mem::take(octets)))
+            }
+            Self::TooLong { announced, left } => {
+                let (mine, rest) = input.split_at((*left).min(input.len()));
+                *left -= mine.len();
+                *input = rest;
+                if *left == 0 { Err(ProtocolError::CommandTooLarge(*announced)) } else { Ok(None) }
+            }
+        }
     }
 
     #[cfg(test)]
@@ -124,6 +143,7 @@ impl Incoming {
         match self {
             Self::Header(held) => held.capacity(),
             Self::Body { octets, .. } => octets.capacity(),
+            Self::TooLong { .. } => 0,
         }
     }
 }
@@ -139,6 +159,11 @@ pub(super) fn push_error(out: &mut Outbox, reason: &'static str) {
         unreachable!("reasons are literals of this module's users, all under 256 octets")
     };
     out.push_command(ERROR, &[&[reason_octets], reason.as_bytes()]);
+}
+
+/// Octets of the frame of such an ERROR.
+pub(super) const fn error_octets(reason: &str) -> usize {
+    2 + 1 + ERROR.len() + 1 + reason.len()
 }
 
 /// Asks for a sign of life, without a context.
@@ -231,6 +256,9 @@ pub(super) const ROUTING_ID_IN_USE: &str = "Routing-Id-In-Use";
 
 /// The same, of a connection that stood: see [`ProtocolError::RoutingIdTakenOver`].
 pub(super) const ROUTING_ID_HANDED_OVER: &str = "Routing-Id-Handed-Over";
+
+/// The reason for a peer whose metadata is too long: a reason has no spaces.
+pub(super) const TOO_LARGE: &str = "Handshake-Command-Too-Large";
 
 const CANCEL: &str = "CANCEL";
 const ERROR: &str = "ERROR";

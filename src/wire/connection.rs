@@ -345,7 +345,7 @@ impl Connection {
                 Phase::Handshake { version, command, handshake } => {
                     let taken = command.take(octets).inspect_err(|error| {
                         if matches!(error, ProtocolError::CommandTooLarge(_)) {
-                            command::push_error(out, TOO_LARGE); // it would come again, as long as it is
+                            command::push_error(out, command::TOO_LARGE); // it would come again, as long as it is
                         }
                     });
                     let Some(mut body) = taken? else { return Ok(()) };
@@ -409,9 +409,6 @@ impl Connection {
         }
     }
 }
-
-/// The reason for a peer whose metadata is too long: a reason has no spaces.
-const TOO_LARGE: &str = "Handshake-Command-Too-Large";
 
 /// Why a connection ends that had begun to carry messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

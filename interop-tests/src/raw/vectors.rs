@@ -19,7 +19,7 @@ pub const PONG: &[u8] = b"\x04\x05\x04PONG";
 pub const ERROR: &[u8] = b"\x04\x0a\x05ERROR\x03400";
 
 /// What we say to a socket type that we do not talk to.
-pub const REFUSAL: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";
+pub const REFUSAL: &[u8] = b"\x04\x18\x05ERROR\x11Wrong-Socket-Type";
 
 /// A greeting with this version and mechanism; as-server and filler are zero. The padding is as a peer has it that
 /// looks for older ones and has no routing id, which is what ours and libzmq's do.

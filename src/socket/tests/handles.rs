@@ -85,7 +85,7 @@ fn types_that_do_not_match_fail_for_good() {
         let expected = [
             ConnectionError::Protocol(ProtocolError::IncompatibleSocketTypes(SocketType::Push)),
             ConnectionError::Protocol(ProtocolError::RefusedByPeer(Reason::from_octets(
-                b"Invalid-Socket-Type",
+                b"Wrong-Socket-Type",
             ))),
         ];
         assert!(expected.contains(&error.unwrap()), "{error:?}");

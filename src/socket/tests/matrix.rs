@@ -183,8 +183,8 @@ fn whoever_says_a_wrong_type_reads_why_and_then_the_end() {
         stream.write_all(&greeting_and_ready(theirs.name())).unwrap();
         let mut heard = Vec::new();
         stream.read_to_end(&mut heard).unwrap();
-        let error = heard.windows(7).position(|octets| octets == b"\x05ERROR\x13");
-        assert!(error.is_some_and(|at| heard[at + 7..] == *b"Invalid-Socket-Type"), "{ours:?} {theirs:?}");
+        let error = heard.windows(7).position(|octets| octets == b"\x05ERROR\x11");
+        assert!(error.is_some_and(|at| heard[at + 7..] == *b"Wrong-Socket-Type"), "{ours:?} {theirs:?}");
     }
 }
 
@@ -217,7 +217,7 @@ fn a_stream_talks_to_nobody_whoever_binds() {
             heard.extend_from_slice(message.frame(1).unwrap());
             message.frame(1).unwrap().is_empty()
         });
-        assert!(heard.ends_with(b"\x05ERROR\x13Invalid-Socket-Type"), "{socket_type:?}");
+        assert!(heard.ends_with(b"\x05ERROR\x11Wrong-Socket-Type"), "{socket_type:?}");
         assert!(other.peers().is_empty());
     }
 }

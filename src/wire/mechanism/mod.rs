@@ -268,7 +268,7 @@ pub(super) const fn half_open_octets() -> usize {
 }
 
 /// A reason has no spaces: the grammar allows VCHAR only.
-const WRONG_SOCKET_TYPE: &str = "Invalid-Socket-Type";
+const WRONG_SOCKET_TYPE: &str = "Wrong-Socket-Type";
 
 #[cfg(test)]
 mod rfc37_greeting {

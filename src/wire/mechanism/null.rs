@@ -38,7 +38,8 @@ impl Handshake {
 
     /// Takes the peer's first command, which ends the handshake one way or the other.
     ///
-    /// A peer with the wrong socket type finds the reason in `out`, as RFC 37 asks.
+    /// A peer with the wrong socket type finds the reason in `out`, as RFC 37 asks; where somebody is asked about peers,
+    /// one that has sent no socket type at all does not.
     ///
     /// # Errors
     ///
@@ -54,6 +55,9 @@ impl Handshake {
         let data = expect("READY", body)?;
         let mut refusal = Outbox::new();
         let peer = peer(local, version, data, Some(&mut refusal)).inspect_err(|_| {
+            if local.security.is_guarded && refusal.len() > SHORTEST_HEADER + body.len() {
+                return; // a stranger is not told more than it says (E-21)
+            }
             if !refusal.is_empty() && !local.security.is_guarded && local.hears_name_first() {
                 // It learns what we are, as it does from others.
                 command::push_ready(out, &metadata::encode(local));
@@ -80,3 +84,6 @@ impl Handshake {
         Ok(Step::Done(*peer, None))
     }
 }
+
+/// Octets that a frame has beside its body at least.
+const SHORTEST_HEADER: usize = 2;

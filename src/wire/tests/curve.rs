@@ -244,8 +244,7 @@ fn every_other_length_is_refused() {
         }
     }
     for size in [3073_u64, 65_536, 1 << 20, 1 << 31, (1 << 63) - 1] {
-        let header = [&[6], &size.to_be_bytes()[..]].concat();
-        let outcome = served(&[&hello(), &header]);
+        let outcome = served(&[&hello(), &too_long(size)]);
         assert_eq!(outcome.error(), ProtocolError::CommandTooLarge(size));
         assert!(outcome.commands().ends_with(ERROR_TOO_LARGE));
     }

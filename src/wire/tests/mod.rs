@@ -287,6 +287,11 @@ fn frame(body: &[u8]) -> Vec<u8> {
     }
 }
 
+/// The beginning of a command frame of this size, which is over the limit: it is refused at its last octet here.
+fn too_long(size: u64) -> Vec<u8> {
+    [&[6], &size.to_be_bytes()[..], &[b'x'; ERROR_TOO_LARGE.len()]].concat()
+}
+
 fn body(name: &str, data: &[u8]) -> Vec<u8> {
     [&[name.len() as u8], name.as_bytes(), data].concat()
 }
@@ -313,7 +318,7 @@ fn ready_of(socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
 /// Our READY for a PULL, and the ERROR that answers a wrong socket type.
 const READY_PULL: &[u8] = b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL";
 const ERROR_TOO_LARGE: &[u8] = b"\x04\x22\x05ERROR\x1bHandshake-Command-Too-Large";
-const ERROR_SOCKET_TYPE: &[u8] = b"\x04\x1a\x05ERROR\x13Invalid-Socket-Type";
+const ERROR_SOCKET_TYPE: &[u8] = b"\x04\x18\x05ERROR\x11Wrong-Socket-Type";
 
 /// Xorshift64: the same sequence in every run.
 struct Random(u64);

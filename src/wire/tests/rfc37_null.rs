@@ -82,7 +82,7 @@ fn our_error_follows_the_grammar() {
     assert_eq!(usize::from(reason[0]), reason.len() - 1);
     assert!(reason[1..].iter().all(u8::is_ascii_graphic));
     // And the other end takes it for what it is.
-    assert_eq!(after_greeting(ERROR_SOCKET_TYPE).error(), refused("Invalid-Socket-Type"));
+    assert_eq!(after_greeting(ERROR_SOCKET_TYPE).error(), refused("Wrong-Socket-Type"));
 }
 
 #[test]
@@ -191,8 +191,7 @@ fn flags_and_sizes_are_checked_before_the_body() {
         assert_eq!(after_greeting(&frames).error(), ProtocolError::CommandWithMore);
     }
     for size in [HELD_MAX as u64 + 1, 1 << 32, (1 << 32) + 1, (1 << 63) - 1] {
-        let frames = [&[6], &size.to_be_bytes()[..]].concat();
-        let outcome = after_greeting(&frames);
+        let outcome = after_greeting(&too_long(size));
         assert_eq!(outcome.error(), ProtocolError::CommandTooLarge(size));
         assert!(outcome.commands().ends_with(ERROR_TOO_LARGE));
     }
