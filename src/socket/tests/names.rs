@@ -3,6 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use socket2::{SockFilter, SockRef};
+
 use super::monitor::until;
 use super::security::Sides;
 use super::*;
@@ -136,6 +138,62 @@ fn a_peer_that_is_gone_without_a_word_loses_its_name() {
         assert_eq!((from, number_of(&message)), (ada(), number));
     }
     drop(silent);
+}
+
+/// The line is cut: the kernel keeps no octet of what comes for this end, and so does not answer either.
+fn cut(stranger: &TcpStream) {
+    let code = u16::try_from(libc::BPF_RET | libc::BPF_K).unwrap();
+    SockRef::from(stranger).attach_filter(&[SockFilter::new(code, 0, 0, 0)]).unwrap();
+}
+
+#[test]
+fn an_old_peer_that_is_gone_without_a_word_loses_its_name_too() {
+    // It knows no PING: the kernel finds out. What a ROUTER says until it hears of a peer has so many octets.
+    let strangers = [(ZMTP1.to_vec(), 10), (ZMTP2.to_vec(), 14), (greeting(0, b""), 107)];
+    thread::scope(|scope| {
+        for (words, octets) in strangers {
+            scope.spawn(move || finds_out(&words, octets));
+        }
+    });
+}
+
+fn finds_out(words: &[u8], octets: usize) {
+    let place = Place::new(Transport::Tcp);
+    let mut router = place.open::<Router>();
+    let binding = router.bind("tcp://127.0.0.1:0").unwrap();
+    let monitor = router.monitor();
+    let bob = RoutingId::new("bob").unwrap();
+    let at = words.windows(3).position(|part| part == b"ada").unwrap();
+    let words_of_bob = [&words[..at], b"bob", &words[at + 3..]].concat();
+    let said: &[u8] = if words == ZMTP1 { b"\x03\0hi" } else { b"\0\x02hi" };
+    let [gone, mut lives] = [words, &words_of_bob].map(|words| {
+        let mut stranger = stranger(&binding, words);
+        stranger.read_exact(&mut vec![0; octets]).unwrap();
+        // With it goes that all was heard: nothing of ours is on its way, for whose sake the kernel would not ask.
+        stranger.write_all(said).unwrap();
+        assert_eq!(hear(&mut router).1, "hi");
+        stranger
+    });
+    cut(&gone);
+    // The one that lives is asked first.
+    let builder = place.builder().routing_id(bob.clone()).reconnect_interval(Duration::from_millis(5));
+    let mut other: Socket<Dealer> = builder.open().unwrap();
+    other.connect(&binding).unwrap();
+    assert_eq!(refusal(&monitor), ProtocolError::RoutingIdInUse.into());
+    let mut dealer = named(place.builder());
+    dealer.connect(&binding).unwrap();
+    for number in 0..100 {
+        send(&mut dealer, &numbered(number));
+    }
+    let end = disconnected(&monitor);
+    assert!(matches!(end, Some(ConnectionError::Io(_))), "{end:?}");
+    for number in 0..100 {
+        let (from, message) = hear(&mut router);
+        assert_eq!((from, number_of(&message)), (ada(), number));
+    }
+    lives.write_all(said).unwrap();
+    assert_eq!(hear(&mut router), (bob, "hi".into()));
+    assert_eq!(router.peers().len(), 2);
 }
 
 #[test]
