@@ -446,10 +446,14 @@ fn bind_tcp(
     options: &Options,
 ) -> Result<(mio::net::TcpListener, SocketAddr), BindErrorKind> {
     let mut failed = BindErrorKind::NoSuchInterface;
+    let is_any = *host == Host::Any;
     for address in tcp::local_addresses(host, port, options)? {
-        match tcp::bind(address, options) {
+        match tcp::bind(address, is_any, options) {
             Ok(bound) => return Ok(bound),
             Err(error) => failed = bind_error(&error),
+        }
+        if is_any && failed == BindErrorKind::AddressInUse {
+            break; // with the port of IPv4 alone, peers would find somebody else behind that of IPv6
         }
     }
     Err(failed)

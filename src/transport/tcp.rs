@@ -43,7 +43,12 @@ pub(super) fn check_connected(stream: &TcpStream) -> io::Result<bool> {
     Ok(connected)
 }
 
-pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpListener, SocketAddr)> {
+/// `is_for_both`: an IPv6 address that IPv4 peers have to reach, too.
+pub(super) fn bind(
+    address: SocketAddr,
+    is_for_both: bool,
+    options: &Options,
+) -> io::Result<(TcpListener, SocketAddr)> {
     faults::before(Call::Socket)?;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
@@ -52,7 +57,10 @@ pub(super) fn bind(address: SocketAddr, options: &Options) -> io::Result<(TcpLis
         socket.set_reuse_address(true)?;
     }
     if address.is_ipv6() {
-        let _ = socket.set_only_v6(false); // dual stack where the system has it
+        let is_dual = faults::before(Call::SetOption).and_then(|()| socket.set_only_v6(false));
+        if is_for_both {
+            is_dual?;
+        } // else it takes both where the system can
     }
     kernel::prepare(&socket, address, options)?;
     faults::before(Call::Bind)?;

@@ -9,6 +9,8 @@ use std::process::Stdio;
 use std::sync::Barrier;
 
 use super::*;
+use crate::transport::Call;
+use crate::transport::faults::Plan;
 use crate::{
     BindErrorKind, ConnectErrorKind, Connection, ConnectionState, Dealer, EndpointErrorKind, Pub,
     ReconnectInterval, Rep, Req, Router, Sub, XPub, XSub,
@@ -51,6 +53,46 @@ fn ipv6_is_bound_and_connected_to_where_the_machine_has_it() {
     let port = pull.bind("tcp://*:0").unwrap().port().unwrap();
     reaches(&place, &mut pull, format!("tcp://[::1]:{port}"));
     reaches(&place, &mut pull, format!("tcp://127.0.0.1:{port}"));
+}
+
+#[test]
+fn the_wildcard_is_that_of_ipv4_where_no_socket_takes_both() {
+    // No IPv6 in the kernel, none switched on, and a system that keeps the two apart.
+    let place = Place::new(Transport::Tcp);
+    let failing = [
+        (Call::Socket, libc::EAFNOSUPPORT),
+        (Call::Bind, libc::EADDRNOTAVAIL),
+        (Call::SetOption, libc::EINVAL),
+    ];
+    for (call, errno) in failing {
+        let mut pull: Socket<Pull> = place.builder().ipv6(true).open().unwrap();
+        let endpoint = bind_failing(&mut pull, "tcp://*:0", call, errno).unwrap();
+        assert!(endpoint.starts_with("tcp://0.0.0.0:"), "{endpoint} without {call:?}");
+        reaches(&place, &mut pull, endpoint.replace("0.0.0.0", "127.0.0.1"));
+    }
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    // Whoever names the address of IPv6 gets it.
+    let mut pull: Socket<Pull> = place.builder().ipv6(true).open().unwrap();
+    let endpoint = bind_failing(&mut pull, "tcp://[::]:0", Call::SetOption, libc::EINVAL).unwrap();
+    reaches(&place, &mut pull, endpoint.replace("[::]", "[::1]"));
+    // A port of which somebody else has one half is in use.
+    let other = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+    other.set_only_v6(true).unwrap();
+    other.bind(&"[::]:0".parse::<std::net::SocketAddr>().unwrap().into()).unwrap();
+    other.listen(1).unwrap();
+    let port = other.local_addr().unwrap().as_socket().unwrap().port();
+    let error = pull.bind(format!("tcp://*:{port}")).unwrap_err();
+    assert_eq!(error.kind(), BindErrorKind::AddressInUse);
+}
+
+/// Binds while the next such call fails.
+fn bind_failing(pull: &mut Socket<Pull>, text: &str, call: Call, errno: i32) -> Option<String> {
+    let plan = Plan::quiet();
+    let _entered = plan.enter();
+    plan.fail_next(call, errno);
+    pull.bind(text).map(|binding| binding.endpoint().to_string()).ok()
 }
 
 #[test]
