@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 
 use crate::io::{SocketMailbox, ToSocket};
 use crate::pipe::Ready;
@@ -111,7 +112,8 @@ pub(super) enum Order {
 enum Phase {
     /// It takes no message: it has not begun, stands still, or is over.
     AtRest,
-    Running,
+    /// On this thread.
+    Running(ThreadId),
 }
 
 /// Where a proxy and those who steer it meet.
@@ -136,10 +138,14 @@ impl ProxyControl {
     /// message that has no room is held until [`resume`](Self::resume). Peers still come and go.
     ///
     /// A proxy that does not run yet begins paused.
+    ///
+    /// On the proxy's own thread, where a task runs that is woken by what the proxy sends, this returns at once: the proxy
+    /// ends its turn, of 1,000 messages at most each way, and then stops.
     pub fn pause(&self) {
         self.desk.order(Order::Pause);
         let mut state = lock(&self.desk.state);
-        while state.order == Order::Pause && state.phase == Phase::Running {
+        let here = thread::current().id();
+        while state.order == Order::Pause && matches!(state.phase, Phase::Running(at) if at != here) {
             state = wait(&self.desk.has_answered, state);
         }
     }
@@ -229,7 +235,10 @@ impl Post {
         {
             state.rounds += 1;
         }
-        let phase = if state.order == Order::Run { Phase::Running } else { Phase::AtRest };
+        let phase = match state.order {
+            Order::Run => Phase::Running(thread::current().id()),
+            Order::Pause | Order::Terminate => Phase::AtRest,
+        };
         if state.phase != phase {
             state.phase = phase;
             self.desk.has_answered.notify_all();

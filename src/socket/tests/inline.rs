@@ -11,7 +11,8 @@ use std::task::{self, Wake, Waker};
 use super::*;
 use crate::sync::AtomicBool;
 use crate::{
-    CloseReason, Connection, Dealer, Hwm, Pair, Pub, Router, RouterNotify, SharedSocket, Sub, XPub, ZapDomain,
+    CloseReason, Connection, Dealer, Hwm, Interest, Pair, Poller, Proxy, Pub, Router, RouterNotify,
+    SharedSocket, Sub, XPub, ZapDomain,
 };
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -309,6 +310,100 @@ const SCENES: &[(&str, Scene)] = &[
             busy(&other);
         });
         (1, Box::new(pull))
+    }),
+    ("a task waits with a poller", |place, ends| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = place.context.clone();
+        ends.spawn(async move {
+            for text in ["a", "b"] {
+                assert_eq!(pull.recv_async().await.unwrap(), text);
+                // What it has sent itself: nobody else may be there to send who does not wait for this thread.
+                let (mut own, mut push) = (context.open::<Pull>().unwrap(), context.open::<Push>().unwrap());
+                let name = format!("inproc://polled-{}", unique());
+                own.bind(&name).unwrap();
+                push.connect(&name).unwrap();
+                let mut poller = Poller::new();
+                poller.add(&mut pull, Interest::READABLE, 0).unwrap();
+                poller.add(&mut own, Interest::READABLE, 1).unwrap();
+                poller.wait(Some(Duration::ZERO)).unwrap();
+                push.try_send("own").unwrap();
+                // The next one may be there as well.
+                assert!(poller.wait(Some(PATIENCE)).unwrap().iter().any(|event| event.key == 1));
+                assert_eq!(own.try_recv().unwrap(), "own");
+                busy(&context);
+            }
+        });
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        for text in ["a", "b"] {
+            send(&mut push, text);
+        }
+        (1, Box::new(push))
+    }),
+    ("a task waits for a descriptor", |place, ends| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let context = place.context.clone();
+        ends.spawn(async move {
+            assert_eq!(pull.recv_async().await.unwrap(), "a");
+            let (mut own, mut push) = (context.open::<Pull>().unwrap(), context.open::<Push>().unwrap());
+            let name = format!("inproc://shown-{}", unique());
+            own.bind(&name).unwrap();
+            push.connect(&name).unwrap();
+            let shown = own.descriptor(Interest::READABLE).unwrap();
+            let mut poller = Poller::new();
+            poller.add_fd(&shown, Interest::READABLE, ()).unwrap();
+            assert!(poller.wait(Some(Duration::ZERO)).unwrap().is_empty());
+            push.try_send("own").unwrap();
+            assert_eq!(poller.wait(Some(PATIENCE)).unwrap().len(), 1);
+            assert_eq!(own.try_recv().unwrap(), "own");
+            // The socket whose message has woken it, too, and it goes with its descriptor.
+            drop(pull.descriptor(Interest::READABLE).unwrap());
+            busy(&context);
+        });
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        send(&mut push, "a");
+        (1, Box::new(push))
+    }),
+    ("whoever is watched by a poller is woken beside it", |place, ends| {
+        // The poller sits at the mailbox that wakes the task.
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let mut poller = Poller::new();
+        poller.add(&mut pull, Interest::READABLE, ()).unwrap();
+        let watching = thread::spawn(move || {
+            poller.wait(Some(PATIENCE)).unwrap();
+        });
+        let context = place.context.clone();
+        ends.spawn(async move {
+            assert_eq!(pull.recv_async().await.unwrap(), "a");
+            busy(&context);
+        });
+        let mut push: Socket<Push> = place.connected(&endpoint);
+        send(&mut push, "a");
+        watching.join().unwrap();
+        (1, Box::new(push))
+    }),
+    ("a task steers the proxy that wakes it", |place, ends| {
+        let (frontend, into) = place.bound::<Pull>();
+        let (backend, out) = place.bound::<Push>();
+        let mut pull: Socket<Pull> = place.connected(&out);
+        let mut push: Socket<Push> = place.connected(&into);
+        let proxy = Proxy::new(frontend, backend).unwrap();
+        let (control, context) = (proxy.control(), place.context.clone());
+        ends.spawn(async move {
+            for number in 0..10 {
+                assert_eq!(number_of(&pull.recv_async().await.unwrap()), number);
+                control.pause();
+                assert!(control.statistics().to_backend.messages <= 10);
+                busy(&context);
+                control.resume();
+            }
+            control.pause();
+            control.terminate();
+        });
+        let running = thread::spawn(move || proxy.run());
+        (0..10).for_each(|number| send(&mut push, &numbered(number)));
+        let end = running.join().unwrap();
+        assert_eq!((end.statistics.to_backend.messages, end.was_shut_down), (10, false));
+        (1, Box::new(push))
     }),
     ("a ZAP handler is asked", |place, ends| {
         if place.transport == Transport::Inproc {
