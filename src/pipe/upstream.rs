@@ -71,6 +71,9 @@ struct State {
     /// Changes so far.
     changes: u64,
     asker: Option<Asker>,
+    /// How often feeds were asked, which takes the lock.
+    #[cfg(test)]
+    looks: u64,
 }
 
 /// Somebody waits until every publisher has the first so many changes.
@@ -189,6 +192,12 @@ impl Upstream {
     /// Topics with subscriptions.
     pub(crate) fn count(&self) -> usize {
         lock(&self.state).topics.len()
+    }
+
+    /// How often feeds were asked for the next change.
+    #[cfg(test)]
+    pub(crate) fn looks(&self) -> u64 {
+        lock(&self.state).looks
     }
 
     /// Asks every publisher whether it has what is subscribed to now. Whoever waits for the answers is woken through
@@ -344,6 +353,10 @@ impl Feed {
     /// What to tell next; `None` when there is nothing, and a change will wake.
     pub(crate) fn next(&mut self) -> Option<Change> {
         let mut state = lock(&self.upstream.state);
+        #[cfg(test)]
+        {
+            state.looks += 1;
+        }
         let change = state.next_of(self.id, self.upstream.told);
         let asker = state.asker.as_ref().filter(|_| {
             // It has not been told everything, but so much that its next call takes in the rest.

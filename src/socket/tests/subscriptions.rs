@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
+use crate::limits::CHANGES_PER_CALL;
 use crate::{Pub, Publishes, ReconnectInterval, Sub, Subscribes, Subscription, XPub, XSub};
 
 fn restless<S: Subscribes>(place: &Place) -> Socket<S> {
@@ -194,4 +195,80 @@ fn cancellations_of_nothing_and_messages_upstream_leave_nothing_behind() {
         }
         assert_eq!((publisher.topic_count(), publisher.subscriber_count()), (1, 1));
     });
+}
+
+#[test]
+fn what_a_subscriber_of_this_process_changes_costs_a_publisher_no_more_than_a_share_per_call() {
+    // Counted are the times for which a call holds the lock that the subscriber needs, too: each is that of one change.
+    let place = Place::new(Transport::Inproc);
+    let (mut publisher, endpoint) = place.bound::<Pub>();
+    let mut sub: Socket<Sub> = place.connected(&endpoint);
+    let upstream = Arc::clone(sub.core.upstream.as_ref().unwrap());
+    let looks_of_a_call = |publisher: &mut Socket<Pub>| {
+        let before = upstream.looks();
+        publisher.try_send("none").unwrap();
+        upstream.looks() - before
+    };
+    looks_of_a_call(&mut publisher);
+    // One topic, however often it changes: it is known now, and then it is not.
+    for is_known in [true, false] {
+        for _ in 0..10_000 {
+            sub.subscribe("topic").unwrap();
+            sub.unsubscribe("topic");
+        }
+        if is_known {
+            sub.subscribe("topic").unwrap();
+        }
+        let looks = looks_of_a_call(&mut publisher);
+        assert!((1..=3).contains(&looks), "{looks}: a change or two, and that there is no more");
+        assert_eq!(publisher.topic_count(), usize::from(is_known));
+        if is_known {
+            sub.unsubscribe("topic");
+        }
+    }
+    // Where nothing has changed no call looks.
+    looks_of_a_call(&mut publisher);
+    assert_eq!((0..100).map(|_| looks_of_a_call(&mut publisher)).sum::<u64>(), 0);
+    // Many topics: a share per call, and in the end all of them.
+    let many = 20 * CHANGES_PER_CALL;
+    for number in 0..many {
+        sub.subscribe(number.to_string()).unwrap();
+    }
+    let (mut calls, mut known) = (0_u64, 0);
+    eventually("it knows all", || {
+        let looks = looks_of_a_call(&mut publisher);
+        assert!(looks <= most(), "{looks} in one call");
+        // A call as well.
+        let before = upstream.looks();
+        known = publisher.topic_count();
+        assert!(upstream.looks() - before <= most(), "after {calls} calls");
+        calls += 2;
+        known == many
+    });
+    assert!(calls >= many as u64 / most(), "{calls}");
+    // While the subscriber goes on, too.
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let ending = Ending(&is_over);
+        let changing = scope.spawn(|| {
+            let mut changes = 0_u64;
+            while !is_over.load(Ordering::Relaxed) {
+                sub.subscribe((changes % 1000).to_string()).unwrap();
+                sub.unsubscribe((changes % 1000).to_string());
+                changes += 1;
+            }
+            changes
+        });
+        for _ in 0..20_000 {
+            let looks = looks_of_a_call(&mut publisher);
+            assert!(looks <= most(), "{looks} in one call");
+        }
+        drop(ending);
+        assert!(changing.join().unwrap() > 0);
+    });
+}
+
+/// Most changes that one call looks for: a share when it takes its mail in, and one of what was left before.
+fn most() -> u64 {
+    2 * CHANGES_PER_CALL as u64
 }
