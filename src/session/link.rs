@@ -6,6 +6,7 @@
 
 mod arrival;
 mod assist;
+pub(in crate::session) mod late;
 mod names;
 mod orders;
 
@@ -249,21 +250,6 @@ impl Link {
             // hands, nothing else has it find out that it is over.
             self.wake(self.id, Ready::Readable);
         }
-    }
-
-    /// Ends the session without a notice, if it has not finished its handshake. `false`: it has, or is gone. `None`:
-    /// somebody is at work on it, perhaps for longer than an I/O thread should wait.
-    pub(super) fn end_handshake(&self) -> Option<bool> {
-        let mut place = self.place.try_lock()?;
-        let is_late = matches!(&*place, Place::Up(session) if session.is_shaking_hands());
-        if is_late {
-            if let Place::Up(session) = std::mem::replace(&mut *place, Place::Down(None)) {
-                // Closed at once: only a greeting can be on its way.
-                *place = Place::Down(session.into_ends(self.farewell()));
-            }
-            self.release_passing_name();
-        }
-        Some(is_late)
     }
 
     fn end_given_up(&self, place: &mut Place) {

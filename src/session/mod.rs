@@ -54,6 +54,8 @@ pub(crate) use gate::{Doorkeeper, Inquiry};
 pub(crate) use give_way::poll_in_turn;
 pub(crate) use half_open::HalfOpen;
 pub(crate) use link::Link;
+#[cfg(test)]
+pub(crate) use link::late::hold_up;
 pub(crate) use listener::Bound;
 pub(crate) use live::Live;
 pub use monitor::Monitor;

@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex};
 use super::*;
 use crate::io::names;
 use crate::limits::{ATTEMPTS_AT_ONCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
+use crate::session::hold_up;
 use crate::{
     Connection, ConnectionError, ConnectionState, DeviceName, EventKind, ReconnectInterval, ReconnectStop,
     SocksProxy, Timeout,
@@ -478,4 +479,26 @@ fn addresses_of_one_link_are_bound_connected_to_and_come_from_with_their_zone() 
             }
         }
     }
+}
+
+#[test]
+fn what_is_noted_while_an_io_thread_looks_for_a_late_handshake_is_done() {
+    // Its timer comes although the handshake is over, and the socket's own thread finds the session taken.
+    over(WIRES, |place| {
+        let (mut pull, endpoint) = place.bound::<Pull>();
+        let limit = Duration::from_secs(1);
+        let mut push: Socket<Push> = place.builder().handshake_interval(limit).open().unwrap();
+        push.connect(&endpoint).unwrap().wait_ready(PATIENCE).unwrap();
+        send(&mut push, "first");
+        assert_eq!(recv(&mut pull), "first");
+        let (is_held, go) = hold_up::arrange(push.stats().peers[0].connection);
+        let (tell, told) = std::sync::mpsc::channel();
+        // Elsewhere: before this thread sleeps in a call it looks after its connections once more.
+        let receiving = thread::spawn(move || tell.send(recv(&mut pull)).unwrap());
+        is_held.recv_timeout(PATIENCE).unwrap();
+        push.try_send("noted").unwrap();
+        go.send(()).unwrap();
+        assert_eq!(told.recv_timeout(PATIENCE).unwrap(), "noted");
+        receiving.join().unwrap();
+    });
 }
