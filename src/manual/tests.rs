@@ -56,6 +56,21 @@ fn the_readme_shows_the_example_hello() {
 }
 
 #[test]
+fn the_rust_that_is_needed_is_the_one_that_is_checked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let oldest = env!("CARGO_PKG_RUST_VERSION");
+    assert!(
+        README.contains(&format!("The library itself needs Rust {oldest}, with the feature `curve` 1.89"))
+    );
+    let run = std::fs::read_to_string(root.join(".ci/run")).unwrap();
+    let workflow = std::fs::read_to_string(root.join(".github/workflows/ci.yml")).unwrap();
+    for rust in [oldest, "1.89"] {
+        assert!(run.contains(&format!("\noldest {rust}.0 ")), "{rust}");
+        assert!(workflow.contains(&format!("{rust}.0 ")), "{rust}");
+    }
+}
+
+#[test]
 fn the_manual_warns_of_null_and_lists_the_decisions() {
     // N-11, P-11
     let page = include_str!("compatibility.rs");
