@@ -15,6 +15,9 @@ use peermq::{Context, Endpoint, Interest, Message, Poller, RecvError, Req, Route
 const WORKERS: usize = 4;
 const CLIENTS: usize = 3;
 
+/// What a worker says that has not had a task yet.
+const FREE: &str = "free";
+
 type Failure = Box<dyn Error + Send + Sync>;
 
 fn main() -> Result<(), Failure> {
@@ -28,6 +31,7 @@ fn main() -> Result<(), Failure> {
     let to_broker = frontend.bind("tcp://127.0.0.1:0")?;
     let mut backend = context.open::<Router>()?;
     let for_workers = backend.bind("tcp://127.0.0.1:0")?;
+    println!("{to_broker} is for clients, {for_workers} for workers");
 
     let (words, done) = thread::scope(|scope| {
         let broker = scope.spawn(|| balance(frontend, backend));
@@ -67,14 +71,22 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
         }
         match if free.is_empty() { backend.recv() } else { backend.try_recv() } {
             Ok((worker, message)) => {
-                // Whoever sends anything else is free all the same; it must not end the broker.
+                // Who sends anything else is no worker, and gets no task; it must not end the broker.
                 let frames: Vec<_> = message.into_frames().collect();
-                if let [_, client, result] = frames.as_slice() {
-                    if let Ok(client) = RoutingId::from_received(client) {
-                        frontend.send_to(&client, ["".into(), result.clone()])?;
-                    }
+                let is_free = match frames.as_slice() {
+                    [_, word] => word == FREE,
+                    [_, client, result] => match RoutingId::from_received(client) {
+                        Ok(client) => {
+                            frontend.send_to(&client, ["".into(), result.clone()])?;
+                            true
+                        }
+                        Err(_) => false,
+                    },
+                    _ => false,
+                };
+                if is_free && !free.contains(&worker) {
+                    free.push_back(worker);
                 }
-                free.push_back(worker);
             }
             Err(RecvError::WouldBlock) => {
                 poller.wait(None)?;
@@ -88,7 +100,7 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
 fn work(context: &Context, broker: &Endpoint) -> Result<usize, Failure> {
     let mut req = context.open::<Req>()?;
     req.connect(broker)?;
-    let mut answer = Message::from("free");
+    let mut answer = Message::from(FREE);
     let mut files = 0;
     loop {
         let Ok(reply) = req.request(answer) else { return Ok(files) };

@@ -76,14 +76,21 @@ fn guess(endpoint: &str) -> Result<(), Box<dyn Error>> {
     for count in 1.. {
         let guess = low + (high - low) / 2;
         peer.send(guess.to_string())?;
-        match peer.recv()?.to_str()? {
-            "higher" if guess < high => low = guess + 1,
-            "lower" if guess > low => high = guess - 1,
-            "right" => {
-                println!("[guesser] found {guess} with {count} guesses");
-                break;
+        loop {
+            // Whoever is there may say anything: what is no answer is passed over.
+            match peer.recv()?.to_str() {
+                Ok("higher") if guess < high => low = guess + 1,
+                Ok("lower") if guess > low => high = guess - 1,
+                Ok("right") => {
+                    println!("[guesser] found {guess} with {count} guesses");
+                    return Ok(());
+                }
+                Ok(_) | Err(_) => {
+                    println!("[guesser] that is no answer to {guess}");
+                    continue;
+                }
             }
-            other => return Err(format!("{other:?} is no answer to {guess}").into()),
+            break;
         }
     }
     Ok(())

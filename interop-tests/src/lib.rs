@@ -2,6 +2,7 @@
 //! of octets that does what no honest one does.
 
 pub mod meet;
+pub mod program;
 pub mod raw;
 pub mod tally;
 pub mod theirs;
