@@ -58,7 +58,7 @@ impl Chores {
     pub(crate) fn note(&mut self, chores: u32) {
         self.0 = self.0.saturating_sub(chores);
         #[cfg(test)]
-        Self::count_done(u64::from(chores));
+        crate::pipe::Tally::note_chores(u64::from(chores));
     }
 }
 
@@ -88,6 +88,8 @@ impl Pipes {
     #[inline]
     pub(crate) fn start_attempt(&mut self) {
         (self.budget.spent, self.budget.was_cut_short) = (0, false);
+        #[cfg(test)]
+        crate::pipe::Tally::note_look();
     }
 
     /// Counts work that comes next. `false`: there is no budget for it, and the attempt ends here.
@@ -177,26 +179,7 @@ impl Pipes {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-
     use super::*;
-
-    thread_local! {
-        /// Chores that this thread has done.
-        static DONE: Cell<u64> = const { Cell::new(0) };
-    }
-
-    impl Chores {
-        /// Counts chores of this thread.
-        pub(in crate::pipe) fn count_done(chores: u64) {
-            DONE.set(DONE.get() + chores);
-        }
-
-        /// Chores that this thread has done so far.
-        pub(crate) fn done() -> u64 {
-            DONE.get()
-        }
-    }
 
     #[test]
     fn an_attempt_pays_for_the_chores_of_its_looks() {

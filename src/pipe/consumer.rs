@@ -208,6 +208,8 @@ impl Consumer {
         }
         self.received += 1;
         self.ring.consume(self.received);
+        #[cfg(test)]
+        crate::pipe::Tally::note_message();
     }
 
     /// Watches for messages for a moment, if many came since it waited last. Whether there are some.
@@ -282,7 +284,7 @@ impl Consumer {
         while let Some((behind, flags)) = at.and_then(frame_end) {
             at = Some(behind);
             #[cfg(test)]
-            crate::pipe::Chores::count_done(1);
+            crate::pipe::Tally::note_chores(1);
             messages += u64::from(flags & (COMMAND | MORE) == 0);
         }
         messages

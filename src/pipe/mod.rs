@@ -40,6 +40,8 @@ mod room;
 mod rung;
 mod segment;
 mod signal;
+#[cfg(test)]
+mod tally;
 mod upstream;
 mod wake;
 mod watch;
@@ -72,6 +74,8 @@ pub(crate) use pipes::{PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};
 pub(crate) use rung::Rung;
 pub(crate) use signal::Signal;
+#[cfg(test)]
+pub(crate) use tally::Tally;
 pub(crate) use upstream::{Change, Feed, Question, Reader, TakenBack, Told, Upstream};
 pub(crate) use wake::{Ready, Wake, WakeUp};
 

@@ -172,7 +172,7 @@ impl Session {
         link: &Link,
     ) -> Result<Progress, End> {
         match self {
-            Self::Raw(session) => session.run(noted, link),
+            Self::Raw(session) => session.run(noted, chores, link),
             Self::Zmtp(session) => session.run(noted, turn, chores, link),
         }
     }

@@ -20,9 +20,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::io::{End, ToSocket};
-use crate::limits::RAW_READ;
+use crate::limits::{RAW_READ, RAW_READ_CHORES};
 use crate::message::{Message, Payload};
-use crate::pipe::{Assist, Consumer, NoMessage, Producer, Refused, Taken, note, pipe};
+use crate::pipe::{Assist, Chores, Consumer, NoMessage, Producer, Refused, Taken, note, pipe};
 use crate::session::leave::{Discarded, Leave, discard};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
@@ -122,7 +122,7 @@ impl Session {
     }
 
     /// Does what was noted.
-    pub(super) fn run(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    pub(super) fn run(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if let Some(leave) = &mut self.leave {
             let discarded = discard(&mut self.stream, self.read_batch);
             return leave.go_on(discarded, None, noted, &self.stream, link);
@@ -144,22 +144,22 @@ impl Session {
             None => self.write(link.is_stopped()),
         };
         match written {
-            Ok(written) => self.read_on(written),
+            Ok(written) => self.read_on(written, chores),
             Err(End::Sent) if self.has_told && self.inlet.input != Input::Ended => self.leave(link),
             Err(end @ End::Io(_)) => {
                 // What the peer has sent before may be here although it takes no more.
                 self.failed = Some(end);
                 self.outbound = pipe(Some(0)).1; // the socket finds nobody who takes anything
                 self.is_readable = true;
-                self.read_on(Progress::Waits)
+                self.read_on(Progress::Waits, chores)
             }
             Err(end) => Err(end),
         }
     }
 
     /// Reads behind a turn of writing.
-    fn read_on(&mut self, written: Progress) -> Result<Progress, End> {
-        let progress = written.and(self.read()?);
+    fn read_on(&mut self, written: Progress, chores: &mut Chores) -> Result<Progress, End> {
+        let progress = written.and(self.read(chores)?);
         match self.failed {
             // Not every such error ends the connection: a peer that goes on is not waited for.
             Some(end) if self.inlet.input == Input::Ended || !self.is_readable => Err(end),
@@ -223,8 +223,8 @@ impl Session {
         }
     }
 
-    /// Reads until the kernel has no more, the pipe is full, or the budget is spent.
-    fn read(&mut self) -> Result<Progress, End> {
+    /// Reads until the kernel has no more, the pipe is full, or the budget or the chores are spent.
+    fn read(&mut self, chores: &mut Chores) -> Result<Progress, End> {
         let mut budget = self.read_batch;
         let mut octets = [0; RAW_READ];
         while self.is_readable {
@@ -233,8 +233,11 @@ impl Session {
                 Input::Unwanted => return self.discard(),
                 Input::Open if self.inlet.pipe.is_closed() => self.inlet.input = Input::Unwanted,
                 Input::Open => match self.inlet.pipe.has_room() {
-                    Ok(()) if budget == 0 => return Ok(Progress::Again),
-                    Ok(()) => budget = budget.saturating_sub(self.read_some(&mut octets)?),
+                    Ok(()) if budget == 0 || !chores.is_any_left() => return Ok(Progress::Again),
+                    Ok(()) => {
+                        chores.note(RAW_READ_CHORES);
+                        budget = budget.saturating_sub(self.read_some(&mut octets)?);
+                    }
                     Err(Refused::Closed | Refused::TooLarge) => self.inlet.input = Input::Unwanted,
                     Err(Refused::Full) => {
                         if self.inlet.pipe.wait_for_room() {

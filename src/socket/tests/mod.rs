@@ -6,6 +6,7 @@
 mod admission;
 mod announce;
 mod any;
+mod behind_floods;
 mod both_go;
 mod bounds;
 mod bursts;
@@ -27,7 +28,10 @@ mod faults;
 #[cfg(unix)]
 mod faults_stream;
 mod finish;
+mod flooded;
+mod flooders;
 mod floods;
+mod floods_of_ours;
 mod handles;
 mod heartbeats;
 mod idle_publishers;
