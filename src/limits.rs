@@ -81,6 +81,10 @@ pub(crate) const LABEL_OCTETS_MAX: usize = 256;
 /// be late, and much beside the microsecond that another attempt costs. Not tuned.
 pub(crate) const CALL_BUDGET: u32 = 1024;
 
+/// Attempts in one poll of a future: another one follows at once if something has come while the last found nothing, which
+/// peers can make last. Then other tasks of the executor have their turn, as when the budget is spent.
+pub(crate) const LOOKS_PER_POLL: u32 = 4;
+
 /// What it costs to take in a subscription or the end of one: some 400 ns, as eight frames.
 pub(crate) const TOPIC_WORK: u32 = 8;
 

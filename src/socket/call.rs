@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::error::{RecvError, SendError, Unsent};
+use crate::limits::LOOKS_PER_POLL;
 use crate::message::Payload;
 use crate::patterns::Strategy;
 use crate::pipe::{Patience, Sleepers};
@@ -80,16 +81,18 @@ impl Core {
     ) -> Poll<T> {
         let mailbox = Arc::as_ptr(&self.mailbox);
         session::poll_in_turn((mailbox.addr(), who), context, || {
+            let mut looks = 0;
             loop {
                 if let done @ Poll::Ready(_) = attempt(self, pattern) {
                     return done;
                 }
+                looks += 1;
                 // First, as it may read what this task waits for.
                 session::leave();
                 if self.mailbox.register(who, context.waker()) {
                     return Poll::Pending;
                 }
-                if self.pipes.is_cut_short() {
+                if self.pipes.is_cut_short() || looks == LOOKS_PER_POLL {
                     // Others of the executor have their turn first.
                     context.waker().wake_by_ref();
                     return Poll::Pending;

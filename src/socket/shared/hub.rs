@@ -15,7 +15,7 @@ use std::{iter, mem};
 
 use crate::interest::Interest;
 use crate::io::{SocketMailbox, ToSocket};
-use crate::limits::{EXCHANGES_PASSED_MAX, PASSED_MAX};
+use crate::limits::{EXCHANGES_PASSED_MAX, LOOKS_PER_POLL, PASSED_MAX};
 use crate::patterns::Pattern;
 use crate::pipe::{Ready, Signal, Sleepers};
 use crate::session::{self, Manner, Waited};
@@ -446,6 +446,7 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F
             }
             me
         };
+        let mut looks = 0;
         loop {
             let mut inside = hub.inside.take();
             let old = hub.take_waker(&inside, &me);
@@ -453,7 +454,8 @@ impl<P: Pattern, R, F: FnMut(&mut Socket<P>) -> Option<R> + Unpin> Call<'_, P, F
                 self.leave(inside);
                 return Poll::Ready(done);
             }
-            let is_cut_short = inside.socket.core.pipes.is_cut_short();
+            looks += 1;
+            let is_cut_short = inside.socket.core.pipes.is_cut_short() || looks == LOOKS_PER_POLL;
             let may_sleep = hub.sleep_as_task(inside, &me, context.waker());
             drop(old); // without the lock, as above
             if !may_sleep && is_cut_short {

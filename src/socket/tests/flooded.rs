@@ -19,6 +19,9 @@ const MESSAGES_MAX: u64 = 1_100;
 /// Looks of a call that does not wait.
 const LOOKS_MAX: u64 = 2;
 
+/// Looks of one poll of a future.
+const POLL_LOOKS_MAX: u64 = 4;
+
 /// Frames and commands that such a call looks at: its budget, what is thrown away of it once more, and what each look at
 /// one of so many peers is granted.
 fn chores_max(peers: usize) -> u64 {
@@ -109,8 +112,11 @@ impl Trial<'_> {
     fn polls_of_futures(&mut self, socket: &mut Any) {
         let mut context = TaskContext::from_waker(Waker::noop());
         let message = self.message();
-        self.call_once("send_async", || drop(pin!(socket.send_async(message)).poll(&mut context)));
-        self.call_once("recv_async", || drop(pin!(socket.recv_async()).poll(&mut context)));
+        let send = || drop(pin!(socket.send_async(message)).poll(&mut context));
+        let tally = self.call("send_async", send).1;
+        assert!(tally.looks <= POLL_LOOKS_MAX, "send_async, {}: {tally:?}", self.cell);
+        let tally = self.call("recv_async", || drop(pin!(socket.recv_async()).poll(&mut context))).1;
+        assert!(tally.looks <= POLL_LOOKS_MAX, "recv_async, {}: {tally:?}", self.cell);
     }
 
     /// Calls of a socket that a poller watches.
