@@ -387,6 +387,10 @@
 //! thread goes on with what is left, in turns of 8,192 commands. With ten peers that send nothing but PINGs a call took
 //! up to 339 ms; now it is over 1 ms after its deadline.
 //!
+//! What peers can make a future try again for, in the same poll, is bounded in attempts: four, and then other tasks have
+//! their turn. Telling how many messages nobody has received, among notes that count as such, looks at 4,096 frames:
+//! all of them were 2.4 million in one `close`, which ten peers had filled with messages of 501 frames.
+//!
 //! A PUSH receives nothing, so its sessions drop what comes, on the I/O thread, whose turns are bounded. libzmq leaves
 //! it in the pipe up to the mark and then reads no more of that peer, not even its PINGs.
 //!

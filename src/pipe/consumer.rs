@@ -11,6 +11,7 @@ use std::ptr::NonNull;
 use bytes::Bytes;
 
 use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
+use crate::limits::UNREAD_LOOKS;
 use crate::message::{Frame, Message};
 use crate::pipe::passage::Passage;
 use crate::pipe::ring::Ring;
@@ -270,7 +271,7 @@ impl Consumer {
     }
 
     /// Messages that are published and were not taken; without notes and commands. Where there are notes that count,
-    /// every frame is looked at.
+    /// frames are looked at, but not more than [`UNREAD_LOOKS`]: what is behind those counts, whatever it is.
     pub(crate) fn unread(&mut self) -> u64 {
         // First: whether there are notes among these is known then.
         let waiting = self.waiting();
@@ -280,14 +281,16 @@ impl Consumer {
         if !self.refill() {
             return 0;
         }
-        let (mut at, mut messages) = (self.taken, 0);
-        while let Some((behind, flags)) = at.and_then(frame_end) {
+        let (mut at, mut messages, mut notes) = (self.taken, 0, 0);
+        for _ in 0..UNREAD_LOOKS {
+            let Some((behind, flags)) = at.and_then(frame_end) else { return messages };
             at = Some(behind);
             #[cfg(test)]
             crate::pipe::Tally::note_chores(1);
             messages += u64::from(flags & (COMMAND | MORE) == 0);
+            notes += u64::from(flags & COUNTED != 0);
         }
-        messages
+        messages.max(waiting.saturating_sub(notes))
     }
 
     /// Octets of frames that were taken, with their headers, since the pipe was made.
@@ -539,5 +542,35 @@ impl TakenBody<'_> {
             Self::Copied(octets) => frame.assign(octets),
             Self::Shared(body) => frame.assign_shared(body),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipe::{Chores, Tally, pipe};
+
+    #[test]
+    fn what_is_unread_is_told_with_so_many_looks() {
+        let (producer, mut consumer) = pipe(None);
+        let mut intake = producer.into_intake();
+        let mut say = |octets: &[u8]| {
+            let (mut room, size) = intake.room().unwrap();
+            let count = std::io::Read::read_vectored(&mut &octets[..], &mut room).unwrap();
+            assert!(count == octets.len() && count < size);
+            intake.filled(count);
+            intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(true)).unwrap();
+        };
+        let (note, message) = (b"\x04\x01n", b"\x01\0\x01\0\0\0");
+        say(note);
+        (0..1000).for_each(|_| say(message));
+        say(note);
+        assert_eq!(consumer.unread(), 1000);
+        (0..1000).for_each(|_| say(message));
+        let (unread, tally) = Tally::of(|| consumer.unread());
+        assert_eq!((unread, tally.all.chores), (2000, u64::from(UNREAD_LOOKS)));
+        // Behind so many frames everything counts.
+        say(note);
+        assert_eq!(consumer.unread(), 2001);
     }
 }

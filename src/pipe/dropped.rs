@@ -33,7 +33,8 @@ pub struct Dropped {
     pub unroutable: u64,
     /// They had come over a connection, and were not received before it was let go: disconnected, or closed with
     /// its socket, of which [`CloseReport`](crate::CloseReport) tells. With inproc the sender counts them, as
-    /// [`lost`](crate::Outgoing::lost).
+    /// [`lost`](crate::Outgoing::lost). Of a peer that has sent subscriptions, behind more than 4,096 frames those count
+    /// as messages.
     pub unreceived: u64,
     /// They came, and nobody asked for them: replies to requests that were given up and those of others, what a SUB
     /// has not subscribed to, what a PUB or PUSH is sent, and the words of a peer whose name a ROUTER refuses.

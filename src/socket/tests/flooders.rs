@@ -206,6 +206,8 @@ pub(super) struct Script {
     hello: Vec<u8>,
     lot: Vec<u8>,
     reads: bool,
+    /// Not before it is told.
+    waits: bool,
     /// After so much it goes, and comes again.
     visits: bool,
 }
@@ -217,17 +219,18 @@ impl Script {
         let lot = kind.lot(tongue);
         let times = if visits { 1 } else { 64 * 1024 / lot.len() + 1 };
         let hello = tongue.hello(their_type(ours));
-        Self { hello, lot: lot.repeat(times), reads: kind != Kind::PingsUnread, visits }
+        let (reads, waits) = (kind != Kind::PingsUnread, !kind.is_brief());
+        Self { hello, lot: lot.repeat(times), reads, waits, visits }
     }
 
     /// A peer of this type that says this.
     pub(super) fn of(theirs: &str, lot: &[u8]) -> Self {
         let lot = lot.repeat(64 * 1024 / lot.len() + 1);
-        Self { hello: matrix::greeting_and_ready(theirs), lot, reads: true, visits: false }
+        Self { hello: matrix::greeting_and_ready(theirs), lot, reads: true, waits: false, visits: false }
     }
 
     /// What one connection does until it is cut off.
-    fn speak(&self, mut stream: &Octets, is_over: &AtomicBool) {
+    fn speak(&self, mut stream: &Octets, shared: &Shared) {
         let mut answers = stream;
         thread::scope(|scope| {
             if self.reads {
@@ -235,8 +238,15 @@ impl Script {
                 scope.spawn(move || while answers.read(&mut [0; 4096]).is_ok_and(|count| count > 0) {});
             }
             let mut goes_on = stream.write_all(&self.hello).is_ok();
-            while goes_on && !is_over.load(Ordering::SeqCst) {
-                goes_on = stream.write_all(&self.lot).is_ok() && !self.visits;
+            if self.waits {
+                shared.wait();
+            }
+            let mut said = 0;
+            while goes_on && !shared.is_over.load(Ordering::SeqCst) {
+                let is_said = stream.write_all(&self.lot).is_ok();
+                goes_on = is_said && !self.visits;
+                said += u64::from(is_said);
+                shared.heard.fetch_add(u64::from(is_said && said == 1), Ordering::SeqCst);
             }
             let _ = stream.shutdown(Shutdown::Both);
         });
@@ -271,13 +281,32 @@ struct Shared {
     is_over: AtomicBool,
     /// Connections that were made.
     met: AtomicU64,
+    /// Those on which the first lot was said.
+    heard: AtomicU64,
+    begun: (Mutex<bool>, Condvar),
     /// What is shut down in the end: the connection of each peer, and behind them listeners.
     open: Mutex<Vec<Option<Octets>>>,
 }
 
 impl Shared {
     fn new(open: Vec<Option<Octets>>) -> Arc<Self> {
-        Arc::new(Self { is_over: AtomicBool::new(false), met: AtomicU64::new(0), open: Mutex::new(open) })
+        Arc::new(Self {
+            is_over: AtomicBool::new(false),
+            met: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            begun: Default::default(),
+            open: Mutex::new(open),
+        })
+    }
+
+    fn begin(&self) {
+        *self.begun.0.lock().unwrap() = true;
+        self.begun.1.notify_all();
+    }
+
+    /// Waits until all begin.
+    fn wait(&self) {
+        drop(self.begun.1.wait_while(self.begun.0.lock().unwrap(), |has_begun| !*has_begun).unwrap());
     }
 
     /// A connection was made. `false`: too late.
@@ -292,6 +321,8 @@ impl Shared {
         let open = self.open.lock().unwrap();
         self.is_over.store(true, Ordering::SeqCst);
         open.iter().flatten().for_each(|octets| drop(octets.shutdown(Shutdown::Both)));
+        drop(open);
+        self.begin();
     }
 }
 
@@ -329,7 +360,7 @@ impl Flood {
                         continue;
                     };
                     if shared.keep(peer, &connection) {
-                        script.speak(&connection, &shared.is_over);
+                        script.speak(&connection, &shared);
                     }
                 }
             })
@@ -360,6 +391,16 @@ impl Flood {
     /// Connections that were made so far.
     pub(super) fn met(&self) -> u64 {
         self.shared.met.load(Ordering::SeqCst)
+    }
+
+    /// Connections that have been flooded so far.
+    pub(super) fn heard(&self) -> u64 {
+        self.shared.heard.load(Ordering::SeqCst)
+    }
+
+    /// Lets those begin who wait for it.
+    pub(super) fn begin(&self) {
+        self.shared.begin();
     }
 
     /// What `calls` return while the flood goes on; it is stopped should that take too long. `what` is what they do now.

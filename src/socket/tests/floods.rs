@@ -110,10 +110,18 @@ fn run(number: usize, cell: Cell) {
         Flood::to(&endpoint, cell.peers, &script)
     };
     let peers = if cell.ours == SocketType::Pair { 1 } else { cell.peers };
-    eventually("all have come", || {
-        let _ = (socket.try_send("settling"), socket.try_recv());
-        if cell.kind.is_brief() { flood.met() >= peers as u64 } else { socket.peers().len() >= peers }
+    let mut wait = |what, is_so: &dyn Fn(&Any) -> bool| {
+        eventually(what, || {
+            let _ = (socket.try_send("settling"), socket.try_recv());
+            is_so(&socket)
+        });
+    };
+    wait("all have come", &|socket| match cell.kind.is_brief() {
+        true => flood.met() >= peers as u64,
+        false => socket.peers().len() >= peers,
     });
+    flood.begin();
+    wait("they flood it", &|_| flood.heard() >= peers as u64);
     let now = Mutex::new(String::new());
     let trial = Trial { ours: cell.ours, cell: format!("{cell:?}"), flood: &flood, now: &now, known: None };
     // With a shutdown, and without one.
