@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crate::error::{ConnectionError, OsError, ProtocolError};
 use crate::interest::Interest;
-use crate::io::Task;
+use crate::io::{Bell, Task};
 use crate::pipe::{Feed, Mailbox, NameLost, Pipe, Ready, Signal, Wake};
 use crate::sync::{AtomicU64, Ordering, Process};
 
@@ -113,7 +113,7 @@ pub(crate) enum ToSocket {
 /// An I/O thread's mailbox, and the way to wake the thread out of its poll.
 pub(crate) struct IoMailbox {
     mailbox: Mailbox<ToIo>,
-    waker: mio::Waker,
+    bell: Bell,
     registry: mio::Registry,
     /// Connections of the thread that tick.
     ticking: AtomicU64,
@@ -122,9 +122,9 @@ pub(crate) struct IoMailbox {
 }
 
 impl IoMailbox {
-    pub(super) fn new(waker: mio::Waker, registry: mio::Registry) -> Self {
+    pub(super) fn new(bell: Bell, registry: mio::Registry) -> Self {
         let (mailbox, process) = (Mailbox::new(), Process::current());
-        Self { mailbox, waker, registry, ticking: AtomicU64::new(0), process }
+        Self { mailbox, bell, registry, ticking: AtomicU64::new(0), process }
     }
 
     /// Whether this process has the thread, and is no forked child of the one that has.
@@ -144,9 +144,7 @@ impl IoMailbox {
             return;
         }
         if !self.mailbox.post(item).is_none() {
-            // A failure leaves the thread asleep until its next event. The eventfd can only be full, which
-            // means that it is signalled already.
-            let _ = self.waker.wake();
+            self.bell.ring();
         }
     }
 

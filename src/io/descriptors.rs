@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::unix::SourceFd;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll, Registry, Token};
 
 use crate::interest::Interest;
+use crate::io::Bell;
 use crate::limits::EVENTS_PER_POLL;
 use crate::transport::{Call, faults};
 
@@ -31,21 +32,11 @@ pub(crate) struct Descriptors {
     reported: Vec<RawFd>,
 }
 
-struct Bell(mio::Waker);
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means that it
-        // is signalled already.
-        let _ = self.0.wake();
-    }
-}
-
 impl Descriptors {
     pub(crate) fn new() -> io::Result<Self> {
         faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
-        let waker = Waker::from(Arc::new(Bell(mio::Waker::new(poll.registry(), BELL)?)));
+        let waker = Waker::from(Arc::new(Bell::new(poll.registry(), BELL)?));
         let events = Events::with_capacity(EVENTS_PER_POLL);
         Ok(Self { poll, events, waker, entered: HashMap::new(), reported: Vec::new() })
     }
@@ -57,8 +48,7 @@ impl Descriptors {
 
     pub(crate) fn add(&mut self, fd: RawFd, interest: Interest) -> io::Result<()> {
         if let Some(wanted) = wanted(interest) {
-            faults::before(Call::Register)?;
-            self.poll.registry().register(&mut SourceFd(&fd), token(fd), wanted)?;
+            enter(self.poll.registry(), fd, wanted)?;
         }
         self.entered.insert(fd, interest);
         Ok(())
@@ -69,9 +59,9 @@ impl Descriptors {
         let registry = self.poll.registry();
         match (wanted(*before), wanted(interest)) {
             (None, None) => {}
-            (None, Some(wanted)) => registry.register(&mut SourceFd(&fd), token(fd), wanted)?,
-            (Some(_), Some(wanted)) => registry.reregister(&mut SourceFd(&fd), token(fd), wanted)?,
-            (Some(_), None) => registry.deregister(&mut SourceFd(&fd))?,
+            (None, Some(wanted)) => enter(registry, fd, wanted)?,
+            (Some(_), Some(wanted)) => change(registry, fd, wanted)?,
+            (Some(_), None) => take_out(registry, fd)?,
         }
         *before = interest;
         Ok(())
@@ -81,18 +71,27 @@ impl Descriptors {
         self.reported.retain(|other| *other != fd);
         if self.entered.remove(&fd).is_some_and(|interest| !interest.is_none()) {
             // Fails when it was closed before, which has removed it.
-            let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
+            let _ = take_out(self.poll.registry(), fd);
         }
     }
 
     /// Waits until one of them is ready, the waker is called, or the time is over. Whether a signal ended the wait.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it cannot wait; another call may.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<bool> {
-        let registry = self.poll.registry();
-        for fd in self.reported.drain(..) {
+        self.events.clear();
+        while let Some(fd) = self.reported.last().copied() {
             if let Some(wanted) = self.entered.get(&fd).copied().and_then(wanted) {
-                // Fails when it was closed, and is then reported no more.
-                let _ = registry.reregister(&mut SourceFd(&fd), token(fd), wanted);
+                match change(self.poll.registry(), fd, wanted) {
+                    // It was closed, and is reported no more.
+                    Err(error) if is_gone(&error) => {}
+                    // It would not be reported in this wait; the next one tries again.
+                    done => done?,
+                }
             }
+            self.reported.pop();
         }
         match faults::before(Call::Poll).and_then(|()| self.poll.poll(&mut self.events, timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
@@ -116,6 +115,26 @@ impl Descriptors {
             (!ready.is_none()).then_some((fd, ready))
         })
     }
+}
+
+fn enter(registry: &Registry, fd: RawFd, wanted: mio::Interest) -> io::Result<()> {
+    faults::before(Call::Register)?;
+    registry.register(&mut SourceFd(&fd), token(fd), wanted)
+}
+
+fn change(registry: &Registry, fd: RawFd, wanted: mio::Interest) -> io::Result<()> {
+    faults::before(Call::Reregister)?;
+    registry.reregister(&mut SourceFd(&fd), token(fd), wanted)
+}
+
+fn take_out(registry: &Registry, fd: RawFd) -> io::Result<()> {
+    faults::before(Call::Reregister)?;
+    registry.deregister(&mut SourceFd(&fd))
+}
+
+/// Whether the kernel does not know a descriptor: also one of this number that was opened since.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EBADF | libc::ENOENT | libc::EPERM))
 }
 
 /// Whose event it is; none: the waker's.

@@ -3,6 +3,7 @@
 //! Runs [`Task`]s (listeners, dialers, sessions), of which it knows only that they own descriptors and want
 //! to hear of readiness, time and notices. Never sees a message, the wire or a pattern.
 
+mod bell;
 mod command;
 #[cfg(unix)]
 mod descriptors;
@@ -12,6 +13,7 @@ mod task;
 mod thread;
 mod timers;
 
+pub(crate) use bell::Bell;
 pub(crate) use command::{End, Finish, IoMailbox, Notice, SocketMailbox, ToIo, ToSocket};
 #[cfg(unix)]
 pub(crate) use descriptors::Descriptors;

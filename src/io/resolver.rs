@@ -234,14 +234,15 @@ impl Drop for Question {
 
 #[cfg(test)]
 mod tests {
-    use mio::{Poll, Token, Waker};
+    use mio::{Poll, Token};
 
     use super::*;
+    use crate::io::Bell;
 
     fn mailbox() -> Arc<IoMailbox> {
         let poll = Poll::new().unwrap();
-        let waker = Waker::new(poll.registry(), Token(0)).unwrap();
-        Arc::new(IoMailbox::new(waker, poll.registry().try_clone().unwrap()))
+        let bell = Bell::new(poll.registry(), Token(0)).unwrap();
+        Arc::new(IoMailbox::new(bell, poll.registry().try_clone().unwrap()))
     }
 
     /// A resolver whose threads are all busy with lookups that count no more.

@@ -10,11 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll, Token, Waker};
+use mio::{Events, Poll, Token};
 
 use crate::io::task::{Fate, Readiness, Task, Turn};
 use crate::io::timers::Timers;
-use crate::io::{Finish, IoMailbox, Notice, Pool, ToIo};
+use crate::io::{Bell, Finish, IoMailbox, Notice, Pool, ToIo};
 use crate::limits::{BRIEF_WAIT, EVENTS_PER_POLL, MAILBOX_CAPACITY, PEERS_MANY};
 use crate::pipe::Sleepers;
 use crate::sync::{AtomicU64, Ordering, do_each};
@@ -40,13 +40,12 @@ impl IoThread {
     pub(super) fn new(pool: Arc<Pool>, load: Arc<AtomicU64>) -> io::Result<Self> {
         faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
-        faults::before(Call::PollNew)?;
-        let waker = Waker::new(poll.registry(), MAILBOX)?;
+        let bell = Bell::new(poll.registry(), MAILBOX)?;
         faults::before(Call::PollNew)?;
         let registry = poll.registry().try_clone()?;
         Ok(Self {
             poll,
-            mailbox: Arc::new(IoMailbox::new(waker, registry)),
+            mailbox: Arc::new(IoMailbox::new(bell, registry)),
             pool,
             tasks: HashMap::new(),
             load,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Registry, Token};
 
-use crate::io::Readiness;
+use crate::io::{Bell, Readiness};
 use crate::limits::{EVENTS_PER_POLL, STREAM_LOOK, STREAM_SPIN};
 use crate::pipe::Rung;
 use crate::session::calls::Calls;
@@ -39,7 +39,7 @@ pub(super) struct Lookout {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) registry: Registry,
-    bell: mio::Waker,
+    bell: Bell,
     rung: Rung,
 }
 
@@ -50,9 +50,7 @@ impl Wake for Desk {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.rung.ring() {
-            // A failure leaves the thread asleep until its next event. The eventfd can only be full, which means
-            // that it is signalled already.
-            let _ = self.bell.wake();
+            self.bell.ring();
         }
     }
 }
@@ -61,8 +59,9 @@ impl Lookout {
     pub(super) fn new() -> io::Result<Self> {
         faults::before(Call::PollNew)?;
         let poll = Poll::new()?;
+        faults::before(Call::PollNew)?;
         let registry = poll.registry().try_clone()?;
-        let bell = mio::Waker::new(&registry, BELL)?;
+        let bell = Bell::new(&registry, BELL)?;
         let desk = Arc::new(Desk { registry, bell, rung: Rung::default() });
         Ok(Self {
             poll,

@@ -7,6 +7,9 @@
 //! What is drawn before a call takes its place, as if the kernel had refused: nothing is sent, received, accepted or
 //! opened. A call that says to try later, or that does less than it was asked for, has the kernel report readiness
 //! once more, as it does when that is the truth: everything here is edge-triggered.
+//!
+//! Nobody asks before the calls that Linux cannot refuse on a descriptor which is open: `close`, `fcntl`, `TIOCOUTQ`, and
+//! `shutdown`, which fails only when there is nothing to shut down.
 #![forbid(unsafe_code)]
 #![allow(clippy::indexing_slicing, reason = "of tests only")]
 
@@ -18,9 +21,9 @@ use std::os::fd::AsRawFd;
 use std::sync::Once;
 
 use libc::{
-    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EHOSTUNREACH, EINTR,
-    EINVAL, EIO, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EPERM, EPIPE, EPROTO, EROFS,
-    ETIMEDOUT,
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EAGAIN, EBUSY, ECONNABORTED, ECONNREFUSED, ECONNRESET,
+    EHOSTUNREACH, EINTR, EINVAL, EIO, EMFILE, ENETDOWN, ENETUNREACH, ENFILE, ENOBUFS, ENOENT, ENOLCK, ENOMEM,
+    ENOSPC, EPERM, EPIPE, EPROTO, EROFS, ETIMEDOUT,
 };
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
@@ -55,7 +58,9 @@ impl Call {
     const fn harmless(self) -> &'static [Fault] {
         match self {
             Self::Accept => &[Fault::Errno(EAGAIN), Fault::Errno(EINTR), Fault::Errno(ECONNABORTED)],
-            Self::Connect | Self::Poll | Self::Ring => &[Fault::Errno(EINTR)],
+            Self::Connect | Self::ConnectIpc | Self::Lock | Self::Poll | Self::Ring | Self::Wake => {
+                &[Fault::Errno(EINTR)]
+            }
             Self::Read | Self::Write => &[Fault::Errno(EAGAIN), Fault::Errno(EINTR), Fault::Short],
             _ => &[],
         }
@@ -67,17 +72,24 @@ impl Call {
             Self::Accept => &[EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, ENETDOWN],
             Self::Bind => &[EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC, EROFS],
             Self::Connect => {
-                &[ECONNREFUSED, EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH, ENOBUFS, ENOMEM, EPERM, ETIMEDOUT]
+                &[EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOBUFS, ENOMEM, EPERM, ETIMEDOUT]
             }
+            Self::ConnectIpc => &[EACCES, EAGAIN, ECONNREFUSED, ENOBUFS, ENOENT, ENOMEM, EPERM],
             Self::GetOption => &[ENOBUFS, ENOMEM],
             Self::Listen => &[EADDRINUSE, ENOMEM],
-            Self::Poll => &[],
+            Self::Lock => &[ENOLCK],
+            Self::Look => &[EACCES, EIO, ENOMEM],
+            Self::Open => &[EACCES, EMFILE, ENFILE, ENOMEM],
+            Self::Outcome => &[ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH, ETIMEDOUT],
+            Self::Poll | Self::Wake => &[],
             Self::PollNew => &[EMFILE, ENFILE, ENOMEM],
             Self::Read => &[ECONNRESET, EHOSTUNREACH, EIO, ENOBUFS, ENOMEM, ETIMEDOUT],
             Self::Register => &[ENOMEM, ENOSPC],
+            Self::Remove => &[EACCES, EBUSY, EIO, ENOMEM, EPERM, EROFS],
+            Self::Reregister => &[ENOMEM],
             Self::Ring => &[ENOBUFS, ENOMEM],
             Self::SetOption => &[EINVAL, ENOBUFS, ENOMEM, EPERM],
-            Self::Socket => &[EACCES, EMFILE, ENFILE, ENOBUFS, ENOMEM],
+            Self::Socket => &[EACCES, EAFNOSUPPORT, EMFILE, ENFILE, ENOBUFS, ENOMEM],
             Self::Spawn => &[EAGAIN, ENOMEM],
             Self::Write => &[ECONNRESET, EHOSTUNREACH, ENETDOWN, ENOBUFS, ENOMEM, EPERM, EPIPE, ETIMEDOUT],
         }
@@ -87,7 +99,7 @@ impl Call {
     const fn one_in(self) -> u64 {
         match self {
             Self::Read | Self::Write => 40,
-            Self::Register => 20,
+            Self::Register | Self::Reregister => 20,
             _ => 6,
         }
     }
@@ -101,7 +113,8 @@ pub(crate) struct Plan {
     seed: u64,
     harm: Harm,
     is_over: AtomicBool,
-    next: Mutex<Option<(Call, i32)>>,
+    /// So many such calls pass, and the one behind them fails so.
+    next: Mutex<Option<(Call, u64, i32)>>,
     threads: AtomicU64,
     panics: AtomicU64,
     breaks: AtomicU64,
@@ -148,7 +161,17 @@ impl Plan {
 
     /// Has the next such call fail so, once.
     pub(crate) fn fail_next(&self, call: Call, errno: i32) {
-        *lock(&self.next) = Some((call, errno));
+        self.fail_behind(0, call, errno);
+    }
+
+    /// The same behind so many that do not.
+    pub(crate) fn fail_behind(&self, passed: u64, call: Call, errno: i32) {
+        *lock(&self.next) = Some((call, passed, errno));
+    }
+
+    /// Whether what was to fail has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        lock(&self.next).is_none()
     }
 
     /// From now on the calls of this thread fail as planned.
@@ -217,8 +240,12 @@ impl Player {
 
     /// What becomes of the next call. `can_wait`: readiness is reported anew if it is to be tried later.
     fn draw(&mut self, call: Call, can_wait: bool) -> Option<Fault> {
-        let named = lock(&self.plan.next).take_if(|(named, _)| *named == call);
-        if let Some((_, errno)) = named {
+        let named = lock(&self.plan.next).take_if(|(named, passed, _)| {
+            let is_due = *named == call && *passed == 0;
+            *passed -= u64::from(*named == call && !is_due);
+            is_due
+        });
+        if let Some((.., errno)) = named {
             return Some(Fault::Errno(errno));
         }
         if self.plan.is_over.load(Ordering::Relaxed) {
@@ -227,7 +254,7 @@ impl Player {
         let mut fault = None;
         if self.plan.harm == Harm::Any && self.roll(call.one_in()) == 0 {
             fault = self.choose(call.harmful()).map(Fault::Errno);
-            let may_break = fault.is_some() && [Call::Read, Call::Register, Call::Write].contains(&call);
+            let may_break = fault.is_some() && [Call::Read, Call::Register, Call::Reregister, Call::Write].contains(&call);
             self.plan.breaks.fetch_add(u64::from(may_break), Ordering::SeqCst);
         }
         if fault.is_none() && self.roll(HARMLESS_ONE_IN) == 0 {

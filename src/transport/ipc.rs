@@ -5,7 +5,7 @@
 //! that was left behind.
 #![forbid(unsafe_code)]
 
-use std::fs::{self, File as Directory};
+use std::fs::{self, File as Directory, Metadata};
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -26,7 +26,7 @@ pub(super) fn connect(address: &IpcAddress, options: &Options) -> io::Result<Uni
     let socket = new_socket()?;
     kernel::set_buffers(&SockRef::from(&socket), options)?;
     // A full backlog answers at once with WouldBlock: an ordinary failure, tried again later.
-    faults::before(Call::Connect)?;
+    faults::before(Call::ConnectIpc)?;
     socket.connect(&socket_address(address)?)?;
     Ok(UnixStream::from_std(socket.into()))
 }
@@ -39,7 +39,7 @@ pub(crate) struct Listener {
     is_ours: bool,
 }
 
-/// A socket file that this process made.
+/// A socket file that this process made: removed when it is dropped.
 #[derive(Debug)]
 struct File {
     path: PathBuf,
@@ -61,14 +61,10 @@ impl Listener {
         if let IpcAddress::Path(path) = address {
             remove_stale(path)?;
         }
-        let listener = listen(address, options).map_err(|error| match error.kind() {
+        let (listener, file) = listen(address, options).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => BindErrorKind::NoSuchDirectory,
             _ => super::bind_error(&error),
         })?;
-        let file = match address {
-            IpcAddress::Path(path) => File::of(path),
-            IpcAddress::Abstract(_) | IpcAddress::Any => None,
-        };
         let endpoint = match address {
             IpcAddress::Path(path) => Endpoint::ipc(path)?,
             IpcAddress::Abstract(name) => format!("ipc://@{name}").parse()?,
@@ -106,9 +102,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
-            file.remove();
-        }
+        drop(self.file.take());
         if self.is_ours {
             kernel::stop_listening(&SockRef::from(&self.listener));
         }
@@ -116,19 +110,39 @@ impl Drop for Listener {
 }
 
 impl File {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = fs::symlink_metadata(path).ok()?;
-        Some(Self { path: path.to_owned(), device: metadata.dev(), inode: metadata.ino() })
-    }
-
-    /// Removes the file if it is still the one that we made. There is nobody to tell of a failure.
-    fn remove(&self) {
-        let is_ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode);
-        if is_ours {
-            let _ = fs::remove_file(&self.path);
+    /// The one that was made just now. One that cannot be told from others later is removed at once: nobody takes it over
+    /// while it is our turn, or makes another one while it is there.
+    fn of(path: &Path) -> io::Result<Self> {
+        match look_at(path) {
+            Ok(now) => Ok(Self { path: path.to_owned(), device: now.dev(), inode: now.ino() }),
+            Err(error) => {
+                let _ = remove(path);
+                Err(error)
+            }
         }
     }
+}
+
+impl Drop for File {
+    /// Removes the file if it is still the one that we made. There is nobody to tell of a failure: who binds there next
+    /// finds it stale.
+    fn drop(&mut self) {
+        let is_ours =
+            look_at(&self.path).is_ok_and(|now| now.dev() == self.device && now.ino() == self.inode);
+        if is_ours {
+            let _ = remove(&self.path);
+        }
+    }
+}
+
+fn look_at(path: &Path) -> io::Result<Metadata> {
+    faults::before(Call::Look)?;
+    fs::symlink_metadata(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    faults::before(Call::Remove)?;
+    fs::remove_file(path)
 }
 
 /// The right to bind in a directory, by a lock of the system on that directory: nothing is left behind, whoever dies.
@@ -140,6 +154,7 @@ impl Turn {
     /// somebody who does not bind keeps it. Then it is bound all the same, as it is by those who know of no lock.
     fn wait(path: &Path) -> Option<Self> {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        faults::before(Call::Open).ok()?;
         // Whatever else is there, a pipe that nobody writes to for one, is not waited for.
         let directory = Directory::options()
             .read(true)
@@ -150,6 +165,7 @@ impl Turn {
             match syscalls::try_lock(&directory) {
                 Ok(()) => return Some(Self(directory)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => syscalls::pause(BIND_PAUSE),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => return None,
             }
         }
@@ -164,13 +180,18 @@ impl Drop for Turn {
     }
 }
 
-fn listen(address: &IpcAddress, options: &Options) -> io::Result<UnixListener> {
+fn listen(address: &IpcAddress, options: &Options) -> io::Result<(UnixListener, Option<File>)> {
     let socket = new_socket()?;
     faults::before(Call::Bind)?;
     socket.bind(&socket_address(address)?)?;
+    // Before anything else can fail: what was made is removed then.
+    let file = match address {
+        IpcAddress::Path(path) => Some(File::of(path)?),
+        IpcAddress::Abstract(_) | IpcAddress::Any => None,
+    };
     faults::before(Call::Listen)?;
     socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
-    Ok(UnixListener::from_std(socket.into()))
+    Ok((UnixListener::from_std(socket.into()), file))
 }
 
 fn new_socket() -> io::Result<Socket> {
@@ -195,18 +216,40 @@ fn socket_address(address: &IpcAddress) -> io::Result<SockAddr> {
 
 /// Makes way at `path`: a socket file that nobody listens on is removed, anything else is left alone.
 fn remove_stale(path: &Path) -> Result<(), BindErrorKind> {
-    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    let os_error = |error: io::Error| BindErrorKind::Io(error.into());
+    let metadata = match look_at(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(os_error(error)),
+    };
     if !metadata.file_type().is_socket() {
         return Err(BindErrorKind::NotASocket);
     }
-    let probe = new_socket().map_err(|error| BindErrorKind::Io(error.into()))?;
-    let address = SockAddr::unix(path).map_err(|error| BindErrorKind::Io(error.into()))?;
-    match probe.connect(&address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BindErrorKind::Io(error.into())),
-            Ok(()) | Err(_) => Ok(()),
-        },
-        _ => Err(BindErrorKind::AddressInUse),
+    if is_listened_on(path).map_err(os_error)? {
+        return Err(BindErrorKind::AddressInUse);
+    }
+    match remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(os_error(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Whether somebody listens at this socket file; an error when the system is too short of something to tell. Whom we may
+/// not connect to, or who is not one of us, is somebody.
+fn is_listened_on(path: &Path) -> io::Result<bool> {
+    let (probe, address) = (new_socket()?, SockAddr::unix(path)?);
+    loop {
+        let Err(error) = faults::before(Call::ConnectIpc).and_then(|()| probe.connect(&address)) else {
+            return Ok(true);
+        };
+        match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => return Ok(false),
+            io::ErrorKind::Interrupted => {}
+            io::ErrorKind::OutOfMemory => return Err(error),
+            _ if error.raw_os_error() == Some(libc::ENOBUFS) => return Err(error),
+            // Also when so many wait to be accepted that there is no place for one more.
+            _ => return Ok(true),
+        }
     }
 }
 
@@ -260,5 +303,16 @@ mod tests {
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
             drop(turn);
         }
+    }
+
+    #[test]
+    fn a_signal_that_comes_while_it_asks_for_its_turn_does_not_cost_it() {
+        // who binds out of turn may remove what another one has just made.
+        let directory = tempfile::tempdir().unwrap();
+        let plan = faults::Plan::quiet();
+        let _entered = plan.enter();
+        plan.fail_next(Call::Lock, libc::EINTR);
+        assert!(Turn::wait(&directory.path().join("socket")).is_some());
+        assert!(plan.has_failed());
     }
 }

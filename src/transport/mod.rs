@@ -87,7 +87,8 @@ const READER: Interest = Interest::READABLE;
 pub(crate) enum Stream {
     #[cfg(unix)]
     Ipc(mio::net::UnixStream),
-    Tcp(mio::net::TcpStream),
+    /// And where an accepted one comes from: a kernel that is asked later may not tell.
+    Tcp(mio::net::TcpStream, Option<SocketAddr>),
 }
 
 /// Calls the same method of whatever transport it is.
@@ -96,7 +97,7 @@ macro_rules! each {
         match $self {
             #[cfg(unix)]
             $enum::Ipc($inner) => $call,
-            $enum::Tcp($inner) => $call,
+            $enum::Tcp($inner, _) => $call,
         }
     };
 }
@@ -109,38 +110,54 @@ impl Stream {
             Target::Ipc(address) => ipc::connect(address, options).map(Self::Ipc),
             #[cfg(not(unix))]
             Target::Ipc(_) => Err(io::ErrorKind::Unsupported.into()),
-            Target::Tcp(address) => tcp::connect(*address, None, options).map(Self::Tcp),
-            Target::TcpFrom(source, address) => tcp::connect(*address, Some(source), options).map(Self::Tcp),
+            Target::Tcp(address) => Self::connect_tcp(*address, None, options),
+            Target::TcpFrom(source, address) => Self::connect_tcp(*address, Some(source), options),
         }
+    }
+
+    fn connect_tcp(
+        address: SocketAddr,
+        source: Option<&SourceAddress>,
+        options: &Options,
+    ) -> io::Result<Self> {
+        Ok(Self::Tcp(tcp::connect(address, source, options)?, None))
     }
 
     /// Whether the connection stands; an error when it failed.
     pub(crate) fn check_connected(&self) -> io::Result<bool> {
         faults::before(Call::GetOption)?;
+        faults::before(Call::Outcome)?;
         if let Some(error) = each!(self, Self, stream => stream.take_error())? {
             return Err(error);
         }
         match self {
             #[cfg(unix)]
-            Self::Ipc(stream) => is_connected(stream.peer_addr().map(drop)),
-            Self::Tcp(stream) => tcp::check_connected(stream),
+            Self::Ipc(stream) => {
+                is_connected(faults::before(Call::GetOption).and_then(|()| stream.peer_addr()).map(drop))
+            }
+            Self::Tcp(stream, _) => tcp::check_connected(stream),
         }
     }
 
-    /// The peer's address; `None` for ipc, where peers have no names.
+    /// The peer's address; `None` for ipc, where peers have no names, and if the kernel does not tell where this side has
+    /// connected to.
     pub(crate) fn peer(&self) -> Option<Endpoint> {
-        match self {
-            #[cfg(unix)]
-            Self::Ipc(_) => None,
-            Self::Tcp(stream) => stream.peer_addr().ok().map(Endpoint::tcp),
-        }
+        self.peer_address().map(Endpoint::tcp)
     }
 
     /// Readies the kernel's buffers for large bodies.
     pub(crate) fn widen(&self, options: &Options) {
-        let Self::Tcp(stream) = self else { return };
-        if let Ok(peer) = stream.peer_addr() {
+        if let (Self::Tcp(stream, _), Some(peer)) = (self, self.peer_address()) {
             kernel::widen(&SockRef::from(stream), peer, options);
+        }
+    }
+
+    fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            #[cfg(unix)]
+            Self::Ipc(_) => None,
+            Self::Tcp(_, accepted @ Some(_)) => *accepted,
+            Self::Tcp(stream, None) => tcp::peer_address(stream).ok(),
         }
     }
 
@@ -157,7 +174,7 @@ impl Stream {
         match self {
             #[cfg(unix)]
             Self::Ipc(stream) => syscalls::peer_process(stream),
-            Self::Tcp(_) => None,
+            Self::Tcp(..) => None,
         }
     }
 
@@ -182,7 +199,7 @@ impl Stream {
         match self {
             #[cfg(unix)]
             Self::Ipc(_) => {}
-            Self::Tcp(stream) => kernel::doubt(&SockRef::from(stream)),
+            Self::Tcp(stream, _) => kernel::doubt(&SockRef::from(stream)),
         }
     }
 
@@ -277,9 +294,9 @@ impl Stream {
             #[cfg(unix)]
             Self::Ipc(_) => None,
             #[cfg(unix)]
-            Self::Tcp(stream) => syscalls::unacknowledged(stream),
+            Self::Tcp(stream, _) => syscalls::unacknowledged(stream),
             #[cfg(not(unix))]
-            Self::Tcp(_) => None,
+            Self::Tcp(..) => None,
         }
     }
 
@@ -310,13 +327,14 @@ impl Stream {
     }
 
     fn change(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
-        faults::before(Call::Register)?;
+        faults::before(Call::Reregister)?;
         each!(self, Self, stream => stream.reregister(registry, token, interest))?;
         faults::entered(self.descriptor(), registry, token, interest);
         Ok(())
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        faults::before(Call::Reregister)?;
         faults::left(self.descriptor());
         each!(self, Self, stream => stream.deregister(registry))
     }
@@ -372,10 +390,11 @@ impl Listener {
     pub(crate) fn from_fd(fd: std::os::fd::OwnedFd) -> Result<(Self, Endpoint), BindErrorKind> {
         let socket = socket2::Socket::from(fd);
         let os_error = |error: io::Error| BindErrorKind::Io(error.into());
-        let address = socket.local_addr().map_err(os_error)?;
+        let told = faults::before(Call::GetOption).and_then(|()| socket.local_addr());
+        let address = told.map_err(os_error)?;
         // Not every system tells; elsewhere the first accept does.
         #[cfg(target_os = "linux")]
-        if !matches!(socket.is_listener(), Ok(true)) {
+        if !faults::before(Call::GetOption).and_then(|()| socket.is_listener()).map_err(os_error)? {
             return Err(BindErrorKind::NotListening);
         }
         socket.set_nonblocking(true).map_err(os_error)?;
@@ -398,7 +417,8 @@ impl Listener {
                 #[cfg(unix)]
                 Self::Ipc(listener) => listener.accept(options).map(|stream| (Stream::Ipc(stream), None)),
                 Self::Tcp(listener) => {
-                    listener.accept(options).map(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
+                    let accepted = listener.accept(options);
+                    accepted.map(|(stream, peer)| (Stream::Tcp(stream, Some(peer)), Some(peer)))
                 }
             });
             match accepted {

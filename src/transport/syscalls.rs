@@ -12,6 +12,7 @@ use mio::net::UnixStream;
 use socket2::SockRef;
 
 use crate::options::ProcessCredentials;
+use crate::transport::{Call, faults};
 
 /// Reads what is there, also from a socket that waits by itself: only if told to.
 #[inline]
@@ -48,6 +49,7 @@ pub(super) fn send(socket: &(impl AsFd + AsRawFd), slices: &[IoSlice<'_>]) -> io
 
 /// Locks a file for this descriptor; `WouldBlock` when another one has it.
 pub(super) fn try_lock(file: &File) -> io::Result<()> {
+    faults::before(Call::Lock)?;
     // SAFETY: the descriptor is open as long as `file` is borrowed; nothing else is handed over.
     let done = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -70,6 +72,9 @@ pub(super) fn pause(time: Duration) {
 /// cannot wait so briefly.
 #[cfg(target_os = "linux")]
 pub(crate) fn wait_briefly(poll: &impl AsRawFd, timeout: Duration) -> bool {
+    if faults::before(Call::Poll).is_err() {
+        return true;
+    }
     let mut fd = libc::pollfd { fd: poll.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let time = libc::timespec { tv_sec: timeout.as_secs() as _, tv_nsec: timeout.subsec_nanos().into() };
     // SAFETY: the descriptor is open as long as `poll` is borrowed, there is one as the number says, and both structures
@@ -153,8 +158,17 @@ pub(super) fn is_peer_closed(socket: &impl AsRawFd) -> bool {
     let closed = libc::POLLHUP | libc::POLLERR;
     let mut polled = libc::pollfd { fd: socket.as_raw_fd(), events: closed, revents: 0 };
     // SAFETY: the descriptor is open as long as `socket` is borrowed; `polled` is one live `pollfd`, as the count says.
-    let ready = unsafe { libc::poll(&raw mut polled, 1, 0) };
-    ready > 0 && polled.revents & closed != 0
+    let mut poll = || match unsafe { libc::poll(&raw mut polled, 1, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    };
+    // A signal that comes now ends the call, although it does not wait.
+    while let Err(error) = faults::before(Call::Poll).and_then(|()| poll()) {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return false;
+        }
+    }
+    polled.revents & closed != 0
 }
 
 /// Octets, the end included, of which the peer's kernel has not said that it has them. None where the system does not
@@ -185,6 +199,7 @@ pub(super) fn descriptors_max() -> Option<u64> {
 /// The process at the other end of a Unix domain socket, as the kernel knew it when the connection was made.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(super) fn peer_process(stream: &UnixStream) -> Option<ProcessCredentials> {
+    faults::before(Call::GetOption).ok()?;
     let mut found = libc::ucred { pid: 0, uid: 0, gid: 0 };
     let size = size_of::<libc::ucred>();
     let mut octets = libc::socklen_t::try_from(size).ok()?;

@@ -35,12 +35,20 @@ pub(super) fn connect(
 }
 
 pub(super) fn check_connected(stream: &TcpStream) -> io::Result<bool> {
-    let connected = super::is_connected(stream.peer_addr().map(drop))?;
+    let peer = peer_address(stream);
     // A connect to a free port of the ephemeral range can meet itself (B-30).
-    if connected && stream.local_addr()? == stream.peer_addr()? {
-        return Err(io::ErrorKind::ConnectionRefused.into());
+    if let Ok(peer) = peer {
+        faults::before(Call::GetOption)?;
+        if stream.local_addr()? == peer {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
     }
-    Ok(connected)
+    super::is_connected(peer.map(drop))
+}
+
+pub(super) fn peer_address(stream: &TcpStream) -> io::Result<SocketAddr> {
+    faults::before(Call::GetOption)?;
+    stream.peer_addr()
 }
 
 /// `is_for_both`: an IPv6 address that IPv4 peers have to reach, too.
@@ -68,6 +76,7 @@ pub(super) fn bind(
     faults::before(Call::Listen)?;
     socket.listen(i32::try_from(options.backlog().limit()).unwrap_or(i32::MAX))?;
     let listener = TcpListener::from_std(socket.into());
+    faults::before(Call::GetOption)?;
     let bound = listener.local_addr()?;
     Ok((listener, bound))
 }
@@ -155,6 +164,7 @@ fn bind_to_source(socket: &Socket, source: &SourceAddress, peer: SocketAddr) -> 
     let address = addresses.into_iter().find(|address| address.is_ipv4() == peer.is_ipv4());
     let mut address = address.ok_or(io::ErrorKind::AddrNotAvailable)?;
     address.set_port(source.port);
+    faults::before(Call::SetOption)?;
     // As libzmq: one port serves for connections to several peers.
     socket.set_reuse_address(true)?;
     #[cfg(target_os = "linux")]
@@ -162,6 +172,7 @@ fn bind_to_source(socket: &Socket, source: &SourceAddress, peer: SocketAddr) -> 
         // Where it cannot be had, a port is taken that nobody has.
         let _ = super::syscalls::choose_port_late(socket);
     }
+    faults::before(Call::Bind)?;
     socket.bind(&address.into())
 }
 
@@ -189,8 +200,10 @@ fn interface_addresses(name: &str) -> Vec<SocketAddr> {
     its_addresses.collect()
 }
 
+/// EAGAIN says on Unix that nothing was begun, and nothing would tell of an end.
 fn is_in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::EINPROGRESS)
+    let is_begun = cfg!(not(unix)) && error.kind() == io::ErrorKind::WouldBlock;
+    is_begun || error.raw_os_error() == Some(libc::EINPROGRESS)
 }
 
 #[cfg(test)]
