@@ -347,6 +347,10 @@ pub(crate) const LEAVE_LOOK: Duration = Duration::from_secs(5);
 /// reads nothing must not hold a descriptor for ever.
 pub(crate) const LEAVE_LOOKS_MAX: u8 = 12;
 
+/// How often a connection is looked at that no poll reports any more, because the kernel had no memory for that: until its
+/// peer, which has heard that it is over, has closed it, too. A few times a second would do; nobody waits for less.
+pub(crate) const UNWATCHED_LOOK: Duration = Duration::from_millis(20);
+
 /// How long a connection outlives its session that this side has ended against its peer's will: a peer that is there reads
 /// what it was told in far less, and longer nobody owes it anything.
 pub(crate) const PARTING_TIME: Duration = Duration::from_secs(1);

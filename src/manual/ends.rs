@@ -16,8 +16,8 @@
 //!    away what still comes until the peer has closed its half, too, or the linger is over. Closing at once would make
 //!    the kernel reset the connection as soon as there is something unread, or a PING comes later: a reset costs the peer
 //!    what it has not read yet.
-//! 2. **The side that stays** reads to the end, however slowly its application receives. A write that fails, or the news
-//!    that the peer has closed its half, ends only the writing: no message, no PING and no PONG goes to a peer that has
+//! 2. **The side that stays** reads to the end, however slowly its application receives. A write that fails, a kernel that
+//!    has no memory to report what there is to do, or the news that the peer has closed its half, ends only the writing: no message, no PING and no PONG goes to a peer that has
 //!    closed its half. When everything before the end is in its queue it closes at once, so that the other has to wait no
 //!    longer than a round trip.
 //! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not

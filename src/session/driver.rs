@@ -51,6 +51,8 @@ pub(super) struct Session {
     /// The peer has closed its side, or sends urgent octets: read on until the end shows, or nothing is left.
     is_closed: bool,
     stage: ending::Stage,
+    /// No poll may report the stream any more.
+    is_unwatched: bool,
     is_shaking_hands: bool,
     /// What is queued now is the last.
     is_stopped: bool,
@@ -112,6 +114,7 @@ impl Session {
             is_full: false,
             is_closed: false,
             stage: ending::Stage::Talks,
+            is_unwatched: false,
             is_shaking_hands: true,
             is_stopped: false,
             takes_notes,
@@ -217,7 +220,7 @@ impl Session {
         if noted & work::CALLER != 0 {
             self.note_caller(moved, messages, is_turn, link);
             if self.care.is_stream() && self.steps.note_single(moved, messages, is_turn) && progress.is_ok() {
-                self.take_back(link).map_err(|error| End::Io(error.into()))?;
+                self.take_back(link);
                 return Ok(Progress::Again); // the pipes were not asked to tell
             }
         }
@@ -256,7 +259,7 @@ impl Session {
     fn read_and_write(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if noted & !work::CALLER == work::WRITABLE && self.is_writable {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
-            self.note_vain_report(link).map_err(|error| End::Io(error.into()))?;
+            self.note_vain_report(link);
             if noted == work::WRITABLE && self.care.is_stream() {
                 return Ok(Progress::Waits);
             }
@@ -371,9 +374,7 @@ impl Session {
             drop(slices);
             let done = match done {
                 Err(end @ End::Io(_)) => {
-                    // Not every such error ends the connection, and only a peer that hears of it closes its side.
-                    self.stream.finish();
-                    self.listen(end, link);
+                    self.stop_talking(end, link);
                     break;
                 }
                 done => done?,
@@ -389,7 +390,7 @@ impl Session {
             if !self.is_writable {
                 // It may be long before the kernel has room again: half a queue is not worth waiting for.
                 self.tell_of_room();
-                self.tell_writer(link).map_err(|error| End::Io(error.into()))?;
+                self.tell_writer(link);
                 break;
             }
             budget = budget.saturating_sub(written);

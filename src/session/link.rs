@@ -351,19 +351,14 @@ impl Link {
             return desk.is_some();
         }
         let Some(mut place) = self.place.try_lock() else { return false };
-        let lent = match &mut *place {
+        let is_lent = match &mut *place {
             Place::Up(session) => {
-                let lent = session.lend(desk, self);
+                let is_lent = session.lend(desk, self);
                 self.is_patient.store(session.is_patient(), Ordering::Relaxed);
-                lent
+                is_lent
             }
-            Place::Down(_) => Ok(false),
+            Place::Down(_) => false,
         };
-        let is_lent = lent.unwrap_or_else(|error| {
-            // Nobody would hear of this connection again.
-            self.end(&mut place, End::Io(error.into()));
-            false
-        });
         self.is_lent.store(is_lent, Ordering::Relaxed); // under the lock, as when it is taken back
         drop(place);
         self.drive_rest();
@@ -433,11 +428,7 @@ impl Link {
     pub(super) fn tick(&self) -> Gait {
         let gait = match self.place.try_lock().as_deref_mut() {
             Some(place) => match place {
-                Place::Up(session) => session.tick(self).unwrap_or_else(|error| {
-                    // Nobody would hear of this connection again.
-                    self.end(place, End::Io(error.into()));
-                    Gait::Quiet
-                }),
+                Place::Up(session) => session.tick(self),
                 Place::Down(_) => Gait::Quiet,
             },
             // Somebody is at work.

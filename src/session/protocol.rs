@@ -1,7 +1,6 @@
 //! What a session speaks: ZMTP, or with a STREAM's peer nothing.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::sync::Arc;
 
 use crate::io::End;
@@ -139,17 +138,17 @@ impl Session {
     }
 
     /// See [`driver::Session::tick`].
-    pub(super) fn tick(&mut self, link: &Link) -> io::Result<Gait> {
+    pub(super) fn tick(&mut self, link: &Link) -> Gait {
         match self {
-            Self::Raw(_) => Ok(Gait::Quiet),
+            Self::Raw(_) => Gait::Quiet,
             Self::Zmtp(session) => session.tick(link),
         }
     }
 
     /// See [`driver::Session::lend`].
-    pub(super) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> io::Result<bool> {
+    pub(super) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> bool {
         match self {
-            Self::Raw(_) => Ok(false),
+            Self::Raw(_) => false,
             Self::Zmtp(session) => session.lend(desk, link),
         }
     }

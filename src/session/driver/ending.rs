@@ -8,16 +8,22 @@
 //! ```
 //!
 //! A peer that listens no more is written nothing: it would be lost, and the kernel's answer, a reset, may cost what the
-//! peer has said before.
+//! peer has said before. The same is done when the kernel cannot report any more what there is to read, or room: then the
+//! connection is looked at now and then.
 #![forbid(unsafe_code)]
 
-use crate::io::End;
+use std::io;
+use std::time::Instant;
+
+use crate::io::{End, Notice};
+use crate::limits::UNWATCHED_LOOK;
 use crate::pipe::Chores;
 use crate::session::driver::Session;
 use crate::session::leave::{Discarded, Leave};
 use crate::session::link::Link;
 use crate::session::protocol::Progress;
 use crate::session::work;
+use crate::time::later;
 
 /// How far a connection is.
 #[derive(Debug)]
@@ -41,7 +47,11 @@ impl Session {
         if matches!(self.stage, Stage::Leaves(_)) {
             return self.go_on_leaving(noted, link);
         }
-        match self.read_and_write(noted, chores, link) {
+        let progress = self.read_and_write(noted, chores, link);
+        if self.is_unwatched && noted & work::BEAT != 0 {
+            self.look_again(link);
+        }
+        match progress {
             Err(End::Sent) if self.has_told() => self.leave(link),
             // The end was found at last; why it came is known.
             Err(End::PeerClosed) => {
@@ -60,6 +70,28 @@ impl Session {
         if self.is_talking() && self.stream.is_peer_closed() {
             self.listen(End::PeerClosed, link);
         }
+    }
+
+    /// The connection ends, but what the peer has said is read to the end. Not every such error is one of the connection,
+    /// and only a peer that hears of it closes its side.
+    pub(super) fn stop_talking(&mut self, end: End, link: &Link) {
+        self.stream.finish();
+        self.listen(end, link);
+    }
+
+    /// The same if the kernel will not report what it was asked to.
+    pub(super) fn check_watch(&mut self, asked: io::Result<()>, link: &Link) {
+        let Err(error) = asked else { return };
+        self.be_quiet(link); // nobody asks again
+        self.is_unwatched = true;
+        if self.is_talking() {
+            self.stop_talking(End::Io(error.into()), link);
+        }
+        self.look_again(link);
+    }
+
+    fn look_again(&self, link: &Link) {
+        link.post(Notice::WakeAt(later(Instant::now(), UNWATCHED_LOOK)));
     }
 
     /// The peer listens no more: what it has said is read until the end shows.
@@ -86,7 +118,10 @@ impl Session {
 
     /// The socket is gone, and the kernel has everything.
     fn leave(&mut self, link: &Link) -> Result<Progress, End> {
-        self.take_back(link).map_err(|error| End::Io(error.into()))?;
+        self.take_back(link);
+        if !self.is_talking() {
+            return Ok(Progress::Again);
+        }
         self.ends.iter_mut().for_each(|ends| ends.rest());
         self.stage = Stage::Leaves(Box::new(Leave::begin(&self.stream, link)));
         self.say_rest();

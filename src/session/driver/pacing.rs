@@ -1,7 +1,6 @@
 //! How a session's traffic goes, and so who looks after it: see [`care`](crate::session::care).
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,7 +15,7 @@ use crate::session::pace::Steps;
 impl Session {
     /// Decides at a tick who looks after the connection until the next. `Quiet`: its I/O thread is told of every
     /// change again, from the next run on, and needs no tick.
-    pub(in crate::session) fn tick(&mut self, link: &Link) -> io::Result<Gait> {
+    pub(in crate::session) fn tick(&mut self, link: &Link) -> Gait {
         let was_called = std::mem::take(&mut self.was_called);
         let is_lent = self.care.is_lent();
         self.idle_ticks = if self.has_sent_many() || was_called { 0 } else { self.idle_ticks + 1 };
@@ -33,11 +32,11 @@ impl Session {
             // Lent, the kernel tells only a caller that waits; one that always finds room never does.
             self.unheard_ticks = if std::mem::take(&mut self.was_heard) { 0 } else { self.unheard_ticks + 1 };
             self.is_readable |= self.care.is_stream() && is_lent && self.unheard_ticks >= LENT_IDLE_TICKS;
-            return Ok(self.care.gait());
+            return self.care.gait();
         }
         self.idle_since = self.moved;
-        self.take_back(link)?;
-        Ok(Gait::Quiet)
+        self.take_back(link);
+        Gait::Quiet
     }
 
     /// Whether the kernel took as many messages since the last call as make a stream, though they may be too few
@@ -49,38 +48,54 @@ impl Session {
 
     /// Lends a connection that is in step or streams to the thread at `desk`, which is about to wait. `false`: the
     /// I/O thread hears of it, as it does again without a desk.
-    pub(in crate::session) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> io::Result<bool> {
+    pub(in crate::session) fn lend(&mut self, desk: Option<&Arc<Desk>>, link: &Link) -> bool {
         if self.care.gait() == Gait::Quiet {
-            return Ok(false);
+            return false;
         }
         let (stream, calls) = (&mut self.stream, &mut self.calls);
-        let Some(desk) = desk else {
-            self.care.take_back(stream, link.registry(), link.token(), calls)?;
-            return Ok(false);
+        let lent = match desk {
+            Some(desk) => self.care.lend(stream, desk, link.registry(), link.token(), calls),
+            None => self.care.take_back(stream, link.registry(), link.token(), calls).map(|()| false),
         };
-        let is_lent = self.care.lend(stream, desk, link.registry(), link.token(), calls)?;
-        if !self.is_writable {
-            self.tell_writer(link)?;
+        let is_lent = *lent.as_ref().unwrap_or(&false);
+        self.check_watch(lent.map(drop), link);
+        if desk.is_some() && !self.is_writable {
+            self.tell_writer(link);
         }
-        Ok(is_lent)
+        is_lent
     }
 
     /// From now on the I/O thread is told of every change.
-    pub(super) fn take_back(&mut self, link: &Link) -> io::Result<()> {
+    pub(super) fn take_back(&mut self, link: &Link) {
+        self.be_quiet(link);
+        let taken = self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+        self.check_watch(taken, link);
+        if !self.is_writable {
+            self.tell_writer(link);
+        }
+    }
+
+    /// Nobody is asked to wait for this connection, and no tick comes.
+    pub(super) fn be_quiet(&mut self, link: &Link) {
         self.care.set_gait(Gait::Quiet);
         self.steps = Steps::default();
         link.set_gait(Gait::Quiet);
         self.keep_buffers(false);
-        self.care.take_back(&mut self.stream, link.registry(), link.token(), &mut self.calls)?;
-        if self.is_writable { Ok(()) } else { self.tell_writer(link) }
     }
 
-    pub(super) fn tell_writer(&mut self, link: &Link) -> io::Result<()> {
-        self.care.tell_writer(&mut self.stream, link.registry(), link.token(), &mut self.calls)
+    pub(super) fn tell_writer(&mut self, link: &Link) {
+        // Who says nothing more needs no room.
+        if self.is_unwatched {
+            return;
+        }
+        let told = self.care.tell_writer(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+        self.check_watch(told, link);
     }
 
-    pub(super) fn note_vain_report(&mut self, link: &Link) -> io::Result<()> {
-        self.care.note_vain_report(&mut self.stream, link.registry(), link.token(), &mut self.calls)
+    pub(super) fn note_vain_report(&mut self, link: &Link) {
+        let noted =
+            self.care.note_vain_report(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+        self.check_watch(noted, link);
     }
 
     fn keep_buffers(&mut self, keep: bool) {

@@ -12,7 +12,7 @@ use super::*;
 use crate::error::OsError;
 use crate::transport::Call;
 use crate::transport::faults::Plan;
-use crate::{AddressRanges, BindErrorKind, Interest, PollError, Poller, Timeout};
+use crate::{AddressRanges, BindErrorKind, Dealer, Interest, PollError, Poller, Timeout};
 
 /// A place whose context has its calls fail as the plan says, of which this thread is one.
 fn planned(transport: Transport, plan: &Arc<Plan>) -> (Place, crate::transport::faults::Entered) {
@@ -178,4 +178,35 @@ fn a_descriptor_is_reported_again_when_the_system_can_wait_for_it_again() {
         let ready: Vec<_> = poller.wait(Some(Duration::ZERO)).unwrap().iter().map(|it| it.ready).collect();
         assert_eq!(ready, if from.is_none() { vec![] } else { vec![from] });
     }
+}
+
+#[test]
+fn what_a_peer_has_said_is_received_although_the_kernel_cannot_report_it() {
+    // Found out when a connection changes hands, or has no room.
+    over(WIRES, |place| {
+        for (passed, call) in [(0, Call::Reregister), (1, Call::Reregister), (0, Call::Register)] {
+            let plan = Plan::quiet();
+            let (place, _entered) = planned(place.transport, &plan);
+            let mut dealer: Socket<Dealer> = narrow(&place).recv_hwm(1).open().unwrap();
+            let endpoint = dealer.bind(place.address()).unwrap();
+            let mut peer: Socket<Dealer> = narrow(&place).recv_hwm(1).open().unwrap();
+            peer.connect(&endpoint).unwrap();
+            for _ in 0..50 {
+                send(&mut peer, "question");
+                assert_eq!(recv(&mut dealer), "question");
+                send(&mut dealer, "answer");
+                assert_eq!(recv(&mut peer), "answer");
+            }
+            for number in 0..10 {
+                send(&mut peer, Message::from([numbered(number).to_vec(), vec![7; 5000]]));
+            }
+            eventually("the kernel has it", || peer.outgoing().queued == 0);
+            plan.fail_behind(passed, call, libc::ENOMEM);
+            fill(&mut dealer, &Message::from(vec![0; LARGE]));
+            assert!(plan.has_failed() || passed > 0, "{call:?}");
+            for number in 0..10 {
+                assert_eq!(number_of(&recv(&mut dealer)), number, "{call:?}");
+            }
+        }
+    });
 }
