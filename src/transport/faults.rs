@@ -51,6 +51,8 @@ pub(crate) enum Harm {
     None,
     /// Also errors that end a connection, or that somebody has to be told of.
     Any,
+    /// All of these but of reads: what the kernel has of a peer can be read.
+    ButReads,
 }
 
 impl Call {
@@ -71,9 +73,17 @@ impl Call {
         match self {
             Self::Accept => &[EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EPROTO, ENETDOWN],
             Self::Bind => &[EACCES, EADDRINUSE, EADDRNOTAVAIL, ENOMEM, ENOSPC, EROFS],
-            Self::Connect => {
-                &[EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, ENOBUFS, ENOMEM, EPERM, ETIMEDOUT]
-            }
+            Self::Connect => &[
+                EADDRNOTAVAIL,
+                EAGAIN,
+                ECONNREFUSED,
+                EHOSTUNREACH,
+                ENETUNREACH,
+                ENOBUFS,
+                ENOMEM,
+                EPERM,
+                ETIMEDOUT,
+            ],
             Self::ConnectIpc => &[EACCES, EAGAIN, ECONNREFUSED, ENOBUFS, ENOENT, ENOMEM, EPERM],
             Self::GetOption => &[ENOBUFS, ENOMEM],
             Self::Listen => &[EADDRINUSE, ENOMEM],
@@ -118,6 +128,7 @@ pub(crate) struct Plan {
     threads: AtomicU64,
     panics: AtomicU64,
     breaks: AtomicU64,
+    read_breaks: AtomicU64,
     tally: Mutex<Tally>,
     edges: Mutex<HashMap<i32, (Registry, Token, Interest)>>,
 }
@@ -147,6 +158,7 @@ impl Plan {
             threads: AtomicU64::new(0),
             panics: AtomicU64::new(0),
             breaks: AtomicU64::new(0),
+            read_breaks: AtomicU64::new(0),
             tally: Mutex::default(),
             edges: Mutex::default(),
         })
@@ -196,6 +208,11 @@ impl Plan {
     /// Faults so far that may have ended a connection.
     pub(crate) fn breaks(&self) -> u64 {
         self.breaks.load(Ordering::SeqCst)
+    }
+
+    /// Those of them that may have cost what the kernel had of a peer.
+    pub(crate) fn read_breaks(&self) -> u64 {
+        self.read_breaks.load(Ordering::SeqCst)
     }
 
     pub(crate) fn tally(&self) -> Tally {
@@ -252,10 +269,18 @@ impl Player {
             return None;
         }
         let mut fault = None;
-        if self.plan.harm == Harm::Any && self.roll(call.one_in()) == 0 {
+        let is_harmful = match self.plan.harm {
+            Harm::None => false,
+            Harm::Any => true,
+            Harm::ButReads => call != Call::Read,
+        };
+        if is_harmful && self.roll(call.one_in()) == 0 {
             fault = self.choose(call.harmful()).map(Fault::Errno);
-            let may_break = fault.is_some() && [Call::Read, Call::Register, Call::Reregister, Call::Write].contains(&call);
+            let may_break = fault.is_some()
+                && [Call::Read, Call::Register, Call::Reregister, Call::Write].contains(&call);
             self.plan.breaks.fetch_add(u64::from(may_break), Ordering::SeqCst);
+            let is_read = fault.is_some() && call == Call::Read;
+            self.plan.read_breaks.fetch_add(u64::from(is_read), Ordering::SeqCst);
         }
         if fault.is_none() && self.roll(HARMLESS_ONE_IN) == 0 {
             fault = self.choose(call.harmless());
@@ -444,7 +469,7 @@ mod tests {
         // Not to be tried later: no poll has it that could tell when.
         assert!(drawn(Harm::Any).all(|errno| all.contains(&errno)));
         assert!(all.iter().all(|errno| drawn(Harm::Any).any(|it| it == *errno)));
-        assert!(drawn(Harm::None).all(|errno| errno == EINTR));
+        assert!([Harm::None, Harm::ButReads].iter().all(|harm| drawn(*harm).all(|errno| errno == EINTR)));
     }
 
     #[test]

@@ -26,6 +26,8 @@ mod extremes;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
+mod faults_asked;
+#[cfg(unix)]
 mod faults_single;
 #[cfg(unix)]
 mod faults_stream;
