@@ -300,7 +300,7 @@ fn a_lookup_that_takes_too_long_is_told_and_tried_again_and_its_late_answer_coun
             assert!(matches!(next(), EventKind::ConnectFailed(why) if why == error));
             assert!(matches!(next(), EventKind::Retried { error: why, .. } if why == error));
         }
-        assert_eq!(connection.last_error(), Some(ConnectionError::TimedOut));
+        eventually("the handle tells", || connection.last_error() == Some(ConnectionError::TimedOut));
         slow.go_on();
         exchange(&mut push, &mut pull);
         assert_eq!((slow.asked().len(), resolver.asking()), (1, 0), "it was looked up once");
