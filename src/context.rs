@@ -10,6 +10,8 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 pub use self::finish::{FinishReport, Undelivered};
+#[cfg(test)]
+pub(crate) use self::finish::{end_with_program, remembered};
 use crate::error::OpenError;
 use crate::io::{Pool, SocketMailbox, ToSocket, unique_id};
 use crate::limits::SPIN_MAX;

@@ -330,6 +330,10 @@ pub(crate) const LOOKUPS_IN_ALL: u64 = 64;
 /// when it has had the system's first three attempts, in four seconds.
 pub(crate) const ATTEMPTS_AT_ONCE: usize = 16;
 
+/// Addresses of one name, as the system sorts them, that are looked at; a name server can tell 4,000 of them. Each takes 32
+/// octets of whoever connects to the name, and its turn: the last of so many silent ones would have it after a minute.
+pub(crate) const ADDRESSES_MAX: usize = 256;
+
 /// Connections in a row that are made again without a pause because this side gave its peer up, a REQ whose reply is late.
 /// A peer that answers anything in between may be asked as often as one likes; one that is stuck costs no more than this.
 pub(crate) const GIVE_UPS_AT_ONCE: u8 = 4;

@@ -298,7 +298,13 @@ pub(super) fn remember(context: &Arc<ContextInner>) {
     living.push(Arc::downgrade(context));
 }
 
-fn end_with_program() {
+/// How many contexts are kept for the end of the program, and how many were ended by it.
+#[cfg(test)]
+pub(crate) fn remembered() -> (usize, usize) {
+    (lock(&LIVING).len(), lock(&ENDED).len())
+}
+
+pub(crate) fn end_with_program() {
     // Not waited for: in a forked child a thread may hold it that is not there.
     let living = try_lock(&LIVING).map(|mut living| std::mem::take(&mut *living)).unwrap_or_default();
     let contexts: Vec<_> = living.iter().filter_map(Weak::upgrade).collect();

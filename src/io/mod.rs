@@ -21,6 +21,8 @@ pub(crate) use pool::{NoThread, Pool};
 #[cfg(test)]
 pub(crate) use resolver::names;
 pub(crate) use resolver::{Question, Resolver};
+#[cfg(test)]
+pub(crate) use task::Bench;
 pub(crate) use task::{Fate, Readiness, Task, Turn};
 
 use std::sync::atomic::Ordering;

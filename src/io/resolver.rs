@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::io::{IoMailbox, Notice, ToIo};
-use crate::limits::{LOOKUP_PATIENCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
+use crate::limits::{ADDRESSES_MAX, LOOKUP_PATIENCE, LOOKUPS_AT_ONCE, LOOKUPS_IN_ALL, LOOKUPS_OF_CONTEXT};
 use crate::sync::{AtomicU64, Condvar, Mutex, Ordering, lock, spawn, wait_until};
 use crate::time::later;
 use crate::transport::{Call, faults};
@@ -130,7 +130,8 @@ impl Resolver {
     /// Answers the next question. `false`: there is none, or another thread waits for it, and the thread that asks ends.
     fn answer_next(self: &Arc<Self>, look_up: impl Fn(&str) -> Vec<SocketAddr>) -> bool {
         let Some((name, counts_until)) = self.take_next() else { return false };
-        let addresses = look_up(&name);
+        let mut addresses = look_up(&name);
+        addresses.truncate(ADDRESSES_MAX);
         let mut state = lock(&self.state);
         // Those with the same time are alike.
         if let Some(at) = state.running.iter().position(|until| *until == counts_until) {
@@ -278,6 +279,16 @@ mod tests {
         assert!(resolver.answer_next(|_| Vec::new()));
         assert_eq!(answers(&mailbox), [(2, Vec::new())]);
         assert!(!resolver.answer_next(|_| unreachable!("nobody asks")));
+    }
+
+    #[test]
+    fn of_a_name_with_many_addresses_so_many_are_kept() {
+        let (resolver, mailbox) = (busy(), mailbox());
+        let _question = resolver.ask("a", 7, &mailbox, 1);
+        let addresses: Vec<_> =
+            (0..4000_u32).map(|number| SocketAddr::from((number.to_be_bytes(), 7))).collect();
+        resolver.answer_next(|_| addresses.clone());
+        assert_eq!(answers(&mailbox), [(1, addresses[..ADDRESSES_MAX].to_vec())]);
     }
 
     #[test]

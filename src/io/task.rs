@@ -81,3 +81,40 @@ impl Turn<'_> {
         self.again.push(self.id);
     }
 }
+
+/// What turns of a test's task need; without a thread, and with whatever time the test likes.
+#[cfg(test)]
+pub(crate) struct Bench {
+    poll: mio::Poll,
+    mailbox: Arc<IoMailbox>,
+    pool: Arc<Pool>,
+    timers: Timers,
+    again: Vec<u64>,
+}
+
+#[cfg(test)]
+impl Bench {
+    #[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    pub(crate) fn new() -> Self {
+        let poll = mio::Poll::new().unwrap();
+        let bell = crate::io::Bell::new(poll.registry(), mio::Token(0)).unwrap();
+        let mailbox = Arc::new(IoMailbox::new(bell, poll.registry().try_clone().unwrap()));
+        let pool = Arc::new(Pool::new(1, Vec::new()));
+        Self { poll, mailbox, pool, timers: Timers::default(), again: Vec::new() }
+    }
+
+    /// A turn of a task that has this number.
+    pub(crate) fn turn(&mut self, id: u64, now: Instant) -> Turn<'_> {
+        let Self { poll, mailbox, pool, timers, again } = self;
+        Turn { id, now, registry: poll.registry(), mailbox, pool, timers, again }
+    }
+
+    /// When the next task has asked to be called.
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+}

@@ -159,7 +159,7 @@
 //! | | libzmq | this library |
 //! |---|---|---|
 //! | how long the system may take to connect | as long as it tries, about two minutes; [`connect_timeout`](crate::Options::connect_timeout) is off | 5 s, then it is asked anew: a peer that is back after a long outage is found in a few seconds, not at the system's next attempt, which may be half a minute away. A name that is looked up for longer is told as a failure, too, and its answer is taken when it comes. [`Timeout::Never`](crate::Timeout::Never) is libzmq's |
-//! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn; the first that connects is taken, the others are closed. The addresses of a proxy as well |
+//! | a name with several addresses | the first | all, raced as in RFC 8305: each one 250 ms after the one before, or when that has failed; families in turn, the first 256; the first that connects is taken, the others are closed. The addresses of a proxy as well |
 //! | `connect` to the same endpoint once more | DEALER, PUB, REQ and SUB stay as they are, except over inproc; the others have one more connection | the same; the handle that is returned is the first one's, and one `disconnect` ends it |
 //! | `tcp://*` with [`ipv6`](crate::Options::ipv6) | one socket for both families | the same; where the system has none that takes both, one for IPv4. A port of which another program has one half is in use |
 //! | source address, `tcp://source:port;host:port` | an interface or address of its own, for `connect` | the same; a `bind` to it says [`SourceAddress`](crate::BindErrorKind::SourceAddress) |

@@ -4,11 +4,12 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::InvalidValue;
 use crate::limits::{BACKLOG, CONNECT_TIMEOUT, HANDSHAKE_INTERVAL};
 use crate::routing_id::RoutingId;
+use crate::time::later;
 
 /// What the values of a type count, for the manual.
 pub(super) trait Unit {
@@ -308,6 +309,11 @@ impl HandshakeInterval {
     pub const fn limit(self) -> Option<Duration> {
         self.0
     }
+
+    /// When a handshake that begins now has to be over.
+    pub(crate) fn deadline(self, now: Instant) -> Option<Instant> {
+        self.0.map(|limit| later(now, limit))
+    }
 }
 
 impl From<Duration> for HandshakeInterval {
@@ -507,6 +513,19 @@ const NO_BUFFER: InvalidValue = InvalidValue::new("send_buffer or recv_buffer", 
 mod tests {
     use super::*;
     use crate::options::Hwm;
+
+    #[test]
+    fn a_handshake_has_half_a_minute_unless_the_option_says_otherwise() {
+        // Whoever accepts and whoever connects asks for the deadline here, once, when it begins.
+        let now = Instant::now();
+        let deadline = |options: &crate::Options| options.handshake_interval().deadline(now);
+        let mut options = crate::Options::default();
+        assert_eq!(deadline(&options), Some(now + Duration::from_secs(30)));
+        options.handshake_interval = HandshakeInterval::at_most(Duration::from_millis(7));
+        assert_eq!(deadline(&options), Some(now + Duration::from_millis(7)));
+        options.handshake_interval = HandshakeInterval::UNLIMITED;
+        assert_eq!(deadline(&options), None);
+    }
 
     #[test]
     fn zero_means_what_the_type_says() {

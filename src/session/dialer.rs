@@ -260,7 +260,7 @@ impl Dialer {
     }
 
     fn handshake_deadline(&self, now: Instant) -> Option<Instant> {
-        self.options().handshake_interval().limit().and_then(|limit| now.checked_add(limit))
+        self.options().handshake_interval().deadline(now)
     }
 
     /// Sees to it that the next thing that is due is not missed.

@@ -74,20 +74,21 @@ impl Leave {
             Ok((discarded @ (Discarded::Dry | Discarded::Some), _)) => {
                 // Also of a peer that does not stop talking: each look asks for the next.
                 if noted & work::BEAT != 0 && !link.is_bounded() {
-                    self.look(stream, link)?;
+                    self.look(stream.unacknowledged())?;
+                    link.post(Notice::WakeAt(later(Instant::now(), LEAVE_LOOK)));
                 }
                 Ok(if discarded == Discarded::Dry { Progress::Waits } else { Progress::Again })
             }
         }
     }
 
-    fn look(&mut self, stream: &Stream, link: &Link) -> Result<(), End> {
-        let before = std::mem::replace(&mut self.unacknowledged, stream.unacknowledged());
+    /// Compares what the peer's kernel has not acknowledged with what it was at the last look.
+    fn look(&mut self, unacknowledged: Option<u64>) -> Result<(), End> {
+        let before = std::mem::replace(&mut self.unacknowledged, unacknowledged);
         self.looks = if self.unacknowledged == before { self.looks + 1 } else { 0 };
         if self.unacknowledged.is_none_or(|octets| octets == 0) || self.looks >= LEAVE_LOOKS_MAX {
             return Err(End::Sent);
         }
-        link.post(Notice::WakeAt(later(Instant::now(), LEAVE_LOOK)));
         Ok(())
     }
 }
@@ -112,4 +113,31 @@ pub(super) fn discard_from<E>(
         }
     }
     Ok((Discarded::Some, discarded))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How many looks there are, of which each finds what `find` says of its number.
+    fn looks(find: impl Fn(u8) -> Option<u64>) -> u8 {
+        let mut leave = Leave { unacknowledged: find(0), looks: 0, is_unheard: false };
+        let end = (1..u8::MAX).find(|number| leave.look(find(*number)).is_err());
+        end.unwrap_or(u8::MAX)
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_has_a_minute_and_as_long_again_for_each_octet() {
+        assert_eq!(looks(|_| Some(0)), 1, "its kernel has everything");
+        assert_eq!(looks(|_| None), 1, "nobody knows, and it is not waited for");
+        assert_eq!(looks(|_| Some(7)), LEAVE_LOOKS_MAX);
+        assert_eq!(LEAVE_LOOK * LEAVE_LOOKS_MAX.into(), Duration::from_secs(60));
+        for last in 1..LEAVE_LOOKS_MAX {
+            assert_eq!(looks(|number| Some(if number < last { 7 } else { 6 })), last + LEAVE_LOOKS_MAX);
+        }
+        assert_eq!(looks(|number| Some(1000 - u64::from(number))), u8::MAX, "it reads on");
+        assert_eq!(looks(|number| Some(20 - u64::from(number))), 20);
+    }
 }

@@ -262,8 +262,8 @@ impl Task for Accepted {
             self.tell(EventKind::HandshakeFailed(ConnectionError::Io(error.into())));
             return Fate::Done;
         }
-        if let Some(limit) = self.link.owner().options.handshake_interval().limit() {
-            turn.wake_at(later(turn.now, limit));
+        if let Some(at) = self.link.owner().options.handshake_interval().deadline(turn.now) {
+            turn.wake_at(at);
         }
         self.link.up(|ends| Session::new(stream, &self.link, ends));
         self.drive(work::READABLE, turn)

@@ -112,3 +112,64 @@ impl Task for Parting {
         if self.over_at.is_some_and(|at| turn.now >= at) { Fate::Done } else { Fate::Goes }
     }
 }
+
+#[cfg(unix)]
+#[cfg(test)]
+mod tests {
+    use std::io::{ErrorKind, Write as _};
+    use std::time::Duration;
+
+    use mio::net::UnixStream;
+
+    use super::*;
+    use crate::io::Bench;
+
+    /// One that has begun, the other end of its stream, and whether it goes on.
+    fn begun(rest: Vec<u8>, bench: &mut Bench, now: Instant) -> (Parting, UnixStream, Fate) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut parting =
+            Parting { stream: Stream::Ipc(ours), rest, over_at: None, octets: PARTING_OCTETS, place: None };
+        let fate = parting.on_start(&mut bench.turn(unique_id(), now));
+        (parting, theirs, fate)
+    }
+
+    #[test]
+    fn it_takes_so_many_octets_and_no_more() {
+        let (mut bench, now) = (Bench::new(), Instant::now());
+        for rest in [Vec::new(), vec![7; PARTING_OCTETS]] {
+            let (mut parting, mut theirs, mut fate) = begun(rest, &mut bench, now);
+            let (octets, mut written) = ([0; RAW_READ], 0);
+            while fate == Fate::Goes {
+                match theirs.write(&octets) {
+                    Ok(count) => written += count,
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+                }
+                fate = parting.on_notice(Notice::Drive, &mut bench.turn(1, now));
+                assert!(written <= PARTING_OCTETS + RAW_READ, "{written}");
+            }
+            assert!(written >= PARTING_OCTETS, "{written}");
+            assert!(parting.rest.capacity() <= PARTING_OCTETS);
+        }
+    }
+
+    #[test]
+    fn it_has_a_second_whatever_the_peer_does() {
+        let (mut bench, now) = (Bench::new(), Instant::now());
+        let (mut parting, _theirs, fate) = begun(vec![7; PARTING_OCTETS], &mut bench, now);
+        assert_eq!((fate, bench.next_timer()), (Fate::Goes, Some(now + Duration::from_secs(1))));
+        let just_before = now + PARTING_TIME - Duration::from_nanos(1);
+        assert_eq!(parting.on_timer(&mut bench.turn(1, just_before)), Fate::Goes);
+        assert_eq!(parting.on_timer(&mut bench.turn(1, now + PARTING_TIME)), Fate::Done);
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_and_again_when_one_has_ended() {
+        let (mut bench, now) = (Bench::new(), Instant::now());
+        let mut all: Vec<_> = (0..PARTINGS_MAX).map(|_| begun(Vec::new(), &mut bench, now)).collect();
+        assert!(all.iter().all(|(_, _, fate)| *fate == Fate::Goes));
+        assert_eq!(begun(Vec::new(), &mut bench, now).2, Fate::Done);
+        assert_eq!(bench.pool().partings(), PARTINGS_MAX);
+        all.pop();
+        assert_eq!(begun(Vec::new(), &mut bench, now).2, Fate::Goes);
+    }
+}

@@ -299,7 +299,9 @@ impl Incoming {
             Ok(None) | Err(_) => SEALED_OCTETS,
         };
         let octets = (2 * self.buffer.len()).clamp(SEALED_KEPT, wanted.max(SEALED_KEPT));
-        self.buffer.resize(octets.max(self.held.end + 1), 0);
+        let octets = octets.max(self.held.end + 1);
+        self.buffer.reserve_exact(octets - self.buffer.len());
+        self.buffer.resize(octets, 0);
     }
 
     /// Gives the buffer back, if it is empty and large.
@@ -355,6 +357,7 @@ impl Outgoing {
             let Some((body, behind)) = rest.split_at_checked(octets) else {
                 unreachable!("a body is whole in a slice")
             };
+            self.make_room(HEADER_MAX + Sealer::OVERHEAD + octets);
             let at = self.sealer.begin(header.flags, octets, &mut self.batch)?;
             self.batch.extend_from_slice(body);
             self.sealer.end(at, &mut self.batch);
@@ -362,6 +365,15 @@ impl Outgoing {
             self.end_piece(header.header_octets + octets, is_control);
         }
         Ok(())
+    }
+
+    /// Makes room for so many octets more: by doubling, but never beyond a batch and the frame that ends it.
+    fn make_room(&mut self, octets: usize) {
+        let needed = self.batch.len() + octets;
+        if needed > self.batch.capacity() {
+            let target = needed.max((2 * self.batch.capacity()).min(SEALED_OCTETS));
+            self.batch.reserve_exact(target - self.batch.len());
+        }
     }
 
     /// What the kernel has, by whole pieces, since this was asked last.
@@ -384,6 +396,78 @@ impl Outgoing {
         if self.batch.is_empty() && self.batch.capacity() > SEALED_KEPT {
             self.batch = Vec::new();
             self.pieces = SmallVec::new();
+        }
+    }
+}
+
+#[cfg(all(unix, feature = "curve"))]
+#[cfg(test)]
+mod tests {
+    use mio::net::UnixStream;
+
+    use super::*;
+
+    /// What each buffer has had at most.
+    #[derive(Debug, Default)]
+    struct Most {
+        incoming: usize,
+        batch: usize,
+        pieces: usize,
+    }
+
+    impl Most {
+        fn see(&mut self, sender: &Sealed, receiver: &Sealed) {
+            let Outgoing { batch, pieces, .. } = &sender.outgoing;
+            self.incoming = self.incoming.max(receiver.incoming.buffer.capacity());
+            self.batch = self.batch.max(batch.capacity());
+            self.pieces = self.pieces.max(pieces.capacity() * size_of::<Piece>());
+        }
+    }
+
+    /// Passes so many frames of a size from one to the other; what they held meanwhile, and what they keep.
+    fn pass(count: usize, size: usize) -> (Most, Most) {
+        let (near, far) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = (Stream::Ipc(near), Stream::Ipc(far));
+        let [mut sender, mut receiver] =
+            Boxes::of_both_ends().map(|boxes| Sealed::new(boxes, u64::MAX >> 1, 0, &[]));
+        sender.keep_buffers(true);
+        receiver.keep_buffers(true);
+        let (header, octets) = encode_header(0, size);
+        let frames = [&header[..octets], &vec![7; size]].concat().repeat(count);
+        let (mut rest, mut heard, mut most) = (&frames[..], 0, Most::default());
+        let mut room = vec![0; 1 << 20];
+        while heard < frames.len() {
+            if !rest.is_empty() {
+                let written = sender.write(&mut near, &[IoSlice::new(rest)], 0).unwrap();
+                rest = &rest[written.frames..];
+            }
+            most.see(&sender, &receiver);
+            if let Read::Octets(count) =
+                receiver.read(&mut far, &mut [IoSliceMut::new(&mut room)], None).unwrap()
+            {
+                assert!(room[..count] == frames[heard..heard + count]);
+                heard += count;
+            }
+            most.see(&sender, &receiver);
+        }
+        sender.keep_buffers(false);
+        receiver.keep_buffers(false);
+        let mut kept = Most::default();
+        kept.see(&sender, &receiver);
+        (most, kept)
+    }
+
+    #[test]
+    fn at_work_it_holds_a_batch_and_a_frame_each_way_and_little_when_it_is_quiet() {
+        for (count, size) in [(50_000, 0), (50_000, 1), (5000, 100), (100, 60_000), (4, 700_000)] {
+            let (most, kept) = pass(count, size);
+            let frame = HEADER_MAX + Sealer::OVERHEAD + size;
+            let (batch, incoming) = (SEALED_OCTETS + frame, SEALED_OCTETS.max(frame));
+            assert!((SEALED_OCTETS..=batch).contains(&most.batch), "{most:?} of {size}");
+            assert!((frame.min(SEALED_OCTETS / 2)..=incoming).contains(&most.incoming), "{most:?} of {size}");
+            assert!(most.pieces <= 96 * 1024, "{most:?} of {size}");
+            let most = kept.incoming.max(kept.batch).max(kept.pieces);
+            assert!(most <= SEALED_KEPT, "{kept:?} of {size}");
         }
     }
 }

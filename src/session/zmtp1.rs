@@ -55,7 +55,7 @@ impl Zmtp1 {
             error: None,
             outgoing: Outgoing::Header(0),
         };
-        translator.take(unsaid.to_vec(), behind);
+        translator.take(unsaid, behind);
         translator
     }
 
@@ -156,7 +156,7 @@ impl Zmtp1 {
         let mut octets = [0; TRANSLATED_OCTETS];
         let read = stream.read(&mut [IoSliceMut::new(&mut octets)]).map_err(End::Io);
         match read {
-            Ok(Read::Octets(count)) => self.take(Vec::new(), octets.get(..count).unwrap_or_default()),
+            Ok(Read::Octets(count)) => self.take(&[], octets.get(..count).unwrap_or_default()),
             Ok(Read::Dry | Read::End) => {}
             Err(end) => {
                 // What was filled is to be heard first.
@@ -167,8 +167,11 @@ impl Zmtp1 {
         read
     }
 
-    /// Translates what came, behind `out`, and makes all of it ready.
-    fn take(&mut self, mut out: Vec<u8>, octets: &[u8]) {
+    /// Translates what came, behind `unsaid`, and makes all of it ready.
+    fn take(&mut self, unsaid: &[u8], octets: &[u8]) {
+        // Translated it is not longer, but by a header of which a part came before.
+        let mut out = Vec::with_capacity(unsaid.len() + octets.len() + zmtp1::HEADER_MAX);
+        out.extend_from_slice(unsaid);
         self.error = self.incoming.translate(octets, &mut out).err().map(End::Protocol);
         self.ready = out.into();
     }
@@ -282,7 +285,7 @@ mod tests {
         let mut translator = Zmtp1::new(b"", b"");
         let mut out = Vec::new();
         for piece in pieces {
-            translator.take(Vec::new(), piece);
+            translator.take(&[], piece);
             // It holds no more than one read brings, and a header.
             assert!(translator.ready.len() <= piece.len() + zmtp1::HEADER_MAX);
             out.extend_from_slice(&translator.ready);
@@ -319,6 +322,36 @@ mod tests {
                 for piece in [8192, 8191, 8190] {
                     assert!(heard(&theirs.chunks(piece).collect::<Vec<_>>()) == (ours.clone(), None));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn it_holds_no_more_than_a_read_and_a_header() {
+        // Of small frames, of those with the longest headers, and of one that fills all reads.
+        for sizes in [vec![0; 50_000], vec![1; 50_000], vec![253; 1000], vec![300; 1000], vec![1 << 20]] {
+            let (_, theirs) = both(&sizes);
+            let mut translator = Zmtp1::new(b"", b"");
+            let (mut most, mut octets) = (0, 0);
+            for piece in theirs.chunks(TRANSLATED_OCTETS) {
+                translator.take(&[], piece);
+                octets += translator.ready.len();
+                most = most.max(Vec::from(std::mem::take(&mut translator.ready)).capacity());
+                if let Incoming::Header(held) = &translator.incoming {
+                    assert!(!held.spilled() && held.len() < zmtp1::HEADER_MAX);
+                }
+            }
+            assert!(octets > TRANSLATED_OCTETS && translator.error.is_none());
+            let bound = TRANSLATED_OCTETS..=TRANSLATED_OCTETS + zmtp1::HEADER_MAX;
+            assert!(bound.contains(&most), "{most} of {}", sizes[0]);
+            // And on its way out.
+            let (ours, _) = both(&sizes);
+            let (mut out, mut outgoing) = (Vec::with_capacity(TRANSLATED_OCTETS), Outgoing::Header(0));
+            let mut rest = &ours[..];
+            while !rest.is_empty() {
+                out.clear();
+                rest = &rest[outgoing.translate(rest, &mut out, TRANSLATED_OCTETS)..];
+                assert_eq!(out.capacity(), TRANSLATED_OCTETS);
             }
         }
     }

@@ -153,6 +153,30 @@ fn what_waits_is_bounded_by_the_topics_however_often_they_change() {
 }
 
 #[test]
+fn cancellations_of_nothing_wait_up_to_as_many_as_there_are_topics_and_some_more() {
+    let upstream = Upstream::new(Told::Each);
+    let (mut behind, _) = open(&upstream);
+    let untold = || lock(&upstream.state).feeds.values().next().unwrap().untold.len();
+    let nothing = || {
+        for number in 0..2 * CANCELLATIONS_OF_NOTHING_MAX {
+            assert_eq!(upstream.unsubscribe(format!("nothing {number}").as_bytes()), TakenBack::Nothing);
+        }
+    };
+    rest(&mut behind);
+    nothing();
+    assert_eq!(untold(), CANCELLATIONS_OF_NOTHING_MAX);
+    rest(&mut behind);
+    (0..100).for_each(|topic| upstream.subscribe(topic.to_string().as_bytes()));
+    rest(&mut behind);
+    nothing();
+    assert_eq!(untold(), CANCELLATIONS_OF_NOTHING_MAX + 100);
+    (0..100).for_each(|topic| _ = upstream.unsubscribe(topic.to_string().as_bytes()));
+    nothing();
+    assert_eq!(untold(), CANCELLATIONS_OF_NOTHING_MAX + 200, "these are of topics");
+    assert_eq!(rest(&mut behind).len(), CANCELLATIONS_OF_NOTHING_MAX + 200);
+}
+
+#[test]
 fn a_question_is_asked_behind_everything_and_answered_for_that_only() {
     let upstream = Upstream::new(Told::Last);
     upstream.subscribe(b"a");

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use super::ledger::count;
 use super::promises::spread;
 use super::*;
+use crate::context::{end_with_program, remembered};
 use crate::{BindErrorKind, ConnectErrorKind, OpenError, Pair, RecvError, SendError};
 
 #[test]
@@ -166,6 +167,27 @@ fn a_context_without_endpoints_starts_and_stops() {
         drop(context);
         drop(socket);
     }
+}
+
+#[test]
+fn the_end_of_the_program_keeps_the_contexts_that_are_there_and_no_others() {
+    alone("context::the_end_of_the_program_keeps_the_contexts_that_are_there_and_no_others", || {
+        assert_eq!(remembered(), (0, 0));
+        for _ in 0..1000 {
+            drop(Context::new());
+            assert!(remembered().0 <= 1);
+        }
+        let contexts: Vec<_> = (0..50).map(|_| Context::new()).collect();
+        assert_eq!(remembered(), (50, 0));
+        drop(contexts);
+        let context = Context::new();
+        assert_eq!(remembered(), (1, 0), "also when many go at once");
+        for _ in 0..3 {
+            end_with_program();
+            assert_eq!(remembered(), (0, 1), "each of them once");
+        }
+        drop(context);
+    });
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::ends::{Raw, TCP_AND_IPC, last_words, listen, system_address};
 use super::tasks::run;
 use super::*;
 use crate::io::Finish;
-use crate::limits::DROP_LINGER;
+use crate::limits::{DROP_LINGER, LEAVE_LOOK};
 use crate::{CloseReport, ConnectionState, FinishReport, Pair, Pub, RecvError, Router, Stream, Sub, Timeout};
 
 /// A sender in a context of its own that is connected to where nobody is, with ten messages.
@@ -233,6 +233,23 @@ fn finish_counts_what_came_from_peers_that_no_call_has_looked_at() {
                 assert_eq!(unreceived, left, "{exit}");
             }
         }
+    });
+}
+
+#[test]
+fn without_an_end_a_peer_that_has_everything_and_stays_is_waited_for_until_the_next_look() {
+    // And no longer: this takes one look, which is seconds.
+    over(&[Transport::Ipc, Transport::Tcp], |place| {
+        let context = Context::new();
+        let mut pair: Socket<Pair> = context.open().unwrap();
+        let endpoint = pair.bind(place.address()).unwrap().into();
+        let mut peer = Raw::connect(&endpoint, "PAIR");
+        send(&mut pair, "all there is");
+        assert_eq!(peer.frame(), b"all there is");
+        let begun = Instant::now();
+        let report = context.finish(Timeout::Never);
+        assert!(begun.elapsed() >= LEAVE_LOOK);
+        assert_eq!((report.dropped, report.unconfirmed), (0, 1), "{report:?}");
     });
 }
 

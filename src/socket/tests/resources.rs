@@ -12,8 +12,10 @@ use mio::{Interest, Token};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket as TcpSocket, Type};
 
+use super::ends::system_address;
+use super::wakers::keeper;
 use super::*;
-use crate::limits::ACCEPT_PAUSE;
+use crate::limits::{ACCEPT_PAUSE, BACKLOG};
 use crate::session;
 use crate::{BindErrorKind, BindingState, EventKind, OsError, Pair};
 
@@ -264,6 +266,42 @@ fn however_many_come_while_descriptors_are_short_there_is_one_try_for_each_pause
         drop((pull, clients));
         let failed = monitor.filter(|event| matches!(event.kind, EventKind::AcceptFailed(_))).count();
         assert_eq!(failed, 1);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn as_many_wait_to_be_accepted_as_the_backlog_says() {
+    over(&[Transport::Ipc, Transport::Tcp], |place| {
+        for backlog in [None, Some(7_u16)] {
+            let place = Place::in_context(place.transport, Context::builder().io_threads(1).build());
+            let builder = place.builder::<Pull>();
+            let builder = if let Some(backlog) = backlog { builder.backlog(backlog) } else { builder };
+            let mut pull = builder.open().unwrap();
+            let endpoint = pull.bind(place.address()).unwrap().into();
+            // The only I/O thread accepts nobody while whoever it wakes keeps it.
+            let (mut other, at) = place.bound::<Pull>();
+            let (recv, is_kept, go_on) = keeper(&mut other);
+            let mut far: Socket<Push> = Context::new().open().unwrap();
+            far.connect(&at).unwrap();
+            far.send("wake").unwrap();
+            is_kept.recv_timeout(PATIENCE).unwrap();
+            let (domain, address) = system_address(&endpoint);
+            let waiting: Vec<_> = (0..2 * BACKLOG)
+                .map_while(|_| {
+                    let client = TcpSocket::new(domain, Type::STREAM, None).unwrap();
+                    client.connect_timeout(&address, STALL).is_ok().then_some(client)
+                })
+                .collect();
+            // Linux counts the one that finds no room, too.
+            let most = backlog.map_or(BACKLOG, u32::from) as usize + 1;
+            assert_eq!(waiting.len(), most, "over {:?}", place.transport);
+            drop(go_on);
+            eventually("all are accepted", || {
+                pull.stats().total.connections.accepted >= u64::try_from(most).unwrap()
+            });
+            drop(recv);
+        }
     });
 }
 

@@ -286,6 +286,27 @@ fn a_dropped_shared_future_has_done_nothing_and_lets_its_task_go() {
     assert_eq!(Arc::strong_count(&second), 1);
 }
 
+#[test]
+fn whoever_waits_has_one_place_in_line_and_leaves_none() {
+    let place = Place::new(Transport::Inproc);
+    let (push, pull) = (SharedSocket::new(place.open::<Push>()), SharedSocket::new(place.open::<Pull>()));
+    let lines = || (pull.hub_waiting(Side::Messages).0, push.hub_waiting(Side::Room).0);
+    let parked = Parked::new();
+    let mut waiting: Vec<_> = (0..100).map(|_| Box::pin(pull.recv_async())).collect();
+    let mut sending: Vec<_> = (0..100).map(|_| Box::pin(push.send_async("to nobody"))).collect();
+    for _ in 0..100 {
+        waiting.iter_mut().for_each(|it| assert!(poll_once(it.as_mut(), &parked).is_pending()));
+        sending.iter_mut().for_each(|it| assert!(poll_once(it.as_mut(), &parked).is_pending()));
+        // Others come, and give up.
+        assert!(poll_up_to(1, pull.recv_async()).is_none() && poll_up_to(1, push.send_async("")).is_none());
+        assert_eq!(pull.recv_timeout(Duration::ZERO), Err(RecvError::WouldBlock));
+        assert_eq!(lines(), (100, 100));
+    }
+    drop((waiting, sending));
+    assert_eq!(lines(), (0, 0));
+    assert_eq!(Arc::strong_count(&parked), 1);
+}
+
 /// A task that runs as soon as it is woken, on the thread that wakes it.
 struct Hasty(SharedSocket<Pull>);
 

@@ -233,7 +233,7 @@ impl Wake for Keeps {
 }
 
 /// A task that waits for messages, and keeps who wakes it: it has, when the one says so, until the other does.
-fn keeper(socket: &mut Socket<Pull>) -> (impl Future, Receiver<()>, Sender<()>) {
+pub(super) fn keeper(socket: &mut Socket<Pull>) -> (impl Future, Receiver<()>, Sender<()>) {
     let ((called, calls), (going, go_on)) = (channel(), channel());
     let waker = Waker::from(Arc::new(Keeps { called, go_on: Mutex::new(go_on) }));
     let mut recv = Box::pin(socket.recv_async());
