@@ -290,10 +290,10 @@ impl Publisher {
 
     /// Takes in one thing that a peer said, or one frame. `false`: there is nothing, and it will tell.
     fn take(&mut self, pipes: &mut Pipes, key: PipeKey, seat: Seat) -> Result<bool, TooMuch> {
-        if !self.begun.is_empty()
-            && let Some((message, at)) = self.begun.remove(&key)
-        {
-            return self.take_frame(key, seat, message, at).map(|()| true);
+        if !self.begun.is_empty() {
+            if let Some((message, at)) = self.begun.remove(&key) {
+                return self.take_frame(key, seat, message, at).map(|()| true);
+            }
         }
         if let Some(change) = pipes.next_change(key) {
             let subscription = match &change {
