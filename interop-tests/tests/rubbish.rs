@@ -86,8 +86,7 @@ fn the_broker_and_its_workers_go_on() {
     let broker = Program::example("load_balancer", [&pipe, &text]);
     let line = broker.line();
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [for_clients, .., for_workers, _, "for", "workers"] = words[..] else { unreachable!("{line}") };
-    let for_workers = for_workers.trim_start_matches(',');
+    let [for_clients, .., for_workers, "for", "workers"] = words[..] else { unreachable!("{line}") };
     for _ in 0..3 {
         pester(for_clients, SocketType::Dealer);
         pester(for_workers, SocketType::Dealer);
@@ -95,8 +94,8 @@ fn the_broker_and_its_workers_go_on() {
         assert_eq!(ask(for_clients, text.to_str().unwrap().as_bytes()), "3");
     }
     fs::write(&pipe, "four five").unwrap();
+    // Its own check counts what we have asked, too, and fails.
     assert!(broker.line().starts_with("5 words in 2 files"));
-    broker.leave();
 }
 
 #[test]
@@ -104,9 +103,7 @@ fn the_event_loop_goes_on() {
     let event_loop = Program::example("event_loop", ["--wait"]);
     let line = event_loop.line();
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [for_thermometers, .., for_visitors, _, "for", "visitors"] = words[..] else {
-        unreachable!("{line}")
-    };
+    let [for_thermometers, .., for_visitors, "for", "visitors"] = words[..] else { unreachable!("{line}") };
     for _ in 0..5 {
         pester(for_thermometers, SocketType::Pub);
         assert!(event_loop.line().ends_with(" values since the last report"));
