@@ -75,7 +75,7 @@ impl Session {
             if self.is_writable {
                 let (stream, calls) = (&mut self.stream, &mut self.calls);
                 let hushed = self.care.hush_writer(stream, link.registry(), link.token(), calls);
-                hushed.map_err(|error| End::Io(error.into()))?;
+                self.check_watch(hushed, link);
             }
         }
         Ok(true)
