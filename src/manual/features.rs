@@ -16,6 +16,6 @@
 //! | Limits on a peer | frame size, parts of a message, size of handshake commands, topics and their size, one deadline for the whole handshake, half-open connections in all and from one address, lists of addresses | |
 //! | Ends | linger, `shutdown`, bounded drop that tells for what it waits, `close` and `Context::finish` with a deadline and an exact report | |
 //! | Other languages | | a C library with libzmq's interface, a command-line tool |
-//! | Platforms | Linux | FreeBSD and macOS, for which it compiles, but where nobody has run it; others, with ipc on Unix only |
+//! | Platforms | Linux | FreeBSD, macOS and Windows, for which it compiles, but where nobody has run it; others. ipc is on Unix only |
 //!
 //! Neither a C compiler nor libzmq nor an async runtime is needed.

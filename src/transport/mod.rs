@@ -502,7 +502,11 @@ pub(crate) use tcp::look_up;
 
 /// Fails as the system does when a process has no descriptor left, if it could not have more than so many.
 pub(crate) fn check_descriptors(count: usize) -> io::Result<()> {
-    match syscalls::descriptors_max() {
+    #[cfg(unix)]
+    let most = syscalls::descriptors_max();
+    #[cfg(not(unix))]
+    let most: Option<u64> = None; // handles have no such limit
+    match most {
         Some(most) if count as u64 >= most => Err(io::Error::from_raw_os_error(libc::EMFILE)),
         Some(_) | None => Ok(()),
     }
