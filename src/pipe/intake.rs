@@ -104,8 +104,12 @@ impl Intake {
     /// many small ones.
     fn reserve_tail(&mut self) {
         let capacity = self.producer.tail().capacity();
-        let unskimmed = self.raw_end - self.producer.written.octets as usize;
-        if capacity - self.raw_end < self.needed.saturating_sub(unskimmed).max(capacity / 4) {
+        let written = self.producer.written.octets as usize;
+        let rest = self.needed.saturating_sub(self.raw_end - written);
+        // A frame that has the segment for itself stays there: moved for each read, one that comes octet by octet would
+        // leave a segment behind for each of them.
+        let least = if written == 0 && rest > 0 { 0 } else { capacity / 4 };
+        if capacity - self.raw_end < rest.max(least) {
             self.make_room(1);
         }
     }
@@ -263,6 +267,12 @@ impl Intake {
     #[cfg(test)]
     pub(super) fn tail_capacity(&mut self) -> usize {
         self.producer.tail().capacity()
+    }
+
+    /// Where that is.
+    #[cfg(test)]
+    pub(super) fn tail_place(&mut self) -> usize {
+        std::ptr::from_ref(self.producer.tail()).addr()
     }
 
     fn skim_frames(
@@ -435,7 +445,9 @@ impl Intake {
             self.producer.written.octets = u32::try_from(kept).unwrap_or_default();
             self.raw_end = raw_end - (written - kept);
             let capacity = self.producer.tail().capacity();
-            if capacity - self.raw_end >= (capacity / 2).max(self.needed).max(more) {
+            let (free, rest) = (capacity - self.raw_end, self.needed.saturating_sub(self.raw_end - kept));
+            let fits_alone = kept == 0 && rest > 0 && free >= rest.max(more);
+            if fits_alone || free >= (capacity / 2).max(self.needed).max(more) {
                 return;
             }
         }

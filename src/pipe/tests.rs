@@ -334,6 +334,21 @@ fn commands_without_messages_take_no_memory() {
 }
 
 #[test]
+fn a_frame_whose_end_comes_octet_by_octet_stays_where_it_is() {
+    for (flags, octets) in [(2, 8 * 1024), (6, crate::limits::TRAFFIC_COMMAND_MAX)] {
+        let (producer, _consumer) = pipe(None);
+        let mut intake = producer.into_intake();
+        let frame =
+            [&[flags][..], &octets.to_be_bytes(), &vec![3; usize::try_from(octets).unwrap()]].concat();
+        let (most, end) = frame.split_at(frame.len() - 100);
+        feed(&mut intake, most);
+        let place = intake.tail_place();
+        end.chunks(1).for_each(|octet| feed(&mut intake, octet));
+        assert_eq!(intake.tail_place(), place);
+    }
+}
+
+#[test]
 fn a_limit_on_octets_is_one_on_all_frames_of_a_message() {
     let part = |flags, octets: u8| [&[flags, octets], &vec![7; octets.into()][..]].concat();
     let skim = |intake: &mut Intake, octets: &[u8]| {
