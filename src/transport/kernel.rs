@@ -207,7 +207,7 @@ mod tests {
     fn on_both_ends(address: &str, options: &Options, check: impl Fn(&SockRef<'_>)) {
         for stream in connect(address, options) {
             match &stream {
-                Stream::Tcp(stream, _) => check(&SockRef::from(stream)),
+                Stream::Tcp(stream) => check(&SockRef::from(stream)),
                 Stream::Ipc(stream) => check(&SockRef::from(stream)),
             }
         }
@@ -288,7 +288,7 @@ mod tests {
         let options = Options { recv_buffer: size, ..Options::default() };
         for stream in connect("127.0.0.1", &options) {
             stream.widen(&options);
-            let Stream::Tcp(stream, _) = &stream else { unreachable!("it was tcp") };
+            let Stream::Tcp(stream) = &stream else { unreachable!("it was tcp") };
             let socket = SockRef::from(stream);
             // As much as the system grants, if that is more than before.
             let other = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
@@ -315,7 +315,7 @@ mod tests {
         let options = Options { busy_poll: Duration::from_micros(50).into(), ..Options::default() };
         let target = Target::Tcp("127.0.0.1:9".parse().unwrap());
         match &Stream::connect(&target, &options) {
-            Ok(Stream::Tcp(stream, _)) => assert_eq!(SockRef::from(stream).busy_poll().unwrap(), 50),
+            Ok(Stream::Tcp(stream)) => assert_eq!(SockRef::from(stream).busy_poll().unwrap(), 50),
             Ok(Stream::Ipc(_)) => unreachable!("it was tcp"),
             Err(error) => assert_eq!(error.kind(), io::ErrorKind::PermissionDenied),
         }

@@ -87,8 +87,7 @@ const READER: Interest = Interest::READABLE;
 pub(crate) enum Stream {
     #[cfg(unix)]
     Ipc(mio::net::UnixStream),
-    /// And where an accepted one comes from: a kernel that is asked later may not tell.
-    Tcp(mio::net::TcpStream, Option<SocketAddr>),
+    Tcp(mio::net::TcpStream),
 }
 
 /// Calls the same method of whatever transport it is.
@@ -97,7 +96,7 @@ macro_rules! each {
         match $self {
             #[cfg(unix)]
             $enum::Ipc($inner) => $call,
-            $enum::Tcp($inner, _) => $call,
+            $enum::Tcp($inner) => $call,
         }
     };
 }
@@ -120,7 +119,7 @@ impl Stream {
         source: Option<&SourceAddress>,
         options: &Options,
     ) -> io::Result<Self> {
-        Ok(Self::Tcp(tcp::connect(address, source, options)?, None))
+        tcp::connect(address, source, options).map(Self::Tcp)
     }
 
     /// Whether the connection stands; an error when it failed.
@@ -135,7 +134,7 @@ impl Stream {
             Self::Ipc(stream) => {
                 is_connected(faults::before(Call::GetOption).and_then(|()| stream.peer_addr()).map(drop))
             }
-            Self::Tcp(stream, _) => tcp::check_connected(stream),
+            Self::Tcp(stream) => tcp::check_connected(stream),
         }
     }
 
@@ -147,7 +146,7 @@ impl Stream {
 
     /// Readies the kernel's buffers for large bodies.
     pub(crate) fn widen(&self, options: &Options) {
-        if let (Self::Tcp(stream, _), Some(peer)) = (self, self.peer_address()) {
+        if let (Self::Tcp(stream), Some(peer)) = (self, self.peer_address()) {
             kernel::widen(&SockRef::from(stream), peer, options);
         }
     }
@@ -156,8 +155,7 @@ impl Stream {
         match self {
             #[cfg(unix)]
             Self::Ipc(_) => None,
-            Self::Tcp(_, accepted @ Some(_)) => *accepted,
-            Self::Tcp(stream, None) => tcp::peer_address(stream).ok(),
+            Self::Tcp(stream) => tcp::peer_address(stream).ok(),
         }
     }
 
@@ -199,7 +197,7 @@ impl Stream {
         match self {
             #[cfg(unix)]
             Self::Ipc(_) => {}
-            Self::Tcp(stream, _) => kernel::doubt(&SockRef::from(stream)),
+            Self::Tcp(stream) => kernel::doubt(&SockRef::from(stream)),
         }
     }
 
@@ -294,7 +292,7 @@ impl Stream {
             #[cfg(unix)]
             Self::Ipc(_) => None,
             #[cfg(unix)]
-            Self::Tcp(stream, _) => syscalls::unacknowledged(stream),
+            Self::Tcp(stream) => syscalls::unacknowledged(stream),
             #[cfg(not(unix))]
             Self::Tcp(..) => None,
         }
@@ -418,7 +416,7 @@ impl Listener {
                 Self::Ipc(listener) => listener.accept(options).map(|stream| (Stream::Ipc(stream), None)),
                 Self::Tcp(listener) => {
                     let accepted = listener.accept(options);
-                    accepted.map(|(stream, peer)| (Stream::Tcp(stream, Some(peer)), Some(peer)))
+                    accepted.map(|(stream, peer)| (Stream::Tcp(stream), Some(peer)))
                 }
             });
             match accepted {

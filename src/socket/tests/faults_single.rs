@@ -3,8 +3,6 @@
 //! What comes of any calls that fail in any order: [`faults`](super::faults).
 
 use std::fs;
-use std::io::Read as _;
-use std::net::TcpStream;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use super::conservation::narrow;
@@ -12,7 +10,7 @@ use super::*;
 use crate::error::OsError;
 use crate::transport::Call;
 use crate::transport::faults::Plan;
-use crate::{AddressRanges, BindErrorKind, Dealer, Interest, PollError, Poller, Timeout};
+use crate::{BindErrorKind, Dealer, Interest, PollError, Poller, Timeout};
 
 /// A place whose context has its calls fail as the plan says, of which this thread is one.
 fn planned(transport: Transport, plan: &Arc<Plan>) -> (Place, crate::transport::faults::Entered) {
@@ -136,19 +134,6 @@ fn a_descriptor_that_listens_is_not_taken_for_one_that_does_not() {
         let error = place.open::<Pull>().bind_fd(listener.into()).unwrap_err();
         assert!(matches!(error.kind(), BindErrorKind::Io(error) if is_of(error, libc::ENOBUFS)), "{error}");
     }
-}
-
-#[test]
-fn nobody_comes_past_the_ranges_because_the_system_does_not_tell_an_address() {
-    let plan = Plan::quiet();
-    let (place, _entered) = planned(Transport::Tcp, &plan);
-    let never = AddressRanges::new(["127.0.0.0/8"]).unwrap();
-    let mut pull: Socket<Pull> = place.builder().accept_never(never).open().unwrap();
-    let binding = pull.bind("tcp://127.0.0.1:0").unwrap();
-    plan.fail_next(Call::GetOption, libc::ENOBUFS);
-    let mut stranger = TcpStream::connect(("127.0.0.1", binding.port().unwrap())).unwrap();
-    stranger.set_read_timeout(Some(PATIENCE)).unwrap();
-    assert_eq!(stranger.read(&mut [0; 64]).unwrap(), 0, "a greeting");
 }
 
 #[test]
