@@ -148,6 +148,9 @@ pub(crate) const RAW_READ: usize = 8 * 1024;
 /// Chores that such a read makes: a system call and two copies, some 1 µs.
 pub(crate) const RAW_READ_CHORES: u32 = 128;
 
+/// The same of what is translated or decrypted just to be thrown away: with tiny frames 50 to 100 µs.
+pub(crate) const TRANSLATED_READ_CHORES: u32 = 8192;
+
 /// Cancellations of nothing that wait for a publisher that is told of them, beside what is subscribed to: as many as a
 /// queue holds by default. Who counts misses nothing if more are not told.
 pub(crate) const CANCELLATIONS_OF_NOTHING_MAX: usize = 1000;

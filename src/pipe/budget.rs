@@ -53,6 +53,11 @@ impl Chores {
         self.0 > 0
     }
 
+    /// How often something that makes so many can be done.
+    pub(crate) fn times(&self, chores: u32) -> usize {
+        (self.0 / chores) as usize
+    }
+
     /// Counts what is done.
     #[inline]
     pub(crate) fn note(&mut self, chores: u32) {

@@ -466,7 +466,7 @@ impl Session {
             }
         }
         if !self.is_talking() && link.owner().socket_type == SocketType::Pub {
-            return self.discard(); // what it subscribed to goes with it
+            return self.discard(chores); // what it subscribed to goes with it
         }
         let mut grace = Grace::new(self.messages());
         let is_short = self.care.is_stream() || link.owner().socket_type.is_deaf();
@@ -494,14 +494,14 @@ impl Session {
             }
             self.is_full = matches!(skimmed, Ok(Skimmed::Cut | Skimmed::Full));
             match skimmed.map_err(End::Protocol)? {
-                _ if !goes_on => return self.discard(),
-                Skimmed::Closed => return self.discard(),
+                _ if !goes_on => return self.discard(chores),
+                Skimmed::Closed => return self.discard(chores),
                 Skimmed::Dry => {}
                 Skimmed::Cut => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() && !chores.is_any_left() => return Ok(Progress::Again),
                 Skimmed::Full if ends.is_diverting() => continue,
                 // Nobody makes room any more, and only the end is left to find.
-                Skimmed::Full if self.is_stopped && !is_talking => return self.discard(),
+                Skimmed::Full if self.is_stopped && !is_talking => return self.discard(chores),
                 Skimmed::Full => {
                     if self.care.is_stream() || self.held.wait_for_room(&mut ends.inbound) {
                         return Ok(Progress::Waits);

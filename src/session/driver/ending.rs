@@ -45,14 +45,14 @@ impl Session {
     /// Does what was noted, as far as the connection is.
     pub(super) fn go_on(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if matches!(self.stage, Stage::Leaves(_)) {
-            return self.go_on_leaving(noted, link);
+            return self.go_on_leaving(noted, chores, link);
         }
         let progress = self.read_and_write(noted, chores, link);
         if self.is_unwatched && noted & work::BEAT != 0 {
             self.look_again(link);
         }
         match progress {
-            Err(End::Sent) if self.has_told() => self.leave(link),
+            Err(End::Sent) if self.has_told() => self.leave(chores, link),
             // The end was found at last; why it came is known.
             Err(End::PeerClosed) => {
                 self.confirm_if_all(link);
@@ -117,7 +117,7 @@ impl Session {
     }
 
     /// The socket is gone, and the kernel has everything.
-    fn leave(&mut self, link: &Link) -> Result<Progress, End> {
+    fn leave(&mut self, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         self.take_back(link);
         if !self.is_talking() {
             return Ok(Progress::Again);
@@ -125,7 +125,7 @@ impl Session {
         self.ends.iter_mut().for_each(|ends| ends.rest());
         self.stage = Stage::Leaves(Box::new(Leave::begin(&self.stream, link)));
         self.say_rest();
-        self.go_on_leaving(0, link)
+        self.go_on_leaving(0, chores, link)
     }
 
     /// Says what the kernel had no room for, and nothing behind it.
@@ -138,11 +138,11 @@ impl Session {
         }
     }
 
-    fn go_on_leaving(&mut self, noted: u8, link: &Link) -> Result<Progress, End> {
+    fn go_on_leaving(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if noted & work::WRITABLE != 0 && !self.outbox.is_empty() {
             self.say_rest();
         }
-        let discarded = self.throw_away();
+        let discarded = self.throw_away(chores);
         // Before it was told everything, the peer's end says nothing.
         let is_told = self.outbox.is_empty();
         let has_all = self.has_peer_all().or_else(|| (!is_told).then_some(false));
@@ -152,8 +152,8 @@ impl Session {
 
     /// The socket does not want more: what still comes is thrown away, so that closing does not cut off
     /// what we have sent.
-    pub(super) fn discard(&mut self) -> Result<Progress, End> {
-        let (discarded, octets) = self.throw_away()?;
+    pub(super) fn discard(&mut self, chores: &mut Chores) -> Result<Progress, End> {
+        let (discarded, octets) = self.throw_away(chores)?;
         self.heard += octets as u64;
         match discarded {
             Discarded::Dry => {

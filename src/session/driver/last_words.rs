@@ -9,7 +9,8 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use crate::io::End;
-use crate::limits::PARTING_OCTETS;
+use crate::limits::{PARTING_OCTETS, RAW_READ, RAW_READ_CHORES, TRANSLATED_READ_CHORES};
+use crate::pipe::Chores;
 use crate::session::Ends;
 use crate::session::driver::Session;
 use crate::session::driver::ending::Stage;
@@ -208,10 +209,11 @@ impl Session {
         self.counted.as_ref().is_some_and(|counted| self.sent() > counted.sent_before)
     }
 
-    /// Throws away what comes, but for the last words.
-    pub(super) fn throw_away(&mut self) -> Result<(Discarded, usize), End> {
+    /// Throws away what comes, but for the last words, as far as there are chores left: some of it in any case.
+    pub(super) fn throw_away(&mut self, chores: &mut Chores) -> Result<(Discarded, usize), End> {
         self.calls.count();
-        let most = self.read_batch();
+        let read_chores = if self.translator.is_some() { TRANSLATED_READ_CHORES } else { RAW_READ_CHORES };
+        let most = self.read_batch().min(RAW_READ * chores.times(read_chores).max(1));
         let (stream, translator, ends) = (&mut self.stream, &mut self.translator, &mut self.ends);
         let last = self.counted.get_or_insert_default().thrown_away.get_or_insert_with(|| {
             let unskimmed = ends.as_mut().map_or(&[][..], |ends| ends.inbound.unskimmed());
@@ -219,6 +221,7 @@ impl Session {
         });
         discard_from(most, |octets| {
             let room = &mut [IoSliceMut::new(octets)];
+            chores.note(read_chores);
             let read = match translator {
                 Some(translator) => translator.read(stream, room, None)?,
                 None => stream.read(room).map_err(End::Io)?,
