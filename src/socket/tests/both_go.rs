@@ -10,7 +10,7 @@ use super::conservation_ends::{MECHANISMS, secured};
 use super::ends::{Raw, TCP_AND_IPC, last_words, listen};
 use super::*;
 use crate::io::{Finish, ToSocket};
-use crate::{AnyPattern, CloseReason, CloseReport, Connection, ConnectionState, KernelBuffer, SocketType};
+use crate::{AnyPattern, CloseReason, CloseReport, ConnectionState, KernelBuffer, SocketType};
 
 /// How long who goes waits for a peer that does not come back, and has not taken everything.
 const WITHIN: Duration = Duration::from_millis(500);
@@ -357,29 +357,25 @@ fn nobody_is_told_so_who_goes_while_the_other_is_in_the_middle_of_a_message() {
 }
 
 /// In the middle of a message to a peer that does not read, behind which there are others, and which has said three.
-fn in_the_middle(
-    place: &Place,
-    context: &Context,
-    is_bound: bool,
-) -> (Socket<AnyPattern>, Endpoint, Option<Connection>, Raw) {
+fn in_the_middle(place: &Place, context: &Context, is_bound: bool) -> (Socket<AnyPattern>, Endpoint, Raw) {
     let small = KernelBuffer::octets(64 * 1024).unwrap();
     let builder = context.builder_for_any(SocketType::Dealer).linger(Linger::DISCARD).send_hwm(0);
     let mut socket = builder.send_buffer(small).open().unwrap();
     let mut endpoint = place.address();
-    let (connection, mut raw) = if is_bound {
+    let mut raw = if is_bound {
         endpoint = socket.bind(&endpoint).unwrap().into();
-        (None, Raw::connect(&endpoint, "DEALER"))
+        Raw::connect(&endpoint, "DEALER")
     } else {
         let listener = listen(&endpoint);
-        let connection = socket.connect(&endpoint).unwrap();
-        (Some(connection), Raw::accept(&listener, "DEALER"))
+        socket.connect(&endpoint).unwrap();
+        Raw::accept(&listener, "DEALER")
     };
     raw.say(&b"\0\x01x".repeat(3));
     (0..3).for_each(|_| drop(socket.recv_timeout(PATIENCE).unwrap()));
     (0..2).for_each(|_| socket.send_timeout(vec![7; OF_WHICH_A_PART], PATIENCE).unwrap());
     // What comes first comes with all that the kernel has room for.
     raw.0.peek(&mut [std::mem::MaybeUninit::uninit()]).unwrap();
-    (socket, endpoint, connection, raw)
+    (socket, endpoint, raw)
 }
 
 /// Octets that no kernel takes at once for somebody who does not read.
@@ -402,7 +398,7 @@ fn who_goes_in_the_middle_of_a_message_has_its_last_words_heard() {
                     continue;
                 }
                 let context = Context::new();
-                let (mut socket, endpoint, _, mut raw) = in_the_middle(place, &context, is_bound);
+                let (mut socket, endpoint, mut raw) = in_the_middle(place, &context, is_bound);
                 match exit {
                     Exit::Close | Exit::Finish => assert_eq!(socket.close(Duration::ZERO).dropped, 2),
                     Exit::Disconnect => {
@@ -429,7 +425,7 @@ fn a_context_that_ends_has_the_last_words_of_its_sockets_heard() {
     over(TCP_AND_IPC, |place| {
         for _ in 0..10 {
             let context = Context::new();
-            let (socket, _, _, mut raw) = in_the_middle(place, &context, true);
+            let (socket, _, mut raw) = in_the_middle(place, &context, true);
             assert_eq!(socket.close(Duration::ZERO).dropped, 2);
             context.inner.pool.finish(Finish { by: None, is_hurried: false });
             assert_cut_by_last_words(&mut raw, "the context has ended");
@@ -441,12 +437,13 @@ fn a_context_that_ends_has_the_last_words_of_its_sockets_heard() {
 fn who_finds_that_its_peer_has_gone_in_the_middle_of_a_message_says_its_last_words() {
     over(TCP_AND_IPC, |place| {
         let context = Context::new();
-        let (socket, _, connection, mut raw) = in_the_middle(place, &context, false);
-        let connection = connection.unwrap();
+        let (socket, _, mut raw) = in_the_middle(place, &context, false);
+        let connection = socket.core.pipes.iter().find_map(|pipe| pipe.assist.clone()).unwrap();
         thread::scope(|scope| {
             // It waits for the peer to come back, for what it has not heard: no longer than this.
             let closing = scope.spawn(|| socket.close(2 * WITHIN));
-            eventually("the close has begun", || connection.state() == ConnectionState::Closed);
+            // Before, it is the end of a connection of which the socket receives all: there is nothing to be said.
+            eventually("the connection ends", || connection.is_stopped());
             raw.0.shutdown(Shutdown::Write).unwrap();
             assert_cut_by_last_words(&mut raw, "the peer has gone");
             assert_eq!(closing.join().unwrap().dropped, 2);
