@@ -5,7 +5,7 @@
 //! processes anywhere. `cargo run --example load_balancer` counts the words of this library's files, `-- FILE...`
 //! those of others.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs, thread};
@@ -59,6 +59,7 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
     poller.add(&mut frontend, Interest::READABLE, ())?;
     poller.add(&mut backend, Interest::READABLE, ())?;
     let mut free: VecDeque<RoutingId> = VecDeque::new();
+    let mut busy: HashSet<RoutingId> = HashSet::new();
     loop {
         // A request for which nobody is free stays where it is: without a free worker only results are awaited.
         while let Some(worker) = free.front() {
@@ -66,7 +67,7 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
             // A REQ sends an empty frame before its message, and wants one before the reply.
             if let Some(request) = request.into_frames().nth(1) {
                 backend.send_to(worker, ["".into(), client.into(), request])?;
-                free.pop_front();
+                busy.extend(free.pop_front());
             }
         }
         match if free.is_empty() { backend.recv() } else { backend.try_recv() } {
@@ -75,7 +76,7 @@ fn balance(mut frontend: Socket<Router>, mut backend: Socket<Router>) -> Result<
                 let frames: Vec<_> = message.into_frames().collect();
                 let is_free = match frames.as_slice() {
                     [_, word] => word == FREE,
-                    [_, client, result] => match RoutingId::from_received(client) {
+                    [_, client, result] if busy.remove(&worker) => match RoutingId::from_received(client) {
                         Ok(client) => {
                             frontend.send_to(&client, ["".into(), result.clone()])?;
                             true

@@ -167,6 +167,7 @@ fn the_room_and_its_guests_go_on() {
     guest.subscribe("ada: ").unwrap();
     guest.subscribe(b"@\xff\xfe").unwrap();
     guest.connect(place).unwrap();
+    guest.wait_subscribed(DEADLINE).unwrap();
     pester(place, SocketType::XSub);
     // What strangers say is told everybody, whatever it is; then what ada says.
     ada.type_in("still here");

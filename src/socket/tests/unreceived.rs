@@ -116,8 +116,11 @@ fn peers_that_nobody_has_looked_at_are_forgotten_but_not_what_they_sent() {
         for number in (0..100).step_by(10) {
             assert_eq!(number_of(&recv(&mut pull)), number);
         }
-        assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
-        assert!(pull.core.peers.is_empty(), "nobody is remembered");
+        // The last one's connection may be over a moment before its end of the pipe is gone.
+        eventually("nobody is remembered", || {
+            assert_eq!(pull.try_recv(), Err(RecvError::WouldBlock));
+            pull.core.peers.is_empty()
+        });
     });
 }
 
