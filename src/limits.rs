@@ -112,8 +112,8 @@ pub(crate) const COMMAND_CHORES: u32 = 8;
 /// Chores that a frame makes which its session throws away, because the socket does not receive.
 pub(crate) const UNHEARD_CHORES: u32 = 2;
 
-/// Frames of a peer that are looked at to tell the messages among them which nobody has received, when it is let go: some
-/// 30 µs. What takes no place of its own among commands is known without that.
+/// Frames of a peer that are looked at to tell the messages among them which nobody has received, when it is let go: by an
+/// estimate some 30 µs. What takes no place of its own among commands is known without that.
 pub(crate) const UNREAD_LOOKS: u32 = 4096;
 
 /// What a notice to the socket costs, such as that a peer has something to say.
@@ -145,10 +145,10 @@ pub(crate) const NEWS_MAX: usize = 4_000_000;
 /// a message of this size is copied into the pipe, not shared.
 pub(crate) const RAW_READ: usize = 8 * 1024;
 
-/// Chores that such a read makes: a system call and two copies, some 1 µs.
+/// Chores that such a read makes: a system call and two copies. An estimate: some 1 µs.
 pub(crate) const RAW_READ_CHORES: u32 = 128;
 
-/// The same of what is translated or decrypted just to be thrown away: with tiny frames 50 to 100 µs.
+/// The same of what is translated or decrypted just to be thrown away. An estimate: with tiny frames 50 to 100 µs.
 pub(crate) const TRANSLATED_READ_CHORES: u32 = 8192;
 
 /// Cancellations of nothing that wait for a publisher that is told of them, beside what is subscribed to: as many as a
@@ -416,7 +416,7 @@ pub(crate) const BURST_LOOKS: u32 = 3;
 /// each had its own, a second of a publisher with 32 subscribers had 4,500 such waits.
 pub(crate) const BRIEF_WAIT: Duration = Duration::from_micros(500);
 
-/// Reports of room in a row, where there was some all the time, after which they are turned off until there is none: a
+/// Reports of room where there was some, after which they are turned off until there is none: a
 /// system call then, and one when there is none again. The I/O thread of a publisher with 32 subscribers over ipc that are
 /// as fast as it woke up 115,000 times a second for them, and took an eighth of all processor time.
 pub(crate) const VAIN_REPORTS_MAX: u8 = 16;

@@ -259,7 +259,9 @@ impl Session {
     fn read_and_write(&mut self, noted: u8, chores: &mut Chores, link: &Link) -> Result<Progress, End> {
         if noted & !work::CALLER == work::WRITABLE && self.is_writable {
             // Over ipc the kernel reports room whenever the peer reads: no reason to write before the tick.
-            self.note_vain_report(link);
+            if self.care.note_vain_report() {
+                self.hush_writer(link);
+            }
             if noted == work::WRITABLE && self.care.is_stream() {
                 return Ok(Progress::Waits);
             }

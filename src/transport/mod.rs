@@ -109,17 +109,9 @@ impl Stream {
             Target::Ipc(address) => ipc::connect(address, options).map(Self::Ipc),
             #[cfg(not(unix))]
             Target::Ipc(_) => Err(io::ErrorKind::Unsupported.into()),
-            Target::Tcp(address) => Self::connect_tcp(*address, None, options),
-            Target::TcpFrom(source, address) => Self::connect_tcp(*address, Some(source), options),
+            Target::Tcp(address) => tcp::connect(*address, None, options).map(Self::Tcp),
+            Target::TcpFrom(source, address) => tcp::connect(*address, Some(source), options).map(Self::Tcp),
         }
-    }
-
-    fn connect_tcp(
-        address: SocketAddr,
-        source: Option<&SourceAddress>,
-        options: &Options,
-    ) -> io::Result<Self> {
-        tcp::connect(address, source, options).map(Self::Tcp)
     }
 
     /// Whether the connection stands; an error when it failed.
@@ -138,8 +130,8 @@ impl Stream {
         }
     }
 
-    /// The peer's address; `None` for ipc, where peers have no names, and if the kernel does not tell where this side has
-    /// connected to.
+    /// The peer's address; `None` for ipc, where peers have no names, and if the kernel does not tell, as of one that has
+    /// reset the connection.
     pub(crate) fn peer(&self) -> Option<Endpoint> {
         self.peer_address().map(Endpoint::tcp)
     }
@@ -172,7 +164,7 @@ impl Stream {
         match self {
             #[cfg(unix)]
             Self::Ipc(stream) => syscalls::peer_process(stream),
-            Self::Tcp(..) => None,
+            Self::Tcp(_) => None,
         }
     }
 
@@ -294,7 +286,7 @@ impl Stream {
             #[cfg(unix)]
             Self::Tcp(stream) => syscalls::unacknowledged(stream),
             #[cfg(not(unix))]
-            Self::Tcp(..) => None,
+            Self::Tcp(_) => None,
         }
     }
 

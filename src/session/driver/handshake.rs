@@ -73,9 +73,7 @@ impl Session {
         if self.connection.peer().is_some() {
             self.begin_traffic(octets, link);
             if self.is_writable {
-                let (stream, calls) = (&mut self.stream, &mut self.calls);
-                let hushed = self.care.hush_writer(stream, link.registry(), link.token(), calls);
-                self.check_watch(hushed, link);
+                self.hush_writer(link);
             }
         }
         Ok(true)

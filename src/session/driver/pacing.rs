@@ -92,10 +92,9 @@ impl Session {
         self.check_watch(told, link);
     }
 
-    pub(super) fn note_vain_report(&mut self, link: &Link) {
-        let noted =
-            self.care.note_vain_report(&mut self.stream, link.registry(), link.token(), &mut self.calls);
-        self.check_watch(noted, link);
+    pub(super) fn hush_writer(&mut self, link: &Link) {
+        let hushed = self.care.hush_writer(&mut self.stream, link.registry(), link.token(), &mut self.calls);
+        self.check_watch(hushed, link);
     }
 
     fn keep_buffers(&mut self, keep: bool) {
