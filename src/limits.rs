@@ -76,10 +76,13 @@ pub(crate) const LOCK_LOOKS: u32 = 8;
 /// Longest label in the index of topics: what splitting one copies, however long the topic is.
 pub(crate) const LABEL_OCTETS_MAX: usize = 256;
 
-/// What one attempt of a call may do on behalf of peers, in frames that are dropped, before it looks at its deadline, at
+/// What one attempt of a call may do on behalf of peers, in small frames that are dropped, before it looks at its deadline, at
 /// its mail, and whether its context is shut down: some 50 µs of work, which is little beside the 10 ms that a call may
 /// be late, and much beside the microsecond that another attempt costs. Not tuned.
 pub(crate) const CALL_BUDGET: u32 = 1024;
+
+/// Octets in a unit of that work: so many are read and thrown away in the time that a frame takes, some 50 ns.
+pub(crate) const OCTETS_PER_WORK: usize = 512;
 
 /// Attempts in one poll of a future: another one follows at once if something has come while the last found nothing, which
 /// peers can make last. Then other tasks of the executor have their turn, as when the budget is spent.

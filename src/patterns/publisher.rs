@@ -14,7 +14,7 @@ use crate::limits::{CHANGES_PER_CALL, NEWS_MAX, TOPIC_WORK};
 use crate::message::{Message, Payload, Subscription};
 use crate::options::Options;
 use crate::patterns::news::{Hold, News, Told};
-use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, note::Note};
+use crate::pipe::{Change, NoMessage, PipeKey, Pipes, Taken, Waste, note::Note};
 use crate::routing::{FanOut, Left, Removed, Seat, TooMuch, Topics};
 
 /// Subscribers, and what they want.
@@ -348,7 +348,7 @@ impl Publisher {
         message: &mut Message,
     ) -> Result<(), TooMuch> {
         // Of many frames it ends what this attempt reads.
-        pipes.spend_on(message.frame_count());
+        pipes.spend_on(Waste::of(message));
         if Subscription::from_message(message).is_none() {
             if let Some(news) = &mut self.news {
                 news.put(key, seat, std::mem::take(message), true);

@@ -11,7 +11,7 @@ use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Strategy};
-use crate::pipe::{Head, Opened, PipeKey, Pipes, Refused};
+use crate::pipe::{Head, Opened, PipeKey, Pipes, Refused, Waste};
 use crate::routing::FairQueue;
 use crate::socket_type::SocketType;
 
@@ -130,7 +130,7 @@ impl Strategy for Rep {
                 }
                 Opened::Malformed | Opened::Unwanted(_) => pipes.drops().malformed.add(1),
             }
-            if !pipes.spend_on(self.envelope.len()) {
+            if !pipes.spend_on(Waste::of_frames(&self.envelope)) {
                 return Err(RecvError::WouldBlock);
             }
         }

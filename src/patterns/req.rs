@@ -15,7 +15,7 @@ use crate::error::{RecvError, SendError};
 use crate::message::{Frame, Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Strategy, probe};
-use crate::pipe::{Opened, PipeKey, Pipes};
+use crate::pipe::{Opened, PipeKey, Pipes, Waste};
 use crate::routing::RoundRobin;
 use crate::socket_type::SocketType;
 
@@ -132,8 +132,8 @@ impl Req {
 
     /// Spends what a message cost that is not the reply. `false`: there is no budget for another.
     fn spend_on(&self, opened: Opened, pipes: &mut Pipes) -> bool {
-        let behind = if let Opened::Unwanted(count) = opened { count } else { 0 };
-        pipes.spend_on(self.front.len() + behind)
+        let behind = if let Opened::Unwanted(waste) = opened { waste } else { Waste::default() };
+        pipes.spend_on(self.front.iter().fold(behind, |waste, frame| waste.and(frame.len())))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::patterns::{
     Addresses, Addressing, Attach, Pattern, Splits, Strategy, probe, recv_behind_name, send_behind_name,
 };
 use crate::pipe::note::Note;
-use crate::pipe::{NameLost, Names, Pipe, PipeKey, Pipes, Refused, Taken};
+use crate::pipe::{NameLost, Names, Pipe, PipeKey, Pipes, Refused, Taken, Waste};
 use crate::routing::{FairQueue, PeerTable};
 use crate::routing_id::RoutingId;
 use crate::socket_type::SocketType;
@@ -147,7 +147,7 @@ impl Router {
                 Ok(Taken::Note) => self.on_note(pipes, key),
                 Ok(Taken::Message) => {
                     pipes.drops().unwanted.add(1);
-                    pipes.spend_on(self.taken.frame_count());
+                    pipes.spend_on(Waste::of(&self.taken));
                 }
                 Err(_) => return,
             }
@@ -237,7 +237,7 @@ impl Addressing for Router {
                 // Without a name it is refused, and what it sent before it knew is not heard.
                 pipes.drops().unwanted.add(1);
             }
-            if !pipes.spend_on(self.taken.frame_count()) {
+            if !pipes.spend_on(Waste::of(&self.taken)) {
                 return Err(RecvError::WouldBlock);
             }
         }
@@ -359,7 +359,7 @@ impl Strategy for Router {
                 Ok((_, Taken::Message)) => pipes.drops().unwanted.add(1),
                 Err(_) => break false,
             }
-            if !pipes.spend_on(self.taken.frame_count()) {
+            if !pipes.spend_on(Waste::of(&self.taken)) {
                 break !self.news.is_empty();
             }
         };

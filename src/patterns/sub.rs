@@ -7,7 +7,7 @@ use crate::error::{RecvError, SendError, SubscribeError};
 use crate::message::{Message, Payload};
 use crate::options::Options;
 use crate::patterns::{Attach, Pattern, Receives, Strategy, Subscribes, Subscribing};
-use crate::pipe::{Head, PipeKey, Pipes, TakenBack, Told, Upstream};
+use crate::pipe::{Head, PipeKey, Pipes, TakenBack, Told, Upstream, Waste};
 use crate::routing::{FairQueue, Seat, Topics};
 use crate::socket_type::SocketType;
 
@@ -150,7 +150,7 @@ impl Strategy for Sub {
                 return Ok(());
             }
             pipes.drops().unwanted.add(1);
-            if !pipes.spend_on(self.message.frame_count()) {
+            if !pipes.spend_on(Waste::of(&self.message)) {
                 return Err(RecvError::WouldBlock);
             }
         }

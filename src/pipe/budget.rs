@@ -10,8 +10,11 @@
 //! part of its attempt: it gives its budget along as [`Chores`], and leaves to the I/O thread what goes beyond.
 #![forbid(unsafe_code)]
 
-use crate::limits::{CALL_BUDGET, CHORES_PER_LOOK, CHORES_PER_TURN, CHORES_PER_WORK, LOOK_WORK};
-use crate::message::Message;
+use crate::limits::{
+    CALL_BUDGET, CHORES_PER_LOOK, CHORES_PER_TURN, CHORES_PER_WORK, COMMAND_CHORES, LOOK_WORK,
+    OCTETS_PER_WORK,
+};
+use crate::message::{Frame, Message};
 use crate::pipe::{PipeKey, Pipes};
 
 /// Work done since the attempt began.
@@ -26,6 +29,13 @@ pub(super) struct Budget {
 /// What may still be done on behalf of a connection's peer, in frames that are looked at.
 #[derive(Debug)]
 pub(crate) struct Chores(u32);
+
+/// What a peer has sent for nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waste {
+    frames: usize,
+    octets: usize,
+}
 
 impl Chores {
     /// Of a turn that no call waits for.
@@ -58,12 +68,43 @@ impl Chores {
         (self.0 / chores) as usize
     }
 
+    /// Counts a command of a peer, of so many octets.
+    #[inline]
+    pub(crate) fn note_command(&mut self, octets: usize) {
+        self.note(COMMAND_CHORES.saturating_add(Waste { frames: 0, octets }.chores()));
+    }
+
     /// Counts what is done.
     #[inline]
     pub(crate) fn note(&mut self, chores: u32) {
         self.0 = self.0.saturating_sub(chores);
         #[cfg(test)]
         crate::pipe::Tally::note_chores(u64::from(chores));
+    }
+}
+
+impl Waste {
+    pub(crate) fn of(message: &Message) -> Self {
+        Self { frames: message.frame_count(), octets: message.size() }
+    }
+
+    pub(crate) fn of_frames(frames: &[Frame]) -> Self {
+        frames.iter().fold(Self::default(), |waste, frame| waste.and(frame.len()))
+    }
+
+    /// With a frame more, of so many octets.
+    pub(crate) fn and(self, octets: usize) -> Self {
+        Self { frames: self.frames + 1, octets: self.octets + octets }
+    }
+
+    fn work(self) -> u32 {
+        u32::try_from(self.frames + self.octets / OCTETS_PER_WORK).unwrap_or(u32::MAX).max(1)
+    }
+
+    /// The same for whoever works on a connection.
+    pub(crate) fn chores(self) -> u32 {
+        let per_octet = OCTETS_PER_WORK / CHORES_PER_WORK as usize;
+        u32::try_from(self.frames + self.octets / per_octet).unwrap_or(u32::MAX)
     }
 }
 
@@ -105,9 +146,9 @@ impl Pipes {
         is_left
     }
 
-    /// Counts the work that a message made which is of no use: one for each of its frames.
-    pub(crate) fn spend_on(&mut self, frames: usize) -> bool {
-        self.spend(u32::try_from(frames).unwrap_or(u32::MAX).max(1))
+    /// Counts the work that a message made which is of no use.
+    pub(crate) fn spend_on(&mut self, waste: Waste) -> bool {
+        self.spend(waste.work())
     }
 
     /// Counts a look for what a peer has sent.
@@ -146,7 +187,7 @@ impl Pipes {
                 break;
             }
             count += 1;
-            self.spend_on(message.frame_count());
+            self.spend_on(Waste::of(&message));
         }
         self.drops().unwanted.add(count);
     }
@@ -175,7 +216,7 @@ impl Pipes {
             && self.recv(key, &mut message).is_ok()
         {
             count += 1;
-            is_left = self.spend_on(message.frame_count());
+            is_left = self.spend_on(Waste::of(&message));
         }
         self.drops().unwanted.add(count);
         is_left
@@ -201,5 +242,18 @@ mod tests {
         assert_eq!(budget.spent, CALL_BUDGET);
         // And a look finds something all the same.
         assert_eq!(budget.chores().0, CHORES_PER_LOOK);
+    }
+
+    #[test]
+    fn octets_cost_as_much_as_the_frames_that_are_read_in_their_time() {
+        let work = |octets: usize| Waste::of(&Message::from(vec![0; octets])).work();
+        assert_eq!([0, 100, 10_000, 100_000].map(work), [1, 1, 20, 196]);
+        assert_eq!(Waste { frames: 3, octets: usize::MAX }.work(), u32::MAX);
+        assert_eq!(Waste { frames: 3, octets: 640 }.chores(), 13);
+        let mut chores = Chores::of_call();
+        chores.note_command(6);
+        assert_eq!(chores.0, 8192 - 8);
+        chores.note_command(6400);
+        assert_eq!(chores.0, 8192 - 16 - 100);
     }
 }

@@ -357,7 +357,10 @@ impl Consumer {
             taken.octets += 2 + u32::from(*size);
             return Ok((*flags, TakenBody::Copied(body)));
         }
-        Ok(Self::long_frame(&self.ring, segment, taken, limit, octets))
+        let (flags, body) = Self::long_frame(&self.ring, segment, taken, limit, octets);
+        #[cfg(test)]
+        crate::pipe::Tally::note_octets(body.len());
+        Ok((flags, body))
     }
 
     #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
@@ -536,6 +539,13 @@ pub(super) enum TakenBody<'a> {
 }
 
 impl TakenBody<'_> {
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Copied(octets) => octets.len(),
+            Self::Shared(body) => body.len(),
+        }
+    }
+
     #[inline]
     pub(super) fn copy_to(self, frame: &mut Frame) {
         match self {

@@ -7,6 +7,7 @@
 
 use crate::frame::{COMMAND, COUNTED, MORE};
 use crate::message::{Frame, Message};
+use crate::pipe::budget::Waste;
 use crate::pipe::consumer::{Consumer, NoMessage};
 
 /// What a message was that was taken apart.
@@ -15,8 +16,8 @@ pub(crate) enum Opened {
     /// Without an empty frame, or with nothing behind it. What was written is of no use.
     #[default]
     Malformed,
-    /// So many frames behind another envelope than the one that was wanted. They are dropped.
-    Unwanted(usize),
+    /// Behind another envelope than the one that was wanted. So much is dropped.
+    Unwanted(Waste),
     Whole,
 }
 
@@ -33,7 +34,10 @@ impl Opened {
                 return match frames.next() {
                     None => Self::Malformed,
                     Some(_) if is_wanted => Self::Whole,
-                    Some(_) => Self::Unwanted(1 + frames.count()),
+                    Some(first) => {
+                        let start = Waste::default().and(first.len());
+                        Self::Unwanted(frames.fold(start, |waste, frame| waste.and(frame.len())))
+                    }
                 };
             }
         }
@@ -59,7 +63,7 @@ impl Opened {
         // There is nothing behind the last frame, be it a delimiter or none.
         let Some(data) = Message::from_frames(frames) else { return Self::Malformed };
         if wanted.is_some_and(|wanted| wanted != envelope.as_slice()) {
-            return Self::Unwanted(data.frame_count());
+            return Self::Unwanted(Waste::of(&data));
         }
         *message = data;
         Self::Whole
@@ -79,7 +83,7 @@ impl Consumer {
         message: &mut Message,
     ) -> Result<Opened, NoMessage> {
         let mut in_front = 0;
-        let mut behind = None;
+        let mut behind: Option<Waste> = None;
         let mut is_wanted = true;
         loop {
             let (flags, body) = self.next_frame()?;
@@ -89,17 +93,18 @@ impl Consumer {
                 }
                 continue;
             }
-            if let Some(count) = &mut behind {
+            if let Some(waste) = &mut behind {
+                let is_first = *waste == Waste::default();
+                *waste = waste.and(body.len());
                 if is_wanted {
-                    body.copy_to(if *count == 0 { message.start() } else { message.add() });
+                    body.copy_to(if is_first { message.start() } else { message.add() });
                 }
-                *count += 1;
             } else {
                 let frame = place(envelope, in_front);
                 body.copy_to(frame);
                 in_front += 1;
                 if frame.is_empty() {
-                    behind = Some(0);
+                    behind = Some(Waste::default());
                     is_wanted = wanted.is_none_or(|wanted| envelope.get(..in_front) == Some(wanted));
                 }
             }
@@ -110,9 +115,10 @@ impl Consumer {
         self.count_message();
         envelope.truncate(in_front);
         Ok(match behind {
-            None | Some(0_usize) => Opened::Malformed,
+            None => Opened::Malformed,
+            Some(waste) if waste == Waste::default() => Opened::Malformed,
             Some(_) if is_wanted => Opened::Whole,
-            Some(count) => Opened::Unwanted(count),
+            Some(waste) => Opened::Unwanted(waste),
         })
     }
 }
@@ -189,9 +195,9 @@ mod tests {
         let wanted = [Frame::from("2"), Frame::new()];
         let (mut envelope, mut message) = (Vec::new(), Message::from(["as", "before"]));
         for (frames, opened) in [
-            (&["1", "", "data", "more"][..], Opened::Unwanted(2)),
-            (&["2", "2", "", "data"], Opened::Unwanted(1)),
-            (&["", "data"], Opened::Unwanted(1)),
+            (&["1", "", "data", "more"][..], Opened::Unwanted(Waste::default().and(4).and(4))),
+            (&["2", "2", "", "data"], Opened::Unwanted(Waste::default().and(4))),
+            (&["", "data"], Opened::Unwanted(Waste::default().and(4))),
             (&["2", ""], Opened::Malformed),
         ] {
             let mut sent = Message::from_frames(frames.iter().copied()).unwrap().into();

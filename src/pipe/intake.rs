@@ -3,16 +3,15 @@
 //! The session's side of an inbound pipe. It lends room for the next read, then skims frame headers to find
 //! message ends, commands and violations; whole messages are published, a frame under way is not. The body
 //! of a frame that is longer than what one read brings gets a buffer of its own, which grows only as octets
-//! arrive and is read in place.
+//! arrive and is read in place. That of a command goes with its buffer: what lies between messages is held as long
+//! as they are.
 #![allow(unsafe_code, reason = "writes behind what is published")]
 
 use std::io::IoSliceMut;
 
 use crate::error::ProtocolError;
-use crate::frame::{COUNTED, HEADER_MAX, Header, NOTE};
-use crate::limits::{
-    BEHIND_LARGE_BODY, COMMAND_CHORES, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX,
-};
+use crate::frame::{COMMAND, COUNTED, HEADER_MAX, Header, LONG, MORE, NOTE};
+use crate::limits::{BEHIND_LARGE_BODY, COPIED_BODY_MAX, PARTS_MAX, SEGMENT_BODIES, TRAFFIC_COMMAND_MAX};
 use crate::pipe::budget::Chores;
 use crate::pipe::large_body::{LargeBody, Shelf};
 use crate::pipe::note;
@@ -282,14 +281,8 @@ impl Intake {
         on_command: &mut impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
     ) -> Result<Skimmed, ProtocolError> {
         loop {
-            if let Some(large) = self.large.take() {
-                if large.left() > 0 {
-                    self.large = Some(large);
-                    return Ok(Skimmed::Dry);
-                }
-                let has_more = large.has_more;
-                self.producer.put_body(large.into_bytes(&self.shelf));
-                self.end_frame(has_more);
+            if let Some(reason) = self.end_large(on_command)? {
+                return Ok(reason);
             }
             if max_octets >= u64::from(u8::MAX) {
                 self.skim_small_messages(); // which looks at no size: none in short form is over the limit
@@ -303,35 +296,36 @@ impl Intake {
             if !chores.is_any_left() {
                 return Ok(Skimmed::Cut);
             }
-            chores.note(if header.is_command() { COMMAND_CHORES } else { 1 });
             let header = header.check(max_octets.max(TRAFFIC_COMMAND_MAX))?;
             let length = usize::try_from(header.body_octets).unwrap_or(usize::MAX);
+            if header.is_command() {
+                chores.note_command(length)
+            } else {
+                chores.note(1)
+            }
             let total = length.saturating_add(header.header_octets);
             if header.is_command() {
                 if header.body_octets > TRAFFIC_COMMAND_MAX {
                     return Err(ProtocolError::CommandTooLarge(header.body_octets));
                 }
                 let Some(body) = octets.get(header.header_octets..total) else {
-                    self.needed = total;
-                    return Ok(Skimmed::Dry);
+                    if length <= COPIED_BODY_MAX {
+                        self.needed = total;
+                        return Ok(Skimmed::Dry);
+                    }
+                    self.publish();
+                    self.start_large(header, length)?;
+                    continue;
                 };
                 let is_note = on_command(body)?;
                 if is_note {
-                    // It counts as a message: it waits for room, and cannot stand inside another one.
-                    match self.producer.has_room() {
-                        _ if self.parts > 0 => return Err(ProtocolError::UnexpectedCommand),
-                        Ok(()) => {}
-                        Err(Refused::Full) => return Ok(Skimmed::Full),
-                        Err(Refused::Closed | Refused::TooLarge) => return Ok(Skimmed::Closed),
+                    if let Some(reason) = self.mark_note(from, header.flags)? {
+                        return Ok(reason);
                     }
-                    self.producer.ring.set_noted();
-                    let flags = header.flags | NOTE | COUNTED;
-                    // SAFETY: we are the producer, and the octet is behind what is published.
-                    unsafe { self.producer.tail().write(from, &[flags]) };
-                    self.producer.advance(total);
+                }
+                self.producer.advance(total);
+                if is_note {
                     self.end_frame(false);
-                } else {
-                    self.producer.advance(total);
                 }
                 continue;
             }
@@ -395,6 +389,54 @@ impl Intake {
         }
     }
 
+    /// Ends the frame of a large body. Where that is not all there, or is a note for which there is no room: the reason to
+    /// stop.
+    #[inline]
+    fn end_large(
+        &mut self,
+        on_command: &mut impl FnMut(&[u8]) -> Result<bool, ProtocolError>,
+    ) -> Result<Option<Skimmed>, ProtocolError> {
+        let Some(large) = &self.large else { return Ok(None) };
+        if large.left() > 0 {
+            return Ok(Some(Skimmed::Dry));
+        }
+        let flags = large.flags;
+        if flags & COMMAND != 0 {
+            let header_at = self.producer.written.octets as usize - HEADER_MAX;
+            if !on_command(large.octets())? {
+                // What is left of it has no body, and is passed over.
+                let empty = [COMMAND | LONG, 0, 0, 0, 0, 0, 0, 0, 0];
+                // SAFETY: we are the producer, and the header is behind what is published.
+                unsafe { self.producer.tail().write(header_at, &empty) };
+                self.large = None;
+                return Ok(None);
+            }
+            if let Some(reason) = self.mark_note(header_at, flags)? {
+                return Ok(Some(reason));
+            }
+        }
+        if let Some(large) = self.large.take() {
+            self.producer.put_body(large.into_bytes(&self.shelf));
+            self.end_frame(flags & MORE != 0);
+        }
+        Ok(None)
+    }
+
+    /// Makes a command, whose header is there, a note for the socket. It counts as a message: it waits for room, and
+    /// cannot stand inside another one.
+    fn mark_note(&mut self, header_at: usize, flags: u8) -> Result<Option<Skimmed>, ProtocolError> {
+        match self.producer.has_room() {
+            _ if self.parts > 0 => return Err(ProtocolError::UnexpectedCommand),
+            Ok(()) => {}
+            Err(Refused::Full) => return Ok(Some(Skimmed::Full)),
+            Err(Refused::Closed | Refused::TooLarge) => return Ok(Some(Skimmed::Closed)),
+        }
+        self.producer.ring.set_noted();
+        // SAFETY: we are the producer, and the octet is behind what is published.
+        unsafe { self.producer.tail().write(header_at, &[flags | NOTE | COUNTED]) };
+        Ok(None)
+    }
+
     fn end_frame(&mut self, has_more: bool) {
         if has_more {
             self.parts += 1;
@@ -423,7 +465,7 @@ impl Intake {
         let raw_end = self.raw_end;
         // SAFETY: we are the producer, and nothing is written while `start` lives.
         let start = unsafe { self.producer.tail().octets(from, raw_end) };
-        let large = LargeBody::new(start, wanted, header.has_more(), &self.shelf)?;
+        let large = LargeBody::new(start, wanted, header.flags, &self.shelf)?;
         self.producer.advance(header.header_octets);
         self.raw_end = from;
         self.needed = 0;

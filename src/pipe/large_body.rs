@@ -16,7 +16,8 @@ use crate::sync::lock_std;
 /// A body of which `received` octets are there.
 #[derive(Debug)]
 pub(super) struct LargeBody {
-    pub(super) has_more: bool,
+    /// Those of its frame.
+    pub(super) flags: u8,
     wanted: usize,
     received: usize,
     /// Initialised a stretch ahead of what is received, or as far as the buffer was used before.
@@ -43,12 +44,7 @@ struct Lent {
 
 impl LargeBody {
     /// A body of `wanted` octets that begins with `start`.
-    pub(super) fn new(
-        start: &[u8],
-        wanted: usize,
-        has_more: bool,
-        shelf: &Shelf,
-    ) -> Result<Self, ProtocolError> {
+    pub(super) fn new(start: &[u8], wanted: usize, flags: u8, shelf: &Shelf) -> Result<Self, ProtocolError> {
         let mut octets = shelf.take(wanted).unwrap_or_default();
         if octets.len() < start.len() {
             let first = wanted.min(LARGE_BODY_FIRST).max(start.len());
@@ -58,7 +54,7 @@ impl LargeBody {
         } else if let Some(room) = octets.get_mut(..start.len()) {
             room.copy_from_slice(start);
         }
-        Ok(Self { has_more, wanted, received: start.len(), octets })
+        Ok(Self { flags, wanted, received: start.len(), octets })
     }
 
     /// Octets that are still to come.
@@ -89,6 +85,11 @@ impl LargeBody {
         let of_body = count.min(self.octets.len().min(self.wanted) - self.received);
         self.received += of_body;
         of_body
+    }
+
+    /// What has come.
+    pub(super) fn octets(&self) -> &[u8] {
+        self.octets.get(..self.received).unwrap_or_default()
     }
 
     pub(super) fn into_bytes(mut self, shelf: &Shelf) -> Bytes {
@@ -177,10 +178,10 @@ mod tests {
             } else {
                 shelf.close()
             }
-            let first = fill(LargeBody::new(b"abc", 100_000, false, &shelf).unwrap(), 1, &shelf);
+            let first = fill(LargeBody::new(b"abc", 100_000, 0, &shelf).unwrap(), 1, &shelf);
             drop(first);
             assert_eq!(lock_std(&shelf.0).buffers.len(), usize::from(is_open));
-            let second = fill(LargeBody::new(b"de", 90_000, false, &shelf).unwrap(), 2, &shelf);
+            let second = fill(LargeBody::new(b"de", 90_000, 0, &shelf).unwrap(), 2, &shelf);
             assert_eq!(second.len(), 90_000);
             assert_eq!(second.get(..4), Some(&b"de\x02\x02"[..]));
             assert!(second.iter().skip(2).all(|octet| *octet == 2));
@@ -190,7 +191,7 @@ mod tests {
     #[test]
     fn nothing_is_reserved_beyond_the_first_stretch_before_it_arrives() {
         // B-37, F-07: a header that announces 2^62 octets.
-        let mut body = LargeBody::new(b"", 1 << 62, false, &Shelf::default()).unwrap();
+        let mut body = LargeBody::new(b"", 1 << 62, 0, &Shelf::default()).unwrap();
         assert!(body.room().unwrap().len() <= LARGE_READ_MAX);
         assert!(body.octets.capacity() <= LARGE_BODY_FIRST);
     }
@@ -201,7 +202,7 @@ mod tests {
         let shelf = Shelf::default();
         shelf.open();
         let bodies: Vec<_> =
-            (0..20).map(|_| fill(LargeBody::new(b"", 1 << 20, false, &shelf).unwrap(), 0, &shelf)).collect();
+            (0..20).map(|_| fill(LargeBody::new(b"", 1 << 20, 0, &shelf).unwrap(), 0, &shelf)).collect();
         drop(bodies);
         assert!(lock_std(&shelf.0).octets <= SHELF_OCTETS);
     }

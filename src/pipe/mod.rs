@@ -53,7 +53,7 @@ mod tests;
 
 pub(crate) use assist::{Assist, Patience, Vitals};
 pub(crate) use books::{Books, Queue, Totals};
-pub(crate) use budget::Chores;
+pub(crate) use budget::{Chores, Waste};
 pub(crate) use consumer::{Consumer, NoMessage, Taken};
 pub(crate) use drain::{Drain, Slices};
 pub use dropped::Dropped;

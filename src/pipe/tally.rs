@@ -13,6 +13,12 @@ pub(crate) struct Work {
     pub(crate) chores: u64,
     /// Messages and notes that were taken.
     pub(crate) messages: u64,
+    /// Octets in their frames, of those that are not short, and what was thrown away unseen.
+    pub(crate) octets: u64,
+}
+
+impl Work {
+    const NONE: Self = Self { chores: 0, messages: 0, octets: 0 };
 }
 
 /// What a call has done.
@@ -29,13 +35,13 @@ pub(crate) struct Tally {
 
 thread_local! {
     static TALLY: Cell<Tally> = const { Cell::new(Tally {
-        all: Work { chores: 0, messages: 0 },
-        most: Work { chores: 0, messages: 0 },
+        all: Work::NONE,
+        most: Work::NONE,
         looks: 0,
         late: 0,
     }) };
     /// What was done at the last look.
-    static SEEN: Cell<Work> = const { Cell::new(Work { chores: 0, messages: 0 }) };
+    static SEEN: Cell<Work> = const { Cell::new(Work::NONE) };
     static EVENT: RefCell<Option<Arc<AtomicBool>>> = const { RefCell::new(None) };
 }
 
@@ -65,6 +71,10 @@ impl Tally {
         Self::note(|tally| tally.all.messages += 1);
     }
 
+    pub(crate) fn note_octets(octets: usize) {
+        Self::note(|tally| tally.all.octets += octets as u64);
+    }
+
     pub(super) fn note_look() {
         Self::note_end();
         // SeqCst: after whatever the event did.
@@ -83,6 +93,7 @@ impl Tally {
         Self::note(|tally| {
             tally.most.chores = tally.most.chores.max(all.chores - seen.chores);
             tally.most.messages = tally.most.messages.max(all.messages - seen.messages);
+            tally.most.octets = tally.most.octets.max(all.octets - seen.octets);
         });
     }
 

@@ -12,6 +12,8 @@ use crate::frame::{MORE, encode_header};
 use crate::message::{Frame, Message, Payload};
 use crate::sync::Mutex;
 
+mod intake;
+
 /// A small seeded generator: the same runs every time.
 struct Dice(u64);
 
@@ -193,6 +195,10 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
                 stream.extend_from_slice(b"\x04\x05\x04PONG");
                 commands += 1;
             }
+            if dice.roll(10) == 0 {
+                stream.extend_from_slice(&long_command(20_000));
+                commands += 1;
+            }
             stream.extend(framed(message));
         }
         let (producer, mut consumer) = pipe(None);
@@ -207,9 +213,9 @@ fn an_intake_finds_the_same_messages_at_every_cut() {
             let most = 1 + dice.roll(most);
             read(&mut intake, &mut rest, most);
             let skimmed = intake.skim(u64::MAX, &mut Chores::of_turn(), |body| {
-                assert_eq!(body, b"\x04PONG");
+                assert!(body == b"\x04PONG" || body == [7; 20_000]);
                 seen += 1;
-                Ok(false)
+                Ok(body.len() > 100 && seen % 2 == 0)
             });
             assert_eq!(skimmed, Ok(Skimmed::Dry));
             if round % 2 == 0 {
@@ -309,6 +315,10 @@ fn feed(intake: &mut Intake, mut octets: &[u8]) {
     }
 }
 
+fn long_command(octets: u32) -> Vec<u8> {
+    [&[6][..], &u64::from(octets).to_be_bytes(), &vec![7; octets as usize]].concat()
+}
+
 /// One read that brings `most` octets at most.
 fn read(intake: &mut Intake, octets: &mut &[u8], most: usize) {
     let (mut room, size) = intake.room().unwrap();
@@ -317,107 +327,6 @@ fn read(intake: &mut Intake, octets: &mut &[u8], most: usize) {
     let count = std::io::Read::read_vectored(&mut cut, &mut room).unwrap();
     *octets = &octets[count..];
     intake.filled(count);
-}
-
-#[test]
-fn commands_without_messages_take_no_memory() {
-    // F-17: a million unknown commands; the tail is used again and again.
-    let (producer, mut consumer) = pipe(None);
-    let mut intake = producer.into_intake();
-    for _ in 0..rounds(200_000, 1000) {
-        feed(&mut intake, b"\x04\x04\x03FOO");
-    }
-    assert!(intake.tail_capacity() <= crate::limits::SEGMENT_OCTETS_MAX);
-    assert_eq!(recv(&mut consumer), Err(NoMessage::Dry));
-    feed(&mut intake, b"\x00\x01x");
-    assert_eq!(recv(&mut consumer).unwrap(), "x");
-}
-
-#[test]
-fn a_frame_whose_end_comes_octet_by_octet_stays_where_it_is() {
-    for (flags, octets) in [(2, 8 * 1024), (6, crate::limits::TRAFFIC_COMMAND_MAX)] {
-        let (producer, _consumer) = pipe(None);
-        let mut intake = producer.into_intake();
-        let frame =
-            [&[flags][..], &octets.to_be_bytes(), &vec![3; usize::try_from(octets).unwrap()]].concat();
-        let (most, end) = frame.split_at(frame.len() - 100);
-        feed(&mut intake, most);
-        let place = intake.tail_place();
-        end.chunks(1).for_each(|octet| feed(&mut intake, octet));
-        assert_eq!(intake.tail_place(), place);
-    }
-}
-
-#[test]
-fn a_limit_on_octets_is_one_on_all_frames_of_a_message() {
-    let part = |flags, octets: u8| [&[flags, octets], &vec![7; octets.into()][..]].concat();
-    let skim = |intake: &mut Intake, octets: &[u8]| {
-        intake.push(octets);
-        intake.skim(100, &mut Chores::of_turn(), |_| Ok(false))
-    };
-    for _ in 0..2 {
-        let (producer, mut consumer) = pipe(None);
-        let mut intake = producer.into_intake();
-        // To the octet, message for message, with a command between the frames, and for a connection that is new.
-        for _ in 0..3 {
-            for octets in [part(1, 60), b"\x04\x04\x03FOO".to_vec(), part(1, 0), part(0, 40)] {
-                assert_eq!(skim(&mut intake, &octets), Ok(Skimmed::Dry));
-            }
-            assert_eq!(recv(&mut consumer).unwrap().size(), 100);
-            assert_eq!(skim(&mut intake, &part(1, 99)), Ok(Skimmed::Dry));
-            intake.roll_back();
-        }
-        assert_eq!(skim(&mut intake, &part(1, 60)), Ok(Skimmed::Dry));
-        // The header is enough.
-        let refused = skim(&mut intake, b"\0\x29");
-        assert_eq!(refused, Err(crate::ProtocolError::MessageTooLarge(101)));
-    }
-}
-
-#[test]
-fn octets_of_a_message_under_way_wait_for_those_before_it() {
-    for large in [4 * 1024_u32, 16 * 1024] {
-        let (mut producer, mut consumer) = pipe(None);
-        producer.limit_octets(64 * 1024);
-        let mut intake = producer.into_intake();
-        feed(&mut intake, b"\0\x01a");
-        let part = [&[3][..], &u64::from(large).to_be_bytes(), &vec![7; large as usize]].concat();
-        let go_on = |intake: &mut Intake| {
-            for parts in 0..100_u32 {
-                intake.push(&part);
-                if intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)) == Ok(Skimmed::Full) {
-                    return parts * large;
-                }
-            }
-            u32::MAX
-        };
-        let waits = go_on(&mut intake);
-        assert!((32 * 1024..=80 * 1024).contains(&waits), "{waits}");
-        assert!(intake.wait_for_room());
-        assert_eq!(recv(&mut consumer).unwrap(), "a");
-        // It has the pipe for itself now, and may be as long as it likes.
-        assert_eq!(intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)), Ok(Skimmed::Dry));
-        assert_eq!(go_on(&mut intake), u32::MAX);
-    }
-}
-
-#[test]
-#[cfg_attr(miri, ignore = "131,072 frames, one by one")]
-fn endless_more_ends_at_the_limit_of_parts() {
-    // B-40: frames with MORE and no end.
-    let (producer, _consumer) = pipe(None);
-    let mut intake = producer.into_intake();
-    let mut frames = 0;
-    let refused = loop {
-        intake.push(b"\x01\x00");
-        match intake.skim(u64::MAX, &mut Chores::of_turn(), |_| Ok(false)) {
-            Ok(_) => frames += 1,
-            Err(error) => break error,
-        }
-        assert!(frames <= crate::limits::PARTS_MAX, "there is no end");
-    };
-    assert_eq!(refused, crate::ProtocolError::TooManyParts);
-    assert_eq!(frames, crate::limits::PARTS_MAX);
 }
 
 #[test]

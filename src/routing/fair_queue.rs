@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::message::{Frame, Message};
-use crate::pipe::{Head, NoMessage, Opened, PipeKey, Pipes, Since, Taken};
+use crate::pipe::{Head, NoMessage, Opened, PipeKey, Pipes, Since, Taken, Waste};
 use crate::routing::NoneReady;
 use crate::routing::turns::Turns;
 
@@ -156,7 +156,7 @@ impl FairQueue {
             if taken == Taken::Message {
                 dropped(pipes);
             }
-            if !pipes.spend_on(message.frame_count()) {
+            if !pipes.spend_on(Waste::of(&message)) {
                 break false;
             }
         };

@@ -227,6 +227,8 @@ impl Session {
                 None => stream.read(room).map_err(End::Io)?,
             };
             if let Read::Octets(count) = read {
+                #[cfg(test)]
+                crate::pipe::Tally::note_octets(count);
                 last.push(octets.get(..count).unwrap_or_default());
             }
             Ok(read)

@@ -16,6 +16,9 @@ pub(super) type Any = Socket<AnyPattern>;
 /// Messages that a call takes, or one attempt of a call that waits.
 const MESSAGES_MAX: u64 = 1_100;
 
+/// Octets of those: of what is thrown away half a mebibyte and a message more, beside one that is received.
+const OCTETS_MAX: u64 = 800_000;
+
 /// Looks of a call that does not wait.
 const LOOKS_MAX: u64 = 2;
 
@@ -71,6 +74,7 @@ impl Trial<'_> {
         // What a deaf socket's session throws away counts as chores.
         let is_few = tally.most.messages <= MESSAGES_MAX || self.ours.is_deaf();
         assert!(is_few, "{what}: {tally:?}");
+        assert!(tally.most.octets <= OCTETS_MAX || self.ours.is_deaf(), "{what}: {tally:?}");
     }
 
     /// Makes a call that does not wait.
