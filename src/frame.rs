@@ -29,7 +29,6 @@ const RESERVED: u8 = !(MORE | LONG | COMMAND);
 /// Octets of the longest header: flags and an eight-octet size.
 pub(crate) const HEADER_MAX: usize = 9;
 /// The longest body whose size fits one octet.
-#[cfg(test)]
 pub(crate) const SHORT_BODY_MAX: usize = 255;
 
 /// What a header says, and how many octets it took.

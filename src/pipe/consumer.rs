@@ -10,12 +10,13 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use crate::frame::{COMMAND, COUNTED, Header, LONG, MORE, NOTE};
+use crate::frame::{COMMAND, COUNTED, HEADER_MAX, Header, LONG, MORE, NOTE};
 use crate::limits::UNREAD_LOOKS;
-use crate::message::{Frame, Message};
+use crate::message::Message;
 use crate::pipe::passage::Passage;
 use crate::pipe::ring::Ring;
 use crate::pipe::segment::{Segment, Word};
+use crate::pipe::taken_body::TakenBody;
 use crate::pipe::wake::WakeUp;
 use crate::pipe::watch::Streak;
 use crate::sync::{Arc, do_each};
@@ -150,9 +151,31 @@ impl Consumer {
         if self.take_small(message) { Ok(Taken::Message) } else { self.take_any(message) }
     }
 
-    /// The fast path: a message of one frame in short form, if that is what comes next.
+    /// The fast path: a message of one frame in short form, if that is what comes next; else one in long form whose body
+    /// lies among the octets.
     #[inline]
     fn take_small(&mut self, message: &mut Message) -> bool {
+        let limit = self.limit;
+        // Not while bodies by reference are in view, which leave only their headers among the octets.
+        let Some(taken) = self.taken.as_mut().filter(|taken| taken.bodies == limit.bodies) else {
+            return false;
+        };
+        // SAFETY: the segment is live until we pass its end, which is not here.
+        let segment = unsafe { &*taken.segment.as_ptr() };
+        // SAFETY: we are the consumer, and `limit` is what we saw published.
+        let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
+        let [0, size, rest @ ..] = octets else { return self.take_medium(message) };
+        let Some(body) = rest.get(..usize::from(*size)) else { return false };
+        message.start().assign(body);
+        taken.octets += 2 + u32::from(*size);
+        self.count_message();
+        true
+    }
+
+    /// The same for the long form.
+    #[inline(never)]
+    #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+    fn take_medium(&mut self, message: &mut Message) -> bool {
         let limit = self.limit;
         let Some(taken) = self.taken.as_mut().filter(|taken| taken.bodies == limit.bodies) else {
             return false;
@@ -161,10 +184,15 @@ impl Consumer {
         let segment = unsafe { &*taken.segment.as_ptr() };
         // SAFETY: we are the consumer, and `limit` is what we saw published.
         let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
-        let [0, size, rest @ ..] = octets else { return false };
-        let Some(body) = rest.get(..usize::from(*size)) else { return false };
+        let &[LONG, a, b, c, d, e, f, g, h, ref rest @ ..] = octets else { return false };
+        let size = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        let Some(body) = usize::try_from(size).ok().and_then(|size| rest.get(..size)) else {
+            return false;
+        };
         message.start().assign(body);
-        taken.octets += 2 + u32::from(*size);
+        taken.octets += (HEADER_MAX + body.len()) as u32;
+        #[cfg(test)]
+        crate::pipe::Tally::note_octets(body.len());
         self.count_message();
         true
     }
@@ -529,29 +557,6 @@ pub(super) fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u3
         Some(unsafe { segment.body(usize::from(index)) })
     } else {
         None
-    }
-}
-
-/// A body on its way out of the pipe.
-pub(super) enum TakenBody<'a> {
-    Copied(&'a [u8]),
-    Shared(Bytes),
-}
-
-impl TakenBody<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Copied(octets) => octets.len(),
-            Self::Shared(body) => body.len(),
-        }
-    }
-
-    #[inline]
-    pub(super) fn copy_to(self, frame: &mut Frame) {
-        match self {
-            Self::Copied(octets) => frame.assign(octets),
-            Self::Shared(body) => frame.assign_shared(body),
-        }
     }
 }
 

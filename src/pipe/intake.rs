@@ -285,7 +285,7 @@ impl Intake {
                 return Ok(reason);
             }
             if max_octets >= u64::from(u8::MAX) {
-                self.skim_small_messages(); // which looks at no size: none in short form is over the limit
+                self.skim_messages(max_octets); // of those in short form none is over the limit
             }
             let from = self.producer.written.octets as usize;
             let raw_end = self.raw_end;
@@ -362,9 +362,9 @@ impl Intake {
         }
     }
 
-    /// The fast path: single-frame messages in short form, one after the other.
+    /// The fast path: whole messages of one frame, one after the other.
     #[inline]
-    fn skim_small_messages(&mut self) {
+    fn skim_messages(&mut self, max_octets: u64) {
         if self.parts != 0 {
             return;
         }
@@ -376,8 +376,18 @@ impl Intake {
         let before = rest.len();
         let mut messages = 0;
         while messages < room {
-            let [0, size, behind @ ..] = rest else { break };
-            let Some(next) = behind.get(usize::from(*size)..) else { break };
+            let next = match *rest {
+                [0, size, ref behind @ ..] => behind.get(usize::from(size)..),
+                [LONG, a, b, c, d, e, f, g, h, ref behind @ ..] => {
+                    let size = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+                    if size > max_octets {
+                        break;
+                    }
+                    usize::try_from(size).ok().and_then(|size| behind.get(size..))
+                }
+                _ => None,
+            };
+            let Some(next) = next else { break };
             rest = next;
             messages += 1;
         }

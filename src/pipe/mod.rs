@@ -40,6 +40,7 @@ mod room;
 mod rung;
 mod segment;
 mod signal;
+mod taken_body;
 #[cfg(test)]
 mod tally;
 mod upstream;

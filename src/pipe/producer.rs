@@ -9,7 +9,7 @@ use std::ptr::NonNull;
 
 use bytes::Bytes;
 
-use crate::frame::{COMMAND, HEADER_MAX, MORE, NOTE, encode_header};
+use crate::frame::{COMMAND, HEADER_MAX, MORE, NOTE, SHORT_BODY_MAX, encode_header};
 use crate::limits::{BATCH_OCTETS, COPIED_BODY_MAX, SEGMENT_BODIES, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::message::{Frame, Payload, PayloadKind};
 use crate::pipe::outstanding::Outstanding;
@@ -124,22 +124,21 @@ impl Producer {
         Ok(())
     }
 
-    /// The fast path: one frame in short form, if it fits the tail.
+    /// The fast path: one frame that is copied, if it fits the tail.
     #[inline]
     fn write_small(&mut self, payload: &Payload<'_>) -> bool {
         let (Some(body), Some(chain)) = (payload.only_body(), &self.chain) else { return false };
-        let Ok(size) = u8::try_from(body.len()) else { return false };
         // SAFETY: the tail is live.
         let tail = unsafe { &*chain.tail.as_ptr() };
         let at = self.written.octets as usize;
-        if body.len() > self.copied_max || tail.capacity() - at < 2 + body.len() {
+        let room = tail.capacity() - at;
+        let header_octets = if body.len() <= SHORT_BODY_MAX { 2 } else { HEADER_MAX };
+        if body.len() > self.copied_max || room < header_octets + body.len() {
             return false;
         }
         // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
-        unsafe { tail.write(at, &[0, size]) };
-        // SAFETY: as above.
-        unsafe { tail.write(at + 2, body) };
-        self.advance(2 + body.len());
+        let octets = unsafe { tail.write_frame(at, 0, body) };
+        self.advance(octets);
         true
     }
 
@@ -526,19 +525,9 @@ impl Producer {
             self.grow(HEADER_MAX + body.len());
         }
         let at = self.written.octets as usize;
-        let tail = self.tail();
-        let header_octets = if let Ok(size) = u8::try_from(body.len()) {
-            // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
-            unsafe { tail.write(at, &[flags, size]) };
-            2
-        } else {
-            // SAFETY: as above.
-            unsafe { tail.write(at, &encode_header(flags, body.len()).0) };
-            HEADER_MAX
-        };
-        // SAFETY: as above.
-        unsafe { tail.write(at + header_octets, body) };
-        self.advance(header_octets + body.len());
+        // SAFETY: we are the producer, `at` is behind what is published, and the room was checked.
+        let octets = unsafe { self.tail().write_frame(at, flags, body) };
+        self.advance(octets);
     }
 
     fn write_shared(&mut self, flags: u8, body: Bytes) {

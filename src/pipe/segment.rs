@@ -10,6 +10,7 @@ use std::ptr::{self, NonNull};
 
 use bytes::Bytes;
 
+use crate::frame::{HEADER_MAX, encode_header};
 use crate::limits::{SEGMENT_BODIES, SEGMENT_OCTETS_LIMIT};
 #[cfg(loom)]
 use crate::sync::Track;
@@ -184,6 +185,27 @@ impl Segment {
         // SAFETY: `to` has room for `octets` by the caller's promise; the consumer does not look behind what
         // is published, so nobody reads or writes these octets now; `octets` borrows other memory.
         unsafe { ptr::copy_nonoverlapping(octets.as_ptr(), to, octets.len()) };
+    }
+
+    /// Writes a frame at `at`, and returns its octets.
+    ///
+    /// # Safety
+    ///
+    /// As for [`write`](Self::write), for header and body.
+    #[inline]
+    pub(super) unsafe fn write_frame(&self, at: usize, flags: u8, body: &[u8]) -> usize {
+        let header_octets = if let Ok(size) = u8::try_from(body.len()) {
+            // SAFETY: as the caller has promised.
+            unsafe { self.write(at, &[flags, size]) };
+            2
+        } else {
+            // SAFETY: as above.
+            unsafe { self.write(at, &encode_header(flags, body.len()).0) };
+            HEADER_MAX
+        };
+        // SAFETY: as above.
+        unsafe { self.write(at + header_octets, body) };
+        header_octets + body.len()
     }
 
     /// Lends the octets `[from, to)` for writing.
