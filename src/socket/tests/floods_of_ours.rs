@@ -115,11 +115,12 @@ impl Cell {
         }
         let flood = Flood::by(flooders, act);
         let peers = if ours == SocketType::Pair { 1 } else { self.peers };
-        eventually("all have come", || {
+        let cell = format!("{ours:?} by {theirs:?}, {self:?}");
+        eventually(&format!("all have come: {cell}"), || {
             let _ = (socket.try_send("settling"), socket.try_recv());
             socket.peers().len() >= peers
         });
-        let (now, cell) = (Mutex::new(String::new()), format!("{ours:?} by {theirs:?}, {self:?}"));
+        let now = Mutex::new(String::new());
         let trial = Trial { ours, cell, flood: &flood, now: &now, known: None };
         let context = self.lot.is_multiple_of(2).then_some(&place.context);
         flood.during(&now, || trial.make_calls(socket, context));
