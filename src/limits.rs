@@ -151,8 +151,8 @@ pub(crate) const RAW_READ: usize = 8 * 1024;
 /// Chores that such a read makes: a system call and two copies. An estimate: some 1 µs.
 pub(crate) const RAW_READ_CHORES: u32 = 128;
 
-/// The same of what is translated or decrypted just to be thrown away. An estimate: with tiny frames 50 to 100 µs.
-pub(crate) const TRANSLATED_READ_CHORES: u32 = 8192;
+/// Chores that it makes to decrypt a frame, however little is in it: some 500 ns.
+pub(crate) const OPEN_CHORES: u32 = 64;
 
 /// Cancellations of nothing that wait for a publisher that is told of them, beside what is subscribed to: as many as a
 /// queue holds by default. Who counts misses nothing if more are not told.

@@ -71,7 +71,15 @@ impl Chores {
     /// Counts a command of a peer, of so many octets.
     #[inline]
     pub(crate) fn note_command(&mut self, octets: usize) {
-        self.note(COMMAND_CHORES.saturating_add(Waste { frames: 0, octets }.chores()));
+        self.note(COMMAND_CHORES);
+        self.note_octets(octets);
+    }
+
+    /// Counts octets that are of no use to the application.
+    #[inline]
+    pub(crate) fn note_octets(&mut self, octets: usize) {
+        let per_chore = OCTETS_PER_WORK / CHORES_PER_WORK as usize;
+        self.note(u32::try_from(octets / per_chore).unwrap_or(u32::MAX));
     }
 
     /// Counts what is done.
@@ -99,12 +107,6 @@ impl Waste {
 
     fn work(self) -> u32 {
         u32::try_from(self.frames + self.octets / OCTETS_PER_WORK).unwrap_or(u32::MAX).max(1)
-    }
-
-    /// The same for whoever works on a connection.
-    pub(crate) fn chores(self) -> u32 {
-        let per_octet = OCTETS_PER_WORK / CHORES_PER_WORK as usize;
-        u32::try_from(self.frames + self.octets / per_octet).unwrap_or(u32::MAX)
     }
 }
 
@@ -249,7 +251,6 @@ mod tests {
         let work = |octets: usize| Waste::of(&Message::from(vec![0; octets])).work();
         assert_eq!([0, 100, 10_000, 100_000].map(work), [1, 1, 20, 196]);
         assert_eq!(Waste { frames: 3, octets: usize::MAX }.work(), u32::MAX);
-        assert_eq!(Waste { frames: 3, octets: 640 }.chores(), 13);
         let mut chores = Chores::of_call();
         chores.note_command(6);
         assert_eq!(chores.0, 8192 - 8);

@@ -534,7 +534,7 @@ impl Session {
             self.calls.count();
             let waits = (self.turn == Turn::Wait).then(|| link.owner().spin);
             let read = match (&mut self.translator, waits) {
-                (Some(translator), _) => translator.read(&mut self.stream, &mut room, waits)?,
+                (Some(translator), _) => translator.read(&mut self.stream, &mut room, waits, chores)?,
                 (None, Some(spin)) => self.stream.wait_and_read(&mut room, spin).map_err(End::Io)?,
                 (None, None) => self.stream.read(&mut room).map_err(End::Io)?,
             };

@@ -81,8 +81,7 @@ use crate::limits::{NOTES_OCTETS_PER_PEER, UNHEARD_CHORES, VISITORS_TOLD_MAX};
 use crate::message::Message;
 use crate::options::{Options, Security};
 use crate::pipe::{
-    Books, Chores, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, Waste,
-    pipe,
+    Books, Chores, Consumer, Drain, Intake, Latest, Names, Pipe, Producer, Refused, Upstream, WakeUp, pipe,
 };
 use crate::routing_id::RoutingId;
 use crate::session::quiet::Quiet;
@@ -227,7 +226,9 @@ impl Ends {
         let mut message = Message::new();
         let mut dropped = 0;
         while diverted.inbound.try_recv(&mut message).is_ok() {
-            chores.note(Waste::of(&message).chores().saturating_mul(UNHEARD_CHORES));
+            let frames = u32::try_from(message.frame_count()).unwrap_or(u32::MAX);
+            chores.note(frames.saturating_mul(UNHEARD_CHORES));
+            chores.note_octets(message.size());
             match &diverted.to {
                 Destination::Latest(latest) => latest.put(std::mem::take(&mut message)),
                 Destination::Nowhere(_) => dropped += 1,

@@ -8,6 +8,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::time::Duration;
 
 use crate::io::End;
+use crate::pipe::Chores;
 use crate::session::sealed::Sealed;
 use crate::session::zmtp1::Zmtp1;
 use crate::transport::{Read, Stream};
@@ -47,7 +48,7 @@ impl Translator {
     /// a frame.
     ///
     /// Told how long to spin it waits for the kernel once, if it [can](Self::can_wait): see
-    /// [`Stream::wait_and_read`].
+    /// [`Stream::wait_and_read`]. Ends when no chores are left, and then [has more](Self::has_more).
     ///
     /// # Errors
     ///
@@ -57,9 +58,10 @@ impl Translator {
         stream: &mut Stream,
         room: &mut [IoSliceMut<'_>],
         waits: Option<Duration>,
+        chores: &mut Chores,
     ) -> Result<Read, End> {
         match self {
-            Self::Sealed(translator) => translator.read(stream, room, waits),
+            Self::Sealed(translator) => translator.read(stream, room, waits, chores),
             Self::Zmtp1(translator) => translator.read(stream, room),
         }
     }

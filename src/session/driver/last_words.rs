@@ -9,7 +9,7 @@
 use std::io::{IoSlice, IoSliceMut};
 
 use crate::io::End;
-use crate::limits::{PARTING_OCTETS, RAW_READ, RAW_READ_CHORES, TRANSLATED_READ_CHORES};
+use crate::limits::{PARTING_OCTETS, RAW_READ, RAW_READ_CHORES};
 use crate::pipe::Chores;
 use crate::session::Ends;
 use crate::session::driver::Session;
@@ -212,8 +212,7 @@ impl Session {
     /// Throws away what comes, but for the last words, as far as there are chores left: some of it in any case.
     pub(super) fn throw_away(&mut self, chores: &mut Chores) -> Result<(Discarded, usize), End> {
         self.calls.count();
-        let read_chores = if self.translator.is_some() { TRANSLATED_READ_CHORES } else { RAW_READ_CHORES };
-        let most = self.read_batch().min(RAW_READ * chores.times(read_chores).max(1));
+        let most = self.read_batch().min(RAW_READ * chores.times(RAW_READ_CHORES).max(1));
         let (stream, translator, ends) = (&mut self.stream, &mut self.translator, &mut self.ends);
         let last = self.counted.get_or_insert_default().thrown_away.get_or_insert_with(|| {
             let unskimmed = ends.as_mut().map_or(&[][..], |ends| ends.inbound.unskimmed());
@@ -221,9 +220,9 @@ impl Session {
         });
         discard_from(most, |octets| {
             let room = &mut [IoSliceMut::new(octets)];
-            chores.note(read_chores);
+            chores.note(RAW_READ_CHORES);
             let read = match translator {
-                Some(translator) => translator.read(stream, room, None)?,
+                Some(translator) => translator.read(stream, room, None, chores)?,
                 None => stream.read(room).map_err(End::Io)?,
             };
             if let Read::Octets(count) = read {
