@@ -202,10 +202,10 @@ macro_rules! for_each_option {
             /// Use IPv6 beside IPv4 for names and wildcards.
             ipv6: bool = false, code 42, when NextConnect;
 
-            /// The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on.
+            /// The kernel's send buffer of a connection (`SO_SNDBUF`). Over loopback it is set to 256 KiB, or 1 MiB from the first large body on; Linux doubles what is set, for its own use.
             send_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 11, when NextConnect;
 
-            /// The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback the system's is 256 KiB, or 1 MiB from the first large body on.
+            /// The kernel's receive buffer of a connection (`SO_RCVBUF`). Over loopback it is set to 256 KiB, or 1 MiB from the first large body on; Linux doubles what is set, for its own use.
             recv_buffer: KernelBuffer = KernelBuffer::SYSTEM, code 12, when NextConnect;
 
             /// Whether the kernel probes idle tcp connections (`SO_KEEPALIVE`).

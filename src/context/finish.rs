@@ -278,7 +278,7 @@ fn left(queues: &[Queue]) -> Option<(u64, String)> {
 
 fn still_waits(peers: &str, limit: Option<Duration>) -> String {
     let rest = match limit {
-        Some(limit) => format!("{:.0?} at most", limit.saturating_sub(SILENT_LINGER)),
+        Some(limit) => format!("{:?} at most", limit.saturating_sub(SILENT_LINGER)),
         None => "as long as it takes".to_owned(),
     };
     format!("a context that was dropped waits until {peers} is sent: {rest}; see ContextBuilder::linger")

@@ -382,6 +382,6 @@ pub enum NotReadyKind {
     #[error("interrupted by a signal")]
     Interrupted,
     /// Not yet; and what went wrong last, if anything did.
-    #[error("it is not ready yet{}", .0.map_or_else(String::new, |error| format!(": {error}")))]
+    #[error("it is not ready{}", .0.map_or_else(|| " yet".to_owned(), |error| format!(": {error}")))]
     TimedOut(Option<ConnectionError>),
 }

@@ -35,7 +35,6 @@
 //! | D15 | PING is not in ZMTP 3.0 | sends it if configured | sends it if [`heartbeat_interval`](crate::Options::heartbeat_interval) is set, which is off by default; answers every PING, a question of `wait_subscribed` when it holds, and not the [last words](super::ends#two-that-go-at-the-same-time) of a side that goes |
 //! | D16 | RFC 26: a flag for MORE in the box, all others zero; commands have no place | a flag for commands, too | the same; any other flag closes the connection |
 //! | D17 | nothing on a REQ/REP request without delimiter | drops the message | drops the message, counts it, keeps the connection |
-//!
 //! | D18 | RFC 27: a domain is not empty | may be empty; then CURVE lets everybody in who has no key of their own to show | [`zap_domain`](crate::Options::zap_domain) is not empty; without it and without an [`Authorizer`](crate::Authorizer), PLAIN and CURVE let nobody in |
 //!
 //! D12 concerns RADIO and DISH: not applicable yet.
@@ -300,7 +299,8 @@
 //! from, whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that are queued for one PULL peer are not given to
 //! another. With [`immediate`](crate::Options::immediate), the side that connected loses its queue with the
 //! connection, too. [`disconnect`](crate::Socket::disconnect) drops what arrived from that peer and was not
-//! received. Whoever needs more counts and acknowledges, as the example `pipeline` does.
+//! received. Whoever needs more numbers the messages, and has the receiver answer what it has done: the
+//! example `pipeline` counts what came back.
 //!
 //! # Requests and replies
 //!
@@ -381,7 +381,7 @@
 //!   not wait either. Behind it, and while its thread panics, the last drop waits a second at most, and not for a peer
 //!   that cannot be reached.
 //! * What is never dropped, such as a socket in a `static`, is looked after when the program ends (`atexit`, on Unix):
-//!   what peers take within a second is sent, and the rest told. A program that is killed, or calls `_exit`, loses what
+//!   what peers take within a second is sent, and the rest told; peers that cannot be reached are not waited for. A program that is killed, or calls `_exit`, loses what
 //!   was not with the kernel.
 //!
 //! # Errors

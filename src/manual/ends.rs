@@ -35,9 +35,9 @@
 //! | [`Context::shutdown`](crate::Context::shutdown) | nothing is dropped by it; it lingers when the sockets are dropped, but the drop of the last handle then waits a second at most, and not for peers that cannot be reached, unless [`ContextBuilder::linger`](crate::ContextBuilder::linger) was set. `close` and `finish` have their own times | cannot be received any more |
 //! | [`Context::finish`](crate::Context::finish) | arrives, if the peers take it in the time that it is given; the report tells | counted as `unreceived` |
 //! | the end of `main`, which drops its sockets and context; any drop of the last handle | arrives, if the peers take it in 30 s; after one second it is told on standard error for what it waits, and in the end what was lost. [`ContextBuilder::linger`](crate::ContextBuilder::linger) is another time | dropped |
-//! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, see [`compatibility`](super::compatibility#how-things-end) | gone |
+//! | exit without a drop: a socket in a `static`, `process::exit` | is looked after for a second on Unix, but for peers that cannot be reached, see [`compatibility`](super::compatibility#how-things-end) | gone |
 //! | `_exit`, a signal that kills | what the kernel has arrives, unless the peer says something meanwhile or had said something that was not read: that makes the kernel reset the connection (tcp). A message that the kernel has in part arrives not at all | gone |
-//! | [`Peer::close`](crate::Peer::close), and the end of a peer that breaks the protocol | what the kernel has arrives, with an ERROR behind it if there is one, if the peer reads on and closes within a second; a side that connected keeps the rest for its next connection | as below |
+//! | [`Peer::close`](crate::Peer::close), and the end of a peer that breaks the protocol | what the kernel has arrives, with an ERROR behind it if there is one, if the peer reads on and closes within a second; a side that connected keeps the rest for its next connection | what is in our queue is received; what the kernel has still is thrown away |
 //! | a REQ that gives up, a ROUTER that lets a name change hands | of what the kernel has nobody knows; a side that connected keeps the rest for its next connection | what had come is received, of a peer that connects again before anything that comes later |
 //! | heartbeats find the peer silent | the same | the same |
 //!
@@ -67,7 +67,7 @@
 //! | `flushed` | messages that were handed over since, and the peer has closed its half behind them, or has said so: it has read them | messages that were handed over to the kernel since, whether or not their peers have read them |
 //! | `uncertain` | messages that were handed over since, to peers that have not closed theirs. What the kernel had before is not counted, so this is no upper bound of what may be lost | is in `flushed` |
 //! | `dropped` | messages that were not handed over: they will never arrive | the same |
-//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same, and those of sockets that were dropped before |
+//! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same, those of sockets that were dropped before, and those that have gone of whom no call of their socket has heard yet |
 //!
 //! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
 //! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
@@ -75,8 +75,9 @@
 //! goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an answer to it.
 //!
 //! **Of connections that broke before the close no report knows more.** A peer that was killed, or a cable that was pulled, has
-//! cost what was handed over and not read, of which nobody knows; `unconfirmed` counts that peer until it is connected
-//! again. What was queued for it is kept by the side that connected, and counted as [`lost`](crate::Outgoing::lost) by the
+//! cost what was handed over and not read, of which nobody knows. The side that connected counts that peer as `unconfirmed`
+//! until it is connected again. A side that was bound does not wait for anybody to come back: when a call of its socket has heard
+//! that a peer has gone, in whatever way, that peer is in no later report, and only a monitor has told of it. What was queued for it is kept by the side that connected, and counted as [`lost`](crate::Outgoing::lost) by the
 //! side that was bound. Messages are delivered at most once; so of all that was accepted,
 //!
 //! * `lost` and `dropped` have certainly not arrived, and what was queued for a peer that has just gone may be in both:

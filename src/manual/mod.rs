@@ -8,8 +8,13 @@
 //! * When a peer is gone, whoever connected to it tries again, after 100 ms to 200 ms
 //!   ([`reconnect_interval`](crate::Options::reconnect_interval)), and keeps what is queued for it; whoever had bound
 //!   counts that as lost, see [`ends`](ends#who-ends-it-and-how).
+//! * What a publisher sends before a subscriber has come is lost to it. A publisher waits for those that it knows of with
+//!   [`wait_for_subscribers`](crate::Socket::wait_for_subscribers), a subscriber until publishers know what it wants with
+//!   [`wait_subscribed`](crate::Socket::wait_subscribed); who comes late and needs the last value finds it in the example
+//!   `last_value_cache`.
 //! * When a queue is full, at 1000 messages for each peer ([`send_hwm`](crate::Options::send_hwm); over inproc the mark of
-//!   the sender and the [`recv_hwm`](crate::Options::recv_hwm) of the receiver together), `send` waits, as long as
+//!   the sender and the [`recv_hwm`](crate::Options::recv_hwm) of the receiver together; beside what the kernels of both sides
+//!   hold, which is many small messages), `send` waits, as long as
 //!   [`send_timeout`](crate::Options::send_timeout) says, by default for ever; ROUTER, REP, PUB, XPUB and XSUB do not
 //!   wait, but drop and count: see [`compatibility`](compatibility#high-water-marks).
 //!

@@ -145,7 +145,7 @@ fn claims() -> Vec<(&'static str, String)> {
         (
             "src/options.rs",
             format!(
-                "(`SO_SNDBUF`). Over loopback the system's is {}, or {} MiB",
+                "(`SO_SNDBUF`). Over loopback it is set to {}, or {} MiB",
                 kib(limits::LOOPBACK_BUFFER),
                 limits::LOOPBACK_BUFFER_WIDE >> 20
             ),
@@ -153,7 +153,7 @@ fn claims() -> Vec<(&'static str, String)> {
         (
             "src/options.rs",
             format!(
-                "(`SO_RCVBUF`). Over loopback the system's is {}, or {} MiB",
+                "(`SO_RCVBUF`). Over loopback it is set to {}, or {} MiB",
                 kib(limits::LOOPBACK_BUFFER),
                 limits::LOOPBACK_BUFFER_WIDE >> 20
             ),

@@ -16,7 +16,8 @@ use crate::socket_type::SocketType;
 ///
 /// Without a subscription it receives nothing; the empty topic is in every message. Every publisher is told
 /// of every subscription, also when it comes back after it was away; it sends only what is wanted. What a
-/// publisher sent before it knew is lost: [`wait_subscribed`](crate::Socket::wait_subscribed) waits until it knows.
+/// publisher sent before it knew is lost: [`wait_subscribed`](crate::Socket::wait_subscribed) waits until it knows. What a
+/// publisher had no room for, because this socket receives too slowly, is counted there, and not here.
 /// Source: RFC 29/PUBSUB.
 ///
 /// ```

@@ -313,10 +313,11 @@ impl Page {
             && (!(self.was_last && self.is_connection) || self.inbound.is_producer_gone())
     }
 
-    /// Whether a dropped socket's peer, whose connection is over, may not have all.
+    /// Whether a peer whose connection is over may not have all: of a socket that was dropped, or that has not heard of it.
     fn is_unconfirmed(&self, latest: Option<&LatestBoth>) -> bool {
         let outstanding = self.outstanding(latest);
-        let was_told = self.was_last && self.is_connection && outstanding.sent() > outstanding.left();
+        let is_told_here = self.was_last || !self.is_gone;
+        let was_told = is_told_here && self.is_connection && outstanding.sent() > outstanding.left();
         was_told && !outstanding.reader().is_some_and(|reader| reader.is_confirmed())
     }
 

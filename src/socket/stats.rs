@@ -101,7 +101,8 @@ pub struct Stats {
 
 /// What a socket has sent to one peer and received from it: see [`Socket::stats`].
 ///
-/// For a peer that is connected to, over all of its connections.
+/// For a peer that is connected to, over all of its connections; but a REQ that gives a request up without
+/// [`req_correlate`](crate::Options::req_correlate) begins anew, and only the sums of the socket go on.
 ///
 /// ```
 /// use peermq::{Context, Push};
@@ -137,8 +138,9 @@ pub struct PeerStats {
 }
 
 impl<P: Pattern> Socket<P> {
-    /// Returns what this socket has sent, received and dropped so far, for each peer and in all. Exact, and takes no
-    /// lock that a connection holds.
+    /// Returns what this socket has sent, received and dropped so far, for each peer and in all. Exact as of
+    /// its last call: a peer that has come since is not among the [peers](Stats::peers) yet. Takes no lock that a connection
+    /// holds.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.core.stats()

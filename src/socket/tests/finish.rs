@@ -209,6 +209,28 @@ fn finish_and_close_count_peers_that_went_and_have_not_read_everything() {
 }
 
 #[test]
+fn finish_counts_peers_that_have_gone_without_all_and_that_no_call_has_heard_of() {
+    over(TCP_AND_IPC, |place| {
+        let context = Context::new();
+        let mut push = context.open::<Push>().unwrap();
+        let endpoint = push.bind(place.address()).unwrap();
+        let mut pull: Socket<Pull> = place.builder().recv_hwm(1).open().unwrap();
+        pull.connect(endpoint.endpoint()).unwrap();
+        (0..40).for_each(|number| send(&mut push, &numbered(number)));
+        eventually("the kernel has all", || push.outgoing().queued == 0);
+        let _ = recv(&mut pull);
+        pull.close(PATIENCE);
+        let is_over = |pipe: &crate::pipe::Pipe| {
+            pipe.outstanding().is_consumer_gone() && pipe.inbound.is_producer_gone()
+        };
+        eventually("its connection is over", || push.core.pipes.iter().any(is_over));
+        let report = context.finish(PATIENCE);
+        assert_eq!((report.dropped, report.unconfirmed), (0, 1), "{report:?}");
+        drop(push);
+    });
+}
+
+#[test]
 fn finish_counts_what_came_from_peers_that_no_call_has_looked_at() {
     over(TCP_AND_IPC, |place| {
         for (conflates, left) in [(false, 5), (true, 1)] {
