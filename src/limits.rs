@@ -151,7 +151,7 @@ pub(crate) const RAW_READ: usize = 8 * 1024;
 /// Chores that such a read makes: a system call and two copies. An estimate: some 1 µs.
 pub(crate) const RAW_READ_CHORES: u32 = 128;
 
-/// Chores that it makes to decrypt a frame, however little is in it: some 500 ns.
+/// Chores that it makes to decrypt a frame, however little is in it. An estimate: some 500 ns.
 pub(crate) const OPEN_CHORES: u32 = 64;
 
 /// Cancellations of nothing that wait for a publisher that is told of them, beside what is subscribed to: as many as a

@@ -164,35 +164,16 @@ impl Consumer {
         let segment = unsafe { &*taken.segment.as_ptr() };
         // SAFETY: we are the consumer, and `limit` is what we saw published.
         let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
-        let [0, size, rest @ ..] = octets else { return self.take_medium(message) };
+        let [0, size, rest @ ..] = octets else {
+            let is_taken = take_long(taken, octets, message);
+            if is_taken {
+                self.count_message();
+            }
+            return is_taken;
+        };
         let Some(body) = rest.get(..usize::from(*size)) else { return false };
         message.start().assign(body);
         taken.octets += 2 + u32::from(*size);
-        self.count_message();
-        true
-    }
-
-    /// The same for the long form.
-    #[inline(never)]
-    #[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
-    fn take_medium(&mut self, message: &mut Message) -> bool {
-        let limit = self.limit;
-        let Some(taken) = self.taken.as_mut().filter(|taken| taken.bodies == limit.bodies) else {
-            return false;
-        };
-        // SAFETY: the segment is live until we pass its end, which is not here.
-        let segment = unsafe { &*taken.segment.as_ptr() };
-        // SAFETY: we are the consumer, and `limit` is what we saw published.
-        let octets = unsafe { segment.octets(taken.octets as usize, limit.octets as usize) };
-        let &[LONG, a, b, c, d, e, f, g, h, ref rest @ ..] = octets else { return false };
-        let size = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let Some(body) = usize::try_from(size).ok().and_then(|size| rest.get(..size)) else {
-            return false;
-        };
-        message.start().assign(body);
-        taken.octets += (HEADER_MAX + body.len()) as u32;
-        #[cfg(test)]
-        crate::pipe::Tally::note_octets(body.len());
         self.count_message();
         true
     }
@@ -558,6 +539,20 @@ pub(super) fn body_at(segment: &Segment, index: u8, published: u8) -> Option<(u3
     } else {
         None
     }
+}
+
+/// Takes what comes next if it is a message of one frame in long form whose body lies among these octets.
+#[inline(never)]
+#[allow(clippy::cast_possible_truncation, reason = "a segment has less than 2^24 octets")]
+fn take_long(taken: &mut Position, octets: &[u8], message: &mut Message) -> bool {
+    let &[LONG, a, b, c, d, e, f, g, h, ref rest @ ..] = octets else { return false };
+    let size = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let Some(body) = usize::try_from(size).ok().and_then(|size| rest.get(..size)) else { return false };
+    message.start().assign(body);
+    taken.octets += (HEADER_MAX + body.len()) as u32;
+    #[cfg(test)]
+    crate::pipe::Tally::note_octets(body.len());
+    true
 }
 
 #[cfg(test)]

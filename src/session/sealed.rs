@@ -120,10 +120,10 @@ impl Sealed {
                 if filled > 0 && !chores.is_any_left() && self.has_more() {
                     return Ok(Read::Octets(filled));
                 }
-                if self.incoming.ready.is_empty() {
+                let is_ready = !self.incoming.ready.is_empty();
+                if !is_ready && self.incoming.open_next() {
                     chores.note(OPEN_CHORES);
-                }
-                if self.incoming.ready.is_empty() && !self.incoming.open_next() {
+                } else if !is_ready {
                     // A short read has emptied the kernel's buffer: no need to ask once more.
                     let read = if was_short && has_come {
                         Read::Dry
