@@ -27,19 +27,6 @@ const TOPICS_MAX: u32 = 4_000_000;
 /// Octets of the largest segment of a pipe, and of what a connection has beside its pipes.
 const PIPE: usize = 128 * 1024 + 8 * 1024;
 
-/// Waits until it holds at least so much more than before, and returns how much that is.
-fn held(before: &Account, least: usize) -> usize {
-    let until = Instant::now() + DEADLINE;
-    loop {
-        let growth = before.growth();
-        if growth >= least {
-            return growth;
-        }
-        assert!(Instant::now() < until, "{growth} octets, and not {least}");
-        std::thread::yield_now();
-    }
-}
-
 /// Everything that was said was taken notice of.
 fn settle(peer: &mut Peer) {
     peer.write(PING);
@@ -63,7 +50,7 @@ fn a_command_is_held_up_to_its_limit_and_no_octet_further() {
             peer.write(most);
             for drop in drops.chunks(1) {
                 meeting.settle();
-                let octets = held(&before, COMMAND_MAX);
+                let octets = before.wait_growth(COMMAND_MAX);
                 assert!(octets <= COMMAND_MAX + PIPE, "{octets}");
                 peer.write(drop);
             }
@@ -100,7 +87,7 @@ fn a_message_on_its_way_in_costs_what_has_come_of_it() {
         for part in [9, 1 << 20, 3 << 20, 5 << 20, 20 << 20, BODY + 8] {
             peer.write(&whole[said..part]);
             said = part;
-            let octets = held(&before, if part == 9 { 0 } else { part.min(BODY) });
+            let octets = before.wait_growth(if part == 9 { 0 } else { part.min(BODY) });
             println!("{FIGURE}{part} octets of a body have come: {octets} octets");
             assert!(octets <= (2 * (part + READ)).clamp(1 << 20, BODY) + PIPE, "{octets} for {part}");
         }

@@ -54,6 +54,25 @@ impl Account {
         self.allocator.allocated().saturating_sub(self.octets)
     }
 
+    /// Waits until so many octets more than this account says are in use, to within 4 KiB (what was on its way out when
+    /// the account was taken may have gone since), and returns how many more they are.
+    ///
+    /// # Panics
+    ///
+    /// When they are not in time.
+    #[must_use]
+    pub fn wait_growth(&self, least: usize) -> usize {
+        let until = Instant::now() + DEADLINE;
+        loop {
+            let growth = self.growth();
+            if growth + SLACK >= least {
+                return growth;
+            }
+            assert!(Instant::now() < until, "{growth} octets, and not {least}");
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits until all connections made since are closed, but for `rest` descriptors.
     ///
     /// # Panics
