@@ -292,7 +292,8 @@
 //!
 //! Nothing else is lost, and [`outgoing`](crate::Socket::outgoing) tells how much: accepted = handed over + queued +
 //! lost, exact at any time, also with [`conflate`](crate::Options::conflate), which counts what it replaces. What had
-//! arrived and was not received when its connection is let go is [counted](crate::Dropped::unreceived) on that side.
+//! arrived and was not received when its connection is let go is [counted](crate::Dropped::unreceived) on that side, and
+//! told to the sender, who counts it as [`unread`](crate::Outgoing::unread).
 //! Only of what is with the kernel when a connection breaks nobody knows whether it arrived.
 //!
 //! This holds for all types alike, but for REP: its replies are lost with the connection that the request came

@@ -74,16 +74,19 @@
 //! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue, and if that peer
 //! goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an answer to it.
 //!
-//! **Of connections that broke before the close no report knows more.** A peer that was killed, or a cable that was pulled, has
-//! cost what was handed over and not read, of which nobody knows. The side that connected counts that peer as `unconfirmed`
-//! until it is connected again. A side that was bound does not wait for anybody to come back: when a call of its socket has heard
-//! that a peer has gone, in whatever way, that peer is in no later report, and only a monitor has told of it. What was queued for it is kept by the side that connected, and counted as [`lost`](crate::Outgoing::lost) by the
-//! side that was bound. Messages are delivered at most once; so of all that was accepted,
+//! **Of peers that went before the close** the reports tell only as long as somebody waits for them: the side that connected counts such a
+//! peer as `unconfirmed` until it is connected again; a side that was bound does not wait for anybody to come back, and when a
+//! call of its socket has heard that a peer has gone, that peer is in no later report. What these peers have cost is in the
+//! counts of the socket and of the context, for good: what was queued for one that does not come back as
+//! [`lost`](crate::Outgoing::lost); and what a peer of this library left without receiving it as
+//! [`unread`](crate::Outgoing::unread). Only a peer that was killed, a cable that was pulled, or another implementation has cost what was
+//! handed over and not read without telling anybody. Messages are delivered at most once; so of all that was accepted,
 //!
 //! * `lost` and `dropped` have certainly not arrived, and what was queued for a peer that has just gone may be in both:
 //!   [`Context::stats`](crate::Context::stats) counts each once, as lost, also after a close;
+//! * `unread` has not been received, and will not be;
 //! * if no connection broke ([`EventKind::Disconnected`](crate::EventKind::Disconnected) at a monitor), and `dropped`,
-//!   `lost` and `unconfirmed` are 0, everything has been read;
+//!   `lost`, `unread` and `unconfirmed` are 0, everything has been read;
 //! * else nobody knows of what was handed over on connections that broke. To know it, number the messages, and let the
 //!   receiver answer.
 //!
@@ -94,7 +97,8 @@
 //! ends a connection before it has read the other's end, whatever the way, says last how many messages its socket has
 //! received, or can still receive: a PING whose context is `peermq--` and that number in eight octets. A peer of this
 //! library does not answer it, and compares the number with what it has handed over. If it is the same, everything has
-//! arrived, also when both go; if not, the peer is `unconfirmed`. Every other peer of ZMTP 3.1 takes it for a PING, and may
+//! arrived, also when both go; if not, the peer is `unconfirmed`, and the difference is
+//! [`unread`](crate::Outgoing::unread). Every other peer of ZMTP 3.1 takes it for a PING, and may
 //! answer it.
 //!
 //! What the side that goes throws away is counted there as `unreceived` as far as it had come into its queues; what the

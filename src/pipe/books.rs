@@ -21,6 +21,8 @@ use crate::sync::{Arc, Mutex, lock};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Totals {
     pub(crate) handed_over: u64,
+    /// Of those.
+    pub(crate) unread: u64,
     pub(crate) queued: u64,
     pub(crate) lost: u64,
     pub(crate) octets_sent: u64,
@@ -31,8 +33,10 @@ pub(crate) struct Totals {
 
 impl Totals {
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { handed_over, queued, lost, octets_sent, received, octets_received, replaced } = other;
+        let Self { handed_over, unread, queued, lost, octets_sent, received, octets_received, replaced } =
+            other;
         self.handed_over += handed_over;
+        self.unread += unread;
         self.queued += queued;
         self.lost += lost;
         self.octets_sent += octets_sent;
@@ -48,6 +52,7 @@ impl Totals {
         let left = outstanding.left();
         // Of a queue of one, what is left may have come since.
         self.handed_over += outstanding.sent().saturating_sub(left);
+        self.unread += outstanding.unread();
         if is_over {
             self.lost += left;
         } else {
@@ -307,10 +312,14 @@ fn latest_of(latest: &[(u64, LatestBoth)], id: u64) -> Option<&LatestBoth> {
 impl Page {
     fn is_over(&self, latest: Option<&LatestBoth>) -> bool {
         let outstanding = self.outstanding(latest);
+        let is_taken = outstanding.is_consumer_gone();
         self.outbound.is_producer_gone()
             && self.inbound.is_consumer_gone()
-            && (outstanding.is_consumer_gone() || !self.is_connection && outstanding.left() == 0)
-            && (!(self.was_last && self.is_connection) || self.inbound.is_producer_gone())
+            && if self.is_connection {
+                is_taken && self.inbound.is_producer_gone()
+            } else {
+                is_taken || outstanding.left() == 0
+            }
     }
 
     /// Whether a peer whose connection is over may not have all: of a socket that was dropped, or that has not heard of it.

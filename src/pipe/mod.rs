@@ -69,7 +69,7 @@ pub(crate) use intake::{Intake, Skimmed};
 pub(crate) use latest::Latest;
 pub(crate) use mailbox::{Heed, Mailbox, Observer, Sleepers};
 pub(crate) use names::{Claim, Doubted, NameLost, Names};
-pub(crate) use outstanding::Outstanding;
+pub(crate) use outstanding::{Outstanding, Unread};
 pub(crate) use passage::Passage;
 pub(crate) use pipes::{PipeKey, Pipes, Since};
 pub(crate) use producer::{Producer, Refused};

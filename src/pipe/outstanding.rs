@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use crate::pipe::drain::Drain;
 use crate::pipe::latest::Latest;
 use crate::pipe::ring::Ring;
 use crate::pipe::wake::WakeUp;
@@ -39,6 +40,11 @@ impl Outstanding {
         }
     }
 
+    /// Messages that were taken, and that the peer has not received before it went.
+    pub(crate) fn unread(&self) -> u64 {
+        self.ring.unread()
+    }
+
     /// Who is woken for whoever takes it.
     pub(super) fn reader(&self) -> Option<WakeUp> {
         self.ring.reader()
@@ -59,6 +65,27 @@ impl Outstanding {
 impl fmt::Debug for Outstanding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Outstanding").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+/// Counts what the peer of a queue has not received before it went, also when nothing is taken from that queue any more.
+pub(crate) struct Unread(Arc<Ring>);
+
+impl Unread {
+    pub(crate) fn add(&self, messages: u64) {
+        self.0.note_unread(messages);
+    }
+}
+
+impl fmt::Debug for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Unread").field(&self.0.unread()).finish()
+    }
+}
+
+impl Drain {
+    pub(crate) fn unread(&self) -> Unread {
+        Unread(Arc::clone(&self.consumer.ring))
     }
 }
 
@@ -101,19 +128,42 @@ impl Pipe {
 #[derive(Debug, Default)]
 pub(super) struct Departed {
     settled: Totals,
-    /// Whose peers may still take something.
-    open: Vec<Outstanding>,
+    /// Whose peers may still take something, or say what they go without.
+    open: Vec<Queue>,
+}
+
+struct Queue {
+    outstanding: Outstanding,
+    /// Over a connection: what brings the peer's messages, and is left when the connection is over.
+    back: Option<Arc<Ring>>,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.outstanding).finish()
+    }
+}
+
+impl Queue {
+    fn is_open(&self) -> bool {
+        let is_taken = !self.outstanding.is_consumer_gone();
+        match &self.back {
+            Some(back) => is_taken || !back.is_producer_gone(),
+            None => is_taken && self.outstanding.left() > 0,
+        }
+    }
 }
 
 impl Departed {
     /// A pipe goes.
     pub(super) fn add(&mut self, pipe: &Pipe) {
-        self.open.push(pipe.outstanding());
+        let back = pipe.assist.as_ref().map(|_| Arc::clone(&pipe.inbound.ring));
+        self.open.push(Queue { outstanding: pipe.outstanding(), back });
         let settled = &mut self.settled;
-        self.open.retain(|outstanding| {
-            let is_open = !outstanding.is_consumer_gone() && outstanding.left() > 0;
+        self.open.retain(|queue| {
+            let is_open = queue.is_open();
             if !is_open {
-                settled.add_outstanding(outstanding);
+                settled.add_outstanding(&queue.outstanding);
             }
             is_open
         });
@@ -122,7 +172,7 @@ impl Departed {
     /// What has become of it.
     pub(super) fn totals(&self) -> Totals {
         let mut sum = self.settled;
-        self.open.iter().for_each(|outstanding| sum.add_outstanding(outstanding));
+        self.open.iter().for_each(|queue| sum.add_outstanding(&queue.outstanding));
         sum
     }
 }

@@ -32,6 +32,8 @@ struct Progress {
     freed: AtomicU64,
     /// The count at which a waiting producer wants to be woken.
     resume_at: AtomicU64,
+    /// Messages that were taken, and that the peer has not received before it went, as it said.
+    unread: AtomicU64,
     /// Messages sent, and octets of their frames, when the producer last wrote them down, which is rare.
     sent: AtomicU64,
     sent_octets: AtomicU64,
@@ -82,6 +84,7 @@ impl Ring {
                 consumed: AtomicU64::new(0),
                 freed: AtomicU64::new(0),
                 resume_at: AtomicU64::new(NOT_WAITING),
+                unread: AtomicU64::new(0),
                 sent: AtomicU64::new(0),
                 sent_octets: AtomicU64::new(0),
                 passages: Mutex::new(Passages::default()),
@@ -148,6 +151,11 @@ impl Ring {
     pub(super) fn consumed(&self) -> u64 {
         // Acquire: pairs with the Release in `consume`; what was taken is not looked at any more.
         self.progress.0.consumed.load(Ordering::Acquire)
+    }
+
+    /// Messages that were taken, and that the peer has not received before it went.
+    pub(super) fn unread(&self) -> u64 {
+        self.progress.0.unread.load(Ordering::Relaxed) // a number that stands for itself
     }
 
     /// Wakes the consumer if it waits. Called after every publish.
@@ -281,6 +289,12 @@ impl Ring {
         if consumed >= self.progress.0.resume_at.load(Ordering::Relaxed) {
             self.wake_waiting_writer();
         }
+    }
+
+    /// The peer has gone without so many messages.
+    pub(super) fn note_unread(&self, messages: u64) {
+        // Relaxed: a number that stands for itself. Who takes a connection for over sees it with that.
+        self.progress.0.unread.fetch_add(messages, Ordering::Relaxed);
     }
 
     /// Counts octets that are let go. Called before the messages that they belong to count as taken.

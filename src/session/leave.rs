@@ -70,7 +70,12 @@ impl Leave {
                 }
                 Err(End::Sent)
             }
-            Err(_) => Err(End::Sent),
+            Err(_) => {
+                if has_all == Some(true) {
+                    link.confirm();
+                }
+                Err(End::Sent)
+            }
             Ok((discarded @ (Discarded::Dry | Discarded::Some), _)) => {
                 // Also of a peer that does not stop talking: each look asks for the next.
                 if noted & work::BEAT != 0 && !link.is_bounded() {

@@ -40,6 +40,11 @@ pub struct Outgoing {
     /// The kernel has them, or with inproc the peer has received them. A connection that breaks can still lose
     /// what is with the kernel.
     pub handed_over: u64,
+    /// Of those that were handed over: what peers that have gone did not receive, as they said with their last words, see
+    /// [`manual::ends`](crate::manual::ends#two-that-go-at-the-same-time). They count it as
+    /// [`unreceived`](crate::Dropped::unreceived), as far as it had come into their queues. Only peers of this library say
+    /// so, and none that dies.
+    pub unread: u64,
     /// They wait for their peer. After [`disconnect`](crate::Socket::disconnect), as long as
     /// [`linger`](crate::Options::linger) says.
     pub queued: u64,
@@ -56,7 +61,8 @@ impl Outgoing {
     }
 
     pub(super) fn of(totals: &Totals) -> Self {
-        Self { handed_over: totals.handed_over, queued: totals.queued, lost: totals.lost }
+        let Totals { handed_over, unread, queued, lost, .. } = *totals;
+        Self { handed_over, unread, queued, lost }
     }
 }
 

@@ -192,6 +192,7 @@ impl Totals {
         self.sent.messages += outgoing.accepted();
         self.sent.octets += totals.octets_sent;
         self.outgoing.handed_over += outgoing.handed_over;
+        self.outgoing.unread += outgoing.unread;
         self.outgoing.queued += outgoing.queued;
         self.outgoing.lost += outgoing.lost;
         self.received.messages += totals.received;

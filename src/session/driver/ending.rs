@@ -54,11 +54,13 @@ impl Session {
         match progress {
             Err(End::Sent) if self.has_told() => self.leave(chores, link),
             // The end was found at last; why it came is known.
-            Err(End::PeerClosed) => {
-                self.confirm_if_all(link);
+            Err(end @ (End::PeerClosed | End::Io(_))) => {
+                if self.hear_last_words() == Some(true) {
+                    link.confirm();
+                }
                 Err(match self.stage {
-                    Stage::Listens(end) => end,
-                    Stage::Leaves(_) | Stage::Talks => End::PeerClosed,
+                    Stage::Listens(first) if end == End::PeerClosed => first,
+                    Stage::Listens(_) | Stage::Leaves(_) | Stage::Talks => end,
                 })
             }
             progress => progress,
@@ -145,7 +147,12 @@ impl Session {
         let discarded = self.throw_away(chores);
         // Before it was told everything, the peer's end says nothing.
         let is_told = self.outbox.is_empty();
-        let has_all = self.has_peer_all().or_else(|| (!is_told).then_some(false));
+        let has_all = match discarded {
+            Ok((Discarded::Dry | Discarded::Some, _)) => None,
+            Ok((Discarded::End, _)) | Err(_) => {
+                self.hear_last_words().or_else(|| (!is_told).then_some(false))
+            }
+        };
         let Stage::Leaves(leave) = &mut self.stage else { return Ok(Progress::Waits) };
         leave.go_on(discarded, has_all, noted, &self.stream, link)
     }

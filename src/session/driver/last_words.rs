@@ -10,7 +10,7 @@ use std::io::{IoSlice, IoSliceMut};
 
 use crate::io::End;
 use crate::limits::{PARTING_OCTETS, RAW_READ, RAW_READ_CHORES};
-use crate::pipe::Chores;
+use crate::pipe::{Chores, Unread};
 use crate::session::Ends;
 use crate::session::driver::Session;
 use crate::session::driver::ending::Stage;
@@ -30,8 +30,10 @@ pub(super) struct Counted {
     heard_before: u64,
     /// Messages that the outbound pipe had given away before this connection.
     sent_before: u64,
-    /// Messages that did not come out of that pipe.
+    /// Messages that did not come out of that pipe, and went first.
     greetings: u64,
+    /// For those that did, and that the peer has not received.
+    unread: Option<Unread>,
     /// The last octets of the peer, from where they began to be thrown away.
     thrown_away: Option<Box<LastWords>>,
 }
@@ -61,6 +63,7 @@ impl Session {
             heard_before: heard,
             sent_before: sent,
             greetings,
+            unread: self.ends.as_ref().map(|ends| ends.outbound.unread()),
             thrown_away: None,
         }));
     }
@@ -188,19 +191,17 @@ impl Session {
         true
     }
 
-    /// The peer has closed its half, by itself: perhaps with all that it was told.
-    pub(super) fn confirm_if_all(&self, link: &Link) {
-        if self.has_peer_all() == Some(true) {
-            link.confirm();
-        }
-    }
-
-    /// Whether a peer that has said last words has received all that it was told; none if it has said none.
-    pub(super) fn has_peer_all(&self) -> Option<bool> {
-        let Counted { sent_before, greetings, thrown_away, .. } = self.counted.as_deref()?;
+    /// The peer has closed its half. Whether it has received all that it was told, if it has said so: what it has not is
+    /// counted.
+    pub(super) fn hear_last_words(&self) -> Option<bool> {
+        let Counted { sent_before, greetings, unread, thrown_away, .. } = self.counted.as_deref()?;
         let last_words = thrown_away.as_ref().and_then(|last| last.received());
         let received = last_words.or_else(|| self.connection.last_words())?;
-        let told = self.sent() - sent_before + greetings;
+        let of_pipe = self.sent() - sent_before;
+        let told = of_pipe + greetings;
+        if let (Some(unread), Some(count @ 1..)) = (unread, told.checked_sub(received)) {
+            unread.add(count.min(of_pipe));
+        }
         Some(received == told)
     }
 

@@ -54,8 +54,8 @@ fn what_waits_is_told_for_each_peer_and_side() {
         for (peer, before) in stats.peers.iter().zip(&before.peers) {
             assert_eq!(peer.connection, before.connection);
             assert_eq!(peer.sent.messages - before.sent.messages, 10);
-            let Outgoing { handed_over, queued, lost } = peer.outgoing;
-            assert_eq!((handed_over + queued, lost), (peer.sent.messages, 0));
+            let Outgoing { handed_over, unread, queued, lost } = peer.outgoing;
+            assert_eq!((handed_over + queued, unread, lost), (peer.sent.messages, 0, 0));
         }
         for pull in &mut pulls {
             recv(pull);

@@ -50,6 +50,16 @@ fn come_to<S: Sends, R: Receives>(
     (sender, receiver, endpoint)
 }
 
+/// A sender, which stays, hears how much of what it handed over was not received.
+fn is_told_of<S: Sends>(sender: &mut Socket<S>, unread: u64) {
+    eventually("its receiver is gone", || {
+        attend(sender);
+        let Outgoing { handed_over, unread: told, .. } = sender.outgoing();
+        (handed_over, told) == (MANY.into(), unread)
+    });
+    assert_eq!(sender.stats().total.outgoing, sender.outgoing());
+}
+
 fn what_is_not_received_is_counted<S: Sends, R: Receives>(place: &Place) {
     for received in [0, 1, MANY / 2, MANY - 1, MANY] {
         let left = u64::from(MANY - received);
@@ -57,15 +67,12 @@ fn what_is_not_received_is_counted<S: Sends, R: Receives>(place: &Place) {
         assert_eq!(receiver.dropped(), Dropped::default());
         receiver.disconnect(&endpoint).unwrap();
         assert_eq!(receiver.dropped(), Dropped { unreceived: left, ..Dropped::default() });
-        // Counted behind the write, which the receiver may have heard of before.
-        eventually("all are handed over", || {
-            attend(&mut sender);
-            sender.outgoing().handed_over == u64::from(MANY)
-        });
+        is_told_of(&mut sender, left);
         for binds in [false, true] {
-            let (_sender, receiver, _) = come_to::<S, R>(place, received, binds);
+            let (mut sender, receiver, _) = come_to::<S, R>(place, received, binds);
             let report = receiver.close(Duration::ZERO);
             assert_eq!(report, CloseReport { unreceived: left, ..CloseReport::default() });
+            is_told_of(&mut sender, left);
         }
     }
 }
