@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::xpubsub::{end, news};
 use super::*;
 use crate::limits::CHANGES_PER_CALL;
 use crate::{Pub, Publishes, ReconnectInterval, Sub, Subscribes, Subscription, XPub, XSub};
@@ -147,6 +148,92 @@ fn a_closed_connection_ends_with_cancellations_and_the_others_stay() {
         assert_eq!(recv(&mut goes), b"\0a");
         stays.send("a").unwrap();
         assert_eq!(recv(&mut subscriber), "a");
+    });
+}
+
+/// An XPUB and one that subscribed to these topics before it connected; who comes first is bound or connects.
+fn met_after_subscribing<S: Subscribes>(
+    place: &Place,
+    is_bound_first: bool,
+    topics: &[String],
+) -> (Socket<XPub>, Socket<S>) {
+    let (mut xpub, mut subscriber) = (place.open::<XPub>(), place.open::<S>());
+    let endpoint = place.address();
+    topics.iter().for_each(|topic| subscriber.subscribe(topic).unwrap());
+    if is_bound_first {
+        xpub.bind(&endpoint).unwrap();
+    }
+    subscriber.connect(&endpoint).unwrap();
+    if !is_bound_first {
+        xpub.bind(&endpoint).unwrap();
+    }
+    (xpub, subscriber)
+}
+
+fn later_changes_come_behind_what_a_new_connection_is_told<S: Subscribes>(place: &Place) {
+    // More than is told at once.
+    let topics: Vec<String> = (0..2000).map(|number| format!("{number:04} of some octets")).collect();
+    for is_bound_first in [false, true] {
+        let (mut xpub, mut subscriber) = met_after_subscribing::<S>(place, is_bound_first, &topics);
+        assert_eq!(recv(&mut xpub), news(&topics[0]));
+        assert!(subscriber.unsubscribe(&topics[0]));
+        subscriber.subscribe("0 at last").unwrap();
+        subscriber.subscribe(&topics[0]).unwrap();
+        for topic in &topics[1..] {
+            assert_eq!(recv(&mut xpub), news(topic));
+        }
+        for change in [end(&topics[0]), news("0 at last"), news(&topics[0])] {
+            assert_eq!(recv(&mut xpub), change);
+        }
+    }
+}
+
+#[test]
+fn an_xpub_is_told_of_changes_behind_what_was_subscribed_to_before() {
+    over(ALL, later_changes_come_behind_what_a_new_connection_is_told::<Sub>);
+    over(ALL, later_changes_come_behind_what_a_new_connection_is_told::<XSub>);
+}
+
+#[test]
+fn changes_that_wait_for_an_xpub_are_told_in_the_order_in_which_they_were_made() {
+    over(ALL, |place| {
+        let (mut xpub, mut sub) = met_after_subscribing::<Sub>(place, true, &["a".into()]);
+        assert_eq!(recv(&mut xpub), news("a"));
+        // The XPUB is in no call meanwhile.
+        sub.subscribe("a").unwrap();
+        sub.subscribe("b").unwrap();
+        sub.unsubscribe("a");
+        sub.unsubscribe("a");
+        sub.subscribe("c").unwrap();
+        sub.subscribe("a").unwrap();
+        for change in [news("b"), end("a"), news("c"), news("a")] {
+            assert_eq!(recv(&mut xpub), change);
+        }
+    });
+}
+
+#[test]
+fn a_cancellation_behind_a_wait_never_overtakes_an_older_subscription() {
+    over(ALL, |place| {
+        for round in 0..100 {
+            let topics = ["a", "b", "c"].map(String::from);
+            let (mut xpub, mut sub) = met_after_subscribing::<Sub>(place, round % 2 == 0, &topics);
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    sub.wait_subscribed(PATIENCE).unwrap();
+                    sub.unsubscribe("a");
+                    sub.subscribe("0").unwrap();
+                });
+                let mut told = vec![recv(&mut xpub)];
+                while told.last() != Some(&news("0")) {
+                    told.push(recv(&mut xpub));
+                }
+                // What was cancelled before it was told is not.
+                let all = [news("a"), news("b"), news("c"), end("a"), news("0")];
+                let without = [news("b"), news("c"), news("0")];
+                assert!(told == all || told == without, "round {round}: {told:?}");
+            });
+        }
     });
 }
 
