@@ -250,6 +250,9 @@
 //! * What a publisher has not been told yet is told as it is by then: a subscription and its cancellation that both wait
 //!   are nothing, so that what waits is bounded by the topics however often they change. A subscription that holds is
 //!   told as often as it was made.
+//! * A publisher is told of the changes of one subscriber in the order in which they were made, over every transport, behind
+//!   the topics that a new connection is told: no cancellation overtakes an older subscription, to whatever topic.
+//!   Subscriptions to one topic that wait come with the first of them, and cancellations, if each is told, with the last.
 //! * [`wait_subscribed`](crate::Socket::wait_subscribed) asks by a PING behind the subscriptions, whose context is
 //!   `peermq??` and a number of eight octets; twice, as libzmq may answer the first before its socket's queue has them.
 //!   Without that call no such PING is sent. A publisher of this library answers it when no more than 64 of what came

@@ -2,8 +2,9 @@
 //!
 //! The application's thread changes it; every connection has a [`Feed`], which first tells all there is and
 //! from then on each change. So a connection that comes up again is told everything without the application
-//! being in a call (RFC 29). The whole is told in the order of the topics: a feed keeps its place, no copy; a
-//! change behind that place needs no entry.
+//! being in a call (RFC 29). The whole is told in the order of the topics, of which a feed keeps its place, no copy; what
+//! is cancelled behind that place is not told. Every other change is told behind the whole, in the order in which they
+//! were made, so that none overtakes what was subscribed to before it.
 //!
 //! What a publisher has not been told yet is kept per topic, not per change: a subscription and its cancellation that
 //! both wait are nothing. So what waits is bounded by the topics, however often they change.
@@ -64,8 +65,7 @@ pub(crate) struct Upstream {
 
 #[derive(Default)]
 struct State {
-    /// How often each topic was subscribed to.
-    topics: BTreeMap<Bytes, u64>,
+    topics: BTreeMap<Bytes, Held>,
     feeds: HashMap<u64, Teller>,
     next_feed: u64,
     /// Changes so far.
@@ -74,6 +74,14 @@ struct State {
     /// How often feeds were asked, which takes the lock.
     #[cfg(test)]
     looks: u64,
+}
+
+/// That a topic is subscribed to.
+#[derive(Clone, Copy)]
+struct Held {
+    times: u64,
+    /// The change by which it came to be.
+    since: u64,
 }
 
 /// Somebody waits until every publisher has the first so many changes.
@@ -85,7 +93,7 @@ struct Asker {
 /// Where one feed stands.
 struct Teller {
     phase: Phase,
-    /// Told before anything else.
+    /// Told behind a replay.
     untold: Untold,
     /// It had nothing to tell when asked, and is woken when it has.
     is_idle: bool,
@@ -115,8 +123,19 @@ enum Phase {
     Closing { place: Option<Bytes>, until: Option<Bytes> },
     /// Every topic was told.
     Live,
-    /// Tells every topic. The place is the last one told; `None` before the first.
-    Replaying(Option<Bytes>),
+    /// Tells every topic that was there when the feed was opened.
+    Replaying(Replay),
+}
+
+struct Replay {
+    /// Later topics than by this change are none of it.
+    opened: u64,
+    /// The last one told; `None` before the first.
+    place: Option<Bytes>,
+    /// How often that is to be told again.
+    again: u64,
+    /// Topics behind the place.
+    left: usize,
 }
 
 /// One connection's, or one publisher's, view of the subscriptions.
@@ -151,11 +170,12 @@ impl Upstream {
     pub(crate) fn subscribe(&self, topic: &[u8]) {
         let topic = Bytes::copy_from_slice(topic);
         let mut state = lock(&self.state);
-        let held = state.topics.entry(topic.clone()).or_default();
-        let was_held = *held > 0;
-        *held += 1;
         state.changes += 1;
-        let woken = state.tell(&topic, |untold| untold.subscribe(&topic, was_held));
+        let since = state.changes;
+        let held = state.topics.entry(topic.clone()).or_insert(Held { times: 0, since });
+        let before = (held.times > 0).then_some(*held);
+        held.times += 1;
+        let woken = state.tell(&topic, before, |untold| untold.subscribe(&topic, before.is_some()));
         drop(state);
         wake(&woken);
     }
@@ -164,10 +184,11 @@ impl Upstream {
     pub(crate) fn unsubscribe(&self, topic: &[u8]) -> TakenBack {
         let topic = Bytes::copy_from_slice(topic);
         let mut state = lock(&self.state);
+        let before = state.topics.get(&topic).copied();
         let taken_back = match state.topics.get_mut(&topic) {
             None => TakenBack::Nothing,
-            Some(held) if *held > 1 => {
-                *held -= 1;
+            Some(held) if held.times > 1 => {
+                held.times -= 1;
                 TakenBack::OneOfSeveral
             }
             Some(_) => {
@@ -177,7 +198,7 @@ impl Upstream {
         };
         state.changes += 1;
         let most = state.topics.len() + CANCELLATIONS_OF_NOTHING_MAX;
-        let woken = state.tell(&topic, |untold| match (self.told, taken_back) {
+        let woken = state.tell(&topic, before, |untold| match (self.told, taken_back) {
             (Told::Last, TakenBack::Nothing) => {}
             (Told::Last, TakenBack::OneOfSeveral) => untold.take_back_one(&topic),
             (Told::Last, TakenBack::Last) => untold.cancel_all(&topic),
@@ -229,7 +250,8 @@ impl Upstream {
         let mut state = lock(&self.state);
         let id = state.next_feed;
         state.next_feed += 1;
-        let phase = Phase::Replaying(None);
+        let replay = Replay { opened: state.changes, place: None, again: 0, left: state.topics.len() };
+        let phase = Phase::Replaying(replay);
         let untold = Untold::default();
         let teller = Teller { phase, untold, is_idle: false, wake_up, reader, asked: 0, confirmed: 0 };
         state.feeds.insert(id, teller);
@@ -242,19 +264,19 @@ fn wake(woken: &Woken) {
 }
 
 impl State {
-    /// Notes a change for every feed that has told what is before it. Who had nothing to tell, and has now.
-    fn tell(&mut self, topic: &Bytes, note: impl Fn(&mut Untold)) -> Woken {
+    /// Notes a change of a topic, which was held like this before it, for every feed that tells of it. Who had nothing to
+    /// tell, and has now.
+    fn tell(&mut self, topic: &Bytes, before: Option<Held>, note: impl Fn(&mut Untold)) -> Woken {
         let mut woken = Woken::new();
         for teller in self.feeds.values_mut() {
-            let is_told = match &teller.phase {
-                Phase::Closing { .. } => false,
-                Phase::Live => true,
-                Phase::Replaying(place) => place.as_ref().is_some_and(|place| topic <= place),
-            };
-            if !is_told {
-                continue;
+            match &mut teller.phase {
+                Phase::Closing { .. } => continue,
+                Phase::Replaying(replay) if before.is_some_and(|held| replay.has_left(topic, held)) => {
+                    replay.left -= usize::from(!self.topics.contains_key(topic));
+                    continue;
+                }
+                Phase::Live | Phase::Replaying(_) => note(&mut teller.untold),
             }
-            note(&mut teller.untold);
             if teller.is_idle && teller.untold.len() > 0 {
                 teller.is_idle = false;
                 woken.push(teller.wake_up.clone());
@@ -267,37 +289,28 @@ impl State {
     fn next_of(&mut self, feed: u64, told: Told) -> Option<Change> {
         let Self { topics, feeds, changes, asker, .. } = self;
         let teller = feeds.get_mut(&feed)?;
-        loop {
-            if let Some(change) = teller.untold.next() {
-                return Some(change);
+        if let Phase::Replaying(replay) = &mut teller.phase {
+            if let Some(topic) = replay.next(topics, told) {
+                return Some(Change::Subscribe(topic));
             }
-            // Once is enough where one cancellation takes all of them back.
-            let times = |held: u64| if told == Told::Each { held } else { 1 };
-            match &mut teller.phase {
-                Phase::Replaying(place) => {
-                    let Some((topic, held)) = behind(topics, place.as_ref(), None) else {
-                        teller.phase = Phase::Live;
-                        continue;
-                    };
-                    *place = Some(topic.clone());
-                    teller.untold.subscribe_often(topic, times(*held));
-                }
-                Phase::Closing { place, until } => {
-                    let (topic, held) = behind(topics, place.as_ref(), until.as_ref())?;
-                    *place = Some(topic.clone());
-                    teller.untold.cancel_often(topic, times(*held));
-                }
-                Phase::Live => {
-                    let wanted = asker.as_ref().map_or(0, |asker| asker.changes);
-                    if teller.reader == Reader::Session && teller.asked < wanted {
-                        teller.asked = *changes;
-                        return Some(Change::Question(*changes));
-                    }
-                    teller.is_idle = true;
-                    return None;
-                }
-            }
+            teller.phase = Phase::Live;
         }
+        if let Some(change) = teller.untold.next() {
+            return Some(change);
+        }
+        if let Phase::Closing { place, until } = &mut teller.phase {
+            let (topic, held) = behind(topics, place.as_ref(), until.as_ref())?;
+            *place = Some(topic.clone());
+            teller.untold.cancel_often(topic, told.times(*held));
+            return teller.untold.next();
+        }
+        let wanted = asker.as_ref().map_or(0, |asker| asker.changes);
+        if teller.reader == Reader::Session && teller.asked < wanted {
+            teller.asked = *changes;
+            return Some(Change::Question(*changes));
+        }
+        teller.is_idle = true;
+        None
     }
 
     /// Whether one publisher has so many changes.
@@ -306,15 +319,46 @@ impl State {
             Reader::Session => teller.confirmed >= changes,
             Reader::Publisher => {
                 let behind = match &teller.phase {
-                    Phase::Replaying(place) => {
-                        let from = place.as_ref().map_or(Unbounded, Excluded);
-                        self.topics.range::<Bytes, _>((from, Unbounded)).take(CHANGES_PER_CALL + 1).count()
-                    }
+                    Phase::Replaying(replay) => replay.left as u64 + replay.again,
                     Phase::Closing { .. } | Phase::Live => 0,
                 };
-                behind <= CHANGES_PER_CALL && !teller.untold.has_more_than(CHANGES_PER_CALL - behind)
+                let most = (CHANGES_PER_CALL as u64).checked_sub(behind);
+                most.is_some_and(|most| !teller.untold.has_more_than(most))
             }
         }
+    }
+}
+
+impl Told {
+    /// How often it is told at once that a topic is held, or is no more: once is enough where one cancellation takes all
+    /// back.
+    fn times(self, held: Held) -> u64 {
+        if self == Self::Each { held.times } else { 1 }
+    }
+}
+
+impl Replay {
+    /// Whether it is still to tell a topic, which is held like this.
+    fn has_left(&self, topic: &Bytes, held: Held) -> bool {
+        held.since <= self.opened && self.place.as_ref().is_none_or(|place| place < topic)
+    }
+
+    /// The next topic to tell. Later ones, which it passes over, are looked at once in all.
+    fn next(&mut self, topics: &BTreeMap<Bytes, Held>, told: Told) -> Option<Bytes> {
+        if self.again > 0 {
+            self.again -= 1;
+            return self.place.clone();
+        }
+        if self.left == 0 {
+            return None; // without a look at what is behind the last one
+        }
+        let from = self.place.as_ref().map_or(Unbounded, Excluded);
+        let mut behind = topics.range::<Bytes, _>((from, Unbounded));
+        let (topic, held) = behind.find(|(_, held)| held.since <= self.opened)?;
+        self.left -= 1;
+        self.again = told.times(*held).saturating_sub(1);
+        self.place = Some(topic.clone());
+        self.place.clone()
     }
 }
 
@@ -388,7 +432,7 @@ impl Feed {
         let until = match &teller.phase {
             Phase::Closing { .. } => return,
             Phase::Live => None,
-            Phase::Replaying(place) => Some(place.clone().unwrap_or_default()),
+            Phase::Replaying(replay) => Some(replay.place.clone().unwrap_or_default()),
         };
         // What is still subscribed to is cancelled with everything else.
         teller.untold.keep_cancellations(|topic| !topics.contains_key(topic));
@@ -409,10 +453,10 @@ impl Drop for Feed {
 
 /// The first topic behind `place`, up to `until`.
 fn behind<'a>(
-    topics: &'a BTreeMap<Bytes, u64>,
+    topics: &'a BTreeMap<Bytes, Held>,
     place: Option<&Bytes>,
     until: Option<&Bytes>,
-) -> Option<(&'a Bytes, &'a u64)> {
+) -> Option<(&'a Bytes, &'a Held)> {
     if place.is_some() && place == until {
         return None;
     }

@@ -2,7 +2,10 @@
 //!
 //! Of each topic there is at most one entry, which says: so many cancellations, and behind them so many subscriptions.
 //! What an XPUB could tell its application of is kept: every subscription that holds when it is told, and the
-//! cancellation of what the publisher knows. Topics are told in the order in which their entries came to be.
+//! cancellation of what the publisher knows.
+//!
+//! They are told in the order in which they were made. Of several cancellations of a topic that is the place of the last,
+//! which may be the one that counts, and of several subscriptions that of the first.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, HashMap};
@@ -16,20 +19,28 @@ use crate::pipe::upstream::Change;
 #[derive(Debug, Default)]
 pub(super) struct Untold {
     entries: HashMap<Bytes, Entry>,
-    /// By their places.
+    /// The topics of what has these places.
     order: BTreeMap<u64, Bytes>,
-    /// Of the next entry.
+    /// Of the last change.
     place: u64,
 }
 
 /// What is to be told of a topic.
 #[derive(Debug)]
 struct Entry {
-    place: u64,
     /// The publisher has the topic, as far as it was told.
     is_known: bool,
-    cancellations: u64,
-    subscriptions: u64,
+    /// Before the subscriptions: there are more of them only when none of those is left.
+    cancellations: Run,
+    subscriptions: Run,
+}
+
+/// Changes of one kind, which are told one behind the other.
+#[derive(Debug, Default)]
+struct Run {
+    count: u64,
+    /// In the order, unless there are none; 0 before the first.
+    place: u64,
 }
 
 impl Untold {
@@ -39,22 +50,23 @@ impl Untold {
     }
 
     /// Whether there are more than so many changes to tell.
-    pub(super) fn has_more_than(&self, most: usize) -> bool {
-        let changes = self.entries.values().map(|entry| entry.cancellations + entry.subscriptions);
-        self.entries.len() > most || changes.sum::<u64>() > most as u64
+    pub(super) fn has_more_than(&self, most: u64) -> bool {
+        let changes =
+            self.entries.values().map(|entry| entry.cancellations.count + entry.subscriptions.count);
+        self.entries.len() as u64 > most || changes.sum::<u64>() > most
     }
 
     /// One more subscription. `was_held`: it is not the first.
     pub(super) fn subscribe(&mut self, topic: &Bytes, was_held: bool) {
-        self.change(topic, was_held, |entry| entry.subscriptions += 1);
+        self.change(topic, was_held, |entry| entry.subscriptions.count += 1);
     }
 
     /// One of several subscriptions is gone: one that was not told need not be, if another is or will be.
     pub(super) fn take_back_one(&mut self, topic: &Bytes) {
         self.change(topic, true, |entry| {
-            let is_only = !entry.is_known || entry.cancellations > 0;
-            if entry.subscriptions > u64::from(is_only) {
-                entry.subscriptions -= 1;
+            let is_only = !entry.is_known || entry.cancellations.count > 0;
+            if entry.subscriptions.count > u64::from(is_only) {
+                entry.subscriptions.count -= 1;
             }
         });
     }
@@ -62,78 +74,84 @@ impl Untold {
     /// The last subscription is gone.
     pub(super) fn cancel_all(&mut self, topic: &Bytes) {
         self.change(topic, true, |entry| {
-            entry.subscriptions = 0;
-            entry.cancellations = u64::from(entry.is_known);
+            entry.subscriptions.count = 0;
+            entry.cancellations.count = u64::from(entry.is_known);
         });
     }
 
     /// One subscription less, of a publisher that counts.
     pub(super) fn cancel_one(&mut self, topic: &Bytes) {
-        self.change(topic, true, |entry| match entry.subscriptions.checked_sub(1) {
-            Some(fewer) => entry.subscriptions = fewer,
-            None => entry.cancellations += 1,
+        self.change(topic, true, |entry| match entry.subscriptions.count.checked_sub(1) {
+            Some(fewer) => entry.subscriptions.count = fewer,
+            None => entry.cancellations.count += 1,
         });
     }
 
-    /// Tells of subscriptions to a topic of which nothing waits.
-    pub(super) fn subscribe_often(&mut self, topic: &Bytes, times: u64) {
-        self.change(topic, false, |entry| entry.subscriptions = times);
-    }
-
-    /// Tells of cancellations of a topic.
+    /// Tells of cancellations of a topic of which nothing waits.
     pub(super) fn cancel_often(&mut self, topic: &Bytes, times: u64) {
-        self.change(topic, true, |entry| (entry.cancellations, entry.subscriptions) = (times, 0));
+        self.change(topic, true, |entry| entry.cancellations.count = times);
     }
 
     /// Forgets all but the cancellations of those topics that the publisher knows and `is_gone` says so of.
     pub(super) fn keep_cancellations(&mut self, is_gone: impl Fn(&Bytes) -> bool) {
         self.entries.retain(|topic, entry| {
-            entry.subscriptions = 0;
-            entry.cancellations > 0 && is_gone(topic)
+            entry.subscriptions.count = 0;
+            entry.cancellations.count > 0 && is_gone(topic)
         });
         let entries = &self.entries;
-        self.order.retain(|_, topic| entries.contains_key(topic));
+        self.order.retain(|place, topic| {
+            entries.get(topic).is_some_and(|entry| entry.cancellations.place == *place)
+        });
     }
 
     /// What to tell next.
     pub(super) fn next(&mut self) -> Option<Change> {
-        let (_, topic) = self.order.first_key_value()?;
+        let (&place, topic) = self.order.first_key_value()?;
         let topic = topic.clone();
         let entry = self.entries.get_mut(&topic)?;
-        let change = if entry.cancellations > 0 {
-            entry.cancellations -= 1;
-            entry.is_known = false;
-            Change::Cancel(topic.clone())
-        } else {
-            entry.subscriptions = entry.subscriptions.saturating_sub(1);
-            entry.is_known = true;
-            Change::Subscribe(topic.clone())
-        };
+        let is_cancelled = entry.cancellations.count > 0;
+        entry.is_known = !is_cancelled;
+        let run = if is_cancelled { &mut entry.cancellations } else { &mut entry.subscriptions };
+        run.count = run.count.saturating_sub(1);
+        if run.count == 0 {
+            self.order.remove(&place);
+        }
         if entry.is_void() {
             self.forget(&topic);
         }
-        Some(change)
+        Some(if is_cancelled { Change::Cancel(topic) } else { Change::Subscribe(topic) })
     }
 
     /// Changes the entry of a topic, which is made for that if there is none. `is_known`: then the publisher has the
     /// topic.
     fn change(&mut self, topic: &Bytes, is_known: bool, change: impl FnOnce(&mut Entry)) {
-        let place = self.place;
-        let entry = self.entries.entry(topic.clone()).or_insert_with(|| {
-            self.order.insert(place, topic.clone());
-            Entry { place, is_known, cancellations: 0, subscriptions: 0 }
+        let entry = self.entries.entry(topic.clone()).or_insert_with(|| Entry {
+            is_known,
+            cancellations: Run::default(),
+            subscriptions: Run::default(),
         });
-        self.place += u64::from(entry.place == place);
+        let (cancelled, subscribed) = (entry.cancellations.count, entry.subscriptions.count);
         change(entry);
+        self.place += 1;
+        if entry.cancellations.count > cancelled {
+            self.order.remove(&entry.cancellations.place);
+            entry.cancellations.place = self.place;
+            self.order.insert(self.place, topic.clone());
+        }
+        if entry.subscriptions.count == 0 {
+            self.order.remove(&entry.subscriptions.place);
+        } else if subscribed == 0 {
+            entry.subscriptions.place = self.place;
+            self.order.insert(self.place, topic.clone());
+        }
         if entry.is_void() {
             self.forget(topic);
         }
     }
 
+    /// Forgets an entry that says nothing.
     fn forget(&mut self, topic: &Bytes) {
-        if let Some(entry) = self.entries.remove(topic) {
-            self.order.remove(&entry.place);
-        }
+        self.entries.remove(topic);
         if self.entries.is_empty() && self.entries.capacity() > UNTOLD_MANY {
             self.entries = HashMap::new();
         }
@@ -142,6 +160,6 @@ impl Untold {
 
 impl Entry {
     fn is_void(&self) -> bool {
-        self.cancellations == 0 && self.subscriptions == 0
+        self.cancellations.count == 0 && self.subscriptions.count == 0
     }
 }

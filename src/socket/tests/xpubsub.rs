@@ -5,11 +5,11 @@ use super::*;
 use crate::patterns::Strategy as _;
 use crate::{Pub, Publishes, RecvError, Sub, SubscribeError, Subscribes, Subscription, XPub, XSub};
 
-fn news(topic: &str) -> Message {
+pub(super) fn news(topic: &str) -> Message {
     Subscription::Subscribe(topic.as_bytes()).to_message()
 }
 
-fn end(topic: &str) -> Message {
+pub(super) fn end(topic: &str) -> Message {
     Subscription::Unsubscribe(topic.as_bytes()).to_message()
 }
 
