@@ -23,10 +23,10 @@
 //!
 //! # Urgent octets
 //!
-//! A peer may send an octet as urgent (`MSG_OOB`). As in libzmq it is no part of the stream: nobody is told of it, and the
-//! messages around it arrive. But a read ends where it was, so a connection whose peer sends such octets is read until
-//! nothing is left: `src/socket/tests/urgent.rs`. Of several that have not been passed yet tcp takes only the last out of
-//! the stream: the others break the framing, which ends the connection.
+//! A peer may send an octet as urgent (`MSG_OOB`). As in libzmq it is no part of the stream: nobody is told of it, and
+//! the messages around it arrive. But a read ends where it was, so a connection whose peer sends such octets is read
+//! until nothing is left: `src/socket/tests/urgent.rs`. Of several that have not been passed yet tcp takes only the
+//! last out of the stream: the others break the framing, which ends the connection.
 //!
 //! # No test of their own
 //!

@@ -1,10 +1,12 @@
 //! Memory that an attacker or a clumsy program cannot grow: everything that is held, its bound, and what moves it.
 //!
-//! The bounds are those without any option set. Queues are bounded in messages, as everywhere in ZeroMQ, which is no bound in
-//! octets as long as one message may have any size: set [`max_message_size`](crate::Options::max_message_size),
-//! [`send_hwm_octets`](crate::Options::send_hwm_octets) and [`recv_hwm_octets`](crate::Options::recv_hwm_octets) where peers
-//! are not trusted. A row without an option has a bound that cannot be moved: nobody needs more, or it follows from other rows. Each is driven to its bound by the tests that it names, which measure what is held. What a program gives
-//! itself, such as endpoints, subscriptions, lists of addresses and keys, has no row.
+//! The bounds are those without any option set. Queues are bounded in messages, as everywhere in ZeroMQ, which is no
+//! bound in octets as long as one message may have any size: set
+//! [`max_message_size`](crate::Options::max_message_size), [`send_hwm_octets`](crate::Options::send_hwm_octets) and
+//! [`recv_hwm_octets`](crate::Options::recv_hwm_octets) where peers are not trusted. A row without an option has a
+//! bound that cannot be moved: nobody needs more, or it follows from other rows. Each is driven to its bound by the
+//! tests that it names, which measure what is held. What a program gives itself, such as endpoints, subscriptions,
+//! lists of addresses and keys, has no row.
 //!
 //! # For each peer
 //!

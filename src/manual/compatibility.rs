@@ -52,15 +52,15 @@
 //!   [`NotLetInByPeer`](crate::ProtocolError::NotLetInByPeer) or [`RefusedByPeer`](crate::ProtocolError::RefusedByPeer).
 //! * Every other end of a connection is temporary, and a `connect` tries again after a pause, unless
 //!   [`reconnect_stop`](crate::Options::reconnect_stop) names it. So is all that *this* side finds wrong, every other
-//!   [`ProtocolError`](crate::ProtocolError): another mechanism, a frame over the limit, and socket types that cannot talk.
-//!   With NULL both sides say their types at once, and a SUB that connects to a PULL mostly finds that out by itself,
-//!   before the ERROR comes: it tries again for ever, and `wait_ready` and `last_error` say
+//!   [`ProtocolError`](crate::ProtocolError): another mechanism, a frame over the limit, and socket types that cannot
+//!   talk. With NULL both sides say their types at once, and a SUB that connects to a PULL mostly finds that out by
+//!   itself, before the ERROR comes: it tries again for ever, and `wait_ready` and `last_error` say
 //!   [`IncompatibleSocketTypes`](crate::ProtocolError::IncompatibleSocketTypes). With PLAIN and CURVE the server
-//!   compares first, and with NULL a side that asks an authorizer or a ZAP handler: for who connected to it, its ERROR is
-//!   final.
+//!   compares first, and with NULL a side that asks an authorizer or a ZAP handler: for who connected to it, its ERROR
+//!   is final.
 //! * The pauses grow to two seconds and a random part of up to as much again, if no other maximum is set, while one
-//!   connection after the other ends because another peer has the routing id, and after a command of the handshake that is
-//!   too large.
+//!   connection after the other ends because another peer has the routing id, and after a command of the handshake that
+//!   is too large.
 //! * The pause has a random part of up to as much again, also when it grows, where libzmq has none; 64 clients that
 //!   lost a server do not come back at the same moment.
 //! * `hello_msg`, `disconnect_msg` and `hiccup_msg` as in libzmq: the greeting goes before all other messages; the
@@ -71,19 +71,19 @@
 //! * A second peer of a PAIR is refused by closing its connection.
 //! * A second peer of a ROUTER that announces the routing id of the first is refused in the handshake, before READY, so
 //!   that its queue waits (libzmq leaves it connected and does not read it), unless
-//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first, with
-//!   `ERROR Routing-Id-Handed-Over` ([`HandedOver`](crate::ConnectionError::HandedOver) at the ROUTER,
-//!   [`RoutingIdTakenOver`](crate::ProtocolError::RoutingIdTakenOver) at the peer). With NULL a ROUTER to
-//!   which somebody has connected therefore sends READY behind the peer's, as RFC 37 has it. The first one is asked for a
-//!   sign of life (PING with ZMTP 3.1, else probes of the kernel, which does not send them while
-//!   octets of ours are on their way), and is closed when none comes within two seconds, or some three with the kernel's.
-//!   Both sides are told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
-//!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again, after
-//!   pauses that grow to two seconds and a random part of up to as much again. A peer of ZMTP 1.0 or 2.0 has sent its first
-//!   messages by then, and they are lost.
-//! * That a name is in use, or was handed over, is said only to peers that announce the property
-//!   `Name-Retry`, as ours do beside a routing id: for all others an ERROR is final, and libzmq would never connect again.
-//!   They are closed without a word, and come back.
+//!   [`router_handover`](crate::Options::router_handover) gives it the name and closes the first, with `ERROR
+//!   Routing-Id-Handed-Over` ([`HandedOver`](crate::ConnectionError::HandedOver) at the ROUTER,
+//!   [`RoutingIdTakenOver`](crate::ProtocolError::RoutingIdTakenOver) at the peer). With NULL a ROUTER to which
+//!   somebody has connected therefore sends READY behind the peer's, as RFC 37 has it. The first one is asked for a
+//!   sign of life (PING with ZMTP 3.1, else probes of the kernel, which does not send them while octets of ours are on
+//!   their way), and is closed when none comes within two seconds, or some three with the kernel's. Both sides are
+//!   told: [`RoutingIdInUse`](crate::EventKind::RoutingIdInUse) names the id,
+//!   [`RoutingIdRefused`](crate::ProtocolError::RoutingIdRefused) is the error of the `connect`, which tries again,
+//!   after pauses that grow to two seconds and a random part of up to as much again. A peer of ZMTP 1.0 or 2.0 has sent
+//!   its first messages by then, and they are lost.
+//! * That a name is in use, or was handed over, is said only to peers that announce the property `Name-Retry`, as ours
+//!   do beside a routing id: for all others an ERROR is final, and libzmq would never connect again. They are closed
+//!   without a word, and come back.
 //!
 //! # Security
 //!
@@ -107,11 +107,11 @@
 //! * Sealed frames have the flags of messages, as libzmq's do; RFC 26, and RFC 37 of what can be seen of a conversation
 //!   (E-17), have them be commands. libzmq 4.3.5 with libsodium takes whatever comes with the command bit for a command,
 //!   and so would lose all messages. What comes may have it or not; any other flag closes the connection.
-//! * Whoever is not let in yet hears no more than it says (E-21), after our greeting, which has 64 octets: with PLAIN, with
-//!   CURVE, and with NULL where somebody is asked about peers. So an ERROR waits until as much has come, or is not said.
-//!   One exception is RFC 24's: a HELLO without name and password has ten octets, its refusal twelve. Where nobody is
-//!   asked, everybody who comes is let in; before it has said who it is, it hears our READY (D1), of 3,072 octets at most
-//!   with all [`metadata`](crate::Options::metadata), and of ZMTP 1.0 and 2.0 our routing id.
+//! * Whoever is not let in yet hears no more than it says (E-21), after our greeting, which has 64 octets: with PLAIN,
+//!   with CURVE, and with NULL where somebody is asked about peers. So an ERROR waits until as much has come, or is not
+//!   said. One exception is RFC 24's: a HELLO without name and password has ten octets, its refusal twelve. Where
+//!   nobody is asked, everybody who comes is let in; before it has said who it is, it hears our READY (D1), of 3,072
+//!   octets at most with all [`metadata`](crate::Options::metadata), and of ZMTP 1.0 and 2.0 our routing id.
 //! * In PLAIN, libzmq spells its ERROR `^RROR`, by a slip in its source; that is understood here as a refusal.
 //!   libzmq's clients take ours for another broken rule, and try again.
 //! * CURVE's keys of a connection are drawn anew for each, and overwritten when it ends. Public keys with which
@@ -229,14 +229,15 @@
 //! A failed handshake is told on both sides, with its reason, and for each try again (E-19): the filter against whom to
 //! keep out is [`accept_never`](crate::Options::accept_never).
 //!
-//! [`Socket::stats`](crate::Socket::stats) is exact: accepted = handed over + queued + lost, for each peer and in all, and
-//! together with what was [`dropped`](crate::Dropped) it accounts for every message.
+//! [`Socket::stats`](crate::Socket::stats) is exact: accepted = handed over + queued + lost, for each peer and in all,
+//! and together with what was [`dropped`](crate::Dropped) it accounts for every message.
 //! [`Context::stats`](crate::Context::stats) tells the same from any thread, where what is queued may be told late.
 //!
 //! With the features `tracing` and `metrics` the same is told to the subscriber of the crate tracing (target `peermq`),
 //! and counted for the recorder of the crate metrics (`peermq_events_total`, by event and endpoint). Both are called by
-//! whoever sees the event, a call or an I/O thread, which may hold the connection meanwhile: they must not block, and must
-//! not call a socket of the same context. A subscriber that publishes over peermq hands over to a thread of its own.
+//! whoever sees the event, a call or an I/O thread, which may hold the connection meanwhile: they must not block, and
+//! must not call a socket of the same context. A subscriber that publishes over peermq hands over to a thread of its
+//! own.
 //!
 //! # Publish and subscribe
 //!
@@ -250,14 +251,15 @@
 //! * What a publisher has not been told yet is told as it is by then: a subscription and its cancellation that both wait
 //!   are nothing, so that what waits is bounded by the topics however often they change. A subscription that holds is
 //!   told as often as it was made.
-//! * A publisher is told of the changes of one subscriber in the order in which they were made, over every transport, behind
-//!   the topics that a new connection is told: no cancellation overtakes an older subscription, to whatever topic.
-//!   Subscriptions to one topic that wait come with the first of them, and cancellations, if each is told, with the last.
+//! * A publisher is told of the changes of one subscriber in the order in which they were made, over every transport,
+//!   behind the topics that a new connection is told: no cancellation overtakes an older subscription, to whatever
+//!   topic. Subscriptions to one topic that wait come with the first of them, and cancellations, if each is told, with
+//!   the last.
 //! * [`wait_subscribed`](crate::Socket::wait_subscribed) asks by a PING behind the subscriptions, whose context is
 //!   `peermq??` and a number of eight octets; twice, as libzmq may answer the first before its socket's queue has them.
 //!   Without that call no such PING is sent. A publisher of this library answers it when no more than 64 of what came
-//!   before it wait for the publisher's next call, however long that takes; nobody's heartbeat has such a context, and every
-//!   other PING is answered at once meanwhile.
+//!   before it wait for the publisher's next call, however long that takes; nobody's heartbeat has such a context, and
+//!   every other PING is answered at once meanwhile.
 //! * Every connection that comes up is told all topics, in their order, while the application is in no call.
 //!   (libzmq takes new connections in, and tells them, only while its application is in a call.) Peers
 //!   before ZMTP 3.1 are told by messages, later ones by SUBSCRIBE and CANCEL; a publisher takes both from everybody.
@@ -299,12 +301,12 @@
 //! told to the sender, who counts it as [`unread`](crate::Outgoing::unread).
 //! Only of what is with the kernel when a connection breaks nobody knows whether it arrived.
 //!
-//! This holds for all types alike, but for REP: its replies are lost with the connection that the request came
-//! from, whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that are queued for one PULL peer are not given to
-//! another. With [`immediate`](crate::Options::immediate), the side that connected loses its queue with the
-//! connection, too. [`disconnect`](crate::Socket::disconnect) drops what arrived from that peer and was not
-//! received. Whoever needs more numbers the messages, and has the receiver answer what it has done: the
-//! example `pipeline` counts what came back.
+//! This holds for all types alike, but for REP: its replies are lost with the connection that the request came from,
+//! whoever connected, because whoever is at the other end next did not ask. libzmq delivers them there. Messages that
+//! are queued for one PULL peer are not given to another. With [`immediate`](crate::Options::immediate), the side that
+//! connected loses its queue with the connection, too. [`disconnect`](crate::Socket::disconnect) drops what arrived
+//! from that peer and was not received. Whoever needs more numbers the messages, and has the receiver answer what it
+//! has done: the example `pipeline` counts what came back.
 //!
 //! # Requests and replies
 //!
@@ -385,8 +387,8 @@
 //!   not wait either. Behind it, and while its thread panics, the last drop waits a second at most, and not for a peer
 //!   that cannot be reached.
 //! * What is never dropped, such as a socket in a `static`, is looked after when the program ends (`atexit`, on Unix):
-//!   what peers take within a second is sent, and the rest told; peers that cannot be reached are not waited for. A program that is killed, or calls `_exit`, loses what
-//!   was not with the kernel.
+//!   what peers take within a second is sent, and the rest told; peers that cannot be reached are not waited for. A
+//!   program that is killed, or calls `_exit`, loses what was not with the kernel.
 //!
 //! # Errors
 //!
@@ -431,9 +433,9 @@
 //!   returns. It still queues up to the high-water mark.
 //! * While a socket streams to or from a single peer, other events of that socket (a new peer, a shutdown) are
 //!   seen within a millisecond or two, not at once.
-//! * [`poll`](crate::poll) is `zmq_poll` for sockets, and [`Socket::readiness`](crate::Socket::readiness) is `ZMQ_EVENTS`: both
-//!   exact. A message of which a SUB has told can still be unsubscribed; libzmq delivers it. A SUB that conflates and wants
-//!   some topics only may find nothing, as a newer message has replaced that one.
+//! * [`poll`](crate::poll) is `zmq_poll` for sockets, and [`Socket::readiness`](crate::Socket::readiness) is
+//!   `ZMQ_EVENTS`: both exact. A message of which a SUB has told can still be unsubscribed; libzmq delivers it. A SUB
+//!   that conflates and wants some topics only may find nothing, as a newer message has replaced that one.
 //! * A [`Poller`](crate::Poller) answers as `zmq_poller` does, but for this: it may report a socket that has
 //!   nothing after all, as when a peer has left, and then once; what a blocking `recv` would wait for then, `try_recv`
 //!   says at once. An empty poller without a timeout is an error, as in `zmq_poller_wait`. After a shutdown a socket is

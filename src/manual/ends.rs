@@ -7,8 +7,8 @@
 //! for every version of ZMTP, through proxies, whoever connected, and for every socket type that does not drop by its
 //! nature (a PUB drops what a slow subscriber has no room for, before and at the end).
 //!
-//! *Nobody is told that a message has arrived which the other side has thrown away*: the second rule, for what `close` and
-//! `finish` report, as far as the other side can say so: see [below](#two-that-go-at-the-same-time).
+//! *Nobody is told that a message has arrived which the other side has thrown away*: the second rule, for what `close`
+//! and `finish` report, as far as the other side can say so: see [below](#two-that-go-at-the-same-time).
 //!
 //! Four things make them hold:
 //!
@@ -16,12 +16,12 @@
 //!    away what still comes until the peer has closed its half, too, or the linger is over. Closing at once would make
 //!    the kernel reset the connection as soon as there is something unread, or a PING comes later: a reset costs the peer
 //!    what it has not read yet.
-//! 2. **The side that stays** reads to the end, however slowly its application receives. A write that fails, a kernel that
-//!    has no memory to report what there is to do, or the news that the peer has closed its half, ends only the writing: no message, no PING and no PONG goes to a peer that has
-//!    closed its half. When everything before the end is in its queue it closes at once, so that the other has to wait no
-//!    longer than a round trip.
-//! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was not
-//!    is sent again on the next connection, from its first octet; what was, never is.
+//! 2. **The side that stays** reads to the end, however slowly its application receives. A write that fails, a kernel
+//!    that has no memory to report what there is to do, or the news that the peer has closed its half, ends only the
+//!    writing: no message, no PING and no PONG goes to a peer that has closed its half. When everything before the end
+//!    is in its queue it closes at once, so that the other has to wait no longer than a round trip.
+//! 3. **A message counts as handed over** when the kernel has all of it, with CURVE all of its sealed frames. What was
+//!    not is sent again on the next connection, from its first octet; what was, never is.
 //! 4. **Last words.** A side that ends a connection before it has read the other's end says in its last octets how many
 //!    messages it has received, also in the middle of a message: see [below](#two-that-go-at-the-same-time).
 //!
@@ -54,8 +54,8 @@
 //! A side that has said everything waits for its peer to close: a round trip, or as long as the peer takes to receive.
 //! It waits no longer than `within` or a finite linger. With a linger without end it looks every five seconds, and lets
 //! the connection go when the peer's kernel has acknowledged every octet, or has taken none for a minute: a peer that
-//! is stopped, or never closes, holds a descriptor no longer than that, and no memory but, with CURVE, one frame. A connection on which nothing
-//! was said is closed at once.
+//! is stopped, or never closes, holds a descriptor no longer than that, and no memory but, with CURVE, one frame. A
+//! connection on which nothing was said is closed at once.
 //!
 //! While an application does not receive, its side does not read, and does not see the end: the other one waits, and its
 //! `close` tells who is [`unconfirmed`](crate::CloseReport::unconfirmed).
@@ -69,18 +69,20 @@
 //! | `dropped` | messages that were not handed over: they will never arrive | the same |
 //! | `unconfirmed` | peers that have not closed their half behind what was handed over, now or before, or went themselves without all of it | the same, those of sockets that were dropped before, and those that have gone of whom no call of their socket has heard yet |
 //!
-//! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read is
-//! with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything that was
-//! handed over on connections that stood has been read by the peers. It may still lie in a peer's queue, and if that peer
-//! goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an answer to it.
+//! `dropped == 0` alone does not mean that everything has arrived: what a peer that is stopped, or dies, has not read
+//! is with the kernel, and so not dropped. The complete check is `dropped == 0 && unconfirmed == 0`: then everything
+//! that was handed over on connections that stood has been read by the peers. It may still lie in a peer's queue, and
+//! if that peer goes later, that peer counts it as `unreceived`: who must know that a message was *worked on* needs an
+//! answer to it.
 //!
-//! **Of peers that went before the close** the reports tell only as long as somebody waits for them: the side that connected counts such a
-//! peer as `unconfirmed` until it is connected again; a side that was bound does not wait for anybody to come back, and when a
-//! call of its socket has heard that a peer has gone, that peer is in no later report. What these peers have cost is in the
-//! counts of the socket and of the context, for good: what was queued for one that does not come back as
-//! [`lost`](crate::Outgoing::lost); and what a peer of this library left without receiving it as
-//! [`unread`](crate::Outgoing::unread). Only a peer that was killed, a cable that was pulled, or another implementation has cost what was
-//! handed over and not read without telling anybody. Messages are delivered at most once; so of all that was accepted,
+//! **Of peers that went before the close** the reports tell only as long as somebody waits for them: the side that
+//! connected counts such a peer as `unconfirmed` until it is connected again; a side that was bound does not wait for
+//! anybody to come back, and when a call of its socket has heard that a peer has gone, that peer is in no later report.
+//! What these peers have cost is in the counts of the socket and of the context, for good: what was queued for one that
+//! does not come back as [`lost`](crate::Outgoing::lost); and what a peer of this library left without receiving it as
+//! [`unread`](crate::Outgoing::unread). Only a peer that was killed, a cable that was pulled, or another implementation
+//! has cost what was handed over and not read without telling anybody. Messages are delivered at most once; so of all
+//! that was accepted,
 //!
 //! * `lost` and `dropped` have certainly not arrived, and what was queued for a peer that has just gone may be in both:
 //!   [`Context::stats`](crate::Context::stats) counts each once, as lost, also after a close;
@@ -92,28 +94,29 @@
 //!
 //! # Two that go at the same time
 //!
-//! A side that closes takes its peer's end as proof that it has read everything; a peer that goes by itself at that moment
-//! ends in the same way, and throws away what it has not received. So a side of this library that can receive, and that
-//! ends a connection before it has read the other's end, whatever the way, says last how many messages its socket has
-//! received, or can still receive: a PING whose context is `peermq--` and that number in eight octets. A peer of this
-//! library does not answer it, and compares the number with what it has handed over. If it is the same, everything has
-//! arrived, also when both go; if not, the peer is `unconfirmed`, and the difference is
-//! [`unread`](crate::Outgoing::unread). Every other peer of ZMTP 3.1 takes it for a PING, and may
-//! answer it.
+//! A side that closes takes its peer's end as proof that it has read everything; a peer that goes by itself at that
+//! moment ends in the same way, and throws away what it has not received. So a side of this library that can receive,
+//! and that ends a connection before it has read the other's end, whatever the way, says last how many messages its
+//! socket has received, or can still receive: a PING whose context is `peermq--` and that number in eight octets. A
+//! peer of this library does not answer it, and compares the number with what it has handed over. If it is the same,
+//! everything has arrived, also when both go; if not, the peer is `unconfirmed`, and the difference is
+//! [`unread`](crate::Outgoing::unread). Every other peer of ZMTP 3.1 takes it for a PING, and may answer it.
 //!
 //! What the side that goes throws away is counted there as `unreceived` as far as it had come into its queues; what the
 //! kernel has still is in no count of that side, but in no confirmation of the other either.
 //!
-//! A side that goes in the middle of a message says them there: nobody hears the end of that message, and a peer that has gone
-//! looks at the last octets only. They stand where nobody who still reads takes them for the end of a message. When
-//! the kernel has no room, the connection outlives its socket, for a second at most, until it has: 64 of a context may, and
-//! the drop of its last handle waits for them. An ERROR is said in the same way, but not in the middle of a message.
+//! A side that goes in the middle of a message says them there: nobody hears the end of that message, and a peer that
+//! has gone looks at the last octets only. They stand where nobody who still reads takes them for the end of a message.
+//! When the kernel has no room, the connection outlives its socket, for a second at most, until it has: 64 of a context
+//! may, and the drop of its last handle waits for them. An ERROR is said in the same way, but not in the middle of a
+//! message.
 //!
-//! What remains: last words are not said to peers before ZMTP 3.1, not when the kernel takes nothing for that second, or
-//! when the time of a context is over, not behind an ERROR, or to a peer that has broken the protocol, is silent, or is given
-//! up; not by a side that connected, and keeps for its next connection, encrypted, the message that it is in the middle of;
-//! and libzmq says none. A peer of these kinds that goes at that moment is taken for one that has read everything. An XPUB does not count messages apart from subscriptions, so who
-//! closes while an XPUB goes is told `unconfirmed`.
+//! What remains: last words are not said to peers before ZMTP 3.1, not when the kernel takes nothing for that second,
+//! or when the time of a context is over, not behind an ERROR, or to a peer that has broken the protocol, is silent, or
+//! is given up; not by a side that connected, and keeps for its next connection, encrypted, the message that it is in
+//! the middle of; and libzmq says none. A peer of these kinds that goes at that moment is taken for one that has read
+//! everything. An XPUB does not count messages apart from subscriptions, so who closes while an XPUB goes is told
+//! `unconfirmed`.
 //!
 //! # An error that ends the program
 //!
@@ -148,10 +151,10 @@
 //! # Ctrl-C
 //!
 //! Nothing is sent any more when a signal kills the program. To end in order, let a thread that waits for the signal
-//! call [`Context::shutdown`](crate::Context::shutdown), which ends every call that waits, also one that begins later; the
-//! crates `ctrlc` and `signal-hook` have such threads. It ends sends and replies, too: a service that answers what it has
-//! begun lets the thread set a flag instead, looks at it whenever `recv_timeout` finds nothing, and goes on to `finish`. Then
-//! give what is queued its time:
+//! call [`Context::shutdown`](crate::Context::shutdown), which ends every call that waits, also one that begins later;
+//! the crates `ctrlc` and `signal-hook` have such threads. It ends sends and replies, too: a service that answers what
+//! it has begun lets the thread set a flag instead, looks at it whenever `recv_timeout` finds nothing, and goes on to
+//! `finish`. Then give what is queued its time:
 //!
 //! ```
 //! use std::thread;

@@ -1,16 +1,15 @@
 //! Sockets in tasks: any executor, any event loop.
 //!
-//! What may wait has a form that ends in `_async`, and returns a future:
-//! [`send_async`](crate::Socket::send_async), [`recv_async`](crate::Socket::recv_async),
-//! [`send_to_async`](crate::Socket::send_to_async), [`request_async`](crate::Socket::request_async),
-//! [`wait_ready_async`](crate::Connection::wait_ready_async),
+//! What may wait has a form that ends in `_async`, and returns a future: [`send_async`](crate::Socket::send_async),
+//! [`recv_async`](crate::Socket::recv_async), [`send_to_async`](crate::Socket::send_to_async),
+//! [`request_async`](crate::Socket::request_async), [`wait_ready_async`](crate::Connection::wait_ready_async),
 //! [`wait_for_subscribers_async`](crate::Socket::wait_for_subscribers_async),
-//! [`wait_subscribed_async`](crate::Socket::wait_subscribed_async),
-//! [`close_async`](crate::Socket::close_async) and more. A [`SharedSocket`](crate::SharedSocket) has them for many tasks
-//! at a time, a [`Monitor`](crate::Monitor) for [events](crate::Monitor::recv_async). They need nothing of an executor but that it polls a task
-//! again whose [`Waker`](std::task::Waker) was called, so there is no runtime to choose and none among the
-//! dependencies; tokio, smol and `futures::executor` are tested. The feature `futures` makes sockets a `Stream` and a
-//! `Sink` as well, and turns monitors into a `Stream`.
+//! [`wait_subscribed_async`](crate::Socket::wait_subscribed_async), [`close_async`](crate::Socket::close_async) and
+//! more. A [`SharedSocket`](crate::SharedSocket) has them for many tasks at a time, a [`Monitor`](crate::Monitor) for
+//! [events](crate::Monitor::recv_async). They need nothing of an executor but that it polls a task again whose
+//! [`Waker`](std::task::Waker) was called, so there is no runtime to choose and none among the dependencies; tokio,
+//! smol and `futures::executor` are tested. The feature `futures` makes sockets a `Stream` and a `Sink` as well, and
+//! turns monitors into a `Stream`.
 //!
 //! ```
 //! use peermq::{Context, Rep, Req};
@@ -46,13 +45,13 @@
 //! * The timeouts of a socket do not apply. A timeout is a future that is dropped, and executors have their own.
 //! * While a future is pending the I/O threads read and write for it. One that finds what it wants does so itself in
 //!   the same poll, and writes at once when its peer waits.
-//! * They give way: after 128 results in a row on one thread a future is pending once, whatever there is, and has woken its
-//!   task already. So a task that receives as fast as a peer sends leaves its turn to the others of its executor.
+//! * They give way: after 128 results in a row on one thread a future is pending once, whatever there is, and has woken
+//!   its task already. So a task that receives as fast as a peer sends leaves its turn to the others of its executor.
 //! * A socket, as a `Stream` in one task and as a `Sink` in another one, wakes each of them for what it waits for.
 //! * A waker is called while its thread holds no lock of this library. So an executor may run the task in the waker, and
 //!   the task may call anything; on an I/O thread it must not wait.
-//! * The destructor of a message's body runs where the last of it goes, which may be in a call of a shared socket: it must
-//!   not use a handle of that socket, which would wait for itself.
+//! * The destructor of a message's body runs where the last of it goes, which may be in a call of a shared socket: it
+//!   must not use a handle of that socket, which would wait for itself.
 //! * Blocking calls and futures may be mixed on one socket, in turn; on a shared one, at the same time.
 //! * Those who wait for a shared socket are served in their order. A future that was polled once has its place, and
 //!   keeps those behind it waiting: poll it on, or drop it.

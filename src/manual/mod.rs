@@ -12,9 +12,9 @@
 //!   [`wait_for_subscribers`](crate::Socket::wait_for_subscribers), a subscriber until publishers know what it wants with
 //!   [`wait_subscribed`](crate::Socket::wait_subscribed); who comes late and needs the last value finds it in the example
 //!   `last_value_cache`.
-//! * When a queue is full, at 1000 messages for each peer ([`send_hwm`](crate::Options::send_hwm); over inproc the mark of
-//!   the sender and the [`recv_hwm`](crate::Options::recv_hwm) of the receiver together; beside what the kernels of both sides
-//!   hold, which is many small messages), `send` waits, as long as
+//! * When a queue is full, at 1000 messages for each peer ([`send_hwm`](crate::Options::send_hwm); over inproc the mark
+//!   of the sender and the [`recv_hwm`](crate::Options::recv_hwm) of the receiver together; beside what the kernels of
+//!   both sides hold, which is many small messages), `send` waits, as long as
 //!   [`send_timeout`](crate::Options::send_timeout) says, by default for ever; ROUTER, REP, PUB, XPUB and XSUB do not
 //!   wait, but drop and count: see [`compatibility`](compatibility#high-water-marks).
 //!

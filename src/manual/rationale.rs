@@ -56,13 +56,13 @@
 //! Measured, 10,000 messages of 64 B on a live connection, sent at once: 3 to 40 system calls of the sender's session,
 //! in debug and release builds; with batches of 128 KiB only, up to 1,500 and 900.
 //!
-//! The sketch of the plan lent connections for lock-step traffic only, and streams to the I/O threads. It is
-//! the other way round that pays first: where application and I/O thread share a core, a hand-over for every
-//! batch costs more than the batch, and where they do not, a wake-up costs more than writing it. What it costs
-//! instead: the end of a stream may wait a tick for its I/O thread, and a blocking `send` may wait a tick when
-//! much is queued that the kernel does not take. Within the first tick of a stream the I/O thread looks three times, as it
-//! may be a burst: the last of 10,000 messages of 33 B, sent in 0.2 to 0.3 ms by a thread that then did something else,
-//! arrived 1.3 ms after the first one was sent, and arrives after 0.5 ms (medians of 50 bursts, two cores, 2026-11-29).
+//! The sketch of the plan lent connections for lock-step traffic only, and streams to the I/O threads. It is the other
+//! way round that pays first: where application and I/O thread share a core, a hand-over for every batch costs more
+//! than the batch, and where they do not, a wake-up costs more than writing it. What it costs instead: the end of a
+//! stream may wait a tick for its I/O thread, and a blocking `send` may wait a tick when much is queued that the kernel
+//! does not take. Within the first tick of a stream the I/O thread looks three times, as it may be a burst: the last of
+//! 10,000 messages of 33 B, sent in 0.2 to 0.3 ms by a thread that then did something else, arrived 1.3 ms after the
+//! first one was sent, and arrives after 0.5 ms (medians of 50 bursts, two cores, 2026-11-29).
 //!
 //! # Links are locked by trying
 //!
@@ -128,15 +128,15 @@
 //!
 //! # What two threads do not share
 //!
-//! Between two threads a message of 8 octets takes some 20 ns, less than a cache line takes from one core to the other. So
-//! the one line that the producer stores to for each message, that of the published word, holds nothing that the consumer
-//! reads for each message: where a segment's octets are stood beside it, and the consumer waited for that line every
-//! time. Sockets and pipes begin on lines of their own, for the same reason: which of them shared one with a neighbour
-//! depended on their sizes, and a few octets more in one of them cost 15 %.
+//! Between two threads a message of 8 octets takes some 20 ns, less than a cache line takes from one core to the other.
+//! So the one line that the producer stores to for each message, that of the published word, holds nothing that the
+//! consumer reads for each message: where a segment's octets are stood beside it, and the consumer waited for that line
+//! every time. Sockets and pipes begin on lines of their own, for the same reason: which of them shared one with a
+//! neighbour depended on their sizes, and a few octets more in one of them cost 15 %.
 //!
 //! A consumer that is as fast as its producer is dry every few messages. Watching counts as streaming for as long as it
-//! finds something sooner than a sleeping thread could be woken; before, it ended when fewer than 64 messages had come since
-//! the watch before, and a third of the time at 256 octets went into going to sleep (`membarrier`).
+//! finds something sooner than a sleeping thread could be woken; before, it ended when fewer than 64 messages had come
+//! since the watch before, and a third of the time at 256 octets went into going to sleep (`membarrier`).
 //!
 //! Measured: PUSH to PULL over inproc, paired, medians of 7 (2026-11-30): 8 octets 29 to 35 -> 46 million messages/s, 256
 //! octets 10.8 -> 15.5, 8 KiB 3.0 -> 4.9.
@@ -162,10 +162,11 @@
 //!
 //! # One host has an eighth of the handshakes when half are taken
 //!
-//! Many honest clients have one address, behind a load balancer or on one machine, and come at once when a server is back.
-//! While places are free, turning them away protects nobody. So one host may have half of them, which is none of what is
-//! kept for others, and an eighth from there on: who wants to keep everybody out needs five hosts. With an eighth from the
-//! start it would be eight, and 2,048 clients behind one address a crowd. A number for one address always holds.
+//! Many honest clients have one address, behind a load balancer or on one machine, and come at once when a server is
+//! back. While places are free, turning them away protects nobody. So one host may have half of them, which is none of
+//! what is kept for others, and an eighth from there on: who wants to keep everybody out needs five hosts. With an
+//! eighth from the start it would be eight, and 2,048 clients behind one address a crowd. A number for one address
+//! always holds.
 //!
 //! # Subscriptions go round the pipe
 //!
@@ -205,10 +206,10 @@
 //!
 //! What it comes to, PUSH to PULL over tcp, a core for each side, medians of 3 paired runs: 2.77 million messages/s of
 //! 64 B (2.06 times libzmq over CURVE), 0.778 of 1 KiB (2.05), 0.0306 of 64 KiB (2.01). Of the receiver's core at 64 B
-//! half is Salsa20, 23 % Poly1305, 12 % the kernel. A caller in step waits in the read, as without encryption: round trips
-//! between REQ and REP with 64 B take 7.9 µs at the median over tcp on one core (libzmq 22.9) and 6.5 over ipc (21.2),
-//! with a poll it was 10.3; with 64 KiB 93 and 91 (220, 222). With a core for each, where waking a core is most of it, it
-//! is 65 over tcp (97) and 50 over ipc (95), 172 and 188 with 64 KiB (303, 317).
+//! half is Salsa20, 23 % Poly1305, 12 % the kernel. A caller in step waits in the read, as without encryption: round
+//! trips between REQ and REP with 64 B take 7.9 µs at the median over tcp on one core (libzmq 22.9) and 6.5 over ipc
+//! (21.2), with a poll it was 10.3; with 64 KiB 93 and 91 (220, 222). With a core for each, where waking a core is most
+//! of it, it is 65 over tcp (97) and 50 over ipc (95), 172 and 188 with 64 KiB (303, 317).
 //!
 //! dryoc needs Rust 1.89, so the feature `curve` does.
 //!
@@ -255,21 +256,22 @@
 //! its own deadline.
 //!
 //! One message at a time is no stream, however large: what goes to and fro in turn stays in step, and only that which
-//! goes the same way twice, or many at once, counts as one. Who has waited since its last message does not stream either,
-//! though 140 messages in a millisecond look like that; and a stream of which 64 turns in a row bring a single message
-//! each is none any more, however large. Before both were so, PUSH and PULL in turn lost a tick of 1 ms every few messages.
+//! goes the same way twice, or many at once, counts as one. Who has waited since its last message does not stream
+//! either, though 140 messages in a millisecond look like that; and a stream of which 64 turns in a row bring a single
+//! message each is none any more, however large. Before both were so, PUSH and PULL in turn lost a tick of 1 ms every
+//! few messages.
 //!
 //! The kernel reports room to write into only after there was none. Over ipc it does so whenever the peer has read, which
 //! woke the I/O thread of a PUSH for each message.
 //!
-//! A round trip over tcp, both sides on one core, 1 B, in µs: 18.1 before all this, 7.5 with a poll, 5.7 without; over ipc
-//! 22.4, 5.7 and 4.6. What was left then were 4,250 instructions on each side, flat over pattern, pipe, hand-over and
-//! session, but not all of them cost the same. Two readings of the clock for each wait are gone, which a virtual machine
-//! makes slow; two fences and an atomic change of each hand-over, because whoever gives a session back and whoever notes
-//! work for it both change the notes, and the second sees the first; what glibc's `send` and `recv` change so that a
-//! thread can be cancelled; and two moves and an allocation of each message with an envelope, which is taken apart in the
-//! pipe now. 3,600 instructions are left, and the medians of five paired runs on the Intel Xeon (2026-11-22) are, as
-//! multiples of plain sockets' (of libzmq's), both sides on one core:
+//! A round trip over tcp, both sides on one core, 1 B, in µs: 18.1 before all this, 7.5 with a poll, 5.7 without; over
+//! ipc 22.4, 5.7 and 4.6. What was left then were 4,250 instructions on each side, flat over pattern, pipe, hand-over
+//! and session, but not all of them cost the same. Two readings of the clock for each wait are gone, which a virtual
+//! machine makes slow; two fences and an atomic change of each hand-over, because whoever gives a session back and
+//! whoever notes work for it both change the notes, and the second sees the first; what glibc's `send` and `recv`
+//! change so that a thread can be cancelled; and two moves and an allocation of each message with an envelope, which is
+//! taken apart in the pipe now. 3,600 instructions are left, and the medians of five paired runs on the Intel Xeon
+//! (2026-11-22) are, as multiples of plain sockets' (of libzmq's), both sides on one core:
 //!
 //! | | 1 B | 1 KiB | 8 KiB | 64 KiB |
 //! |---|---|---|---|---|
@@ -279,9 +281,9 @@
 //! With a core for each, where waking the other core is most of it, 0.76 and 0.71 of plain sockets, 0.65 and 0.57 of
 //! libzmq. What plain sockets do not pay: a timer that the kernel sets for each read, as ours has a time limit; two
 //! copies, which show from 8 KiB on; and 64 KiB come in two or three reads over ipc, because the reader runs as soon as
-//! the first part is there. PUSH and PULL in turn take two connections, whose acknowledgements travel alone: over tcp 1.32
-//! to 1.35, over ipc 1.16 to 1.19. DEALER and ROUTER take 1.16 to 1.21 over tcp and 1.24 to 1.30 over ipc, two PAIRs 1.18
-//! to 1.21 and 1.19 to 1.30 (1 B and 1 KiB, medians of three).
+//! the first part is there. PUSH and PULL in turn take two connections, whose acknowledgements travel alone: over tcp
+//! 1.32 to 1.35, over ipc 1.16 to 1.19. DEALER and ROUTER take 1.16 to 1.21 over tcp and 1.24 to 1.30 over ipc, two
+//! PAIRs 1.18 to 1.21 and 1.19 to 1.30 (1 B and 1 KiB, medians of three).
 //!
 //! One round trip in a hundred of 64 KiB takes 2.7 times as long as with plain sockets: a timer that wakes another thread
 //! of the same core takes 25 to 30 µs on that virtual machine, both sides have one every 5 ms, and the kernel its own
@@ -299,9 +301,10 @@
 //! taken out, and not used under the mutex, so that the queue of who is next stands under the same lock, and a thread
 //! that waits for its turn sleeps once and not on two locks.
 //!
-//! A lock that is handed to the next in line each time starves nobody, and costs a switch of threads for each message. One
-//! that goes to whoever comes first is fast, and lets a thread wait for ever. So a running thread may pass those that
-//! sleep, 100 times in a row; then it lines up itself. The same holds for those who wait for a message or for room.
+//! A lock that is handed to the next in line each time starves nobody, and costs a switch of threads for each message.
+//! One that goes to whoever comes first is fast, and lets a thread wait for ever. So a running thread may pass those
+//! that sleep, 100 times in a row; then it lines up itself. The same holds for those who wait for a message or for
+//! room.
 //!
 //! Who waits does so outside: one of all, of senders and receivers, sleeps where the socket's own thread would, in the
 //! poll of its connections or in the mailbox, and the others until they are called. Whoever takes mail in, be it on the
@@ -320,15 +323,15 @@
 //! and whoever steers when there is nothing left to do. Messages of up to 8 KiB are copied from one pipe to the other
 //! through the same buffer, larger ones are passed on by reference.
 //!
-//! Measured over tcp, 64 B, on one core, which tells the work of all: sender and receiver take 32 ns for a message, with
-//! a proxy between them 67, so that a proxy costs little more than the two ends together. On two cores that the two ends
-//! keep busy, a third has no core to itself: three threads reach 0.43 of the direct throughput at 64 B, 0.31 at 1 KiB and
-//! 0.38 at 64 KiB. What there is to be had is shown by a relay, which takes what one plain socket has and gives it to the
-//! other, and knows nothing of messages: 0.55, 0.39 and 0.38 (2026-11-22, Intel Xeon, medians of two runs of
-//! `cargo bench --bench sockets -- 'push_(proxy_|relay_)?pull/tcp'`). So the proxy reaches 0.77, 0.78 and 1.0 of a relay, and
-//! 0.7 of the direct throughput takes a third core. Over inproc it is 0.57 and 0.38 at 64 B and 1 KiB: before it sleeps, a
-//! proxy looks for a moment for the thread that streams to it, or has to make room, as a socket's own thread does. Without
-//! that three threads on two cores took turns at sleeping, which made 0.33 and 0.1.
+//! Measured over tcp, 64 B, on one core, which tells the work of all: sender and receiver take 32 ns for a message,
+//! with a proxy between them 67, so that a proxy costs little more than the two ends together. On two cores that the
+//! two ends keep busy, a third has no core to itself: three threads reach 0.43 of the direct throughput at 64 B, 0.31
+//! at 1 KiB and 0.38 at 64 KiB. What there is to be had is shown by a relay, which takes what one plain socket has and
+//! gives it to the other, and knows nothing of messages: 0.55, 0.39 and 0.38 (2026-11-22, Intel Xeon, medians of two
+//! runs of `cargo bench --bench sockets -- 'push_(proxy_|relay_)?pull/tcp'`). So the proxy reaches 0.77, 0.78 and 1.0
+//! of a relay, and 0.7 of the direct throughput takes a third core. Over inproc it is 0.57 and 0.38 at 64 B and 1 KiB:
+//! before it sleeps, a proxy looks for a moment for the thread that streams to it, or has to make room, as a socket's
+//! own thread does. Without that three threads on two cores took turns at sleeping, which made 0.33 and 0.1.
 //!
 //! # Loopback is not a network
 //!
@@ -382,10 +385,10 @@
 //! ends as if nothing were there; the mailbox is reminded, so that whoever waits looks at the deadline, at mail and at a
 //! shutdown, and tries again. The price is that `try_recv` may find nothing although something is behind all that.
 //!
-//! Commands (PINGs, and what nobody knows) and frames of unfinished messages are taken in below the pipe, by whoever reads
-//! from the kernel. A call pays for them from the same budget, eight frames or one command for each piece, and its I/O
-//! thread goes on with what is left, in turns of 8,192 commands. With ten peers that send nothing but PINGs a call took
-//! up to 339 ms; now it is over 1 ms after its deadline.
+//! Commands (PINGs, and what nobody knows) and frames of unfinished messages are taken in below the pipe, by whoever
+//! reads from the kernel. A call pays for them from the same budget, eight frames or one command for each piece, and
+//! its I/O thread goes on with what is left, in turns of 8,192 commands. With ten peers that send nothing but PINGs a
+//! call took up to 339 ms; now it is over 1 ms after its deadline.
 //!
 //! What peers can make a future try again for, in the same poll, is bounded in attempts: four, and then other tasks have
 //! their turn. Telling how many messages nobody has received, among notes that count as such, looks at 4,096 frames:
@@ -418,11 +421,11 @@
 //! that waits for messages. The socket finds out in the call that finds nothing, and is reported no more. Peers that come
 //! are not reported before their first message.
 //!
-//! Who lends its sockets is told exactly, as by `zmq_poll`: [`poll`](crate::poll) asks each of them, and waits for all their
-//! mailboxes. To know that a message will be received, a socket judges it in the pipe, by its topic, its envelope or as a
-//! note, and drops what is in front of it that nobody wants, within the budget of a call. libzmq takes the message out and keeps
-//! it: it is delivered although it was unsubscribed meanwhile. Here it is in no other place than before, so receiving
-//! has nothing more to look at, and counts, marks and `last_peer` are as if nobody had asked.
+//! Who lends its sockets is told exactly, as by `zmq_poll`: [`poll`](crate::poll) asks each of them, and waits for all
+//! their mailboxes. To know that a message will be received, a socket judges it in the pipe, by its topic, its envelope
+//! or as a note, and drops what is in front of it that nobody wants, within the budget of a call. libzmq takes the
+//! message out and keeps it: it is delivered although it was unsubscribed meanwhile. Here it is in no other place than
+//! before, so receiving has nothing more to look at, and counts, marks and `last_peer` are as if nobody had asked.
 //!
 //! The poller's thread does the I/O of its sockets while it waits, as a blocking call does. With descriptors of the
 //! program's own it does not: these need a poll of their own, and nesting one in the other would make each report a
@@ -493,6 +496,6 @@
 //! # What every message passes is compiled where it is called
 //!
 //! Two processes that answer each other on one core forget, at each switch, where in memory their code lies. The
-//! functions of a round trip lay on 37 pages, where 28 had been enough, as the compiler puts what it does not inline with
-//! the module that it is written in: a round trip over ipc took 3 % longer, and hardly any more instructions. So the small
-//! ones among them that are called from other modules are `#[inline]`, and come to lie beside their callers.
+//! functions of a round trip lay on 37 pages, where 28 had been enough, as the compiler puts what it does not inline
+//! with the module that it is written in: a round trip over ipc took 3 % longer, and hardly any more instructions. So
+//! the small ones among them that are called from other modules are `#[inline]`, and come to lie beside their callers.
