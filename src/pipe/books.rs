@@ -311,15 +311,10 @@ fn latest_of(latest: &[(u64, LatestBoth)], id: u64) -> Option<&LatestBoth> {
 
 impl Page {
     fn is_over(&self, latest: Option<&LatestBoth>) -> bool {
-        let outstanding = self.outstanding(latest);
-        let is_taken = outstanding.is_consumer_gone();
+        let back = self.is_connection.then_some(&*self.inbound);
         self.outbound.is_producer_gone()
             && self.inbound.is_consumer_gone()
-            && if self.is_connection {
-                is_taken && self.inbound.is_producer_gone()
-            } else {
-                is_taken || outstanding.left() == 0
-            }
+            && self.outstanding(latest).is_settled(back)
     }
 
     /// Whether a peer whose connection is over may not have all: of a socket that was dropped, or that has not heard of it.

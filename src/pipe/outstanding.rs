@@ -45,6 +45,16 @@ impl Outstanding {
         self.ring.unread()
     }
 
+    /// Whether no count of it changes any more, once the producer is gone. Over a connection `back` brings the peer's
+    /// messages, and the last of all what it says it has not received; else they lie with the peer.
+    pub(super) fn is_settled(&self, back: Option<&Ring>) -> bool {
+        let is_gone = self.is_consumer_gone();
+        match back {
+            Some(back) => is_gone && back.is_producer_gone(),
+            None => is_gone || self.left() == 0,
+        }
+    }
+
     /// Who is woken for whoever takes it.
     pub(super) fn reader(&self) -> Option<WakeUp> {
         self.ring.reader()
@@ -129,28 +139,18 @@ impl Pipe {
 pub(super) struct Departed {
     settled: Totals,
     /// Whose peers may still take something, or say what they go without.
-    open: Vec<Queue>,
+    open: Vec<Unsettled>,
 }
 
-struct Queue {
+struct Unsettled {
     outstanding: Outstanding,
-    /// Over a connection: what brings the peer's messages, and is left when the connection is over.
+    /// Over a connection.
     back: Option<Arc<Ring>>,
 }
 
-impl fmt::Debug for Queue {
+impl fmt::Debug for Unsettled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Queue").field(&self.outstanding).finish()
-    }
-}
-
-impl Queue {
-    fn is_open(&self) -> bool {
-        let is_taken = !self.outstanding.is_consumer_gone();
-        match &self.back {
-            Some(back) => is_taken || !back.is_producer_gone(),
-            None => is_taken && self.outstanding.left() > 0,
-        }
+        f.debug_tuple("Unsettled").field(&self.outstanding).finish()
     }
 }
 
@@ -158,14 +158,14 @@ impl Departed {
     /// A pipe goes.
     pub(super) fn add(&mut self, pipe: &Pipe) {
         let back = pipe.assist.as_ref().map(|_| Arc::clone(&pipe.inbound.ring));
-        self.open.push(Queue { outstanding: pipe.outstanding(), back });
+        self.open.push(Unsettled { outstanding: pipe.outstanding(), back });
         let settled = &mut self.settled;
         self.open.retain(|queue| {
-            let is_open = queue.is_open();
-            if !is_open {
+            let is_settled = queue.outstanding.is_settled(queue.back.as_deref());
+            if is_settled {
                 settled.add_outstanding(&queue.outstanding);
             }
-            is_open
+            !is_settled
         });
     }
 

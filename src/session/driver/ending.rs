@@ -53,7 +53,7 @@ impl Session {
         }
         match progress {
             Err(End::Sent) if self.has_told() => self.leave(chores, link),
-            // The end was found at last; why it came is known.
+            // The end was found at last, or a reset in its place. Why the first came is known if the peer was listened to.
             Err(end @ (End::PeerClosed | End::Io(_))) => {
                 if self.hear_last_words() == Some(true) {
                     link.confirm();
